@@ -1,0 +1,78 @@
+//! Backends: where entries live. One contract, one module a backend.
+
+mod null;
+
+pub use null::Null;
+
+use crate::{Lifetime, Result};
+
+/// A stored value: opaque bytes, and the flags that protocols with typed values keep beside them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Value {
+    /// The serialized value.
+    pub data: Vec<u8>,
+    /// The client flags of the memcached protocol; 0 and ignored elsewhere.
+    pub flags: u32,
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(data: Vec<u8>) -> Self {
+        Self { data, flags: 0 }
+    }
+}
+
+/// What every backend does, and the contract it keeps.
+///
+/// - A miss is `Ok(None)` or `Ok(false)`, never an error. An entry that is expired, damaged or not
+///   ours is a miss.
+/// - Every method may be called from many threads at once, and in a child process after `fork()`:
+///   connections and threads belong to the process that made them and are made anew in another.
+/// - Keys are arbitrary bytes. What a protocol cannot carry is encoded, the same way in every method.
+/// - [`Lifetime::Expired`] stores nothing and removes what was there; the write counts as done.
+/// - `Ok(false)` from a write says that the value was refused and nothing is stored under the key;
+///   the reason is logged. An `Err` says that it is unknown or known not to be stored.
+/// - No method blocks longer than the backend's deadlines.
+pub trait Backend: Send + Sync {
+    /// The value stored under `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Value>>;
+
+    /// Stores `value` under `key`, replacing what was there.
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool>;
+
+    /// Stores `value` only where `key` has no live entry; one atomic step. `false`: it had one.
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool>;
+
+    /// Removes `key`. `true`: there was a live entry.
+    fn delete(&self, key: &[u8]) -> Result<bool>;
+
+    /// Whether `key` has a live entry.
+    fn has(&self, key: &[u8]) -> Result<bool>;
+
+    /// Removes every entry of this cache.
+    fn clear(&self) -> Result<bool>;
+
+    /// Adds `delta` to the integer under `key`, in one atomic step, and returns the sum. The entry
+    /// keeps its lifetime; a missing one is created from 0 with `lifetime`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Value`] where the stored value is not an integer.
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64>;
+
+    /// The values of `keys`, in their order.
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Stores all `entries`; for each, whether it was stored.
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        entries
+            .iter()
+            .map(|(key, value)| self.set(key, value, lifetime))
+            .collect()
+    }
+
+    /// Removes all `keys`; for each, whether there was a live entry.
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        keys.iter().map(|key| self.delete(key)).collect()
+    }
+}

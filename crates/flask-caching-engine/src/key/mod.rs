@@ -1,0 +1,1 @@
+//! How cache keys are made: digests, memoize keys, query-string keys, fragment keys.

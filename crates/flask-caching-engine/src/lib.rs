@@ -1,0 +1,14 @@
+//! The caching engine behind `flask-caching-rs`, usable as an ordinary Rust crate.
+//!
+//! Bytes and generic values in, bytes and values out: storage, keys, timeouts, eviction, wire
+//! protocols and resilience policies. Nothing here knows Python, Flask or HTTP.
+
+pub mod backend;
+pub mod clock;
+pub mod error;
+pub mod key;
+pub mod timeout;
+
+pub use backend::{Backend, Value};
+pub use error::{Error, ErrorKind, Result};
+pub use timeout::{Lifetime, Timeout};

@@ -1,0 +1,35 @@
+"""The base class of every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cachelib import BaseCache as CachelibBaseCache
+from flask import Flask
+
+__all__ = ["BaseCache"]
+
+
+class BaseCache(CachelibBaseCache):
+    """What a cache backend derives from.
+
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
+    """
+
+    def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
+        super().__init__(default_timeout)
+        self.ignore_delete_many_errors = ignore_delete_many_errors
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> BaseCache:
+        """Make the backend from an application's configuration; the default takes nothing of it.
+
+        :param app: the application the cache is set up for.
+        :param config: the resolved configuration.
+        :param args: ``CACHE_ARGS`` as a list.
+        :param kwargs: ``CACHE_OPTIONS`` with the general options filled in.
+        """
+        return cls()

@@ -1,0 +1,21 @@
+"""The exceptions of Flask-Caching. A miss is never one of them."""
+
+from __future__ import annotations
+
+__all__ = ["CacheBackendError", "CacheConfigError", "CacheError", "CacheKeyError"]
+
+
+class CacheError(Exception):
+    """The base of every exception that this package raises itself."""
+
+
+class CacheConfigError(CacheError, ValueError):
+    """A ``CACHE_*`` value cannot be used; the message names the key, the value and what would be right."""
+
+
+class CacheKeyError(CacheError, ValueError):
+    """A cache key cannot be used."""
+
+
+class CacheBackendError(CacheError, RuntimeError):
+    """The backend could not do what was asked; the message names operation, place and cause."""
