@@ -58,6 +58,10 @@ pub trait Backend: Send + Sync {
     /// [`crate::ErrorKind::Value`] where the stored value is not an integer.
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64>;
 
+    /// Lets the entry under `key` live for `lifetime` from now where it would end sooner, without
+    /// touching its value: a concurrent write or deletion is never undone. `false`: no live entry.
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool>;
+
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()

@@ -35,4 +35,8 @@ impl Backend for Null {
     fn incr(&self, _key: &[u8], delta: i64, _lifetime: Lifetime) -> Result<i64> {
         Ok(delta)
     }
+
+    fn extend(&self, _key: &[u8], _lifetime: Lifetime) -> Result<bool> {
+        Ok(false)
+    }
 }
