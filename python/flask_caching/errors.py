@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["CacheBackendError", "CacheConfigError", "CacheError", "CacheKeyError"]
+__all__ = [
+    "CacheBackendError",
+    "CacheConfigError",
+    "CacheError",
+    "CacheKeyError",
+    "UnstorableValueError",
+]
 
 
 class CacheError(Exception):
@@ -19,3 +25,7 @@ class CacheKeyError(CacheError, ValueError):
 
 class CacheBackendError(CacheError, RuntimeError):
     """The backend could not do what was asked; the message names operation, place and cause."""
+
+
+class UnstorableValueError(CacheError, TypeError):
+    """A value cannot be stored, or could not be read back as what it was."""

@@ -1,0 +1,103 @@
+"""The one place that decides whether a value can be stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cachelib.serializers import BaseSerializer, RedisSerializer, SimpleSerializer
+
+from ..errors import UnstorableValueError
+
+__all__ = ["is_faithful", "serialize"]
+
+#: What a serializer gives back unchanged, or visibly changed: compared by value, not only by type.
+_SCALARS = (str, bytes, int, float, bool, type(None), complex, bytearray)
+
+_PICKLING = (SimpleSerializer.dumps, RedisSerializer.dumps)
+
+
+def serialize(serializer: BaseSerializer, value: Any) -> bytes:
+    """Serialize ``value``, or say why it cannot be stored.
+
+    What is not plain data for pickle is read back once: some objects can be written but not read (an
+    exception whose ``__init__`` takes other arguments), and a serializer for another format may
+    silently change a value (JSON makes a tuple a list).
+
+    :param serializer: the backend's serializer.
+    :param value: what a caller wants to store.
+    :return: the serialized value.
+    :raises UnstorableValueError: the value cannot be written, or would come back as something else.
+    """
+    try:
+        data = serializer.dumps(value)
+    except Exception as error:
+        raise UnstorableValueError(_why(value, "cannot be serialized", error)) from error
+    if not isinstance(data, bytes):
+        # The serializers of cachelib log a pickling error and return nothing.
+        raise UnstorableValueError(_why(value, "cannot be serialized", None))
+    if _is_pickle(serializer) and _is_plain(value):
+        return data
+    try:
+        restored = serializer.loads(data)
+    except Exception as error:
+        raise UnstorableValueError(
+            _why(value, "was serialized but cannot be read back", error)
+        ) from error
+    if not is_faithful(value, restored):
+        raise UnstorableValueError(
+            _why(value, f"would be changed by {type(serializer).__name__}", None)
+        )
+    return data
+
+
+def is_faithful(value: Any, restored: Any, _depth: int = 0) -> bool:
+    """Whether ``restored`` is what ``value`` was: the same types all through, and equal scalars.
+
+    Other objects count as the same where their types are: equality is theirs to define, and many
+    (responses, exceptions) define none.
+    """
+    if type(value) is not type(restored):
+        return False
+    if _depth > 50:
+        return True
+    if type(value) in _SCALARS:
+        return bool(value == restored or value != value)
+    if isinstance(value, (list, tuple)):
+        return len(value) == len(restored) and all(
+            is_faithful(a, b, _depth + 1) for a, b in zip(value, restored, strict=True)
+        )
+    if type(value) is dict:
+        return len(value) == len(restored) and all(
+            is_faithful(a, b, _depth + 1) and is_faithful(value[a], restored[b], _depth + 1)
+            for a, b in zip(value, restored, strict=True)
+        )
+    if isinstance(value, (set, frozenset)):
+        return len(value) == len(restored)
+    return True
+
+
+def _is_pickle(serializer: BaseSerializer) -> bool:
+    """Whether the serializer writes as cachelib's own pickling ones do."""
+    return type(serializer).dumps in _PICKLING and "dumps" not in vars(serializer)
+
+
+def _is_plain(value: Any, _depth: int = 0) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if _depth > 20:
+        return False
+    if kind in (list, tuple, set, frozenset):
+        return all(_is_plain(item, _depth + 1) for item in value)
+    if kind is dict:
+        return all(
+            _is_plain(key, _depth + 1) and _is_plain(item, _depth + 1)
+            for key, item in value.items()
+        )
+    return False
+
+
+def _why(value: Any, what: str, error: BaseException | None) -> str:
+    kind = type(value)
+    text = f"a value of type {kind.__module__}.{kind.__qualname__} {what}"
+    return f"{text}: {type(error).__name__}: {error}" if error is not None else text
