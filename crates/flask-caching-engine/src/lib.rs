@@ -7,6 +7,8 @@ pub mod backend;
 pub mod clock;
 pub mod error;
 pub mod key;
+pub mod per_process;
+pub mod resilience;
 pub mod timeout;
 
 pub use backend::{Backend, Value};

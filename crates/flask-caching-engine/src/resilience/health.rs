@@ -1,0 +1,170 @@
+//! The health of one server: whether to call it, and what to log about it.
+
+use std::borrow::Cow;
+
+use super::outage::{Notice, Outage};
+use super::{Breaker, Settings};
+use crate::clock::{self, Instant};
+use crate::{Error, ErrorKind, Result};
+
+/// Breaker and outage log of one server.
+///
+/// Ask [`Health::admit`] before a call and tell [`Health::record`] its outcome, or let
+/// [`Health::call`] do both. Belongs to one process (see [`crate::per_process::PerProcess`]).
+#[derive(Debug)]
+pub struct Health {
+    target: String,
+    breaker: Breaker,
+    unreachable: Outage,
+    refusing: Outage,
+}
+
+impl Health {
+    /// The health of the server that errors and logs call `target` (no password in it).
+    pub fn new(target: impl Into<String>, settings: &Settings) -> Self {
+        Self {
+            target: target.into(),
+            breaker: Breaker::new(settings.breaker_failures, settings.breaker_reset),
+            unreachable: Outage::default(),
+            refusing: Outage::default(),
+        }
+    }
+
+    /// How errors and logs call the server.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Whether the server is being left alone.
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// Does `operation` by `call`, unless the server is being left alone. `writes`: whether it
+    /// changes anything, so that the end of a refusal to write is noticed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] without a call where it is left alone; else what `call` returns.
+    pub fn call<T>(
+        &self,
+        operation: impl Into<Cow<'static, str>>,
+        writes: bool,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        self.admit(operation)?;
+        let outcome = call();
+        self.record(writes, outcome.as_ref().err());
+        outcome
+    }
+
+    /// Says whether `operation` may be tried now. The caller guarantees to report the outcome to
+    /// [`Health::record`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] where the server is being left alone.
+    pub fn admit(&self, operation: impl Into<Cow<'static, str>>) -> Result<()> {
+        // Reading the clock is needed only while the breaker is open.
+        if !self.breaker.is_open() || self.breaker.admits(clock::monotonic()) {
+            return Ok(());
+        }
+        self.log_unreachable(self.unreachable.refused(clock::monotonic()), None);
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            operation,
+            self.target.clone(),
+            "not tried: the server failed a moment ago and is being left alone",
+        ))
+    }
+
+    /// Takes note of how an admitted call ended: `None`, it succeeded.
+    pub fn record(&self, writes: bool, error: Option<&Error>) {
+        match error.map(Error::kind) {
+            Some(
+                kind @ (ErrorKind::Unavailable
+                | ErrorKind::Timeout
+                | ErrorKind::Protocol
+                | ErrorKind::Io),
+            ) => {
+                let now = clock::monotonic();
+                self.breaker.failed(now, kind == ErrorKind::Timeout);
+                self.log_unreachable(self.unreachable.failed(now), error);
+            }
+            Some(ErrorKind::Refused) => {
+                self.answered();
+                self.log_refusing(self.refusing.failed(clock::monotonic()), error);
+            }
+            Some(_) => self.answered(),
+            None => {
+                self.answered();
+                if writes {
+                    self.log_refusing(self.refusing.succeeded(coarse_now(&self.refusing)), None);
+                }
+            }
+        }
+    }
+
+    fn answered(&self) {
+        self.breaker.succeeded();
+        self.log_unreachable(
+            self.unreachable.succeeded(coarse_now(&self.unreachable)),
+            None,
+        );
+    }
+
+    fn log_unreachable(&self, notice: Option<Notice>, error: Option<&Error>) {
+        let target = &self.target;
+        match notice {
+            None => {}
+            Some(Notice::Begins) => log::warn!(
+                "cache server {target} is not usable, going on without it: {}",
+                Cause(error)
+            ),
+            Some(Notice::Goes { failures, lasted }) => log::warn!(
+                "cache server {target} has not been usable for {:.0} s: {failures} calls went without it",
+                lasted.as_secs_f64()
+            ),
+            Some(Notice::Ends { failures, lasted }) => log::warn!(
+                "cache server {target} is usable again after {:.1} s: {failures} calls went without it",
+                lasted.as_secs_f64()
+            ),
+        }
+    }
+
+    fn log_refusing(&self, notice: Option<Notice>, error: Option<&Error>) {
+        let target = &self.target;
+        match notice {
+            None => {}
+            Some(Notice::Begins) => {
+                log::warn!("cache server {target} refuses: {}", Cause(error));
+            }
+            Some(Notice::Goes { failures, lasted }) => log::warn!(
+                "cache server {target} has been refusing for {:.0} s: {failures} calls",
+                lasted.as_secs_f64()
+            ),
+            Some(Notice::Ends { failures, lasted }) => log::warn!(
+                "cache server {target} accepts writes again after {:.1} s: it refused {failures} calls",
+                lasted.as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// The time, read only where `outage` is on: success on a healthy server costs no clock.
+fn coarse_now(outage: &Outage) -> Instant {
+    if outage.is_on() {
+        clock::monotonic()
+    } else {
+        Instant(0)
+    }
+}
+
+struct Cause<'a>(Option<&'a Error>);
+
+impl std::fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(error) => error.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What keeps a broken server from breaking, or slowing, the application in front of it.
+//!
+//! - [`Deadline`]: one point in time by which an operation is over, however many steps it takes.
+//! - [`Breaker`]: a server that failed is left alone for a moment, so that an outage costs
+//!   microseconds a call, not a deadline.
+//! - [`Health`]: breaker and outage log of one server; every backend asks it before it talks.
+//! - [`Resilient`]: wraps a whole backend and remembers deletions that could not be delivered.
+
+mod breaker;
+mod deadline;
+mod health;
+mod outage;
+mod replay;
+mod resilient;
+mod settings;
+
+pub use breaker::Breaker;
+pub use deadline::Deadline;
+pub use health::Health;
+pub use replay::{Owed, Pending, Undelivered};
+pub use resilient::Resilient;
+pub use settings::Settings;

@@ -1,0 +1,239 @@
+//! A backend that survives its server.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Health, Settings, Undelivered};
+use crate::backend::{Backend, Value};
+use crate::per_process::PerProcess;
+use crate::resilience::Pending;
+use crate::{Error, ErrorKind, Lifetime, Result, clock};
+
+/// Wraps a backend on a server that can fail.
+///
+/// A deletion that cannot be delivered is an error for its caller and is remembered; it is
+/// delivered before anything else is once the server is back, so that no deleted value comes back
+/// to life from this process. Until then a read of such a key fails, even where other servers of
+/// the backend still answer.
+///
+/// Made by [`Resilient::new`] it also keeps the server's [`Health`]. A backend of several servers
+/// keeps one for each of them itself and is wrapped by [`Resilient::of_servers`].
+pub struct Resilient<B> {
+    backend: B,
+    settings: Settings,
+    state: PerProcess<State>,
+}
+
+struct State {
+    health: Option<Health>,
+    undelivered: Undelivered,
+    /// Whoever holds it delivers; the others wait for the outcome, one deadline at most.
+    turn: Mutex<()>,
+    /// In clock nanoseconds, when delivery may be tried again.
+    next_delivery: AtomicU64,
+}
+
+impl<B: Backend> Resilient<B> {
+    /// Wraps `backend`, which talks to the one server that errors and logs call `target`.
+    pub fn new(backend: B, target: impl Into<String>, settings: Settings) -> Self {
+        let target = target.into();
+        Self::with_state(backend, settings, move || {
+            Some(Health::new(target.clone(), &settings))
+        })
+    }
+
+    /// Wraps a `backend` that keeps the [`Health`] of each of its servers itself.
+    pub fn of_servers(backend: B, settings: Settings) -> Self {
+        Self::with_state(backend, settings, || None)
+    }
+
+    /// The backend inside.
+    pub fn inner(&self) -> &B {
+        &self.backend
+    }
+
+    fn with_state(
+        backend: B,
+        settings: Settings,
+        health: impl Fn() -> Option<Health> + Send + Sync + 'static,
+    ) -> Self {
+        let state = PerProcess::new(move || State {
+            health: health(),
+            undelivered: Undelivered::new(settings.remembered_deletions),
+            turn: Mutex::new(()),
+            next_delivery: AtomicU64::new(0),
+        });
+        Self {
+            backend,
+            settings,
+            state,
+        }
+    }
+
+    fn call<T>(
+        &self,
+        operation: &'static str,
+        writes: bool,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        match &self.state.get().health {
+            Some(health) => health.call(operation, writes, call),
+            None => call(),
+        }
+    }
+
+    /// Delivers what is owed before an operation on `keys`.
+    ///
+    /// # Errors
+    /// What delivery failed with, where one of `keys` is owed a deletion.
+    fn settle(&self, operation: &'static str, keys: &[&[u8]]) -> Result<()> {
+        if !self.state.get().undelivered.any() {
+            return Ok(());
+        }
+        self.deliver(operation).or_else(|error| {
+            let owed = self.state.get().undelivered.owed();
+            let touched = owed.is_some_and(|owed| keys.iter().any(|key| owed.pending.covers(key)));
+            if touched { Err(error) } else { Ok(()) }
+        })
+    }
+
+    fn deliver(&self, operation: &'static str) -> Result<()> {
+        let state = self.state.get();
+        let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(owed) = state.undelivered.owed() else {
+            return Ok(());
+        };
+        let now = clock::monotonic();
+        if now.0 < state.next_delivery.load(Ordering::Relaxed) {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                operation,
+                state.health.as_ref().map_or("the cache", Health::target),
+                "an earlier deletion has not been delivered yet",
+            ));
+        }
+        let outcome = self.call("delete", true, || match &owed.pending {
+            Pending::Everything => self.backend.clear().map(drop),
+            Pending::Keys(keys) => {
+                let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+                self.backend.delete_many(&keys).map(drop)
+            }
+        });
+        match outcome {
+            Ok(()) => {
+                state.undelivered.forget(&owed);
+                state.next_delivery.store(0, Ordering::Relaxed);
+            }
+            Err(_) => state
+                .next_delivery
+                .store(now.after(self.settings.breaker_reset).0, Ordering::Relaxed),
+        }
+        outcome
+    }
+
+    /// Remembers `keys` where `outcome` says that their deletion may not have happened.
+    fn keep<T>(&self, outcome: Result<T>, keys: &[&[u8]]) -> Result<T> {
+        if outcome.as_ref().is_err_and(|error| !is_final(error)) {
+            self.state.get().undelivered.remember(keys.iter().copied());
+        }
+        outcome
+    }
+}
+
+/// Whether the same deletion cannot succeed later either.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Config | ErrorKind::Key | ErrorKind::Value
+    )
+}
+
+impl<B: Backend> Backend for Resilient<B> {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.settle("get", &[key])?;
+        self.call("get", false, || self.backend.get(key))
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        self.settle("set", &[key])?;
+        let outcome = self.call("set", true, || self.backend.set(key, value, lifetime));
+        if lifetime == Lifetime::Expired {
+            return self.keep(outcome, &[key]);
+        }
+        outcome
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        self.settle("add", &[key])?;
+        self.call("add", true, || self.backend.add(key, value, lifetime))
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        let outcome = self
+            .settle("delete", &[key])
+            .and_then(|()| self.call("delete", true, || self.backend.delete(key)));
+        self.keep(outcome, &[key])
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        self.settle("has", &[key])?;
+        self.call("has", false, || self.backend.has(key))
+    }
+
+    fn clear(&self) -> Result<bool> {
+        // Nothing to settle: clearing delivers every deletion.
+        let undelivered = &self.state.get().undelivered;
+        let owed = undelivered.owed();
+        let outcome = self.call("clear", true, || self.backend.clear());
+        match &outcome {
+            Ok(_) => {
+                if let Some(owed) = owed {
+                    undelivered.forget(&owed);
+                }
+            }
+            Err(error) if !is_final(error) => {
+                undelivered.remember_everything();
+            }
+            Err(_) => {}
+        }
+        outcome
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        self.settle("incr", &[key])?;
+        self.call("incr", true, || self.backend.incr(key, delta, lifetime))
+    }
+
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        self.settle("extend", &[key])?;
+        self.call("extend", true, || self.backend.extend(key, lifetime))
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        self.settle("get_many", keys)?;
+        self.call("get_many", false, || self.backend.get_many(keys))
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
+        self.settle("set_many", &keys)?;
+        let outcome = self.call("set_many", true, || {
+            self.backend.set_many(entries, lifetime)
+        });
+        if lifetime == Lifetime::Expired {
+            return self.keep(outcome, &keys);
+        }
+        outcome
+    }
+
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        let outcome = self
+            .settle("delete_many", keys)
+            .and_then(|()| self.call("delete_many", true, || self.backend.delete_many(keys)));
+        self.keep(outcome, keys)
+    }
+}
+
+#[cfg(test)]
+#[path = "resilient_tests.rs"]
+mod tests;

@@ -1,0 +1,32 @@
+//! The settings of the resilience layer.
+
+use std::time::Duration;
+
+/// How long to wait for a server, and when to leave it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The longest that making a connection may take, name lookup and login included.
+    pub connect_timeout: Duration,
+    /// The longest that one operation may wait for the server, all its steps together.
+    pub operation_timeout: Duration,
+    /// After this many failures in a row the server is left alone. A timeout counts as all of
+    /// them: it cost a whole deadline. 0: it is never left alone.
+    pub breaker_failures: u32,
+    /// How long it is left alone before one call tries again.
+    pub breaker_reset: Duration,
+    /// How many undelivered deletions are remembered by key. Beyond it the whole cache is cleared
+    /// when the server is back.
+    pub remembered_deletions: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(1),
+            operation_timeout: Duration::from_secs(1),
+            breaker_failures: 3,
+            breaker_reset: Duration::from_secs(1),
+            remembered_deletions: 10_000,
+        }
+    }
+}
