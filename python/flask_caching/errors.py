@@ -16,7 +16,7 @@ class CacheError(Exception):
 
 
 class CacheConfigError(CacheError, ValueError):
-    """A ``CACHE_*`` value cannot be used; the message names the key, the value and what would be right."""
+    """A ``CACHE_*`` value cannot be used; the message names key, value and what would be right."""
 
 
 class CacheKeyError(CacheError, ValueError):
