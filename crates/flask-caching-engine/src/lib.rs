@@ -9,6 +9,7 @@ pub mod error;
 pub mod key;
 pub mod per_process;
 pub mod resilience;
+pub mod signing;
 pub mod timeout;
 
 pub use backend::{Backend, Value};

@@ -1,15 +1,31 @@
 //! The Python module `flask_caching._engine`.
 
+mod byte_store;
 mod clock;
 mod error;
+mod logging;
+mod missing;
+mod signing;
 mod timeout;
 
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _engine {
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
+
+    #[pymodule_export]
+    use crate::byte_store::ByteStore;
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_resume, clock_stop};
     #[pymodule_export]
+    use crate::signing::Signer;
+    #[pymodule_export]
     use crate::timeout::timeout_seconds;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::logging::install();
+        module.add("MISSING", crate::missing::missing(module.py())?)
+    }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 from cachelib.serializers import BaseSerializer, RedisSerializer, SimpleSerializer
@@ -19,8 +20,8 @@ _PICKLING = (SimpleSerializer.dumps, RedisSerializer.dumps)
 def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     """Serialize ``value``, or say why it cannot be stored.
 
-    What is not plain data for pickle is read back once: some objects can be written but not read (an
-    exception whose ``__init__`` takes other arguments), and a serializer for another format may
+    What is not plain data for pickle is read back once: some objects can be written but not read
+    (an exception whose ``__init__`` takes other arguments), and a serializer for another format may
     silently change a value (JSON makes a tuple a list).
 
     :param serializer: the backend's serializer.
@@ -29,7 +30,7 @@ def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     :raises UnstorableValueError: the value cannot be written, or would come back as something else.
     """
     try:
-        data = serializer.dumps(value)
+        data = _dumps(serializer, value)
     except Exception as error:
         raise UnstorableValueError(_why(value, "cannot be serialized", error)) from error
     if not isinstance(data, bytes):
@@ -74,6 +75,13 @@ def is_faithful(value: Any, restored: Any, _depth: int = 0) -> bool:
     if isinstance(value, (set, frozenset)):
         return len(value) == len(restored)
     return True
+
+
+def _dumps(serializer: BaseSerializer, value: Any) -> bytes | None:
+    if type(serializer).dumps is SimpleSerializer.dumps and "dumps" not in vars(serializer):
+        # What cachelib's own method does, but it logs the error and swallows the reason.
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    return serializer.dumps(value)
 
 
 def _is_pickle(serializer: BaseSerializer) -> bool:

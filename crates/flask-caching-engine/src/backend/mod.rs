@@ -62,6 +62,20 @@ pub trait Backend: Send + Sync {
     /// touching its value: a concurrent write or deletion is never undone. `false`: no live entry.
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool>;
 
+    /// Where `key` still holds exactly `expected`, puts `new` in its place, or removes the entry
+    /// where `new` is `None`; one atomic step. `false`: there is something else, or nothing.
+    ///
+    /// The entry keeps what is left of its lifetime where the backend can tell; elsewhere it gets
+    /// `lifetime`. It is how a damaged entry is removed without removing its replacement, and how a
+    /// value that only the caller can read is changed atomically.
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool>;
+
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()

@@ -39,4 +39,14 @@ impl Backend for Null {
     fn extend(&self, _key: &[u8], _lifetime: Lifetime) -> Result<bool> {
         Ok(false)
     }
+
+    fn compare_exchange(
+        &self,
+        _key: &[u8],
+        _expected: &Value,
+        _new: Option<&Value>,
+        _lifetime: Lifetime,
+    ) -> Result<bool> {
+        Ok(false)
+    }
 }

@@ -209,6 +209,19 @@ impl<B: Backend> Backend for Resilient<B> {
         self.call("extend", true, || self.backend.extend(key, lifetime))
     }
 
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.settle("compare_exchange", &[key])?;
+        self.call("compare_exchange", true, || {
+            self.backend.compare_exchange(key, expected, new, lifetime)
+        })
+    }
+
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.settle("get_many", keys)?;
         self.call("get_many", false, || self.backend.get_many(keys))

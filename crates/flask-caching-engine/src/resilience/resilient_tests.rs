@@ -83,6 +83,25 @@ impl Backend for Flaky {
     fn extend(&self, key: &[u8], _lifetime: Lifetime) -> Result<bool> {
         self.has(key)
     }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        _lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.reach(key)?;
+        let mut entries = self.entries.lock().unwrap();
+        if entries.get(key) != Some(expected) {
+            return Ok(false);
+        }
+        match new {
+            Some(new) => entries.insert(key.to_vec(), new.clone()),
+            None => entries.remove(key),
+        };
+        Ok(true)
+    }
 }
 
 fn value(text: &str) -> Value {

@@ -1,0 +1,206 @@
+//! `_engine.ByteStore`: a backend that stores bytes, as Python sees it.
+
+use std::sync::Arc;
+
+use flask_caching_engine::{Backend, Lifetime, Result, Value};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::error::to_py;
+use crate::{logging, timeout};
+
+/// A stored value: its bytes and its flags.
+type Stored<'py> = (Bound<'py, PyBytes>, u32);
+
+/// A backend of the engine. Every method lets go of the GIL while the engine works.
+///
+/// Keys and values are bytes; `flags` are kept only by memcached. A `timeout` is None for the
+/// store's default, a number of seconds or a `timedelta`; 0 is for ever, a negative one expired.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct ByteStore {
+    backend: Arc<dyn Backend>,
+    default: Lifetime,
+}
+
+impl ByteStore {
+    /// A store over `backend`, where a timeout of None means `default_timeout`.
+    ///
+    /// A default of None has nothing to fall back on and means for ever.
+    pub(crate) fn new(
+        backend: Arc<dyn Backend>,
+        default_timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let default = timeout::from_python(default_timeout)?.resolve(Lifetime::Forever);
+        Ok(Self { backend, default })
+    }
+
+    /// Runs `operation` on the backend without the GIL; then what the engine logged is handed on.
+    fn run<T: Send>(
+        &self,
+        py: Python<'_>,
+        operation: impl FnOnce(&dyn Backend) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let backend = &*self.backend;
+        let result = py.detach(|| operation(backend));
+        logging::hand_on(py)?;
+        result.map_err(|error| to_py(&error))
+    }
+
+    fn lifetime(&self, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Lifetime> {
+        Ok(timeout::from_python(timeout)?.resolve(self.default))
+    }
+}
+
+#[pymethods]
+impl ByteStore {
+    /// The value under `key` as `(data, flags)`, or None.
+    fn get<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Stored<'py>>> {
+        let value = self.run(py, |backend| backend.get(key))?;
+        Ok(value.map(|value| to_stored(py, &value)))
+    }
+
+    /// The values of `keys` in their order, None for each miss.
+    fn get_many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: Vec<Vec<u8>>,
+    ) -> PyResult<Vec<Option<Stored<'py>>>> {
+        let values = self.run(py, |backend| backend.get_many(&slices(&keys)))?;
+        Ok(values
+            .iter()
+            .map(|value| value.as_ref().map(|value| to_stored(py, value)))
+            .collect())
+    }
+
+    /// Store a value; False where the backend refuses it (the reason is logged).
+    #[pyo3(signature = (key, data, flags=0, timeout=None))]
+    fn set(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        data: &[u8],
+        flags: u32,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.lifetime(timeout)?;
+        let value = to_value(data, flags);
+        self.run(py, |backend| backend.set(key, &value, lifetime))
+    }
+
+    /// Store a value where the key has no live entry, in one atomic step; False where it has one.
+    #[pyo3(signature = (key, data, flags=0, timeout=None))]
+    fn add(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        data: &[u8],
+        flags: u32,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.lifetime(timeout)?;
+        let value = to_value(data, flags);
+        self.run(py, |backend| backend.add(key, &value, lifetime))
+    }
+
+    /// Store all `(key, data, flags)`; for each, whether it was stored.
+    #[pyo3(signature = (entries, timeout=None))]
+    fn set_many(
+        &self,
+        py: Python<'_>,
+        entries: Vec<(Vec<u8>, Vec<u8>, u32)>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<bool>> {
+        let lifetime = self.lifetime(timeout)?;
+        let entries: Vec<(Vec<u8>, Value)> = entries
+            .into_iter()
+            .map(|(key, data, flags)| (key, Value { data, flags }))
+            .collect();
+        self.run(py, |backend| {
+            let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_slice(), v)).collect();
+            backend.set_many(&entries, lifetime)
+        })
+    }
+
+    /// Remove `key`; whether it had a live entry.
+    fn delete(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
+        self.run(py, |backend| backend.delete(key))
+    }
+
+    /// Remove all `keys`; for each, whether it had a live entry.
+    fn delete_many(&self, py: Python<'_>, keys: Vec<Vec<u8>>) -> PyResult<Vec<bool>> {
+        self.run(py, |backend| backend.delete_many(&slices(&keys)))
+    }
+
+    /// Whether `key` has a live entry.
+    fn has(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
+        self.run(py, |backend| backend.has(key))
+    }
+
+    /// Add `delta` to the integer under `key`, in one atomic step, and return the sum.
+    ///
+    /// :raises TypeError: what is stored there is not an integer.
+    #[pyo3(signature = (key, delta, timeout=None))]
+    fn incr(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        delta: i64,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<i64> {
+        let lifetime = self.lifetime(timeout)?;
+        self.run(py, |backend| backend.incr(key, delta, lifetime))
+    }
+
+    /// Let the entry under `key` live for `timeout` from now where it would end sooner, without
+    /// touching its value; False where there is no live entry.
+    #[pyo3(signature = (key, timeout=None))]
+    fn extend(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.lifetime(timeout)?;
+        self.run(py, |backend| backend.extend(key, lifetime))
+    }
+
+    /// Where `key` still holds `expected`, a pair `(data, flags)`, put the pair `new` in its place,
+    /// or remove the entry where `new` is None; one atomic step. False where it holds something else.
+    #[pyo3(signature = (key, expected, new, timeout=None))]
+    fn compare_exchange(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        expected: (Vec<u8>, u32),
+        new: Option<(Vec<u8>, u32)>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.lifetime(timeout)?;
+        let from_pair = |(data, flags)| Value { data, flags };
+        let expected = from_pair(expected);
+        let new = new.map(from_pair);
+        self.run(py, |backend| {
+            backend.compare_exchange(key, &expected, new.as_ref(), lifetime)
+        })
+    }
+
+    /// Remove every entry of this cache.
+    fn clear(&self, py: Python<'_>) -> PyResult<bool> {
+        self.run(py, |backend| backend.clear())
+    }
+}
+
+fn to_stored<'py>(py: Python<'py>, value: &Value) -> Stored<'py> {
+    (PyBytes::new(py, &value.data), value.flags)
+}
+
+fn to_value(data: &[u8], flags: u32) -> Value {
+    Value {
+        data: data.to_vec(),
+        flags,
+    }
+}
+
+fn slices(keys: &[Vec<u8>]) -> Vec<&[u8]> {
+    keys.iter().map(Vec::as_slice).collect()
+}

@@ -1,0 +1,337 @@
+"""The base of every backend that stores bytes: what it does with values and keys.
+
+Storage is a :class:`flask_caching._engine.ByteStore`; here values become bytes and come back.
+"""
+
+from __future__ import annotations
+
+import logging
+import numbers
+import pickle
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from cachelib.serializers import BaseRedisSerializer, BaseSerializer
+
+from .._engine import MISSING, Signer
+from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ._storable import serialize
+from .base import BaseCache
+
+if TYPE_CHECKING:
+    from .._engine import ByteStore
+
+__all__ = ["ByteBackend", "deserialize"]
+
+logger = logging.getLogger("flask_caching")
+
+_INTEGER = re.compile(rb"-?[0-9]+")
+
+#: How often a counter is tried to be created where every attempt finds neither an old value nor
+#: room for a new one, before that is reported as the backend's failure.
+_COUNTER_ATTEMPTS = 3
+
+
+class ByteBackend(BaseCache):
+    """A cache over a store of bytes.
+
+    A backend sets ``_store`` and, where it differs, overrides :meth:`_encode_key`, :meth:`_dump`
+    and :meth:`_load`.
+
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
+    """
+
+    #: How values become bytes; ``CACHE_SERIALIZER`` replaces it.
+    serializer: BaseSerializer = BaseSerializer()
+
+    #: Whether the store itself counts (``incr``) in the bytes that :meth:`_dump` makes of an int.
+    _native_counters = True
+
+    _store: ByteStore
+    _signer: Signer | None = None
+
+    @property
+    def signing_keys(self) -> list[bytes]:
+        """The keys values are signed with, newest first; an empty list: values are not signed.
+
+        A signed counter cannot be counted by the server, which has no key: ``inc`` then reads,
+        checks, signs and writes, and starts again where somebody else was faster.
+
+        :raises CacheConfigError: on assigning a key that is empty or neither str nor bytes.
+        """
+        return list(getattr(self, "_signing_keys", ()))
+
+    @signing_keys.setter
+    def signing_keys(self, keys: str | bytes | Iterable[str | bytes]) -> None:
+        self._signing_keys = _signing_keys(keys)
+        self._signer = Signer(self._signing_keys) if self._signing_keys else None
+
+    def get(self, key: str) -> Any:
+        """The value under ``key``, or None."""
+        value = self._read(key)
+        return None if value is MISSING else value
+
+    def get_many(self, *keys: str) -> list[Any]:
+        """The values of ``keys`` in their order, None for each that is missing."""
+        return [None if value is MISSING else value for value in self._read_many(*keys)]
+
+    def get_dict(self, *keys: str) -> dict[str, Any]:
+        """The values of ``keys`` by key, None for each that is missing."""
+        return dict(zip(keys, self.get_many(*keys), strict=True))
+
+    def set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+        """Store ``value`` under ``key``.
+
+        :param timeout: seconds to live; None: the default; 0: for ever; negative: expired at once.
+        :return: whether it was stored; where it was refused (see the log) the key has no value.
+        """
+        wire_key = self._encode_key(key)
+        packed = self._pack(key, wire_key, value)
+        if packed is None:
+            self._store.delete(wire_key)
+            return False
+        return self._store.set(wire_key, *packed, timeout=self._timeout(timeout))
+
+    def add(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+        """Store ``value`` unless ``key`` has one already, in one atomic step.
+
+        :param timeout: as in :meth:`set`.
+        :return: whether it was stored.
+        """
+        wire_key = self._encode_key(key)
+        packed = self._pack(key, wire_key, value)
+        if packed is None:
+            return False
+        return self._store.add(wire_key, *packed, timeout=self._timeout(timeout))
+
+    def set_many(
+        self, mapping: dict[str, Any], timeout: float | timedelta | None = None
+    ) -> list[Any]:
+        """Store every value of ``mapping``.
+
+        :param timeout: as in :meth:`set`.
+        :return: the keys that were stored. A value that is refused does not keep the others back.
+        """
+        entries: list[tuple[bytes, bytes, int]] = []
+        keys: list[str] = []
+        refused: list[bytes] = []
+        for key, value in mapping.items():
+            wire_key = self._encode_key(key)
+            packed = self._pack(key, wire_key, value)
+            if packed is None:
+                refused.append(wire_key)
+            else:
+                keys.append(key)
+                entries.append((wire_key, *packed))
+        if refused:
+            self._store.delete_many(refused)
+        if not entries:
+            return []
+        stored = self._store.set_many(entries, timeout=self._timeout(timeout))
+        return [key for key, done in zip(keys, stored, strict=True) if done]
+
+    def delete(self, key: str) -> bool:
+        """Remove ``key``; whether there was something to remove."""
+        return self._store.delete(self._encode_key(key))
+
+    def delete_many(self, *keys: str) -> list[Any]:
+        """Remove all ``keys``.
+
+        :return: the keys that are gone, those that were not there included.
+        :raises CacheBackendError: one could not be removed and errors are not ignored.
+        """
+        wire_keys = [self._encode_key(key) for key in keys]
+        if not self.ignore_delete_many_errors:
+            self._store.delete_many(wire_keys)
+            return list(keys)
+        gone = []
+        for key, wire_key in zip(keys, wire_keys, strict=True):
+            try:
+                self._store.delete(wire_key)
+            except CacheBackendError as error:
+                logger.warning("The cache key %r was not deleted: %s", key, error)
+            else:
+                gone.append(key)
+        return gone
+
+    def has(self, key: str) -> bool:
+        """Whether ``key`` has a value."""
+        if self._signer is not None:
+            # Only reading tells whether an entry is one of ours.
+            return self._read(key) is not MISSING
+        return self._store.has(self._encode_key(key))
+
+    def clear(self) -> bool:
+        """Remove every entry of this cache."""
+        return self._store.clear()
+
+    def inc(self, key: str, delta: int = 1) -> int | None:
+        """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
+
+        A missing key counts from 0 and gets the default timeout.
+
+        :return: the sum; None where it could not be stored.
+        :raises TypeError: the value under ``key`` is not a number.
+        """
+        wire_key = self._encode_key(key)
+        if self._native_counters and self._signer is None:
+            return self._store.incr(wire_key, delta, timeout=self._timeout(None))
+        return self._inc_by_exchange(key, wire_key, delta)
+
+    def dec(self, key: str, delta: int = 1) -> int | None:
+        """Subtract ``delta``; otherwise as :meth:`inc`."""
+        return self.inc(key, -delta)
+
+    def _encode_key(self, key: str) -> bytes:
+        """The key as the store knows it. Different keys give different bytes."""
+        if not isinstance(key, str):
+            raise TypeError(f"a cache key must be a str, not {type(key).__name__}")
+        return key.encode("utf-8", "surrogatepass")
+
+    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+        """The bytes and flags to store for ``value``.
+
+        :raises UnstorableValueError: it cannot be stored.
+        """
+        return serialize(self.serializer, value), 0
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        """The value that :meth:`_dump` made ``data`` and ``flags`` of.
+
+        :raises Exception: any, where they are nothing this application can read.
+        """
+        return deserialize(self.serializer, data)
+
+    def _read(self, key: str) -> Any:
+        """The value under ``key``, or ``MISSING``."""
+        wire_key = self._encode_key(key)
+        stored = self._store.get(wire_key)
+        return MISSING if stored is None else self._unpack(key, wire_key, stored)
+
+    def _read_many(self, *keys: str) -> list[Any]:
+        """The values of ``keys`` in their order, ``MISSING`` for each that has none."""
+        wire_keys = [self._encode_key(key) for key in keys]
+        if not wire_keys:
+            return []
+        return [
+            MISSING if stored is None else self._unpack(key, wire_key, stored)
+            for key, wire_key, stored in zip(
+                keys, wire_keys, self._store.get_many(wire_keys), strict=True
+            )
+        ]
+
+    def _extend(self, key: str, timeout: float | timedelta | None = None) -> bool:
+        """Let the entry live for ``timeout`` from now where it would end sooner."""
+        return self._store.extend(self._encode_key(key), timeout=self._timeout(timeout))
+
+    def _timeout(self, timeout: float | timedelta | None) -> float | timedelta:
+        return self.default_timeout if timeout is None else timeout
+
+    def _pack(self, key: str, wire_key: bytes, value: Any) -> tuple[bytes, int] | None:
+        """What to store for ``value``; None, and one warning, where it cannot be stored."""
+        try:
+            data, flags = self._dump(key, value)
+        except UnstorableValueError as error:
+            logger.warning("The value for cache key %r is not stored: %s", key, error)
+            return None
+        if self._signer is not None:
+            data = self._signer.sign(wire_key, data, flags)
+        return data, flags
+
+    def _unpack(self, key: str, wire_key: bytes, stored: tuple[bytes, int]) -> Any:
+        """The value of a stored entry. What cannot be read is removed, and ``MISSING``."""
+        data, flags = stored
+        try:
+            if self._signer is not None:
+                data = self._signer.verify(wire_key, data, flags)
+            return self._load(key, data, flags)
+        except Exception as error:
+            logger.warning(
+                "The entry under cache key %r cannot be used and is removed: %s: %s",
+                key,
+                type(error).__name__,
+                error,
+            )
+        try:
+            # Only if it still is what was read: somebody may have replaced it by now.
+            self._store.compare_exchange(wire_key, stored, None)
+        except CacheBackendError as error:
+            logger.warning("The unusable entry under cache key %r is still there: %s", key, error)
+        return MISSING
+
+    def _inc_by_exchange(self, key: str, wire_key: bytes, delta: int) -> int | None:
+        """Count where only this side can read the number: write if nobody else was faster."""
+        failures = 0
+        while failures < _COUNTER_ATTEMPTS:
+            stored = self._store.get(wire_key)
+            value = MISSING if stored is None else self._unpack(key, wire_key, stored)
+            if value is MISSING or value is None:
+                total = delta
+            elif isinstance(value, numbers.Number):
+                total = value + delta  # type: ignore[operator]
+            else:
+                raise TypeError(
+                    f"the value under cache key {key!r} is not a number: {type(value).__name__}"
+                )
+            packed = self._pack(key, wire_key, total)
+            if packed is None:
+                return None
+            timeout = self._timeout(None)
+            if stored is None or value is MISSING:
+                if self._store.add(wire_key, *packed, timeout=timeout):
+                    return total
+                failures += 1
+            elif self._store.compare_exchange(wire_key, stored, packed, timeout=timeout):
+                return total
+            else:
+                failures = 0
+        return None
+
+
+def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
+    """The value that ``data`` holds.
+
+    cachelib's serializers log what they cannot read and return None (or the bytes as they are),
+    which a stored None (or bytes) cannot be told from: their formats are read here.
+
+    :raises Exception: any, where ``data`` is nothing the serializer reads.
+    """
+    loads = type(serializer).loads
+    if "loads" not in vars(serializer):
+        if loads is BaseSerializer.loads:
+            return _unpickle(data)
+        if loads is BaseRedisSerializer.loads:
+            if data.startswith(b"!"):
+                return _unpickle(data[1:])
+            if _INTEGER.fullmatch(data):
+                return int(data)
+            raise ValueError("it is neither a pickle nor an integer")
+    value = serializer.loads(data)
+    if value is None and serializer.dumps(None) != data:
+        raise ValueError(f"{type(serializer).__name__} cannot read it")
+    return value
+
+
+def _unpickle(data: bytes) -> Any:
+    # Every protocol since 2 starts like this; damaged bytes rarely do, and then are not executed.
+    if not data.startswith(b"\x80"):
+        raise pickle.UnpicklingError("it is not a pickle")
+    return pickle.loads(data)
+
+
+def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:
+    if isinstance(keys, (str, bytes)):
+        keys = [keys]
+    result = []
+    for key in keys:
+        if not isinstance(key, (str, bytes)) or not key:
+            # Never the key itself: messages end in logs.
+            raise CacheConfigError(
+                "CACHE_SIGNING_KEY must be a non-empty str or bytes, or a list of them with the "
+                f"newest first; one of the keys is {'empty' if not key else type(key).__name__}"
+            )
+        result.append(key.encode("utf-8") if isinstance(key, str) else key)
+    return result
