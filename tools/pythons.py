@@ -18,7 +18,7 @@ import ensurepip, platform, sys, sysconfig, venv
 free_threaded = sysconfig.get_config_var("Py_GIL_DISABLED")
 final = sys.version_info.releaselevel == "final"
 if platform.python_implementation() == "CPython" and final and not free_threaded:
-    print(*sys.version_info[:3], sys.executable)
+    print(*sys.version_info[:3], sys._base_executable)
 """
 
 

@@ -1,0 +1,1 @@
+"""A gallery of Julia sets: a small application that uses every way to cache."""
