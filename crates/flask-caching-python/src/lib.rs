@@ -4,6 +4,7 @@ mod byte_store;
 mod clock;
 mod error;
 mod logging;
+mod memory;
 mod missing;
 mod signing;
 mod timeout;
@@ -18,6 +19,8 @@ mod _engine {
     use crate::byte_store::ByteStore;
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_resume, clock_stop};
+    #[pymodule_export]
+    use crate::memory::MemoryBackend;
     #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
 /// Records beyond this many are counted, not kept, until the queue is handed on.
 const LONGEST_QUEUE: usize = 1000;
@@ -93,6 +94,22 @@ pub(crate) fn hand_on(py: Python<'_>) -> PyResult<()> {
         let text = "%d more messages of the cache engine were dropped";
         logger.call_method1(intern!(py, "log"), (number(Level::Warn), text, dropped))?;
     }
+    Ok(())
+}
+
+/// Logs `message` as a warning of the logger `flask_caching`, at once.
+pub(crate) fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
+    static LOGGER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let logger = LOGGER.get_or_try_init(py, || {
+        let logging = py.import(intern!(py, "logging"))?;
+        PyResult::Ok(
+            logging
+                .call_method1(intern!(py, "getLogger"), ("flask_caching",))?
+                .unbind(),
+        )
+    })?;
+    // The text is an argument, not the format: it may contain a percent sign.
+    logger.call_method1(py, intern!(py, "warning"), ("%s", message))?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! Backends: where entries live. One contract, one module a backend.
 
+pub mod memory;
 mod null;
 
+pub use memory::MemoryStore;
 pub use null::Null;
 
 use crate::{Lifetime, Result};

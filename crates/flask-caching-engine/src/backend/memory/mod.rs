@@ -1,0 +1,421 @@
+//! The in-process store: a sharded table of values of any type, with a lifetime for each entry and
+//! a limit on their number.
+//!
+//! - Lifetimes are on the monotonic clock. An expired entry is freed by the operations that come
+//!   after it, a few at a time; none waits for the store to be full.
+//! - A full store drops what has expired, then what is least used ([`order`]); both in bounded time.
+//! - A value is never dropped, and nothing the caller did not pass in is called, under a lock.
+
+mod bytes;
+mod expiry;
+mod order;
+mod shard;
+
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use self::expiry::NEVER;
+use self::shard::{Entry, Removed, Shard};
+use crate::Lifetime;
+use crate::clock::{self, Instant};
+
+/// The threshold of a store that is asked for one of 0.
+pub const DEFAULT_THRESHOLD: usize = 500;
+
+/// Slots are numbered by `u32`.
+const LARGEST_THRESHOLD: usize = u32::MAX as usize - 1;
+
+/// Up to this threshold one shard does: evicting over all entries is worth more than parallel locks.
+const ONE_SHARD: usize = 4096;
+
+const SHARDS: usize = 16;
+
+/// One operation in this many also looks after another shard's expired entries.
+const SWEEP_EVERY: u32 = 32;
+
+/// A place in a store that held one value: found again without its key, as long as it holds the
+/// very value that was found when the handle was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    shard: u32,
+    slot: u32,
+    stamp: u64,
+}
+
+/// An in-process store of at most `threshold` entries. See the [module](self).
+pub struct MemoryStore<V> {
+    shards: Box<[Mutex<Shard<V>>]>,
+    hasher: RandomState,
+    /// Entries in all shards; a new one is let in by counting it here first.
+    len: AtomicUsize,
+    threshold: AtomicUsize,
+    /// The shard whose turn it is to be swept or to give up an entry.
+    turn: AtomicUsize,
+}
+
+/// A key with its hash, and the shard it belongs to.
+#[derive(Clone, Copy)]
+struct Place<'k> {
+    key: &'k [u8],
+    hash: u32,
+    shard: usize,
+}
+
+impl<V> MemoryStore<V> {
+    /// An empty store of at most `threshold` entries; 0 means [`DEFAULT_THRESHOLD`].
+    pub fn new(threshold: usize) -> Self {
+        let threshold = effective(threshold);
+        let shards = if threshold <= ONE_SHARD { 1 } else { SHARDS };
+        Self {
+            shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
+            hasher: RandomState::default(),
+            len: AtomicUsize::new(0),
+            threshold: AtomicUsize::new(threshold),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// Entries in the store, those included that are expired and not yet freed. Never more than
+    /// the threshold.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// Whether the store holds no entry.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The largest number of entries the store holds.
+    pub fn threshold(&self) -> usize {
+        self.threshold.load(Ordering::Relaxed)
+    }
+
+    /// Changes the threshold (0 means [`DEFAULT_THRESHOLD`]) and evicts what is above it.
+    pub fn set_threshold(&self, threshold: usize) {
+        self.threshold
+            .store(effective(threshold), Ordering::Relaxed);
+        while self.len() > self.threshold() {
+            self.evict_anywhere();
+        }
+    }
+
+    /// What `read` makes of the value of `key`. It is called under the shard's lock: it must not
+    /// call the store, block, or drop a value.
+    #[inline]
+    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&V) -> R) -> Option<R> {
+        self.read_with_handle(key, |value, _| read(value))
+    }
+
+    /// As [`read`](Self::read), with a handle to the value.
+    #[inline]
+    pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, _| {
+            let (slot, entry) = shard.find_live(place.hash, key, now)?;
+            Some(read(&entry.value, handle(place, slot, entry.stamp)))
+        })
+    }
+
+    /// What `read` makes of the value that `handle` was made for; `None` where it is expired,
+    /// overwritten or removed. `read` is called under the shard's lock, as in [`read`](Self::read).
+    #[inline]
+    pub fn read_handle<R>(&self, handle: Handle, read: impl FnOnce(&V) -> R) -> Option<R> {
+        if handle.shard as usize >= self.shards.len() {
+            return None;
+        }
+        self.with_shard(handle.shard as usize, |shard, now, _| {
+            let entry = shard.live_at(handle.slot, now)?;
+            (entry.stamp == handle.stamp).then(|| read(&entry.value))
+        })
+    }
+
+    /// Whether `key` has a live entry. This does not count as a use of it.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, _| {
+            shard.has_live(place.hash, key, now)
+        })
+    }
+
+    /// Stores `value` under `key`. Returns a handle to it; `None` where `lifetime` is
+    /// [`Lifetime::Expired`], which removes what was there.
+    pub fn set(&self, key: &[u8], value: V, lifetime: Lifetime) -> Option<Handle> {
+        self.write(key, value, lifetime, |_, _, _| true).1
+    }
+
+    /// Stores `value` under `key` if `permit` says so. It is asked under the shard's lock, as the
+    /// last thing before the write: who revokes the permit first and deletes the key then is sure
+    /// that the value is gone afterwards. Returns whether the permit held.
+    pub fn set_if(
+        &self,
+        key: &[u8],
+        value: V,
+        lifetime: Lifetime,
+        permit: impl Fn() -> bool,
+    ) -> bool {
+        self.write(key, value, lifetime, |_, _, _| permit()).0
+    }
+
+    /// Stores `value` where `key` has no live entry; whether it did. A key that has one costs no
+    /// other entry its place.
+    pub fn add(&self, key: &[u8], value: V, lifetime: Lifetime) -> bool {
+        self.write(key, value, lifetime, |shard, place, now| {
+            !shard.has_live(place.hash, place.key, now)
+        })
+        .0
+    }
+
+    /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
+    /// `false`: it is expired, overwritten or removed.
+    pub fn replace(&self, handle: Handle, value: V) -> bool {
+        if handle.shard as usize >= self.shards.len() {
+            return false;
+        }
+        self.with_shard(handle.shard as usize, |shard, now, removed| {
+            let stamp = shard.next_stamp();
+            match shard.live_at(handle.slot, now) {
+                Some(entry) if entry.stamp == handle.stamp => {
+                    entry.stamp = stamp;
+                    removed.push(std::mem::replace(&mut entry.value, value));
+                    true
+                }
+                _ => {
+                    removed.push(value);
+                    false
+                }
+            }
+        })
+    }
+
+    /// Changes the value of `key` in place, in one atomic step; the entry keeps its expiry. `None`
+    /// where `key` has no live entry. `change` is called under the shard's lock, as in
+    /// [`read`](Self::read).
+    pub fn modify<R>(&self, key: &[u8], change: impl FnOnce(&mut V) -> R) -> Option<R> {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, _| {
+            let stamp = shard.next_stamp();
+            let (_, entry) = shard.find_live(place.hash, key, now)?;
+            entry.stamp = stamp;
+            Some(change(&mut entry.value))
+        })
+    }
+
+    /// Lets the entry of `key` live for `lifetime` from now where it would end sooner; whether it has
+    /// a live entry. Its value is not touched, and handles to it stay valid.
+    pub fn extend(&self, key: &[u8], lifetime: Lifetime) -> bool {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, _| {
+            let expires = match lifetime {
+                Lifetime::Forever => NEVER,
+                Lifetime::For(duration) => Instant(now).after(duration).0,
+                Lifetime::Expired => now,
+            };
+            shard.extend(place.hash, key, expires, now)
+        })
+    }
+
+    /// Removes `key`; whether it had a live entry.
+    pub fn delete(&self, key: &[u8]) -> bool {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, removed| {
+            let was_live = shard.remove(place.hash, key, now, removed);
+            if was_live.is_some() {
+                self.len.fetch_sub(1, Ordering::AcqRel);
+            }
+            was_live == Some(true)
+        })
+    }
+
+    /// Removes the value that `handle` was made for, if it is still there under `key`; whether it was.
+    pub fn delete_handle(&self, key: &[u8], handle: Handle) -> bool {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, removed| {
+            let is_same = shard
+                .find_live(place.hash, key, now)
+                .is_some_and(|(_, entry)| entry.stamp == handle.stamp);
+            if is_same {
+                shard.remove(place.hash, key, now, removed);
+                self.len.fetch_sub(1, Ordering::AcqRel);
+            }
+            is_same
+        })
+    }
+
+    /// Removes every entry. Handles stay invalid.
+    pub fn clear(&self) {
+        // Dropped after the last lock is released.
+        let mut emptied = Vec::with_capacity(self.shards.len());
+        for index in 0..self.shards.len() {
+            let old = self.lock(index).clear();
+            self.len.fetch_sub(old.len(), Ordering::AcqRel);
+            emptied.push(old);
+        }
+    }
+
+    /// What `look` makes of every live entry: its key, the time it has left (`None`: for ever) and
+    /// its value. `look` is called under a shard's lock, as in [`read`](Self::read).
+    pub fn collect<R>(&self, mut look: impl FnMut(&[u8], Option<Duration>, &V) -> R) -> Vec<R> {
+        let now = clock::monotonic().0;
+        let mut found = Vec::new();
+        for index in 0..self.shards.len() {
+            let shard = self.lock(index);
+            found.extend(shard.iter(now).map(|entry: &Entry<V>| {
+                let left = match entry.expires {
+                    NEVER => None,
+                    expires => Some(Duration::from_nanos(expires - now)),
+                };
+                look(&entry.key, left, &entry.value)
+            }));
+        }
+        found
+    }
+
+    /// The one way a value gets in. `allow` is asked under the lock, once for each try to find room.
+    fn write(
+        &self,
+        key: &[u8],
+        value: V,
+        lifetime: Lifetime,
+        allow: impl Fn(&Shard<V>, Place<'_>, u64) -> bool,
+    ) -> (bool, Option<Handle>) {
+        let place = self.place(key);
+        let mut pending = Some(value);
+        loop {
+            let done = self.with_shard(place.shard, |shard, now, removed| {
+                let value = pending.take()?;
+                if !allow(shard, place, now) {
+                    removed.push(value);
+                    return Some((false, None));
+                }
+                let expires = match lifetime {
+                    Lifetime::Forever => NEVER,
+                    Lifetime::For(duration) => Instant(now).after(duration).0,
+                    Lifetime::Expired => {
+                        removed.push(value);
+                        if shard.remove(place.hash, key, now, removed).is_some() {
+                            self.len.fetch_sub(1, Ordering::AcqRel);
+                        }
+                        return Some((true, None));
+                    }
+                };
+                let value = match shard.overwrite(place.hash, key, value, expires, now, removed) {
+                    Ok((slot, stamp)) => return Some((true, Some(handle(place, slot, stamp)))),
+                    Err(value) => value,
+                };
+                // A full store gives up an entry first: the new one is never its own victim.
+                if self.count_in() || shard.evict(now, removed) {
+                    let (slot, stamp) = shard.insert(place.hash, key, value, expires);
+                    return Some((true, Some(handle(place, slot, stamp))));
+                }
+                pending = Some(value);
+                None
+            });
+            match done {
+                Some(done) => return done,
+                None => self.evict_anywhere(),
+            }
+        }
+    }
+
+    /// Lets one more entry in, unless the store is full.
+    fn count_in(&self) -> bool {
+        let threshold = self.threshold();
+        self.len
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |len| {
+                (len < threshold).then_some(len + 1)
+            })
+            .is_ok()
+    }
+
+    /// Evicts one entry of the shard whose turn it is, if it has one.
+    fn evict_anywhere(&self) {
+        let index = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        self.with_shard(index, |shard, now, removed| {
+            if shard.evict(now, removed) {
+                self.len.fetch_sub(1, Ordering::AcqRel);
+            }
+        });
+    }
+
+    #[inline]
+    fn place<'k>(&self, key: &'k [u8]) -> Place<'k> {
+        let hash = self.hasher.hash_one(key);
+        let (high, low) = (hash >> 32, hash & u64::from(u32::MAX));
+        Place {
+            key,
+            hash: u32::try_from(low).unwrap_or(0),
+            // The number of shards is a power of two.
+            shard: usize::try_from(high).unwrap_or(0) & (self.shards.len() - 1),
+        }
+    }
+
+    /// Runs `operate` on a locked shard, with the time and a place for what it removes; frees a few
+    /// expired entries after it. What was removed is dropped after the lock is released.
+    #[inline]
+    fn with_shard<R>(
+        &self,
+        index: usize,
+        operate: impl FnOnce(&mut Shard<V>, u64, &mut Removed<V>) -> R,
+    ) -> R {
+        let now = clock::monotonic().0;
+        let mut removed = Removed::new();
+        let mut shard = self.lock(index);
+        let result = operate(&mut shard, now, &mut removed);
+        self.free_expired(&mut shard, now, &mut removed);
+        shard.operations = shard.operations.wrapping_add(1);
+        let sweep = self.shards.len() > 1 && shard.operations.is_multiple_of(SWEEP_EVERY);
+        drop(shard);
+        if sweep {
+            self.sweep(now, &mut removed);
+        }
+        result
+    }
+
+    /// Frees a few expired entries of the shard whose turn it is, so that none waits for an
+    /// operation on its own shard.
+    #[cold]
+    fn sweep(&self, now: u64, removed: &mut Removed<V>) {
+        let index = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        // A shard that is locked is in use, and frees its own.
+        if let Ok(mut shard) = self.shards[index].try_lock() {
+            for _ in 0..SWEEP_EVERY {
+                self.free_expired(&mut shard, now, removed);
+            }
+        }
+    }
+
+    #[inline]
+    fn free_expired(&self, shard: &mut Shard<V>, now: u64, removed: &mut Removed<V>) {
+        let freed = shard.free_expired(now, removed);
+        if freed > 0 {
+            self.len.fetch_sub(freed, Ordering::AcqRel);
+        }
+    }
+
+    /// A panic under the lock can only come from a caller's closure, before or after a change.
+    fn lock(&self, index: usize) -> MutexGuard<'_, Shard<V>> {
+        self.shards[index]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn effective(threshold: usize) -> usize {
+    match threshold {
+        0 => DEFAULT_THRESHOLD,
+        threshold => threshold.min(LARGEST_THRESHOLD),
+    }
+}
+
+fn handle(place: Place<'_>, slot: u32, stamp: u64) -> Handle {
+    Handle {
+        shard: u32::try_from(place.shard).unwrap_or(u32::MAX),
+        slot,
+        stamp,
+    }
+}

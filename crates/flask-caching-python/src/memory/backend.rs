@@ -1,0 +1,443 @@
+//! The Python class and its methods.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use flask_caching_engine::backend::memory::{Handle, MemoryStore};
+use flask_caching_engine::clock;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use super::key::{self, Tokens};
+use super::number;
+use super::settings::Settings;
+use super::value::{Failure, Stored};
+use crate::logging;
+use crate::missing::missing;
+
+/// A key, when it expires (seconds since 1970; 0: never), and its value.
+type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
+
+/// An in-process cache backend; see `flask_caching.backends.simplecache.SimpleCache`.
+#[pyclass(frozen, subclass, module = "flask_caching._engine")]
+pub(crate) struct MemoryBackend {
+    store: OnceLock<MemoryStore<Stored>>,
+    tokens: Tokens,
+    settings: Settings,
+}
+
+#[pymethods]
+impl MemoryBackend {
+    /// The arguments are those of a subclass's `__init__`, which calls `_open`.
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> Self {
+        Self {
+            store: OnceLock::new(),
+            tokens: Tokens::new(py),
+            settings: Settings::new(),
+        }
+    }
+
+    /// Makes the store, of at most `threshold` entries (0: 500).
+    fn _open(&self, threshold: usize) {
+        self.store
+            .get_or_init(|| MemoryStore::new(threshold))
+            .set_threshold(threshold);
+    }
+
+    /// The largest number of entries.
+    #[getter]
+    fn _threshold(&self) -> usize {
+        self.store().threshold()
+    }
+
+    #[setter(_threshold)]
+    fn set_threshold(&self, threshold: usize) {
+        self.store().set_threshold(threshold);
+    }
+
+    /// The timeout of a write that names none, in seconds.
+    #[getter]
+    fn default_timeout(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.settings.default_timeout(py)
+    }
+
+    #[setter]
+    fn set_default_timeout(&self, timeout: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.settings.set_default_timeout(timeout)
+    }
+
+    /// Lets `serializer` (cachelib's interface) make bytes of values. `native`: only of those that
+    /// cannot be copied natively.
+    fn _use_serializer(&self, serializer: Py<PyAny>, native: bool) {
+        self.settings.set_serializer(serializer, native);
+    }
+
+    /// The value of `key`, the caller's own; None for a miss.
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.lookup(py, key)
+    }
+
+    /// The value of `key`; `MISSING` for a miss.
+    fn _read<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self.lookup(py, key)? {
+            Some(value) => Ok(value),
+            None => Ok(missing(py)?.into_bound(py)),
+        }
+    }
+
+    /// The values of `keys`, in their order; None for each miss.
+    #[pyo3(signature = (*keys))]
+    fn get_many<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyList>> {
+        let values = self.lookup_all(keys)?;
+        PyList::new(keys.py(), values)
+    }
+
+    /// The values of `keys`, in their order; `MISSING` for each miss.
+    #[pyo3(signature = (*keys))]
+    fn _read_many<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyList>> {
+        let py = keys.py();
+        let missing = missing(py)?.into_bound(py);
+        let values = self.lookup_all(keys)?;
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|value| value.unwrap_or_else(|| missing.clone()))
+            .collect();
+        PyList::new(py, values)
+    }
+
+    /// A dict of `keys` and their values; None for each miss.
+    #[pyo3(signature = (*keys))]
+    fn get_dict<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
+        let found = PyDict::new(keys.py());
+        for key in keys {
+            let value = self.lookup(keys.py(), &key)?;
+            found.set_item(key, value)?;
+        }
+        Ok(found)
+    }
+
+    /// Stores `value` under `key` for `timeout` seconds; False where it cannot be stored.
+    #[pyo3(signature = (key, value, timeout = None))]
+    fn set(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        self.store_value(key, value, timeout)
+    }
+
+    /// Stores `value` where `key` has no entry; whether it did.
+    #[pyo3(signature = (key, value, timeout = None))]
+    fn add(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        // An entry that is there saves making a stored form of the value.
+        if self.has(key)? {
+            return Ok(false);
+        }
+        let store = self.store();
+        match self.freeze(key, value)? {
+            Some(stored) => self
+                .tokens
+                .writable(key, store, |key| store.add(key, stored, lifetime)),
+            None => Ok(false),
+        }
+    }
+
+    /// Stores every pair of `mapping`; the keys that were stored.
+    #[pyo3(signature = (mapping, timeout = None))]
+    fn set_many<'py>(
+        &self,
+        mapping: &Bound<'py, PyAny>,
+        timeout: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let stored = PyList::empty(mapping.py());
+        for pair in mapping.call_method0("items")?.try_iter()? {
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+            if self.store_value(&key, &value, timeout)? {
+                stored.append(key)?;
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Lets the entry under `key` live for `timeout` seconds from now where it would end sooner,
+    /// without touching its value; whether there is one.
+    #[pyo3(signature = (key, timeout = None))]
+    fn _extend(
+        &self,
+        key: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        let store = self.store();
+        self.tokens.known(key, |key| {
+            key.is_some_and(|key| store.extend(key, lifetime))
+        })
+    }
+
+    /// Removes `key`; whether it was there.
+    fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let store = self.store();
+        self.tokens
+            .known(key, |key| key.is_some_and(|key| store.delete(key)))
+    }
+
+    /// Removes `keys`; returns those that are gone now, which is all of them.
+    #[pyo3(signature = (*keys))]
+    fn delete_many<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyList>> {
+        for key in keys {
+            self.delete(&key)?;
+        }
+        Ok(keys.to_list())
+    }
+
+    /// Whether `key` is there.
+    fn has(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let store = self.store();
+        self.tokens
+            .known(key, |key| key.is_some_and(|key| store.contains(key)))
+    }
+
+    /// Removes every entry.
+    fn clear(&self, py: Python<'_>) -> PyResult<bool> {
+        self.store().clear();
+        self.tokens.forget(py, self.store())?;
+        Ok(true)
+    }
+
+    /// Adds `delta` to the number under `key`, in one atomic step, and returns the sum. The entry
+    /// keeps its lifetime; a missing one is made from 0.
+    #[pyo3(signature = (key, delta = None))]
+    #[pyo3(text_signature = "($self, key, delta=1)")]
+    fn inc<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        delta: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.change(key, delta, number::add)
+    }
+
+    /// Subtracts `delta` from the number under `key`; otherwise as `inc`.
+    #[pyo3(signature = (key, delta = None))]
+    #[pyo3(text_signature = "($self, key, delta=1)")]
+    fn dec<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        delta: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.change(key, delta, number::subtract)
+    }
+
+    /// Every live entry: its key, when it expires (Unix time; 0: never), and its value.
+    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Entry<'py>>> {
+        let wall = clock::wall();
+        let found = self.store().collect(|key, left, value| {
+            let expires = left.map_or(Duration::ZERO, |left| wall + left);
+            (
+                Box::<[u8]>::from(key),
+                expires.as_secs_f64(),
+                value.clone_ref(py),
+            )
+        });
+        let tokens = self.tokens.all(py)?;
+        let mut entries = Vec::with_capacity(found.len());
+        for (bytes, expires, stored) in found {
+            let key = match key::text(py, &bytes)? {
+                Some(key) => Some(key),
+                None => tokens
+                    .iter()
+                    .find(|(_, token)| *token.as_bytes(py) == *bytes)
+                    .map(|(key, _)| key.bind(py).clone()),
+            };
+            // An entry that cannot be read is none.
+            if let (Some(key), Ok(value)) = (key, stored.load(py, &self.settings)) {
+                entries.push((key, expires, value));
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The number of entries, those included that are expired and not yet freed.
+    fn _len(&self) -> usize {
+        self.store().len()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Values hold no cycle: they are atoms, private copies of plain data, or bytes.
+        visit.call(self.tokens.dict())?;
+        self.settings.traverse(&visit)
+    }
+
+    fn __clear__(&self) {
+        self.settings.clear();
+    }
+}
+
+impl MemoryBackend {
+    #[inline]
+    fn store(&self) -> &MemoryStore<Stored> {
+        self.store.get_or_init(|| MemoryStore::new(0))
+    }
+
+    #[inline]
+    fn lookup<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.find(py, key)? {
+            None => Ok(None),
+            Some((Stored::Atom(atom), _)) => Ok(Some(atom.into_bound(py))),
+            Some((stored, handle)) => self.load(key, stored, handle),
+        }
+    }
+
+    fn lookup_all<'py>(
+        &self,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+        keys.iter()
+            .map(|key| self.lookup(keys.py(), &key))
+            .collect()
+    }
+
+    #[inline]
+    fn find(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<(Stored, Handle)>> {
+        let store = self.store();
+        self.tokens.known(key, |key| {
+            store.read_with_handle(key?, |stored, handle| (stored.clone_ref(py), handle))
+        })
+    }
+
+    /// The caller's own value of what was found; an entry that cannot be read is removed.
+    fn load<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        stored: Stored,
+        handle: Handle,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        match stored.load(py, &self.settings) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Interrupt(error)) => Err(error),
+            Err(Failure::Value(error)) => {
+                let store = self.store();
+                self.tokens.known(key, |key| {
+                    key.is_some_and(|key| store.delete_handle(key, handle))
+                })?;
+                let message = format!(
+                    "The entry under cache key {} cannot be used and is removed: {}",
+                    describe(key),
+                    cause(py, &error)
+                );
+                logging::warn(py, &message)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The stored form of `value`; `None`, and a warning, where it cannot be stored.
+    #[inline]
+    fn freeze(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
+        let py = key.py();
+        match Stored::new(value, &self.settings) {
+            Ok(stored) => Ok(Some(stored)),
+            Err(Failure::Interrupt(error)) => Err(error),
+            Err(Failure::Value(error)) => {
+                let message = format!(
+                    "The value for cache key {} is not stored: {}",
+                    describe(key),
+                    error.value(py)
+                );
+                logging::warn(py, &message)?;
+                Ok(None)
+            }
+        }
+    }
+
+    #[inline]
+    fn store_value(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        let store = self.store();
+        let Some(stored) = self.freeze(key, value)? else {
+            // What the key had is no answer any more.
+            self.delete(key)?;
+            return Ok(false);
+        };
+        self.tokens
+            .writable(key, store, |key| store.set(key, stored, lifetime))?;
+        Ok(true)
+    }
+
+    /// Replaces the number under `key` by what `compute` makes of it and `delta`. The sum is computed
+    /// with no lock held, and tried again where another thread was faster.
+    fn change<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        delta: Option<&Bound<'py, PyAny>>,
+        compute: number::Operation<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let delta = delta.cloned().unwrap_or_else(|| number::one(py));
+        let store = self.store();
+        loop {
+            let found = match self.find(py, key)? {
+                Some((stored, handle)) => {
+                    self.load(key, stored, handle)?.map(|value| (value, handle))
+                }
+                None => None,
+            };
+            let sum = compute(key, found.as_ref().map(|(value, _)| value), &delta)?;
+            let Some(stored) = self.freeze(key, &sum)? else {
+                return Ok(None);
+            };
+            let done = if let Some((_, handle)) = found {
+                store.replace(handle, stored)
+            } else {
+                let lifetime = self.settings.default_lifetime();
+                self.tokens
+                    .writable(key, store, |key| store.add(key, stored, lifetime))?
+            };
+            if done {
+                return Ok(Some(sum));
+            }
+        }
+    }
+}
+
+/// A key as a message shows it.
+fn describe(key: &Bound<'_, PyAny>) -> String {
+    key.repr()
+        .map_or_else(|_| "<unprintable>".to_owned(), |repr| repr.to_string())
+}
+
+/// An exception as one line.
+fn cause(py: Python<'_>, error: &PyErr) -> String {
+    let name = error
+        .get_type(py)
+        .name()
+        .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
+    format!("{name}: {}", error.value(py))
+}

@@ -1,0 +1,131 @@
+//! Python keys as the store's bytes.
+//!
+//! A string is its UTF-8 (lone surrogates included). Any other hashable gets a token from a dict,
+//! so that Python's own `==` and `hash` decide which keys are one; a token starts with a byte that
+//! no string's UTF-8 contains. The dict is looked into with no lock of the store held: comparing
+//! keys may run Python code.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flask_caching_engine::backend::memory::MemoryStore;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+
+const TOKEN: u8 = 0xFF;
+
+/// Tokens of keys that are gone are dropped when there are this many more tokens than entries.
+const SLACK: usize = 64;
+
+/// The tokens of the keys that are not strings.
+pub(super) struct Tokens {
+    tokens: Py<PyDict>,
+    last: AtomicU64,
+}
+
+impl Tokens {
+    pub(super) fn new(py: Python<'_>) -> Self {
+        Self {
+            tokens: PyDict::new(py).unbind(),
+            last: AtomicU64::new(0),
+        }
+    }
+
+    /// Calls `operate` with the bytes of `key`; with `None` where no entry can have it.
+    ///
+    /// # Errors
+    /// `TypeError` where `key` is not hashable.
+    #[inline]
+    pub(super) fn known<R>(
+        &self,
+        key: &Bound<'_, PyAny>,
+        operate: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> PyResult<R> {
+        if let Ok(text) = key.cast::<PyString>() {
+            return Ok(operate(Some(&string(text)?)));
+        }
+        let token = self.tokens.bind(key.py()).get_item(key)?;
+        match token {
+            Some(token) => Ok(operate(Some(token.cast::<PyBytes>()?.as_bytes()))),
+            None => Ok(operate(None)),
+        }
+    }
+
+    /// Calls `operate` with the bytes of `key`, which is about to be written to `store`.
+    ///
+    /// # Errors
+    /// `TypeError` where `key` is not hashable.
+    #[inline]
+    pub(super) fn writable<V, R>(
+        &self,
+        key: &Bound<'_, PyAny>,
+        store: &MemoryStore<V>,
+        operate: impl FnOnce(&[u8]) -> R,
+    ) -> PyResult<R> {
+        if let Ok(text) = key.cast::<PyString>() {
+            return Ok(operate(&string(text)?));
+        }
+        let py = key.py();
+        let tokens = self.tokens.bind(py);
+        if tokens.len() > 2 * store.threshold() + SLACK {
+            self.forget(py, store)?;
+        }
+        let mut token = vec![TOKEN];
+        token.extend(self.last.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let token =
+            tokens.call_method1(intern!(py, "setdefault"), (key, PyBytes::new(py, &token)))?;
+        Ok(operate(token.cast::<PyBytes>()?.as_bytes()))
+    }
+
+    /// The keys with tokens, and their tokens.
+    pub(super) fn all(&self, py: Python<'_>) -> PyResult<Vec<(Py<PyAny>, Py<PyBytes>)>> {
+        self.tokens
+            .bind(py)
+            .copy()?
+            .iter()
+            .map(|(key, token)| Ok((key.unbind(), token.cast_into::<PyBytes>()?.unbind())))
+            .collect()
+    }
+
+    /// The dict, for the garbage collector: a key may be part of a cycle.
+    pub(super) fn dict(&self) -> &Py<PyDict> {
+        &self.tokens
+    }
+
+    /// Drops the tokens that `store` has no entry for.
+    pub(super) fn forget<V>(&self, py: Python<'_>, store: &MemoryStore<V>) -> PyResult<()> {
+        for (key, token) in self.all(py)? {
+            if !store.contains(token.as_bytes(py)) {
+                self.tokens
+                    .bind(py)
+                    .call_method1(intern!(py, "pop"), (key, py.None()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The string that `bytes` are the key of; `None`: they are a token.
+pub(super) fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if bytes.first() == Some(&TOKEN) {
+        return Ok(None);
+    }
+    PyBytes::new(py, bytes)
+        .call_method1(intern!(py, "decode"), ("utf-8", "surrogatepass"))
+        .map(Some)
+}
+
+#[inline]
+fn string<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
+    match text.to_str() {
+        Ok(text) => Ok(Cow::Borrowed(text.as_bytes())),
+        Err(_) => encode_surrogates(text).map(Cow::Owned),
+    }
+}
+
+#[cold]
+fn encode_surrogates(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
+    text.call_method1(intern!(text.py(), "encode"), ("utf-8", "surrogatepass"))?
+        .extract()
+}

@@ -1,0 +1,18 @@
+//! `MemoryBackend`: the in-process store as a cache backend; the native half of `SimpleCache`.
+//!
+//! Its methods are the backend's methods, with no layer of Python between. Invariants:
+//!
+//! - The store is locked only while this thread holds the GIL, and never for longer than it takes to
+//!   count a reference: no Python code runs, no Python object is made or dropped under the lock. So
+//!   the lock is never waited for, and never held by another thread at a `fork()`.
+//! - Values go in by [`value::Stored::new`] and come out by [`value::Stored::load`], both with no
+//!   lock held.
+
+mod backend;
+mod key;
+mod number;
+mod plain;
+mod settings;
+mod value;
+
+pub(crate) use backend::MemoryBackend;

@@ -1,0 +1,108 @@
+//! How Python values are kept: by reference, as plain data, or as the serializer's bytes.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
+
+use super::plain::Plain;
+use super::settings::Settings;
+
+/// A value as the store keeps it. It is cloned under the store's lock, so a clone is a count.
+pub(super) enum Stored {
+    /// Immutable: handed out by reference.
+    Atom(Py<PyAny>),
+    /// Copied natively by each read.
+    Plain(Arc<Plain>),
+    /// What the serializer made of it; given back to it by each read.
+    Serialized(Py<PyBytes>),
+}
+
+/// Why a value could not be stored or read back; what is not an `Exception` is passed on as it is.
+pub(super) enum Failure {
+    /// The value's or the serializer's own exception, or one that says what is wrong.
+    Value(PyErr),
+    /// `KeyboardInterrupt` and its like.
+    Interrupt(PyErr),
+}
+
+impl Failure {
+    fn from_err(py: Python<'_>, error: PyErr) -> Self {
+        if error.is_instance_of::<PyException>(py) {
+            Self::Value(error)
+        } else {
+            Self::Interrupt(error)
+        }
+    }
+}
+
+impl Stored {
+    /// The form `value` is kept in.
+    pub(super) fn new(value: &Bound<'_, PyAny>, settings: &Settings) -> Result<Self, Failure> {
+        let py = value.py();
+        Self::try_new(value, settings).map_err(|error| Failure::from_err(py, error))
+    }
+
+    fn try_new(value: &Bound<'_, PyAny>, settings: &Settings) -> PyResult<Self> {
+        let plain = if settings.is_native() {
+            Plain::freeze(value)?
+        } else {
+            None
+        };
+        Ok(match plain {
+            Some(Plain::Atom(atom)) => Self::Atom(atom),
+            Some(plain) => Self::Plain(Arc::new(plain)),
+            None => Self::Serialized(serialize(value, settings)?.unbind()),
+        })
+    }
+
+    /// The caller's own copy of the value.
+    pub(super) fn load<'py>(
+        self,
+        py: Python<'py>,
+        settings: &Settings,
+    ) -> Result<Bound<'py, PyAny>, Failure> {
+        match self {
+            Self::Atom(atom) => Ok(atom.into_bound(py)),
+            Self::Plain(plain) => plain.thaw(py),
+            Self::Serialized(data) => deserialize(data.bind(py), settings),
+        }
+        .map_err(|error| Failure::from_err(py, error))
+    }
+
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Atom(atom) => Self::Atom(atom.clone_ref(py)),
+            Self::Plain(plain) => Self::Plain(Arc::clone(plain)),
+            Self::Serialized(data) => Self::Serialized(data.clone_ref(py)),
+        }
+    }
+}
+
+/// The bytes of `value`, by the one rule for all backends of what can be stored.
+fn serialize<'py>(value: &Bound<'py, PyAny>, settings: &Settings) -> PyResult<Bound<'py, PyBytes>> {
+    static SERIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = value.py();
+    let data = SERIALIZE
+        .import(py, "flask_caching.backends._storable", "serialize")?
+        .call1((settings.serializer(py)?, value))?;
+    Ok(data.cast_into::<PyBytes>()?)
+}
+
+fn deserialize<'py>(
+    data: &Bound<'py, PyBytes>,
+    settings: &Settings,
+) -> PyResult<Bound<'py, PyAny>> {
+    static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    static DESERIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = data.py();
+    if settings.is_native() {
+        // The serializer is pickle; asked directly, it says what is wrong with an entry.
+        return LOADS.import(py, "pickle", "loads")?.call1((data,));
+    }
+    DESERIALIZE
+        .import(py, "flask_caching.backends._byte_backend", "deserialize")?
+        .call1((settings.serializer(py)?, data))
+}

@@ -1,0 +1,141 @@
+"""The in-process cache."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from cachelib import BaseCache as CachelibBaseCache
+from cachelib.serializers import BaseSerializer, SimpleSerializer
+from flask import Flask
+
+from .._engine import MemoryBackend
+from ..errors import CacheConfigError
+from .base import BaseCache
+
+__all__ = ["SimpleCache"]
+
+#: For each method that is made of others: those that must be a subclass's own for it to be, too.
+_MADE_OF = {
+    "get_many": ("get",),
+    "get_dict": ("get", "get_many"),
+    "set_many": ("set",),
+    "delete_many": ("delete", "has"),
+    "inc": ("get", "set"),
+    "dec": ("get", "set"),
+}
+
+
+class SimpleCache(MemoryBackend, BaseCache):
+    """A cache in the memory of this process, safe to use from many threads.
+
+    Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not
+    change the cache. A full cache drops what has expired, then what is used least.
+
+    :param threshold: the largest number of entries; 0: 500.
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param ignore_delete_many_errors: kept for the interface; deleting from memory does not fail.
+    :param ignore_errors: deprecated name of ``ignore_delete_many_errors``.
+    :raises CacheConfigError: ``threshold`` is not a number of entries.
+    """
+
+    #: What makes bytes of the values that cannot be copied as they are; ``CACHE_SERIALIZER``
+    #: replaces it, and then makes bytes of all.
+    serializer: BaseSerializer = SimpleSerializer()
+
+    def __init__(
+        self,
+        threshold: int = 500,
+        default_timeout: float | timedelta = 300,
+        ignore_delete_many_errors: bool = False,
+        ignore_errors: bool | None = None,
+    ) -> None:
+        if ignore_errors is not None:
+            warnings.warn(
+                "SimpleCache(ignore_errors=...) is deprecated; "
+                "use ignore_delete_many_errors=... instead.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            ignore_delete_many_errors = ignore_errors
+        if not isinstance(threshold, int) or threshold < 0:
+            raise CacheConfigError(
+                "CACHE_THRESHOLD must be a number of entries, 1 or more (0 means 500), "
+                f"not {threshold!r}"
+            )
+        self._open(threshold)
+        BaseCache.__init__(self, ignore_delete_many_errors=ignore_delete_many_errors)
+        self.default_timeout = default_timeout
+        # A subclass may have one of its own.
+        self.serializer = self.serializer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # The native many-operations do not call get, set and delete: where a subclass has its own,
+        # it gets cachelib's, which do.
+        for name, parts in _MADE_OF.items():
+            if not _is_native(cls, name) or all(_is_native(cls, part) for part in parts):
+                continue
+            setattr(cls, name, getattr(CachelibBaseCache, name))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "serializer":
+            self._use_serializer(value, native=_is_pickle(value))
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> SimpleCache:
+        """Make the backend from an application's configuration; see :meth:`BaseCache.factory`."""
+        kwargs.update(threshold=config["CACHE_THRESHOLD"])
+        return cls(*args, **kwargs)
+
+    @property
+    def _cache(self) -> Mapping[Any, tuple[int, bytes | None]]:
+        """A read-only view of the live entries as cachelib has them: {key: (expires, bytes)}."""
+        return _Entries(self)
+
+
+class _Entries(Mapping[Any, tuple[int, bytes | None]]):
+    """The live entries of a :class:`SimpleCache`, for applications that look into it.
+
+    The value of a key is the Unix time at which it expires (0: never) and the serialized value.
+    """
+
+    def __init__(self, cache: SimpleCache) -> None:
+        self._of = cache
+
+    def __getitem__(self, key: Any) -> tuple[int, bytes | None]:
+        return self._all()[key]
+
+    def __contains__(self, key: object) -> bool:
+        return self._of.has(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._of._entries())
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} entries of {type(self._of).__name__}>"
+
+    def _all(self) -> dict[Any, tuple[int, bytes | None]]:
+        dumps = self._of.serializer.dumps
+        return {key: (round(expires), dumps(value)) for key, expires, value in self._of._entries()}
+
+
+def _is_native(cls: type[SimpleCache], name: str) -> bool:
+    return getattr(cls, name) is getattr(MemoryBackend, name)
+
+
+def _is_pickle(serializer: BaseSerializer) -> bool:
+    """Whether ``serializer`` writes and reads what pickle does."""
+    return (
+        type(serializer).dumps is BaseSerializer.dumps
+        and type(serializer).loads is BaseSerializer.loads
+        and not vars(serializer).keys() & {"dumps", "loads"}
+    )
