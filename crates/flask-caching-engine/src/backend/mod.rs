@@ -2,9 +2,14 @@
 
 pub mod memory;
 mod null;
+mod redis;
 
 pub use memory::MemoryStore;
 pub use null::Null;
+pub use redis::{
+    ConnectionConfig, Endpoint, Keepalive, Login, Redis, SentinelConfig, Tls, TlsOptions,
+    Verification,
+};
 
 use crate::{Lifetime, Result};
 

@@ -16,7 +16,7 @@ impl Deadline {
     /// The deadline `total` from now.
     pub fn after(total: Duration) -> Self {
         Self {
-            at: Instant::now() + total,
+            at: now() + total,
             total,
         }
     }
@@ -26,7 +26,7 @@ impl Deadline {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] where nothing is left.
     pub fn remaining(&self) -> io::Result<Duration> {
-        let left = self.at.saturating_duration_since(Instant::now());
+        let left = self.at.saturating_duration_since(now());
         if left.is_zero() {
             return Err(self.timed_out());
         }
@@ -40,6 +40,13 @@ impl Deadline {
         if sooner.at < self.at { sooner } else { self }
     }
 
+    /// The same deadline, or `time` from now where that is later.
+    #[must_use]
+    pub fn at_least(self, time: Duration) -> Self {
+        let later = Self::after(time);
+        if later.at > self.at { later } else { self }
+    }
+
     /// The error that says that the time is over, and how long it was.
     pub fn timed_out(&self) -> io::Error {
         io::Error::new(
@@ -47,4 +54,12 @@ impl Deadline {
             format!("no answer within {:?}", self.total),
         )
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "servers and sockets live in real time, whatever the engine's clock shows"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -9,7 +9,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// What is to be logged after a failure or a success. Returned, not logged, so that the caller
 /// logs when it holds no lock.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Notice {
     Begins,
     Goes { failures: u64, lasted: Duration },

@@ -105,10 +105,8 @@ impl Undelivered {
 mod tests {
     use super::*;
 
-    fn keys<const N: usize>(names: [&str; N]) -> Option<Pending> {
-        Some(Pending::Keys(
-            names.iter().map(|name| name.as_bytes().to_vec()).collect(),
-        ))
+    fn keys<const N: usize>(names: [&str; N]) -> Pending {
+        Pending::Keys(names.iter().map(|name| name.as_bytes().to_vec()).collect())
     }
 
     fn pending(undelivered: &Undelivered) -> Option<Pending> {
@@ -121,7 +119,7 @@ mod tests {
         assert_eq!(pending(&undelivered), None);
         assert!(undelivered.remember([b"a".as_slice(), b"b"]));
         assert!(!undelivered.remember([b"b".as_slice()]));
-        assert_eq!(pending(&undelivered), keys(["a", "b"]));
+        assert_eq!(pending(&undelivered), Some(keys(["a", "b"])));
         undelivered.forget(&undelivered.owed().unwrap());
         assert!(!undelivered.any());
     }
@@ -142,7 +140,7 @@ mod tests {
     fn too_many_keys_become_everything() {
         let undelivered = Undelivered::new(2);
         undelivered.remember([b"a".as_slice(), b"b"]);
-        assert_eq!(pending(&undelivered), keys(["a", "b"]));
+        assert_eq!(pending(&undelivered), Some(keys(["a", "b"])));
         undelivered.remember([b"c".as_slice()]);
         assert_eq!(pending(&undelivered), Some(Pending::Everything));
     }

@@ -1,0 +1,99 @@
+//! How to reach and use Redis servers.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tls::Tls;
+use crate::resilience;
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// A host name or address, and a port.
+    Tcp(String, u16),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Who this client is to a server.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Login {
+    /// The ACL user; the default user where there is none.
+    pub username: Option<String>,
+    /// The password; no login where there is none.
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("username", &self.username)
+            .field("password", &self.password.as_ref().map(|_| "***"))
+            .finish()
+    }
+}
+
+/// TCP keepalive; `None`: the system's own value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long a connection is idle before it is probed.
+    pub idle: Option<Duration>,
+    /// The time between two probes.
+    pub interval: Option<Duration>,
+    /// How many probes may go unanswered.
+    pub count: Option<u32>,
+}
+
+/// How to connect to each of the servers.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    /// Who we are.
+    pub login: Login,
+    /// The number of the database.
+    pub database: u32,
+    /// TLS; plain text where there is none.
+    pub tls: Option<Arc<Tls>>,
+    /// TCP keepalive; off where there is none.
+    pub keepalive: Option<Keepalive>,
+    /// Whether to speak version 3 of the protocol; version 2 says the same here.
+    pub resp3: bool,
+    /// The name of the connection, for `CLIENT LIST`.
+    pub client_name: Option<String>,
+    /// A connection idle for longer than this is asked whether it lives before it is used.
+    pub health_check_interval: Option<Duration>,
+    /// How many connections one process has to one server at most.
+    pub max_connections: Option<usize>,
+    /// Whether an operation that timed out is tried once more.
+    pub retry_on_timeout: bool,
+    /// Deadlines and breaker.
+    pub settings: resilience::Settings,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            login: Login::default(),
+            database: 0,
+            tls: None,
+            keepalive: Some(Keepalive::default()),
+            resp3: false,
+            client_name: None,
+            health_check_interval: None,
+            max_connections: None,
+            retry_on_timeout: false,
+            settings: resilience::Settings::default(),
+        }
+    }
+}

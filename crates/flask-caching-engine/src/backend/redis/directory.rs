@@ -1,0 +1,36 @@
+//! The servers of a topology that changes, by where they listen.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::config::{ConnectionConfig, Endpoint};
+use super::server::Server;
+
+/// Keeps one [`Server`], with its connections and its health, for each endpoint ever heard of.
+///
+/// Belongs to one process (see [`crate::per_process::PerProcess`]).
+pub(super) struct Directory {
+    config: ConnectionConfig,
+    servers: Mutex<HashMap<Endpoint, Arc<Server>>>,
+}
+
+impl Directory {
+    /// An empty directory; new servers are connected to as `config` says.
+    pub(super) fn new(config: ConnectionConfig) -> Self {
+        Self {
+            config,
+            servers: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The server at `endpoint`.
+    pub(super) fn server(&self, endpoint: &Endpoint) -> Arc<Server> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(endpoint) {
+            return Arc::clone(server);
+        }
+        let server = Arc::new(Server::new(endpoint.clone(), self.config.clone()));
+        servers.insert(endpoint.clone(), Arc::clone(&server));
+        server
+    }
+}

@@ -1,0 +1,28 @@
+//! Redis: one server, behind sentinels, or a cluster.
+//!
+//! The protocol is spoken here, on sockets with one deadline an operation, because no client of
+//! the field bounds a whole operation, notices a connection that died at rest, or goes through a
+//! cluster in one round trip a node.
+
+mod cluster;
+mod command;
+mod config;
+mod connection;
+mod directory;
+mod fault;
+mod pool;
+mod recent;
+mod resp;
+mod sentinel;
+mod server;
+mod single;
+mod store;
+mod stream;
+mod tls;
+mod topology;
+mod view;
+
+pub use config::{ConnectionConfig, Endpoint, Keepalive, Login};
+pub use sentinel::SentinelConfig;
+pub use store::Redis;
+pub use tls::{Tls, TlsOptions, Verification};

@@ -1,0 +1,382 @@
+//! The Redis serialization protocol, versions 2 and 3: commands out, replies in.
+//!
+//! <https://redis.io/docs/latest/develop/reference/protocol-spec/>. What a server sends is bounded
+//! before it is believed: a peer that speaks something else is an error, never a huge allocation.
+
+use std::io::{self, Read};
+
+/// Lines (simple strings, errors, lengths) are shorter than this; longer is not Redis.
+const BUFFER: usize = 16 * 1024;
+/// Redis refuses longer strings (`proto-max-bulk-len` is 512 MB where nobody changed it).
+const LONGEST_STRING: u64 = 4 << 30;
+/// Memory is taken as bytes arrive, this much at a time.
+const CHUNK: usize = 1 << 20;
+const DEEPEST: u8 = 16;
+
+/// One reply of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    Nil,
+    Int(i64),
+    /// A string, simple or bulk, and every RESP3 scalar that has no case of its own.
+    Data(Vec<u8>),
+    /// An array, a set, or the keys and values of a map by turns.
+    Array(Vec<Reply>),
+    /// `CODE message`, as the server sent it.
+    Error(String),
+}
+
+/// Appends the command made of `args` to `out`.
+pub(super) fn encode(out: &mut Vec<u8>, args: &[&[u8]]) {
+    encode_head(out, args.len());
+    for arg in args {
+        encode_arg(out, arg);
+    }
+}
+
+/// Appends the head of a command of `count` arguments; they follow by [`encode_arg`].
+pub(super) fn encode_head(out: &mut Vec<u8>, count: usize) {
+    length(out, b'*', count);
+}
+
+/// Appends one argument.
+pub(super) fn encode_arg(out: &mut Vec<u8>, arg: &[u8]) {
+    length(out, b'$', arg.len());
+    out.extend_from_slice(arg);
+    out.extend_from_slice(b"\r\n");
+}
+
+fn length(out: &mut Vec<u8>, kind: u8, length: usize) {
+    out.push(kind);
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = length;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What has arrived and is not read yet.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        Self {
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Whether everything that arrived was read: so it is between two operations.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Reads one reply.
+    ///
+    /// # Errors
+    /// What `source` fails with; [`io::ErrorKind::InvalidData`] where it does not speak RESP;
+    /// [`io::ErrorKind::UnexpectedEof`] where it closed.
+    pub(super) fn reply(&mut self, source: &mut impl Read) -> io::Result<Reply> {
+        loop {
+            // Pushed messages and attributes come between replies; nobody asked for them.
+            if let Some(reply) = self.element(source, 0)? {
+                return Ok(reply);
+            }
+        }
+    }
+
+    fn element(&mut self, source: &mut impl Read, depth: u8) -> io::Result<Option<Reply>> {
+        if depth > DEEPEST {
+            return Err(nonsense("a reply nested too deeply"));
+        }
+        let line = self.line(source)?;
+        let Some((&kind, rest)) = self.buffer[line.0..line.1].split_first() else {
+            return Err(nonsense("an empty line"));
+        };
+        Ok(Some(match kind {
+            b'+' | b',' | b'(' => Reply::Data(rest.to_vec()),
+            b'-' => Reply::Error(String::from_utf8_lossy(rest).into_owned()),
+            b':' => Reply::Int(integer(rest)?),
+            b'#' => Reply::Int(i64::from(rest == b"t")),
+            b'_' => Reply::Nil,
+            b'$' | b'=' => match integer(rest)? {
+                -1 => Reply::Nil,
+                length => Reply::Data(self.string(source, length)?),
+            },
+            b'!' => {
+                let length = integer(rest)?;
+                let text = self.string(source, length)?;
+                Reply::Error(String::from_utf8_lossy(&text).into_owned())
+            }
+            b'*' | b'~' => match integer(rest)? {
+                -1 => Reply::Nil,
+                count => Reply::Array(self.elements(source, count, depth)?),
+            },
+            b'%' => {
+                let count = doubled(integer(rest)?)?;
+                Reply::Array(self.elements(source, count, depth)?)
+            }
+            b'>' => {
+                let count = integer(rest)?;
+                self.elements(source, count, depth)?;
+                return Ok(None);
+            }
+            b'|' => {
+                let count = doubled(integer(rest)?)?;
+                self.elements(source, count, depth)?;
+                return Ok(None);
+            }
+            _ => return Err(nonsense("not a Redis reply")),
+        }))
+    }
+
+    fn elements(
+        &mut self,
+        source: &mut impl Read,
+        count: i64,
+        depth: u8,
+    ) -> io::Result<Vec<Reply>> {
+        let count = usize::try_from(count).map_err(|_| nonsense("a negative count"))?;
+        let mut replies = Vec::with_capacity(count.min(1024));
+        while replies.len() < count {
+            if let Some(reply) = self.element(source, depth + 1)? {
+                replies.push(reply);
+            }
+        }
+        Ok(replies)
+    }
+
+    /// The bounds in the buffer of the next line, without its end.
+    fn line(&mut self, source: &mut impl Read) -> io::Result<(usize, usize)> {
+        let mut searched = self.start;
+        loop {
+            let unread = &self.buffer[searched..self.end];
+            if let Some(at) = unread.iter().position(|&byte| byte == b'\n') {
+                let line = (self.start, searched + at);
+                self.start = searched + at + 1;
+                return if line.1 > line.0 && self.buffer[line.1 - 1] == b'\r' {
+                    Ok((line.0, line.1 - 1))
+                } else {
+                    Err(nonsense("a line that does not end in CR LF"))
+                };
+            }
+            let arrived = self.fill(source)?;
+            searched = self.end - arrived;
+        }
+    }
+
+    /// Reads more, at least one byte. Returns how many.
+    fn fill(&mut self, source: &mut impl Read) -> io::Result<usize> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        if self.end == self.buffer.len() {
+            return Err(nonsense("a line too long for Redis"));
+        }
+        let count = source.read(&mut self.buffer[self.end..])?;
+        if count == 0 {
+            return Err(closed());
+        }
+        self.end += count;
+        Ok(count)
+    }
+
+    /// A string of `length` bytes and the CR LF after it.
+    fn string(&mut self, source: &mut impl Read, length: i64) -> io::Result<Vec<u8>> {
+        let length = u64::try_from(length)
+            .ok()
+            .filter(|&length| length <= LONGEST_STRING)
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or_else(|| nonsense("an impossible length"))?;
+        let arrived = length.min(self.end - self.start);
+        let mut data = Vec::with_capacity(length.min(CHUNK));
+        data.extend_from_slice(&self.buffer[self.start..self.start + arrived]);
+        self.start += arrived;
+        while data.len() < length {
+            let from = data.len();
+            data.resize(length.min(from + CHUNK), 0);
+            source.read_exact(&mut data[from..])?;
+        }
+        while self.end - self.start < 2 {
+            self.fill(source)?;
+        }
+        if &self.buffer[self.start..self.start + 2] != b"\r\n" {
+            return Err(nonsense("a string longer than it said"));
+        }
+        self.start += 2;
+        Ok(data)
+    }
+}
+
+fn integer(digits: &[u8]) -> io::Result<i64> {
+    std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| nonsense("a number that is none"))
+}
+
+fn doubled(count: i64) -> io::Result<i64> {
+    count
+        .checked_mul(2)
+        .ok_or_else(|| nonsense("an impossible count"))
+}
+
+fn nonsense(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("the server sent {what}; is it Redis?"),
+    )
+}
+
+fn closed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::UnexpectedEof,
+        "the server closed the connection",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hands out its bytes in pieces of `step`.
+    struct Dribble<'a> {
+        bytes: &'a [u8],
+        step: usize,
+    }
+
+    impl Read for Dribble<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let count = self.step.min(into.len()).min(self.bytes.len());
+            let (now, later) = self.bytes.split_at(count);
+            into[..count].copy_from_slice(now);
+            self.bytes = later;
+            Ok(count)
+        }
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<Reply> {
+        let whole = Incoming::new().reply(&mut { bytes });
+        let mut source = Dribble { bytes, step: 1 };
+        let dribbled = Incoming::new().reply(&mut source);
+        assert_eq!(
+            whole.as_ref().map_err(io::Error::kind),
+            dribbled.as_ref().map_err(io::Error::kind)
+        );
+        whole
+    }
+
+    #[test]
+    fn commands_are_arrays_of_strings() {
+        let mut out = Vec::new();
+        encode(&mut out, &[b"SET", b"a\r\nb", b""]);
+        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$4\r\na\r\nb\r\n$0\r\n\r\n");
+        let mut out = Vec::new();
+        encode_arg(&mut out, &[b'x'; 1205]);
+        assert!(out.starts_with(b"$1205\r\nxxx"));
+    }
+
+    #[test]
+    fn every_kind_of_reply() {
+        let data = |text: &str| Reply::Data(text.as_bytes().to_vec());
+        for (bytes, reply) in [
+            ("+OK\r\n", data("OK")),
+            ("-ERR no\r\n", Reply::Error("ERR no".into())),
+            ("!6\r\nERR no\r\n", Reply::Error("ERR no".into())),
+            (":-12\r\n", Reply::Int(-12)),
+            ("$5\r\na\r\nbc\r\n", data("a\r\nbc")),
+            ("$0\r\n\r\n", data("")),
+            ("$-1\r\n", Reply::Nil),
+            ("*-1\r\n", Reply::Nil),
+            ("_\r\n", Reply::Nil),
+            ("#t\r\n", Reply::Int(1)),
+            (",1.5\r\n", data("1.5")),
+            ("=6\r\ntxt:ab\r\n", data("txt:ab")),
+            (
+                "*2\r\n:1\r\n*1\r\n$-1\r\n",
+                Reply::Array(vec![Reply::Int(1), Reply::Array(vec![Reply::Nil])]),
+            ),
+            (
+                "%1\r\n+a\r\n:1\r\n",
+                Reply::Array(vec![data("a"), Reply::Int(1)]),
+            ),
+            (">2\r\n+invalidate\r\n:1\r\n:7\r\n", Reply::Int(7)),
+        ] {
+            assert_eq!(read(bytes.as_bytes()).unwrap(), reply, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn long_strings_arrive_in_chunks() {
+        let text = "x".repeat(3 * CHUNK + 17);
+        let bytes = format!("${}\r\n{text}\r\n", text.len());
+        let mut source = Dribble {
+            bytes: bytes.as_bytes(),
+            step: 70_000,
+        };
+        let reply = Incoming::new().reply(&mut source).unwrap();
+        assert_eq!(reply, Reply::Data(text.into_bytes()));
+    }
+
+    #[test]
+    fn replies_of_a_pipeline_follow_each_other() {
+        let mut incoming = Incoming::new();
+        let mut source: &[u8] = b":1\r\n$1\r\nx\r\n:2\r\n";
+        assert_eq!(incoming.reply(&mut source).unwrap(), Reply::Int(1));
+        assert_eq!(
+            incoming.reply(&mut source).unwrap(),
+            Reply::Data(b"x".to_vec())
+        );
+        assert!(!incoming.is_empty());
+        assert_eq!(incoming.reply(&mut source).unwrap(), Reply::Int(2));
+        assert!(incoming.is_empty());
+    }
+
+    #[test]
+    fn nonsense_is_an_error_not_an_allocation() {
+        for bytes in [
+            "HTTP/1.1 400 Bad Request\r\n",
+            "$99999999999999\r\n",
+            "$-7\r\n",
+            "*x\r\n",
+            ":\r\n",
+            "\r\n",
+            "+no carriage return\n",
+            "$3\r\nabcd\r\n",
+            "%9223372036854775807\r\n",
+        ] {
+            let error = read(bytes.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{bytes:?}");
+        }
+        let endless = vec![b'+'; 3 * BUFFER];
+        let error = read(&endless).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let nested = b"*1\r\n".repeat(100_000);
+        let error = read(&nested).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn a_closed_connection_is_the_end_of_the_file() {
+        for bytes in ["", "+O", "$5\r\nab", "*2\r\n:1\r\n", "*1000000000\r\n"] {
+            let error = read(bytes.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof, "{bytes:?}");
+        }
+    }
+}

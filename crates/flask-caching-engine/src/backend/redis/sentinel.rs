@@ -1,0 +1,326 @@
+//! A master and its replicas, named by sentinels.
+//!
+//! How a client finds its way: <https://redis.io/docs/latest/develop/reference/sentinel-clients/>.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::config::{ConnectionConfig, Endpoint};
+use super::directory::Directory;
+use super::fault;
+use super::recent::Recent;
+use super::resp::Reply;
+use super::server::{Batch, Operation, Server};
+use super::single;
+use super::topology::{Request, Topology};
+use super::view::Latest;
+use crate::per_process::PerProcess;
+use crate::resilience::Deadline;
+use crate::{Error, ErrorKind, Result, clock};
+
+/// How often the sentinels are asked where nothing goes wrong.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// The end of the keys under which the versions of memoized functions are: always read from the
+/// master, because every other key depends on them.
+const VERSION_KEY: &[u8] = b"_memver";
+
+/// How to find the master.
+#[derive(Clone, Debug)]
+pub struct SentinelConfig {
+    /// Where the sentinels listen.
+    pub sentinels: Vec<Endpoint>,
+    /// The name they know the master by.
+    pub master_name: String,
+    /// How to connect to a sentinel.
+    pub connection: ConnectionConfig,
+    /// A sentinel is believed only where it knows at least this many others.
+    pub min_other_sentinels: u64,
+}
+
+pub(super) struct Sentinel {
+    sentinels: Vec<Server>,
+    master_name: String,
+    min_other_sentinels: u64,
+    target: String,
+    state: PerProcess<State>,
+}
+
+struct State {
+    directory: Directory,
+    latest: Latest<View>,
+    recent: Recent,
+    turn: AtomicUsize,
+}
+
+struct View {
+    master: Arc<Server>,
+    replicas: Vec<Arc<Server>>,
+}
+
+impl Sentinel {
+    pub(super) fn new(config: SentinelConfig, connection: ConnectionConfig) -> Self {
+        let sentinels = config
+            .sentinels
+            .into_iter()
+            .map(|endpoint| Server::new(endpoint, config.connection.clone()))
+            .collect();
+        Self {
+            sentinels,
+            target: format!("the master {:?}", config.master_name),
+            master_name: config.master_name,
+            min_other_sentinels: config.min_other_sentinels,
+            state: PerProcess::new(move || State {
+                directory: Directory::new(connection.clone()),
+                latest: Latest::new(ASK_AGAIN),
+                recent: Recent::new(),
+                turn: AtomicUsize::new(0),
+            }),
+        }
+    }
+
+    fn view(&self, operation: Operation, deadline: Deadline) -> Result<Arc<View>> {
+        let latest = &self.state.get().latest;
+        latest.get(|_| self.look(operation, deadline))
+    }
+
+    /// Asks the sentinels, one after the other, until one names a master that agrees.
+    fn look(&self, operation: Operation, deadline: Deadline) -> Result<View> {
+        let mut failure = None;
+        for (asked, sentinel) in self.sentinels.iter().enumerate() {
+            let others = u32::try_from(self.sentinels.len() - asked).unwrap_or(1);
+            let Ok(left) = deadline.remaining() else {
+                break;
+            };
+            // One that hangs leaves time for the others.
+            match self.look_at(sentinel, deadline.at_most(left / others)) {
+                Ok(view) => return Ok(view),
+                Err(error) => failure = Some(error),
+            }
+        }
+        let error = Error::new(
+            ErrorKind::Unavailable,
+            operation.name,
+            self.target.clone(),
+            "no sentinel names a master that can be used",
+        );
+        Err(match failure {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    }
+
+    fn look_at(&self, sentinel: &Server, deadline: Deadline) -> Result<View> {
+        let operation = Operation::read("sentinel");
+        let name = self.master_name.as_bytes();
+        let mut batch = Batch::of(&[b"SENTINEL", b"GET-MASTER-ADDR-BY-NAME", name]);
+        batch.push(&[b"SENTINEL", b"REPLICAS", name]);
+        if self.min_other_sentinels > 0 {
+            batch.push(&[b"SENTINEL", b"SENTINELS", name]);
+        }
+        let wrong = |message: String| {
+            let target = sentinel.endpoint().to_string();
+            Error::new(ErrorKind::Unavailable, operation.name, target, message)
+        };
+        let mut replies = sentinel.exchange(operation, &batch, deadline)?.into_iter();
+        let endpoint = match replies.next() {
+            Some(Reply::Array(parts)) => endpoint(&parts),
+            Some(Reply::Error(message)) => {
+                return Err(fault::server(operation.name, sentinel.endpoint(), &message));
+            }
+            _ => None,
+        }
+        .ok_or_else(|| wrong(format!("it knows no master {:?}", self.master_name)))?;
+        let replicas = match replies.next() {
+            Some(Reply::Array(replicas)) => replicas,
+            _ => Vec::new(),
+        };
+        if let Some(Reply::Array(others)) = replies.next()
+            && (others.len() as u64) < self.min_other_sentinels
+        {
+            return Err(wrong(format!("it knows {} other sentinels", others.len())));
+        }
+        let directory = &self.state.get().directory;
+        let master = directory.server(&endpoint);
+        let role = master.exchange(operation, &Batch::of(&[b"ROLE"]), deadline)?;
+        match role.first() {
+            Some(Reply::Array(role)) if role.first() != Some(&Reply::Data(b"master".into())) => {
+                return Err(wrong(format!("{endpoint} is not a master (any more)")));
+            }
+            // A server may forbid the question: it is a master until it says otherwise.
+            _ => {}
+        }
+        Ok(View {
+            master,
+            replicas: replicas
+                .iter()
+                .filter_map(usable_replica)
+                .map(|endpoint| directory.server(&endpoint))
+                .collect(),
+        })
+    }
+
+    /// Whether `key` is to be read from the master.
+    fn needs_master(&self, key: &[u8]) -> bool {
+        key.ends_with(VERSION_KEY) || self.state.get().recent.covers(key, clock::monotonic())
+    }
+
+    fn ask_master(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        let view = self.view(operation, deadline)?;
+        let left_alone = view.master.is_left_alone();
+        let outcome = single::exchange(&view.master, operation, requests, deadline);
+        let (demoted, failed) = match &outcome {
+            Ok(replies) => (replies.iter().any(is_demoted), false),
+            Err(_) => (false, true),
+        };
+        if !demoted && !failed {
+            return outcome;
+        }
+        // A demoted master did nothing, and one that is left alone was not asked.
+        let untouched = demoted || left_alone;
+        let latest = &self.state.get().latest;
+        let renewed = latest.renew(&view, |_| self.look(operation, deadline))?;
+        if Arc::ptr_eq(&renewed.master, &view.master) || !(untouched || operation.repeatable) {
+            return outcome;
+        }
+        single::exchange(&renewed.master, operation, requests, deadline)
+    }
+
+    fn ask_replica(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        let view = self.view(operation, deadline)?;
+        let turn = self.state.get().turn.fetch_add(1, Ordering::Relaxed);
+        let count = view.replicas.len();
+        let replica = (0..count)
+            .map(|offset| &view.replicas[(turn % count + offset) % count])
+            .find(|replica| !replica.is_left_alone())
+            .or_else(|| view.replicas.first());
+        if let Some(replica) = replica
+            && let Ok(left) = deadline.remaining()
+        {
+            // The other half is the master's, should this one hang.
+            let half = deadline.at_most(left / 2);
+            if let Ok(replies) = single::exchange(replica, operation, requests, half)
+                && !replies.iter().any(cannot_serve)
+            {
+                return Ok(replies);
+            }
+        }
+        self.ask_master(operation, requests, deadline)
+    }
+}
+
+impl Topology for Sentinel {
+    fn parts(&self, operation: Operation, keys: &[&[u8]]) -> Vec<Vec<usize>> {
+        if operation.writes {
+            let recent = &self.state.get().recent;
+            let now = clock::monotonic();
+            for key in keys {
+                recent.note(key, now);
+            }
+            return vec![(0..keys.len()).collect()];
+        }
+        let (from_master, from_replica): (Vec<_>, Vec<_>) =
+            (0..keys.len()).partition(|&place| self.needs_master(keys[place]));
+        [from_master, from_replica]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+
+    fn ask(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        if operation.writes {
+            let recent = &self.state.get().recent;
+            let now = clock::monotonic();
+            for request in requests {
+                recent.note(request.key, now);
+            }
+            return self.ask_master(operation, requests, deadline);
+        }
+        // Reads come one by one or in the two parts made above.
+        let mut replies = Vec::with_capacity(requests.len());
+        for request in requests {
+            let request = std::slice::from_ref(request);
+            replies.extend(if self.needs_master(request[0].key) {
+                self.ask_master(operation, request, deadline)?
+            } else {
+                self.ask_replica(operation, request, deadline)?
+            });
+        }
+        Ok(replies)
+    }
+
+    fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>> {
+        let state = self.state.get();
+        if operation.writes {
+            state.recent.note_all(clock::monotonic());
+        }
+        let mut view = self.view(operation, deadline)?;
+        if view.master.is_left_alone() {
+            view = state
+                .latest
+                .renew(&view, |_| self.look(operation, deadline))?;
+        }
+        Ok(vec![Arc::clone(&view.master)])
+    }
+
+    fn target(&self) -> &str {
+        &self.target
+    }
+}
+
+/// Whether a server says that it is no master, or not yet one.
+fn is_demoted(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(message) if fault::code(message) == "READONLY")
+}
+
+fn cannot_serve(reply: &Reply) -> bool {
+    matches!(reply, Reply::Error(message) if fault::kind_of(message) == ErrorKind::Unavailable)
+}
+
+fn endpoint(parts: &[Reply]) -> Option<Endpoint> {
+    let [Reply::Data(host), Reply::Data(port)] = parts else {
+        return None;
+    };
+    let host = String::from_utf8(host.clone()).ok()?;
+    let port = std::str::from_utf8(port).ok()?.parse().ok()?;
+    Some(Endpoint::Tcp(host, port))
+}
+
+/// Where a replica listens, if it is connected, up and following its master.
+fn usable_replica(fields: &Reply) -> Option<Endpoint> {
+    let Reply::Array(fields) = fields else {
+        return None;
+    };
+    let field = |name: &[u8]| {
+        fields.chunks_exact(2).find_map(|pair| match pair {
+            [Reply::Data(key), Reply::Data(value)] if key == name => Some(value.as_slice()),
+            _ => None,
+        })
+    };
+    let flags = String::from_utf8_lossy(field(b"flags")?);
+    let down = flags
+        .split(',')
+        .any(|flag| matches!(flag, "s_down" | "o_down" | "disconnected"));
+    if down || field(b"master-link-status") != Some(b"ok") {
+        return None;
+    }
+    endpoint(&[
+        Reply::Data(field(b"ip")?.to_vec()),
+        Reply::Data(field(b"port")?.to_vec()),
+    ])
+}

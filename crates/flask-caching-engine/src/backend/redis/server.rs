@@ -1,0 +1,222 @@
+//! One server: its connections, its health, and one exchange of commands and replies with it.
+
+use std::io;
+
+use super::config::{ConnectionConfig, Endpoint};
+use super::fault;
+use super::pool::{Lease, Pool};
+use super::resp::Reply;
+use crate::per_process::PerProcess;
+use crate::resilience::{Deadline, Health};
+use crate::{Error, ErrorKind, Result};
+
+/// What an operation is to the servers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operation {
+    /// Its name, for errors and logs.
+    pub(super) name: &'static str,
+    /// Whether it changes anything: then a master has to do it.
+    pub(super) writes: bool,
+    /// Whether doing it twice does the same as doing it once: then it may be tried again where
+    /// it is unknown whether it was done.
+    pub(super) repeatable: bool,
+}
+
+impl Operation {
+    pub(super) const fn read(name: &'static str) -> Self {
+        Self {
+            name,
+            writes: false,
+            repeatable: true,
+        }
+    }
+
+    pub(super) const fn write(name: &'static str) -> Self {
+        Self {
+            name,
+            writes: true,
+            repeatable: true,
+        }
+    }
+
+    pub(super) const fn once(name: &'static str) -> Self {
+        Self {
+            name,
+            writes: true,
+            repeatable: false,
+        }
+    }
+}
+
+/// Packed commands and how many there are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    pub(super) packed: Vec<u8>,
+    pub(super) count: usize,
+}
+
+/// One server.
+pub(super) struct Server {
+    endpoint: Endpoint,
+    config: ConnectionConfig,
+    state: PerProcess<State>,
+}
+
+struct State {
+    pool: Pool,
+    health: Health,
+}
+
+/// Commands that have been sent and not been answered yet.
+pub(super) struct Sent<'a> {
+    lease: Lease<'a>,
+    count: usize,
+}
+
+impl Server {
+    pub(super) fn new(endpoint: Endpoint, config: ConnectionConfig) -> Self {
+        let (target, settings) = (endpoint.to_string(), config.settings);
+        Self {
+            endpoint,
+            config,
+            state: PerProcess::new(move || State {
+                pool: Pool::new(),
+                health: Health::new(target.clone(), &settings),
+            }),
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Whether it failed a moment ago and is being left alone.
+    pub(super) fn is_left_alone(&self) -> bool {
+        self.state.get().health.is_open()
+    }
+
+    /// Sends `batch` and reads the replies, one for each command. An error reply is a reply.
+    ///
+    /// # Errors
+    /// Where the server is left alone, cannot be reached, answers nonsense or too late.
+    pub(super) fn exchange(
+        &self,
+        operation: Operation,
+        batch: &Batch,
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        let sent = self.send(operation, batch, deadline)?;
+        self.receive(operation, batch, sent, deadline)
+    }
+
+    /// The first half of [`Server::exchange`], so that several servers work at the same time. The
+    /// caller guarantees to call [`Server::receive`] with what it returns.
+    pub(super) fn send(
+        &self,
+        operation: Operation,
+        batch: &Batch,
+        deadline: Deadline,
+    ) -> Result<Sent<'_>> {
+        let state = self.state.get();
+        state.health.admit(operation.name)?;
+        let sent = self.try_send(operation, batch, deadline);
+        if let Err(error) = &sent {
+            state.health.record(operation.writes, Some(error));
+        }
+        sent
+    }
+
+    /// The second half of [`Server::exchange`].
+    pub(super) fn receive(
+        &self,
+        operation: Operation,
+        batch: &Batch,
+        sent: Sent<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        let reused = sent.lease.reused;
+        let mut outcome = self.try_receive(operation, sent);
+        if let Err(error) = &outcome
+            && operation.repeatable
+        {
+            // A connection that rested may have been closed by then, which says nothing about
+            // the server: one more try on a new one.
+            let closed_meanwhile = reused && error.kind() == ErrorKind::Unavailable;
+            let timed_out = self.config.retry_on_timeout && error.kind() == ErrorKind::Timeout;
+            let deadline = if timed_out {
+                Deadline::after(self.config.settings.operation_timeout)
+            } else {
+                deadline
+            };
+            if closed_meanwhile || timed_out {
+                outcome = self
+                    .try_send(operation, batch, deadline)
+                    .and_then(|sent| self.try_receive(operation, sent));
+            }
+        }
+        let refusal = match &outcome {
+            Ok(replies) => replies
+                .iter()
+                .find_map(|reply| self.refusal(operation, reply)),
+            Err(_) => None,
+        };
+        let error = outcome.as_ref().err().or(refusal.as_ref());
+        self.state.get().health.record(operation.writes, error);
+        outcome
+    }
+
+    fn try_send(
+        &self,
+        operation: Operation,
+        batch: &Batch,
+        deadline: Deadline,
+    ) -> Result<Sent<'_>> {
+        let pool = &self.state.get().pool;
+        loop {
+            let mut lease = pool.lend(operation.name, &self.endpoint, &self.config, deadline)?;
+            match lease.connection.send(&batch.packed, deadline) {
+                Ok(()) => {
+                    return Ok(Sent {
+                        lease,
+                        count: batch.count,
+                    });
+                }
+                Err(error) => {
+                    pool.close_idle();
+                    // Nothing of it was done: a command that is not complete is not run.
+                    let again = lease.reused
+                        && error.kind() != io::ErrorKind::TimedOut
+                        && (operation.repeatable || batch.count == 1);
+                    if !again {
+                        return Err(fault::io(operation.name, &self.endpoint, error));
+                    }
+                }
+            }
+        }
+    }
+
+    fn try_receive(&self, operation: Operation, mut sent: Sent<'_>) -> Result<Vec<Reply>> {
+        let mut replies = Vec::with_capacity(sent.count);
+        while replies.len() < sent.count {
+            match sent.lease.connection.receive() {
+                Ok(reply) => replies.push(reply),
+                Err(error) => {
+                    self.state.get().pool.close_idle();
+                    return Err(fault::io(operation.name, &self.endpoint, error));
+                }
+            }
+        }
+        sent.lease.give_back();
+        Ok(replies)
+    }
+
+    /// The error of a reply by which the server refuses to do its work at all.
+    fn refusal(&self, operation: Operation, reply: &Reply) -> Option<Error> {
+        let Reply::Error(message) = reply else {
+            return None;
+        };
+        let error = fault::server(operation.name, &self.endpoint, message);
+        let redirection = matches!(fault::code(message), "MOVED" | "ASK");
+        (!redirection && error.kind() != ErrorKind::Value).then_some(error)
+    }
+}

@@ -1,0 +1,65 @@
+//! One server with all the keys.
+
+use std::sync::Arc;
+
+use super::config::{ConnectionConfig, Endpoint};
+use super::resp::Reply;
+use super::server::{Batch, Operation, Server};
+use super::topology::{Request, Topology};
+use crate::Result;
+use crate::resilience::Deadline;
+
+/// A server that stands alone.
+pub(super) struct Single {
+    server: Arc<Server>,
+    target: String,
+}
+
+impl Single {
+    pub(super) fn new(endpoint: Endpoint, config: ConnectionConfig) -> Self {
+        Self {
+            target: endpoint.to_string(),
+            server: Arc::new(Server::new(endpoint, config)),
+        }
+    }
+}
+
+impl Topology for Single {
+    fn parts(&self, _operation: Operation, keys: &[&[u8]]) -> Vec<Vec<usize>> {
+        vec![(0..keys.len()).collect()]
+    }
+
+    fn ask(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        exchange(&self.server, operation, requests, deadline)
+    }
+
+    fn masters(&self, _operation: Operation, _deadline: Deadline) -> Result<Vec<Arc<Server>>> {
+        Ok(vec![Arc::clone(&self.server)])
+    }
+
+    fn target(&self) -> &str {
+        &self.target
+    }
+}
+
+/// Has all requests done by one server, in one round trip.
+pub(super) fn exchange(
+    server: &Server,
+    operation: Operation,
+    requests: &[Request<'_>],
+    deadline: Deadline,
+) -> Result<Vec<Reply>> {
+    if let [request] = requests {
+        return server.exchange(operation, &request.command, deadline);
+    }
+    let mut whole = Batch::default();
+    for request in requests {
+        whole.append(&request.command);
+    }
+    server.exchange(operation, &whole, deadline)
+}

@@ -1,0 +1,341 @@
+//! The cache on Redis, whatever the topology.
+
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::command::{self, Reader};
+use super::config::{ConnectionConfig, Endpoint};
+use super::fault;
+use super::resp::Reply;
+use super::sentinel::{Sentinel, SentinelConfig};
+use super::server::{Batch, Operation, Server};
+use super::single::Single;
+use super::topology::{Request, Topology};
+use crate::backend::{Backend, Value};
+use crate::resilience::{Deadline, Resilient};
+use crate::{Error, ErrorKind, Lifetime, Result};
+
+/// Many-operations are sent this many keys at a time, each time with a deadline of its own.
+const MOST_KEYS: usize = 10_000;
+/// A pipeline of writes is sent when it is about this long, so that it fits its deadline.
+const MOST_BYTES: usize = 4 << 20;
+
+/// A cache on Redis.
+pub struct Redis {
+    topology: Box<dyn Topology>,
+    /// What [`Backend::clear`] removes: keys that start with it; everything where it is empty.
+    clear_prefix: Vec<u8>,
+    operation_timeout: Duration,
+}
+
+impl Redis {
+    /// A cache on the one server at `endpoint`. Nothing is connected yet.
+    ///
+    /// `clear_prefix`: the start of all keys of this cache; empty: it owns the whole database.
+    pub fn single(
+        endpoint: Endpoint,
+        config: ConnectionConfig,
+        clear_prefix: impl Into<Vec<u8>>,
+    ) -> Resilient<Self> {
+        let settings = config.settings;
+        let topology = Box::new(Single::new(endpoint, config));
+        Resilient::of_servers(
+            Self::on(topology, settings.operation_timeout, clear_prefix),
+            settings,
+        )
+    }
+
+    /// A cache on the master that the sentinels of `sentinel` name, and its replicas.
+    pub fn sentinel(
+        sentinel: SentinelConfig,
+        config: ConnectionConfig,
+        clear_prefix: impl Into<Vec<u8>>,
+    ) -> Resilient<Self> {
+        let settings = config.settings;
+        let topology = Box::new(Sentinel::new(sentinel, config));
+        Resilient::of_servers(
+            Self::on(topology, settings.operation_timeout, clear_prefix),
+            settings,
+        )
+    }
+
+    /// A cache on the cluster that the servers at `seeds` know.
+    pub fn cluster(
+        seeds: Vec<Endpoint>,
+        config: ConnectionConfig,
+        clear_prefix: impl Into<Vec<u8>>,
+    ) -> Resilient<Self> {
+        let settings = config.settings;
+        let topology = Box::new(Cluster::new(seeds, config));
+        Resilient::of_servers(
+            Self::on(topology, settings.operation_timeout, clear_prefix),
+            settings,
+        )
+    }
+
+    fn on(
+        topology: Box<dyn Topology>,
+        operation_timeout: Duration,
+        clear_prefix: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            topology,
+            clear_prefix: clear_prefix.into(),
+            operation_timeout,
+        }
+    }
+
+    /// Asks every server that takes writes whether it is there.
+    ///
+    /// # Errors
+    /// What the first that is not there fails with.
+    pub fn ping(&self) -> Result<()> {
+        let operation = Operation::read("ping");
+        let deadline = self.deadline();
+        for server in self.topology.masters(operation, deadline)? {
+            let replies = server.exchange(operation, &Batch::of(&[b"PING"]), deadline)?;
+            self.reader(operation).done(&first(replies))?;
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.operation_timeout)
+    }
+
+    fn reader(&self, operation: Operation) -> Reader<'_> {
+        Reader {
+            operation: operation.name,
+            target: self.topology.target(),
+        }
+    }
+
+    /// Has one command on `key` done.
+    fn one(&self, operation: Operation, key: &[u8], command: Batch) -> Result<Reply> {
+        let request = Request { key, command };
+        let replies = self.topology.ask(operation, &[request], self.deadline())?;
+        Ok(first(replies))
+    }
+
+    /// Has the command `name` done on all of `keys`, one command for each part of them that may
+    /// share one. Returns the parts and their replies.
+    fn over(
+        &self,
+        operation: Operation,
+        name: &[u8],
+        keys: &[&[u8]],
+    ) -> Result<Vec<(Vec<usize>, Reply)>> {
+        let parts = self.topology.parts(operation, keys);
+        let requests: Vec<Request<'_>> = parts
+            .iter()
+            .filter_map(|part| {
+                let command = command::over(name, part.iter().map(|&place| keys[place]));
+                part.first().map(|&place| Request {
+                    key: keys[place],
+                    command,
+                })
+            })
+            .collect();
+        let replies = self.topology.ask(operation, &requests, self.deadline())?;
+        Ok(parts.into_iter().zip(replies).collect())
+    }
+
+    /// Removes what is under `key` after a refused overwrite: the old value is not the value any
+    /// more. Deleting is allowed to a server that is out of memory.
+    fn drop_old(&self, key: &[u8], error: &Error) {
+        if error.kind() == ErrorKind::Refused
+            && let Err(also) = self.one(
+                Operation::write("delete"),
+                key,
+                Batch::of(&[b"UNLINK", key]),
+            )
+        {
+            log::debug!("the value under a key that could not be overwritten stays: {also}");
+        }
+    }
+
+    fn clear_server(&self, operation: Operation, server: &Server) -> Result<()> {
+        let reader = self.reader(operation);
+        if self.clear_prefix.is_empty() {
+            let flush = Batch::of(&[b"FLUSHDB", b"ASYNC"]);
+            let replies = server.exchange(operation, &flush, self.deadline())?;
+            return reader.done(&first(replies)).map(drop);
+        }
+        let mut cursor = b"0".to_vec();
+        loop {
+            let step = command::scan(&cursor, &self.clear_prefix);
+            let replies = server.exchange(operation, &step, self.deadline())?;
+            let (next, keys) = reader.scanned(first(replies))?;
+            if !keys.is_empty() {
+                self.delete_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            }
+            if next == b"0" {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+}
+
+/// The reply to a batch of one command.
+fn first(replies: Vec<Reply>) -> Reply {
+    replies.into_iter().next().unwrap_or(Reply::Nil)
+}
+
+impl Backend for Redis {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        let operation = Operation::read("get");
+        let reply = self.one(operation, key, command::get(key))?;
+        self.reader(operation).value(reply)
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let operation = Operation::write("set");
+        let reply = self.one(operation, key, command::set(key, value, lifetime, false))?;
+        if lifetime == Lifetime::Expired {
+            self.reader(operation).integer(&reply)?;
+            return Ok(true);
+        }
+        let stored = self.reader(operation).done(&reply);
+        if let Err(error) = &stored {
+            self.drop_old(key, error);
+        }
+        stored
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        if lifetime == Lifetime::Expired {
+            return Ok(!self.has(key)?);
+        }
+        // Once only: the second try of one that did succeed would say that it had not.
+        let operation = Operation::once("add");
+        let reply = self.one(operation, key, command::set(key, value, lifetime, true))?;
+        self.reader(operation).done(&reply)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        let operation = Operation::write("delete");
+        let reply = self.one(operation, key, Batch::of(&[b"UNLINK", key]))?;
+        self.reader(operation).done(&reply)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        let operation = Operation::read("has");
+        let reply = self.one(operation, key, Batch::of(&[b"EXISTS", key]))?;
+        self.reader(operation).done(&reply)
+    }
+
+    fn clear(&self) -> Result<bool> {
+        let operation = Operation::write("clear");
+        for server in self.topology.masters(operation, self.deadline())? {
+            self.clear_server(operation, &server)?;
+        }
+        Ok(true)
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        let operation = Operation::once("incr");
+        let reply = self.one(operation, key, command::incr(key, delta, lifetime))?;
+        self.reader(operation).integer(&reply)
+    }
+
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        let operation = Operation::write("extend");
+        let reply = self.one(operation, key, command::extend(key, lifetime))?;
+        self.reader(operation).done(&reply)
+    }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        _lifetime: Lifetime,
+    ) -> Result<bool> {
+        let operation = Operation::once("compare_exchange");
+        let command = command::compare_exchange(key, expected, new);
+        let reply = self.one(operation, key, command)?;
+        match &reply {
+            // Another program's list or hash is not what was expected.
+            Reply::Error(message) if message.contains("WRONGTYPE") => Ok(false),
+            reply => self.reader(operation).done(reply),
+        }
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        let operation = Operation::read("get_many");
+        let mut values = vec![None; keys.len()];
+        for (chunk, into) in keys.chunks(MOST_KEYS).zip(values.chunks_mut(MOST_KEYS)) {
+            for (part, reply) in self.over(operation, b"MGET", chunk)? {
+                let found = self.reader(operation).values(reply, part.len())?;
+                for (place, value) in part.into_iter().zip(found) {
+                    into[place] = value;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        let operation = Operation::write("set_many");
+        let mut stored = Vec::with_capacity(entries.len());
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let requests: Vec<Request<'_>> = rest
+                .iter()
+                .take(MOST_KEYS)
+                .take_while(|(_, value)| {
+                    let fits = bytes < MOST_BYTES;
+                    bytes += value.data.len();
+                    fits
+                })
+                .map(|(key, value)| Request {
+                    key,
+                    command: command::set(key, value, lifetime, false),
+                })
+                .collect();
+            let replies = self.topology.ask(operation, &requests, self.deadline())?;
+            for (reply, (key, _)) in replies.into_iter().zip(rest) {
+                stored.push(self.stored(operation, key, lifetime, &reply)?);
+            }
+            rest = &rest[requests.len()..];
+        }
+        Ok(stored)
+    }
+
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        let operation = Operation::write("delete_many");
+        for chunk in keys.chunks(MOST_KEYS) {
+            for (_, reply) in self.over(operation, b"UNLINK", chunk)? {
+                self.reader(operation).integer(&reply)?;
+            }
+        }
+        Ok(vec![true; keys.len()])
+    }
+}
+
+impl Redis {
+    /// Whether one of many entries was stored. One that was refused is logged and leaves no old
+    /// value behind; the others are not affected.
+    fn stored(
+        &self,
+        operation: Operation,
+        key: &[u8],
+        lifetime: Lifetime,
+        reply: &Reply,
+    ) -> Result<bool> {
+        let reader = self.reader(operation);
+        match reply {
+            Reply::Error(message) if fault::kind_of(message) == ErrorKind::Refused => {
+                let error = reader.unexpected(reply);
+                self.drop_old(key, &error);
+                log::debug!("{}: {error}", String::from_utf8_lossy(key));
+                Ok(false)
+            }
+            // Removed because it is expired at once: stored, as far as that goes.
+            Reply::Int(_) if lifetime == Lifetime::Expired => Ok(true),
+            reply => reader.done(reply),
+        }
+    }
+}

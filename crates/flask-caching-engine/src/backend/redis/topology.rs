@@ -1,0 +1,42 @@
+//! Which server is in charge of a key.
+
+use std::sync::Arc;
+
+use super::resp::Reply;
+use super::server::{Batch, Operation, Server};
+use crate::Result;
+use crate::resilience::Deadline;
+
+/// One command on keys that live together.
+pub(super) struct Request<'a> {
+    /// The key that says which server is in charge; of several, any.
+    pub(super) key: &'a [u8],
+    pub(super) command: Batch,
+}
+
+/// A way of spreading keys over servers.
+pub(super) trait Topology: Send + Sync {
+    /// Divides the places of `keys` so that one command may name all keys of a part.
+    fn parts(&self, operation: Operation, keys: &[&[u8]]) -> Vec<Vec<usize>>;
+
+    /// Has each request done by the server in charge; for each, its reply. Requests to different
+    /// servers are done at the same time.
+    ///
+    /// # Errors
+    /// Where any of them could not be asked.
+    fn ask(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>>;
+
+    /// One of each set of servers with the same keys: those that take writes.
+    ///
+    /// # Errors
+    /// Where they cannot be found out.
+    fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>>;
+
+    /// How errors call the whole of it.
+    fn target(&self) -> &str;
+}
