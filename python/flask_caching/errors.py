@@ -1,12 +1,21 @@
-"""The exceptions of Flask-Caching. A miss is never one of them."""
+"""The exceptions of Flask-Caching. A miss is never one of them.
+
+Some derive from a second built-in exception as well: the one that an application may already
+catch for the same mistake.
+"""
 
 from __future__ import annotations
+
+from werkzeug.utils import ImportStringError
 
 __all__ = [
     "CacheBackendError",
     "CacheConfigError",
+    "CacheConfigTypeError",
     "CacheError",
     "CacheKeyError",
+    "CacheNotInitializedError",
+    "UnknownCacheTypeError",
     "UnstorableValueError",
 ]
 
@@ -17,6 +26,33 @@ class CacheError(Exception):
 
 class CacheConfigError(CacheError, ValueError):
     """A ``CACHE_*`` value cannot be used; the message names key, value and what would be right."""
+
+
+class CacheConfigTypeError(CacheConfigError, TypeError):
+    """A ``CACHE_*`` value is of the wrong kind, or an option is unknown."""
+
+
+class UnknownCacheTypeError(CacheConfigError, ImportStringError):
+    """``CACHE_TYPE`` names nothing that can be imported."""
+
+    def __init__(self, message: str, import_name: str, exception: BaseException) -> None:
+        self.message = message
+        self.import_name = import_name
+        self.exception = exception
+        Exception.__init__(self, message)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r})"
+
+
+class CacheNotInitializedError(CacheError, RuntimeError, AttributeError, KeyError):
+    """A ``Cache`` was used with an application that it was not set up for."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
 
 
 class CacheKeyError(CacheError, ValueError):

@@ -1,0 +1,338 @@
+"""What ``cached`` and ``memoize`` share: one call of a decorated function, from key to result."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+
+from . import _access
+from ._access import MISSING
+from ._identity import Unidentifiable
+from ._inflight import Computation
+from ._responses import why_not_storable
+from ._state import AppState
+from .errors import CacheNotInitializedError, UnstorableValueError
+from .utils import join_generator, normalize_timeout, wants_args, wants_extra_args
+
+if TYPE_CHECKING:
+    from blinker import NamedSignal
+
+    from .cache import Cache
+
+__all__ = ["Decorated", "Lookup"]
+
+logger = logging.getLogger("flask_caching")
+
+
+class Lookup:
+    """How far a call got: answered (``value`` is there), or to be computed and perhaps stored."""
+
+    __slots__ = ("backend", "computation", "key", "read_only", "state", "value", "versions")
+
+    def __init__(self, state: AppState | None = None, backend: Any = None) -> None:
+        self.state = state
+        self.backend = backend
+        self.value: Any = MISSING
+        #: Where the result is to be stored; None: nowhere.
+        self.key: str | None = None
+        #: The key may be read, but this call does not fill it.
+        self.read_only = False
+        self.versions: dict[str, str] = {}
+        self.computation: Computation | None = None
+
+
+class Decorated:
+    """A decorated function and its options.
+
+    :param cache: the cache it was decorated with.
+    :param f: the undecorated function.
+    :param options: ``unless``, ``forced_update``, ``is_stale``, ``response_filter``, ``hash_method``,
+        ``cache_none`` and ``source_check`` as the decorators take them.
+    """
+
+    hit_signal: NamedSignal
+    miss_signal: NamedSignal
+    #: Whether an HTTPException of the function is a result to be stored.
+    stores_http_exceptions = False
+    #: The function as the application sees it; it carries the attributes an application may set.
+    wrapper: Any
+
+    def __init__(
+        self,
+        cache: Cache,
+        f: Callable[..., Any],
+        *,
+        unless: Callable[..., Any] | None,
+        forced_update: Callable[..., Any] | None,
+        is_stale: Callable[..., Any] | None,
+        response_filter: Callable[..., Any] | None,
+        hash_method: Callable[..., Any] | None,
+        cache_none: bool,
+        source_check: bool | None,
+    ) -> None:
+        self.cache = cache
+        self.f = f
+        self.name = getattr(f, "__qualname__", repr(f))
+        self.is_async = inspect.iscoroutinefunction(f)
+        self.unless = unless
+        self.forced_update = forced_update
+        self.is_stale = is_stale
+        self.response_filter = response_filter
+        self.hash_method = hash_method
+        self.cache_none = cache_none
+        self.source_check = source_check
+        self._source: str | None = None
+        self._noted: set[str] = set()
+        self._unless_wants_args = _asks(wants_args, unless)
+        self._forced_update_wants_args = _asks(wants_args, forced_update)
+        self._is_stale_wants_more = _asks(wants_extra_args, is_stale)
+
+    # What a kind of decorator says about its keys.
+
+    def find_key(self, lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """The key of a call, None where the call is not to be cached."""
+        raise NotImplementedError
+
+    def timeout_of(self, rv: Any) -> Any:
+        """The timeout that a result is stored with."""
+        return normalize_timeout(self.wrapper.cache_timeout)
+
+    def stored(self, lookup: Lookup, timeout: Any) -> None:
+        """A result was stored."""
+
+    def answered(self) -> None:
+        """The call was answered from the cache."""
+
+    # One call.
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of the decorated function."""
+        if self.is_async and _in_running_loop():
+            return self._call_async(args, kwargs)
+        if self._bypassed(args, kwargs):
+            return self._run(None, args, kwargs)
+        lookup = self._look_up(args, kwargs)
+        if lookup.value is not MISSING:
+            return self._deliver(lookup.value)
+        try:
+            return self._finish(lookup, self._run(lookup.state, args, kwargs))
+        except HTTPException as error:
+            if not self.stores_http_exceptions:
+                raise
+            self._finish(lookup, error)
+            raise
+        finally:
+            self._end(lookup)
+
+    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._bypassed(args, kwargs):
+            return await self.f(*args, **kwargs)
+        lookup = self._look_up(args, kwargs)
+        if lookup.value is not MISSING:
+            return self._deliver(lookup.value)
+        try:
+            return self._finish(lookup, await self.f(*args, **kwargs))
+        except HTTPException as error:
+            if not self.stores_http_exceptions:
+                raise
+            self._finish(lookup, error)
+            raise
+        finally:
+            self._end(lookup)
+
+    def _run(self, state: AppState | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.is_async:
+            return self.f(*args, **kwargs)
+        return self.cache._run_coroutine_function(self.f, args, kwargs)
+
+    def _bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if self.unless is None:
+            return False
+        if self._unless_wants_args:
+            return bool(self.unless(self.f, *args, **kwargs))
+        return bool(self.unless())
+
+    def refreshes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``forced_update`` asks for a new value."""
+        if self.forced_update is None:
+            return False
+        if self._forced_update_wants_args:
+            return bool(self.forced_update(*args, **kwargs))
+        return bool(self.forced_update())
+
+    def _look_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
+        state, backend = self._place()
+        lookup = Lookup(state, backend)
+        if state is None:
+            return lookup
+        refreshed = self.refreshes(args, kwargs)
+        try:
+            key = self.find_key(lookup, args, kwargs)
+        except Unidentifiable as reason:
+            self.note_once("unidentifiable", "%s is not cached: %s", self.name, reason)
+            return lookup
+        if key is None:
+            return lookup
+        value = MISSING if refreshed else self._read(state, backend, key, args, kwargs)
+        if value is not MISSING:
+            self._signal(self.hit_signal, state, key, args, kwargs)
+            self.answered()
+            lookup.value = value
+            return lookup
+        self._signal(self.miss_signal, state, key, args, kwargs)
+        if not lookup.read_only:
+            lookup.key = key
+            lookup.computation = state.in_flight.begin(key)
+        return lookup
+
+    def _place(self) -> tuple[AppState | None, Any]:
+        """The active application's state and backend."""
+        try:
+            return self.cache._place()
+        except CacheNotInitializedError as error:
+            if not hasattr(self.cache, "app") or error.debug:
+                raise
+            self.note_once("not initialized", "%s is not cached: %s", self.name, error)
+            return None, None
+
+    def _read(
+        self,
+        state: AppState,
+        backend: Any,
+        key: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        try:
+            value = _access.read(self.cache, backend, key, self.cache_none)
+        except Exception as error:
+            state.failed(backend, error, f"reading the result of {self.name}")
+            return MISSING
+        if state.failures:
+            state.worked(backend)
+        if value is not MISSING and self.is_stale is not None:
+            more = args if self._is_stale_wants_more else ()
+            if self.is_stale(value, *more, **(kwargs if self._is_stale_wants_more else {})):
+                return MISSING
+        return value
+
+    def _finish(self, lookup: Lookup, rv: Any) -> Any:
+        """Store what the function returned, if it may be, and give it to the caller."""
+        if lookup.state is None:
+            return rv
+        if isinstance(rv, GeneratorType):
+            rv = join_generator(rv)
+        if lookup.key is not None and self._is_wanted(rv):
+            self._store(lookup, rv)
+        return self._deliver(rv)
+
+    def _is_wanted(self, rv: Any) -> bool:
+        if self.response_filter is not None:
+            filtered = rv.get_response() if isinstance(rv, HTTPException) else rv
+            if not self.response_filter(filtered):
+                return False
+        reason = why_not_storable(rv)
+        if reason:
+            self.note_once(
+                reason, "The response of %s is served but not cached: %s.", self.name, reason
+            )
+        return reason is None
+
+    def _store(self, lookup: Lookup, rv: Any) -> None:
+        state, backend, key, computation = (
+            lookup.state,
+            lookup.backend,
+            lookup.key,
+            lookup.computation,
+        )
+        assert state is not None
+        assert key is not None
+        assert computation is not None
+        timeout = self.timeout_of(rv)
+        try:
+            with computation.lock:
+                if computation.superseded:
+                    return
+                done = _access.write(self.cache, backend, key, rv, timeout)
+                if done is not False:
+                    self.stored(lookup, timeout)
+        except UnstorableValueError as reason:
+            self.note_once(
+                "unstorable", "The result of %s is served but not cached: %s", self.name, reason
+            )
+        except Exception as error:
+            state.failed(backend, error, f"storing the result of {self.name}")
+        else:
+            if state.failures:
+                state.worked(backend)
+
+    def _deliver(self, value: Any) -> Any:
+        if isinstance(value, HTTPException) and self.stores_http_exceptions:
+            raise value
+        return value
+
+    @staticmethod
+    def _end(lookup: Lookup) -> None:
+        if lookup.computation is not None:
+            assert lookup.state is not None
+            lookup.state.in_flight.end(lookup.computation)
+
+    def _signal(
+        self,
+        signal: NamedSignal,
+        state: AppState,
+        key: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        if state.enable_signals:
+            signal.send(cache=self.cache, f=self.f, cache_key=key, args=args, kwargs=kwargs)
+
+    # Small things both kinds of key need.
+
+    def source(self, state: AppState) -> str:
+        """The function's source where it belongs into the key, otherwise ''."""
+        wanted = self.cache._source_check_of(state) if self.source_check is None else self.source_check
+        if not wanted:
+            return ""
+        if self._source is None:
+            self._source = inspect.getsource(self.f)
+        return self._source
+
+    def digest(self, state: AppState, text: str) -> Any:
+        """The hash object of ``text``, by the decorator's hash method or the application's."""
+        digest = (self.hash_method or self.cache._hash_method_of(state))()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest
+
+    def note_once(self, what: str, message: str, *arguments: Any) -> None:
+        """Log a warning about this function, the first time only."""
+        if what not in self._noted:
+            self._noted.add(what)
+            logger.warning(message, *arguments)
+
+
+def _asks(
+    question: Callable[[Callable[..., Any]], bool], function: Callable[..., Any] | None
+) -> bool:
+    if function is None:
+        return False
+    try:
+        return question(function)
+    except (TypeError, ValueError):
+        # A built-in without a signature.
+        return False
+
+
+def _in_running_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,288 @@
+"""How an argument stands in a key: its repr, where that tells it apart from every other argument.
+
+2.5.1 of Flask-Caching writes ``repr(argument)``, and so does this module, wherever two different
+arguments never have one repr. The exceptions, each marked by a suffix that no such repr has:
+
+- an object whose repr holds a memory address is told apart by a token that belongs to it as long as
+  it lives, in this process only;
+- a set is written in the order of its members' reprs, so that equal sets of every process agree;
+- a subclass of a built-in type that prints like its base, and an object whose repr does not name its
+  class, get the name of the class;
+- arrays and data frames, whose repr is abridged, get a digest of their content.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import pickle
+import re
+import threading
+import uuid
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from .utils import get_id
+
+__all__ = [
+    "Unidentifiable",
+    "instance_identity",
+    "is_plain",
+    "object_token",
+    "text_of",
+    "text_of_arguments",
+]
+
+_SCALARS = frozenset({str, bytes, int, float, bool, type(None), complex, type(Ellipsis)})
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_BUILTIN_REPRS = frozenset(
+    kind.__repr__
+    for kind in (str, bytes, bytearray, int, float, complex, bool, list, tuple, dict, set, frozenset)
+)
+#: Packages whose types abridge or round what they print.
+_BULK_PACKAGES = frozenset(
+    {"numpy", "pandas", "polars", "pyarrow", "scipy", "torch", "xarray", "array", "jax", "cupy"}
+)
+
+
+class Unidentifiable(Exception):
+    """The argument cannot be told apart from others: the call is not cached."""
+
+
+def is_plain(value: Any, _depth: int = 0) -> bool:
+    """Whether ``repr(value)`` identifies ``value``: built-in data all through, sets excepted."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if _depth > 40:
+        return False
+    if kind is tuple or kind is list:
+        return all(is_plain(item, _depth + 1) for item in value)
+    if kind is dict:
+        return all(is_plain(k, _depth + 1) and is_plain(v, _depth + 1) for k, v in value.items())
+    return False
+
+
+def text_of_arguments(arguments: tuple[Any, ...], note: Callable[[Any], None]) -> str:
+    """The text of a call's positional arguments.
+
+    :param arguments: the arguments.
+    :param note: called with each object that had to be told apart by its identity.
+    :raises Unidentifiable: one of them cannot be told apart.
+    """
+    if is_plain(arguments):
+        return repr(arguments)
+    return text_of(arguments, note)
+
+
+def text_of(value: Any, note: Callable[[Any], None]) -> str:
+    """The text of one argument; see :func:`text_of_arguments`."""
+    return _Writer(note).write(value)
+
+
+def instance_identity(instance: Any, function: str, note: Callable[[Any], None]) -> str:
+    """What stands for the instance or class that a method is called on.
+
+    :param instance: the ``self`` or ``cls``.
+    :param function: the qualified name of the method, which names the class that defines it.
+    :param note: called with the instance where it had to be told apart by its identity.
+    :raises Unidentifiable: it cannot be told apart.
+    """
+    instance = _behind_proxy(instance)
+    text = get_id(instance)
+    kind = type(instance)
+    if isinstance(instance, type):
+        return text + _rivals.suffix(text, instance) if "<locals>" in text else text
+    if not hasattr(instance, "__caching_id__") and _ADDRESS.search(text):
+        note(instance)
+        return f"{text} {_tokens.token(instance)}"
+    defined_on_this_class = function.rpartition(".")[0] == kind.__qualname__
+    if defined_on_this_class or _names_class(text, kind):
+        return text
+    return f"{text} of {_full_name(kind)}"
+
+
+class _Writer:
+    """Writes one value; keeps the containers it is in, as a value may hold itself."""
+
+    def __init__(self, note: Callable[[Any], None]) -> None:
+        self._note = note
+        self._open: list[int] = []
+
+    def write(self, value: Any) -> str:
+        kind = type(value)
+        if kind in _SCALARS:
+            return repr(value)
+        if kind in (list, tuple, dict, set, frozenset):
+            return self._container(value, kind)
+        return self._object(_behind_proxy(value))
+
+    def _container(self, value: Any, kind: type) -> str:
+        if id(value) in self._open:
+            level = len(self._open) - self._open.index(id(value))
+            dots = "..." if level == 1 else f"...{level}"
+            return {list: f"[{dots}]", dict: f"{{{dots}}}"}.get(kind, f"({dots})")
+        if len(self._open) > 200:
+            raise Unidentifiable("an argument is nested too deeply")
+        self._open.append(id(value))
+        try:
+            if kind is dict:
+                return (
+                    "{" + ", ".join(f"{self.write(k)}: {self.write(v)}" for k, v in value.items()) + "}"
+                )
+            members = [self.write(member) for member in value]
+        finally:
+            self._open.pop()
+        if kind is list:
+            return f"[{', '.join(members)}]"
+        if kind is tuple:
+            return f"({members[0]},)" if len(members) == 1 else f"({', '.join(members)})"
+        if not members:
+            return f"{kind.__name__}()"
+        text = f"{{{', '.join(sorted(members))}}}"
+        return text if kind is set else f"frozenset({text})"
+
+    def _object(self, value: Any) -> str:
+        kind = type(value)
+        if kind in _SCALARS or kind in (list, tuple, dict, set, frozenset):
+            return self.write(value)
+        if kind.__repr__ in _BUILTIN_REPRS:
+            return self._like_builtin(value, kind)
+        if _is_bulk(kind):
+            return f"{value!r} {_content_digest(value, self._note)}"
+        text = repr(value)
+        if isinstance(value, type):
+            return text + _rivals.suffix(text, value) if "<locals>" in text else text
+        if _ADDRESS.search(text):
+            identity = getattr(kind, "__caching_id__", None)
+            if identity is not None:
+                return f"{get_id(value)} of {_full_name(kind)}"
+            self._note(value)
+            return f"{text} {_tokens.token(value)}"
+        if _names_class(text, kind):
+            return text
+        return f"{text} of {_full_name(kind)}"
+
+    def _like_builtin(self, value: Any, kind: type) -> str:
+        """A subclass that prints like its base: what it holds, its class, its own attributes."""
+        for base in (dict, list, tuple, set, frozenset):
+            if issubclass(kind, base):
+                text = self._container_of_subclass(value, base)
+                break
+        else:
+            text = kind.__repr__(value)
+        attributes = getattr(value, "__dict__", None)
+        extra = self.write(dict(attributes)) if attributes else ""
+        return text if kind is bytearray else f"{text} of {_full_name(kind)}{extra}"
+
+    def _container_of_subclass(self, value: Any, base: type) -> str:
+        if id(value) in self._open:
+            raise Unidentifiable("an argument of a container class holds itself")
+        self._open.append(id(value))
+        try:
+            return self.write(base(value))
+        finally:
+            self._open.pop()
+
+
+def _behind_proxy(value: Any) -> Any:
+    """What a werkzeug proxy (``current_user``, ``g``) stands for."""
+    if type(value).__module__ == "werkzeug.local" and hasattr(value, "_get_current_object"):
+        return value._get_current_object()
+    return value
+
+
+def _full_name(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _class_name_pattern(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+
+
+def _names_class(text: str, kind: type) -> bool:
+    """Whether the repr says of which class its object is, so that no other class prints the same."""
+    return _class_name_pattern(kind.__name__).search(text) is not None
+
+
+def _is_bulk(kind: type) -> bool:
+    return any(
+        base.__module__.partition(".")[0] in _BULK_PACKAGES
+        and (hasattr(base, "__array__") or hasattr(base, "__dataframe__") or hasattr(base, "shape"))
+        for base in kind.__mro__
+    )
+
+
+def _content_digest(value: Any, note: Callable[[Any], None]) -> str:
+    try:
+        content = pickle.dumps(value, protocol=4)
+    except Exception:
+        note(value)
+        return _tokens.token(value)
+    return hashlib.sha256(content).hexdigest()
+
+
+class _Tokens:
+    """A token for each object that has nothing else to be told apart by, while it lives."""
+
+    def __init__(self) -> None:
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        # A forked child shares no token with its parent: their copies of an object part ways.
+        self._process = uuid.uuid4().hex
+        self._count = 0
+        self._lock = threading.Lock()
+        self._known: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+    def token(self, value: Any) -> str:
+        key = id(value)
+        known = self._known.get(key)
+        if known is not None and known[0]() is value:
+            return known[1]
+        table = self._known
+
+        def forget(reference: weakref.ref[Any]) -> None:
+            entry = table.get(key)
+            if entry is not None and entry[0] is reference:
+                table.pop(key, None)
+
+        try:
+            reference = weakref.ref(value, forget)
+        except TypeError:
+            raise Unidentifiable(
+                f"an object of {_full_name(type(value))} prints its memory address and cannot be "
+                "referenced weakly"
+            ) from None
+        with self._lock:
+            self._count += 1
+            token = f"{self._process}.{self._count}"
+            self._known[key] = (reference, token)
+        return token
+
+
+class _Rivals:
+    """Local classes of one name: the first that lives keeps its repr, the others get a token."""
+
+    def __init__(self) -> None:
+        self._first: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+
+    def suffix(self, text: str, kind: type) -> str:
+        first = self._first.setdefault(text, kind)
+        return "" if first is kind else f" {_tokens.token(kind)}"
+
+
+_tokens = _Tokens()
+_rivals = _Rivals()
+
+
+def object_token(value: Any) -> str:
+    """The token of an object, in this process, while it lives.
+
+    :raises Unidentifiable: the object cannot be referenced weakly.
+    """
+    return _tokens.token(value)

@@ -1,0 +1,66 @@
+"""The arguments of a call in the one order that a key is made of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .utils import get_function_parameters
+
+__all__ = ["ArgumentOrder"]
+
+
+class ArgumentOrder:
+    """What a function's signature says about the order of arguments, read once.
+
+    :param f: the function.
+    :param ignored: the names of arguments that stand as None in the key.
+    """
+
+    def __init__(self, f: Callable[..., Any], ignored: Iterable[str] | None = None) -> None:
+        ignored = self._ignored = frozenset(ignored or ())
+        positional = [
+            parameter
+            for parameter in get_function_parameters(f)
+            if parameter.kind
+            in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        self._plan = [
+            (
+                parameter.name,
+                parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                None if parameter.default is inspect.Parameter.empty else parameter.default,
+                parameter.name in ignored,
+            )
+            for parameter in positional
+        ]
+        first = positional[0].name if positional else ""
+        #: Whether the first argument is the instance or class that a method is called on.
+        self.on_instance = first == "self"
+        self.on_class = first == "cls"
+        #: Whether that first argument is left out of the key.
+        self.ignores_first = first in ignored
+
+    def normalize(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The positional arguments, defaults filled in, and the remaining keywords sorted by name.
+
+        :param args: the positional arguments of a call.
+        :param kwargs: its keyword arguments.
+        """
+        rest = dict(kwargs)
+        ordered: list[Any] = []
+        given = len(args)
+        for position, (name, by_keyword, default, ignored) in enumerate(self._plan):
+            if by_keyword and name in rest and position >= given:
+                value = rest.pop(name)
+            elif position < given:
+                value = args[position]
+            else:
+                value = default
+            ordered.append(None if ignored else value)
+        ordered.extend(args[len(self._plan) :])
+        names = sorted(rest) if not self._ignored else sorted(rest.keys() - self._ignored)
+        return ordered, {name: rest[name] for name in names}

@@ -1,0 +1,185 @@
+"""``Cache.memoize``: functions and methods, cached by their arguments."""
+
+from __future__ import annotations
+
+import base64
+import sys
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from . import _access
+from ._closures import closure_identity
+from ._decorated import Decorated, Lookup
+from ._identity import instance_identity, is_plain, text_of, text_of_arguments
+from ._names import function_name, instance_name
+from ._signature import ArgumentOrder
+from .signals import cache_memoize_hit, cache_memoize_miss
+from .utils import normalize_timeout
+
+if TYPE_CHECKING:
+    from ._state import AppState
+    from .cache import Cache
+
+__all__ = ["MemoizedFunctionCore", "memver_name", "new_version"]
+
+#: How many characters of the hash stand in a key.
+_HASH_LENGTH = 16
+_VERSION_LENGTH = 6
+
+
+def memver_name(namespace: str) -> str:
+    """The key under which the version of a function or instance is kept."""
+    return f"{namespace}_memver"
+
+
+def new_version() -> str:
+    """A version that no entry was stored under yet."""
+    return base64.b64encode(uuid.uuid4().bytes)[:_VERSION_LENGTH].decode()
+
+
+class MemoizedFunctionCore(Decorated):
+    """A function decorated with ``memoize``.
+
+    :param make_name: given the function's name, returns the one that stands in keys.
+    :param args_to_ignore: names of arguments that are left out of keys.
+    """
+
+    hit_signal = cache_memoize_hit
+    miss_signal = cache_memoize_miss
+
+    def __init__(
+        self,
+        cache: Cache,
+        f: Callable[..., Any],
+        *,
+        make_name: Callable[..., str] | None,
+        args_to_ignore: list[str] | None,
+        **options: Any,
+    ) -> None:
+        super().__init__(cache, f, **options)
+        self.make_name = make_name
+        self.order = ArgumentOrder(f, args_to_ignore)
+        self.namespace = function_name(f)
+        self._particular = closure_identity(cache, f)
+        self._longest: dict[str, Any] = {}
+        bound_to = getattr(f, "__self__", None)
+        self._bound_to = None if isinstance(bound_to, (type, type(sys))) else bound_to
+
+    # Keys.
+
+    def find_key(self, lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        state, backend = lookup.state, lookup.backend
+        assert state is not None
+        text, names = self._describe(state, args, kwargs)
+        try:
+            lookup.versions = self._versions(backend, names)
+        except Exception as error:
+            state.failed(backend, error, f"reading the version of {self.name}")
+            return None
+        return self._key(state, text, lookup.versions)
+
+    def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+        """The key of a call of the function with these arguments.
+
+        :param f: the undecorated function (``decorated.uncached``), or the decorated one.
+        """
+        if not callable(f):
+            raise TypeError(
+                f"{f!r} is not a callable object: the first argument is the function, as in "
+                f"{self.name}.make_cache_key({self.name}.uncached, ...)"
+            )
+        state, backend = self.cache._place()
+        text, names = self._describe(state, args, kwargs)
+        return self._key(state, text, self._versions(backend, names))
+
+    def _describe(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, list[str]]:
+        """The text that is hashed, and the names of the versions that apply."""
+        order = self.order
+        ordered, rest = order.normalize(args, kwargs)
+        names = [memver_name(self.namespace)]
+        instance = self._bound_to
+        if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
+            identity = instance_identity(ordered[0], _qualname(self.f), self._note_identity)
+            ordered[0] = identity
+            if order.on_instance:
+                names.append(memver_name(instance_name(self.namespace, identity)))
+        elif instance is not None:
+            identity = instance_identity(instance, _qualname(self.f), self._note_identity)
+            names.append(memver_name(instance_name(self.namespace, identity)))
+        name = self.namespace if self.make_name is None else self.make_name(self.namespace)
+        text = (
+            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._note_identity)}"
+            f"{_text_of_keywords(rest, self._note_identity)}{self.source(state)}"
+        )
+        return text, names
+
+    def _key(self, state: AppState, text: str, versions: dict[str, str]) -> str:
+        hashed = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
+        return hashed + "".join(versions.values())
+
+    def _note_identity(self, value: Any) -> None:
+        self.note_once(
+            "identity",
+            "%s is cached by the identity of a %s object, in this process only, because its repr is "
+            "a memory address. Give the class a __repr__ or a __caching_id__ method that says what "
+            "the object stands for.",
+            self.name,
+            type(value).__qualname__,
+        )
+
+    # Versions: an entry's key ends in them, so that changing one forgets all its entries.
+
+    def _versions(self, backend: Any, names: list[str]) -> dict[str, str]:
+        found = _access.read_many(self.cache, backend, names)
+        versions = {
+            name: version if isinstance(version, str) else new_version()
+            for name, version in zip(names, found, strict=True)
+        }
+        missing = {
+            name: versions[name]
+            for name, version in zip(names, found, strict=True)
+            if not isinstance(version, str)
+        }
+        if missing:
+            timeout = normalize_timeout(self.wrapper.cache_timeout)
+            versions |= _access.add_versions(self.cache, backend, missing, timeout)
+        return versions
+
+    def stored(self, lookup: Lookup, timeout: Any) -> None:
+        _access.extend_versions(
+            self.cache, lookup.backend, lookup.versions, timeout, self._longest
+        )
+
+    def reset(self, names: list[str]) -> None:
+        """Forget all entries under the versions of these names."""
+        self.cache.set_many(
+            {name: new_version() for name in names},
+            timeout=normalize_timeout(self.wrapper.cache_timeout),
+        )
+
+    def names_of(self, instance: Any) -> list[str]:
+        """The names of the versions: the instance's own, or the function's where there is none."""
+        if instance is None or isinstance(instance, type):
+            return [memver_name(self.namespace)]
+        identity = instance_identity(instance, _qualname(self.f), self._note_identity)
+        return [memver_name(instance_name(self.namespace, identity))]
+
+
+def _qualname(f: Callable[..., Any]) -> str:
+    return getattr(f, "__qualname__", "")
+
+
+def _text_of_keywords(keywords: dict[str, Any], note: Callable[[Any], None]) -> str:
+    """The keywords as the repr of an ``OrderedDict`` of this Python's."""
+    if not keywords:
+        return "OrderedDict()"
+    values = {
+        name: repr(value) if is_plain(value) else text_of(value, note)
+        for name, value in keywords.items()
+    }
+    if sys.version_info >= (3, 12):
+        return "OrderedDict({" + ", ".join(f"{n!r}: {v}" for n, v in values.items()) + "})"
+    return "OrderedDict([" + ", ".join(f"({n!r}, {v})" for n, v in values.items()) + "])"
