@@ -1,0 +1,69 @@
+"""Flask-Caching on a Rust engine: caching for Flask applications."""
+
+from __future__ import annotations
+
+from . import _conflict
+
+_conflict.check()
+
+import hashlib  # noqa: E402
+
+from . import backends, signals, utils  # noqa: E402
+from .backends import BaseCache, SimpleCache  # noqa: E402
+from .cache import Cache  # noqa: E402
+from .errors import (  # noqa: E402
+    CacheBackendError,
+    CacheConfigError,
+    CacheError,
+    CacheKeyError,
+)
+from .signals import (  # noqa: E402
+    cache_memoize_hit,
+    cache_memoize_miss,
+    cache_view_hit,
+    cache_view_miss,
+)
+from .utils import (  # noqa: E402
+    function_namespace,
+    get_arg_default,
+    get_arg_names,
+    get_id,
+    make_template_fragment_key,
+    normalize_timeout,
+)
+from .view import CachedResponse  # noqa: E402
+
+#: The hash constructors that are known to work as ``hash_method``; others do, too.
+SUPPORTED_HASH_FUNCTIONS = [
+    hashlib.sha1,
+    hashlib.sha224,
+    hashlib.sha256,
+    hashlib.sha384,
+    hashlib.sha512,
+    hashlib.md5,
+]
+
+__all__ = [
+    "SUPPORTED_HASH_FUNCTIONS",
+    "BaseCache",
+    "Cache",
+    "CacheBackendError",
+    "CacheConfigError",
+    "CacheError",
+    "CacheKeyError",
+    "CachedResponse",
+    "SimpleCache",
+    "backends",
+    "cache_memoize_hit",
+    "cache_memoize_miss",
+    "cache_view_hit",
+    "cache_view_miss",
+    "function_namespace",
+    "get_arg_default",
+    "get_arg_names",
+    "get_id",
+    "make_template_fragment_key",
+    "normalize_timeout",
+    "signals",
+    "utils",
+]

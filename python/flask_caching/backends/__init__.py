@@ -1,0 +1,9 @@
+"""The built-in backends, under the names that ``CACHE_TYPE`` takes."""
+
+from __future__ import annotations
+
+from .base import BaseCache
+from .nullcache import NullCache
+from .simplecache import SimpleCache
+
+__all__ = ["BaseCache", "NullCache", "SimpleCache"]

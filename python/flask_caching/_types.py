@@ -1,0 +1,82 @@
+"""What type checkers see of decorated functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+__all__ = ["BoundCached", "BoundMemoized", "Cached", "Memoized", "Timeout"]
+
+P = ParamSpec("P")
+P2 = ParamSpec("P2")
+R = TypeVar("R")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
+
+#: A timeout as an application may write it: seconds, or a ``timedelta``.
+Timeout = int | float | timedelta
+
+
+class BoundCached(Protocol[P, R_co]):
+    """A cached method, reached through an instance or a class."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @property
+    def uncached(self) -> Callable[..., Any]:
+        """The undecorated function; its first argument is the instance."""
+
+    @property
+    def cache_timeout(self) -> Timeout | None:
+        """The timeout that results are stored with."""
+
+    @property
+    def make_cache_key(self) -> Callable[..., str]:
+        """Makes the key of a call."""
+
+
+class BoundMemoized(BoundCached[P, R_co], Protocol[P, R_co]):
+    """A memoized method, reached through an instance or a class."""
+
+    @property
+    def delete_memoized(self) -> Callable[[], None]:
+        """Forgets all results of the function, of every instance."""
+
+
+class Cached(Protocol[P, R]):
+    """A function decorated with ``cached``."""
+
+    uncached: Callable[P, R]
+    cache_timeout: Timeout | None
+    make_cache_key: Callable[..., str]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Cached[P, R]: ...
+
+    @overload
+    def __get__(
+        self: Cached[Concatenate[Any, P2], T], instance: object, owner: type | None = None, /
+    ) -> BoundCached[P2, T]: ...
+
+
+class Memoized(Protocol[P, R]):
+    """A function decorated with ``memoize``."""
+
+    uncached: Callable[P, R]
+    cache_timeout: Timeout | None
+    make_cache_key: Callable[..., str]
+    delete_memoized: Callable[[], None]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None, /) -> Memoized[P, R]: ...
+
+    @overload
+    def __get__(
+        self: Memoized[Concatenate[Any, P2], T], instance: object, owner: type | None = None, /
+    ) -> BoundMemoized[P2, T]: ...

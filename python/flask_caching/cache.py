@@ -1,0 +1,576 @@
+"""The extension: ``Cache``."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import warnings
+import weakref
+from collections.abc import Callable
+from datetime import timedelta
+from types import CodeType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from . import _access, _deletion
+from ._access import MISSING
+from ._context import active_app
+from ._fragments import Aliases, storage_keys
+from ._state import AppState
+from ._types import Cached, Memoized, Timeout
+from .config import make_backend, make_serializer, resolve_config
+from .errors import CacheConfigError, CacheConfigTypeError, CacheNotInitializedError
+from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
+from .memoize import MemoizedFunctionCore, memver_name
+from .utils import normalize_timeout
+from .view import CachedFunctionCore, QueryArgs
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from .backends.simplecache import SimpleCache
+
+__all__ = ["Cache"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: The methods that an application may override, and that the decorators then go through.
+_PROXIES = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
+
+_UNSET: Any = object()
+
+
+class Cache:
+    """Caches views, functions and template fragments of Flask applications.
+
+    :param app: the application; without one, call :meth:`init_app` later.
+    :param with_jinja2_ext: add the ``{% cache %}`` tag to the application's templates.
+    :param config: ``CACHE_*`` values that go before the application's own.
+    :raises CacheConfigError: a value cannot be used; the message names its key.
+    """
+
+    #: The application of the last :meth:`init_app`, used where no application context is active.
+    app: Flask
+
+    def __init__(
+        self,
+        app: Flask | None = None,
+        with_jinja2_ext: bool = True,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        if not (config is None or isinstance(config, dict)):
+            raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
+        self.with_jinja2_ext = with_jinja2_ext
+        self.config = config
+        self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
+        self._closures: weakref.WeakKeyDictionary[CodeType, list[Callable[[], Any]]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._fragment_aliases = Aliases()
+        if app is not None:
+            self.init_app(app, config)
+
+    def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
+        """Set the cache up for an application; it can be set up for several.
+
+        :param app: the application.
+        :param config: ``CACHE_*`` values that go before the constructor's and the application's.
+        :raises CacheConfigError: a value cannot be used; the message names its key.
+        """
+        if not (config is None or isinstance(config, dict)):
+            raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
+        resolved = resolve_config(app, self.config, config)
+        self.app = app
+        self._set_cache(app, resolved)
+        if self.with_jinja2_ext:
+            setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
+            app.jinja_env.add_extension(CacheExtension)
+
+    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+        """Make the backend and keep it with the application."""
+        backend = make_backend(app, config)
+        serializer = make_serializer(config["CACHE_SERIALIZER"])
+        if serializer is not None:
+            if hasattr(backend, "serializer"):
+                backend.serializer = serializer
+            else:
+                warnings.warn(
+                    f"CACHE_SERIALIZER is set, but {type(backend).__name__} uses no serializer.",
+                    UserWarning,
+                    stacklevel=4,
+                )
+        if config["CACHE_SIGNING_KEY"] is not None:
+            _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])
+        self._states[app] = AppState(
+            app=weakref.ref(app),
+            hash_method=config["CACHE_HASH_METHOD"],
+            source_check=bool(config["CACHE_SOURCE_CHECK"]),
+            enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
+        )
+        app.extensions.setdefault("cache", {})[self] = backend
+
+    # Which application.
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "app":
+            raise CacheNotInitializedError(
+                "This Cache is not set up for an application yet: make it with Cache(app), or call "
+                "cache.init_app(app)"
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _place(self) -> tuple[AppState, Any]:
+        """The state and the backend of the active application.
+
+        :raises CacheNotInitializedError: the cache is not set up for it.
+        """
+        app = active_app() or self.app
+        try:
+            return self._states[app], app.extensions["cache"][self]
+        except KeyError:
+            error = CacheNotInitializedError(
+                f"This Cache is not set up for the application {app.name!r}: call "
+                "cache.init_app(app) for it, too"
+            )
+            error.debug = app.debug
+            raise error from None
+
+    @property
+    def cache(self) -> SimpleCache:
+        """The backend of the active application, otherwise of the one last set up.
+
+        Its type is that of the commonest backend, so that type checkers know the interface.
+
+        :raises CacheNotInitializedError: the cache is not set up for the active application.
+        """
+        return cast("SimpleCache", self._place()[1])
+
+    @property
+    def hash_method(self) -> Callable[..., Any]:
+        """The hash constructor for keys; setting it replaces ``CACHE_HASH_METHOD``."""
+        return self._hash_method_of(self._place()[0])
+
+    @hash_method.setter
+    def hash_method(self, hash_method: Callable[..., Any]) -> None:
+        self.__dict__["_hash_method"] = hash_method
+
+    @property
+    def source_check(self) -> bool:
+        """Whether keys include the source; setting it replaces ``CACHE_SOURCE_CHECK``."""
+        return self._source_check_of(self._place()[0])
+
+    @source_check.setter
+    def source_check(self, source_check: bool) -> None:
+        self.__dict__["_source_check"] = source_check
+
+    def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
+        method: Callable[..., Any] = self.__dict__.get("_hash_method", state.hash_method)
+        return method
+
+    def _source_check_of(self, state: AppState) -> bool:
+        return bool(self.__dict__.get("_source_check", state.source_check))
+
+    def _overrides(self, name: str) -> bool:
+        """Whether the application has put something in place of a proxy."""
+        return getattr(type(self), name) is not _ORIGINALS[name] or name in self.__dict__
+
+    # The proxies.
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """The value under a key, None where there is none; see the backend's ``get(key)``."""
+        if args and _is_fragment(args[0]):
+            return self._first_of(args[0], *args[1:], **kwargs)
+        return self.cache.get(*args, **kwargs)
+
+    def has(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether a key has a value; see the backend's ``has(key)``."""
+        if args and _is_fragment(args[0]):
+            return any(self.cache.has(key) for key in self._storage_keys(args[0]))
+        return self.cache.has(*args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> bool | None:
+        """Store a value; see the backend's ``set(key, value, timeout=None)``.
+
+        :return: whether it is stored.
+        """
+        if args and _is_fragment(args[0]):
+            args = (self._storage_keys(args[0])[0], *args[1:])
+        return self.cache.set(*args, **kwargs)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value unless there is one; see the backend's ``add(key, value, timeout=None)``.
+
+        :return: whether it is stored now, and was not before.
+        """
+        if args and _is_fragment(args[0]):
+            args = (self._storage_keys(args[0])[0], *args[1:])
+        return self.cache.add(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        """Delete a key; see the backend's ``delete(key)``.
+
+        A computation that began before does not store its result any more.
+        """
+        state, backend = self._place()
+        if args and _is_fragment(args[0]):
+            keys = self._storage_keys(args[0])
+            deleted = [
+                bool(state.in_flight.delete((key,), functools.partial(backend.delete, key)))
+                for key in keys
+            ]
+            return any(deleted)
+        result: bool = state.in_flight.delete(
+            args[:1] or kwargs.values(), functools.partial(backend.delete, *args, **kwargs)
+        )
+        return result
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Delete keys; see the backend's ``delete_many(*keys)``.
+
+        :return: the keys that are gone now.
+        """
+        state, backend = self._place()
+        keys = self._all_storage_keys(args)
+        gone: list[str] = state.in_flight.delete(
+            keys, functools.partial(backend.delete_many, *keys, **kwargs)
+        )
+        return gone
+
+    def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Delete keys, the server freeing their memory later; where that is not had, delete them."""
+        state, backend = self._place()
+        if not callable(getattr(backend, "unlink", None)):
+            return self.delete_many(*args, **kwargs)
+        keys = self._all_storage_keys(args)
+        gone: list[str] = state.in_flight.delete(
+            keys, functools.partial(backend.unlink, *keys, **kwargs)
+        )
+        return gone
+
+    def clear(self) -> bool:
+        """Delete everything; see the backend's ``clear()`` for what else that may mean."""
+        state, backend = self._place()
+        return bool(state.in_flight.clear(backend.clear))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """The values under keys, in their order; see the backend's ``get_many(*keys)``."""
+        return self.cache.get_many(*map(self._one_storage_key, args), **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Store values; see the backend's ``set_many(mapping, timeout=None)``.
+
+        :return: the keys that are stored.
+        """
+        return self.cache.set_many(*args, **kwargs)
+
+    def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
+        return self.cache.get_dict(*map(self._one_storage_key, args), **kwargs)
+
+    def inc(self, *args: Any, **kwargs: Any) -> int | None:
+        """Add to a number; see the backend's ``inc(key, delta=1)``.
+
+        :return: the sum.
+        """
+        return self.cache.inc(*args, **kwargs)
+
+    def dec(self, *args: Any, **kwargs: Any) -> int | None:
+        """Subtract from a number; see the backend's ``dec(key, delta=1)``.
+
+        :return: the difference.
+        """
+        return self.cache.dec(*args, **kwargs)
+
+    # Template fragments.
+
+    def _storage_keys(self, key: Any) -> tuple[Any, ...]:
+        return storage_keys(key, self._fragment_aliases)
+
+    def _one_storage_key(self, key: Any) -> Any:
+        return self._storage_keys(key)[0] if _is_fragment(key) else key
+
+    def _all_storage_keys(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not any(map(_is_fragment, keys)):
+            return keys
+        return tuple(stored for key in keys for stored in self._storage_keys(key))
+
+    def _first_of(self, key: str, *args: Any, **kwargs: Any) -> Any:
+        for stored in self._storage_keys(key):
+            value = self.cache.get(stored, *args, **kwargs)
+            if value is not None:
+                return value
+        return None
+
+    def _delete_fragment(self, key: str) -> None:
+        """Delete a fragment; a cache that fails does not break the page."""
+        state, backend = self._place()
+        try:
+            self.delete(key)
+        except Exception as error:
+            state.failed(backend, error, "deleting a template fragment")
+
+    def _render_fragment(self, key: str, timeout: Any, caller: Callable[[], str]) -> Any:
+        """A fragment from the cache, or rendered, once, and stored."""
+        state, backend = self._place()
+        try:
+            value = _access.read(self, backend, key, cache_none=False)
+        except Exception as error:
+            state.failed(backend, error, "reading a template fragment")
+            value = MISSING
+        else:
+            if state.failures:
+                state.worked(backend)
+        if value is not MISSING:
+            return value
+        computation = state.in_flight.begin(key)
+        try:
+            rendered = caller()
+            try:
+                with computation.lock:
+                    if not computation.superseded:
+                        _access.write(self, backend, key, rendered, timeout)
+            except Exception as error:
+                state.failed(backend, error, "storing a template fragment")
+            return rendered
+        finally:
+            state.in_flight.end(computation)
+
+    # The decorators.
+
+    def cached(
+        self,
+        timeout: Timeout | None = None,
+        key_prefix: str | Callable[[], str] = "view/%s",
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        query_string: bool = False,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        make_cache_key: Callable[..., Any] | None = None,
+        source_check: bool | None = None,
+        response_hit_indication: bool | None = False,
+    ) -> Callable[[Callable[P, R]], Cached[P, R]]:
+        """Cache a view, or a function under a key of its own.
+
+        An :class:`~werkzeug.exceptions.HTTPException` that a view raises is cached and raised again.
+        A request whose method is neither GET nor HEAD is neither answered from nor stored under a key
+        made of its path or query; a HEAD is answered from what a GET stored.
+
+        :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
+        :param key_prefix: the key, ``%s`` standing for the request's path; or a callable without
+            arguments that returns the key.
+        :param unless: while it returns something true, the cache is neither read nor written. Called
+            with the function and the call's arguments if it takes any.
+        :param forced_update: while it returns something true, the function runs and its result
+            replaces what is stored. Called with the call's arguments if it takes any.
+        :param is_stale: called with the cached value, and the call's arguments if it takes more than
+            one; where it returns something true, the function runs again.
+        :param response_filter: called with the result; only where it returns something true, that is
+            stored.
+        :param query_string: make the query arguments part of the key, whatever their order by name.
+        :param hash_method: the hash constructor for the key; None: ``CACHE_HASH_METHOD``.
+        :param cache_none: whether a None that the function returned is an answer.
+        :param make_cache_key: called with the call's arguments, returns the key.
+        :param source_check: make the function's source part of the key; None: ``CACHE_SOURCE_CHECK``.
+        :param response_hit_indication: add a header ``hit_cache: True`` to what the cache answered.
+        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can be
+            set) and ``make_cache_key``.
+        """
+
+        def decorator(f: Callable[P, R]) -> Cached[P, R]:
+            _check_decorated(f)
+            core = CachedFunctionCore(
+                self,
+                f,
+                key_prefix=key_prefix,
+                query_string=query_string,
+                make_cache_key=make_cache_key,
+                response_hit_indication=response_hit_indication,
+                unless=unless,
+                forced_update=forced_update,
+                is_stale=is_stale,
+                response_filter=response_filter,
+                hash_method=hash_method,
+                cache_none=cache_none,
+                source_check=source_check,
+            )
+            return cast("Cached[P, R]", _wrap(core, timeout))
+
+        return decorator
+
+    def memoize(
+        self,
+        timeout: Timeout | None = None,
+        make_name: Callable[..., str] | None = None,
+        unless: Callable[..., Any] | None = None,
+        forced_update: Callable[..., Any] | None = None,
+        is_stale: Callable[..., Any] | None = None,
+        response_filter: Callable[..., Any] | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        cache_none: bool = False,
+        source_check: bool | None = None,
+        args_to_ignore: list[str] | None = None,
+    ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
+        """Cache a function by its arguments.
+
+        Arguments are told apart by their repr; the instance or class of a method by its
+        ``__caching_id__()``, if it has one. :meth:`delete_memoized` forgets results.
+
+        :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
+        :param make_name: called with the function's name, returns the one that keys are made of.
+        :param unless: as in :meth:`cached`.
+        :param forced_update: as in :meth:`cached`.
+        :param is_stale: as in :meth:`cached`.
+        :param response_filter: as in :meth:`cached`.
+        :param hash_method: as in :meth:`cached`.
+        :param cache_none: as in :meth:`cached`.
+        :param source_check: as in :meth:`cached`.
+        :param args_to_ignore: names of arguments that are not part of the key.
+        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can be
+            set), ``make_cache_key`` and ``delete_memoized``.
+        """
+
+        def decorator(f: Callable[P, R]) -> Memoized[P, R]:
+            _check_decorated(f)
+            core = MemoizedFunctionCore(
+                self,
+                f,
+                make_name=make_name,
+                args_to_ignore=args_to_ignore,
+                unless=unless,
+                forced_update=forced_update,
+                is_stale=is_stale,
+                response_filter=response_filter,
+                hash_method=hash_method,
+                cache_none=cache_none,
+                source_check=source_check,
+            )
+            wrapper = _wrap(core, timeout)
+            wrapper.delete_memoized = functools.partial(self.delete_memoized, wrapper)
+            return cast("Memoized[P, R]", wrapper)
+
+        return decorator
+
+    def _run_coroutine_function(
+        self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Run a coroutine function to its end, as the active application runs its views."""
+        app = active_app() or self.__dict__.get("app")
+        if app is not None:
+            try:
+                run = app.ensure_sync(f)
+            except RuntimeError:
+                # Flask was installed without its "async" extra.
+                pass
+            else:
+                return run(*args, **kwargs)
+        return asyncio.run(f(*args, **kwargs))
+
+    # Deleting what the decorators stored.
+
+    def delete_cached(
+        self,
+        f: Any,
+        path: str | None = None,
+        query_args: QueryArgs | None = None,
+        **kwargs: Any,
+    ) -> bool:
+        """Delete the entry of a view.
+
+        :param f: the view, decorated with :meth:`cached`.
+        :param path: the path of the request that was cached. Without it, it is that of the view called
+            with ``kwargs``, or, without those, of the active request.
+        :param query_args: the query arguments of that request: a query string, a mapping, or pairs.
+        :param kwargs: the arguments of the view.
+        :return: what the backend's ``delete`` returned.
+        :raises TypeError: ``f`` is decorated with :meth:`memoize`.
+        :raises AttributeError: ``f`` is not decorated.
+        """
+        return self.delete(_deletion.key_of_view(f, path, query_args, kwargs))
+
+    def delete_memoized(self, f: Any, /, *args: Any, **kwargs: Any) -> None:
+        """Forget results of a memoized function.
+
+        :param f: the function; a method of an instance; a partial or a callable object of one.
+        :param args: the arguments of the call to forget; without any, all calls are forgotten: those
+            of the instance where ``f`` is its method, otherwise of every instance. A method reached
+            through its class, and a class method, take the instance or class as their first argument.
+        :param kwargs: the arguments of the call by name.
+        :raises TypeError: ``f`` is not callable.
+        :raises ValueError: the instance or class is missing.
+        """
+        _deletion.delete_memoized(self, f, args, kwargs)
+
+    def delete_memoized_verhash(self, f: Any, /, *args: Any) -> None:
+        """Forget all results of a memoized function by deleting its version.
+
+        :param f: the function, or a method of an instance, whose results alone are forgotten then.
+        :param args: ignored.
+        :raises TypeError: ``f`` is not callable.
+        """
+        _deletion.delete_versions(self, f)
+
+    # Names that applications and their tests have come to use.
+
+    def _memvname(self, funcname: str) -> str:
+        return memver_name(funcname)
+
+    def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return _deletion.normalized_arguments(f, args, kwargs)
+
+
+def _is_fragment(key: Any) -> bool:
+    return isinstance(key, str) and key.startswith("_template_fragment_cache_")
+
+
+def _check_decorated(f: Any) -> None:
+    if isinstance(f, (classmethod, staticmethod)):
+        raise TypeError(
+            f"put @{type(f).__name__} above the cache's decorator: it is applied last"
+        )
+    if not callable(f):
+        raise TypeError(f"only a function can be cached, not {f!r}")
+
+
+def _wrap(core: Any, timeout: Timeout | None) -> Any:
+    """The decorated function: a plain one, with the attributes an application may read and set."""
+    f = core.f
+    call = core.call
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        return call(args, kwargs)
+
+    if hasattr(f, "__name__"):
+        functools.update_wrapper(decorated_function, f)
+    else:
+        # A partial or callable object: its attributes are its own business.
+        functools.update_wrapper(decorated_function, f, updated=())
+    wrapper: Any = decorated_function
+    wrapper.uncached = f
+    wrapper.cache_timeout = timeout
+    wrapper.make_cache_key = core.make_cache_key
+    wrapper._flask_caching_core = core
+    core.wrapper = wrapper
+    return wrapper
+
+
+def _set_signing_keys(backend: Any, keys: Any) -> None:
+    """Hand the signing keys to a backend whose entries others can write."""
+    listed = list(keys) if isinstance(keys, (list, tuple)) else [keys]
+    encoded = [key.encode() if isinstance(key, str) else key for key in listed]
+    if not encoded or not all(isinstance(key, bytes) and key for key in encoded):
+        raise CacheConfigError(
+            "CACHE_SIGNING_KEY must be a key that is not empty, or a list of such keys, newest first"
+        )
+    if hasattr(backend, "signing_keys"):
+        backend.signing_keys = encoded
+    elif not type(backend).__module__.startswith("flask_caching.backends."):
+        raise CacheConfigError(
+            f"CACHE_SIGNING_KEY is set, but {type(backend).__name__} cannot sign its values"
+        )
+
+
+_ORIGINALS = {name: getattr(Cache, name) for name in _PROXIES}

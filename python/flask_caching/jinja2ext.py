@@ -1,0 +1,128 @@
+"""The Jinja tag ``{% cache %}``: caches the rendered block.
+
+::
+
+    {% cache [timeout [, name [, key, ...]]] %}
+    ...
+    {% endcache %}
+
+``timeout`` is an expression: seconds or a ``timedelta``, ``None`` for no timeout, ``'del'`` to delete
+the fragment; without one the default timeout applies. ``name`` and the keys make the fragment's key
+(see :func:`~flask_caching.make_template_fragment_key`); without a name it is the template's file and
+the block's line.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.runtime import Undefined
+
+from ._names import short_digest
+from .errors import CacheConfigError
+from .utils import FragmentKey, normalize_timeout
+
+if TYPE_CHECKING:
+    from jinja2.parser import Parser
+
+    from .cache import Cache
+
+__all__ = ["JINJA_CACHE_ATTR_NAME", "CacheExtension"]
+
+#: The attribute of the Jinja environment that holds the cache.
+JINJA_CACHE_ATTR_NAME = "_template_fragment_cache"
+
+
+class CacheExtension(Extension):
+    """Teaches a Jinja environment the tag ``{% cache %}``."""
+
+    tags = {"cache"}  # noqa: RUF012 - jinja2 declares it as a plain attribute
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._parsing = threading.local()
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Remember the source that is about to be parsed: it names blocks that nothing else names."""
+        self._parsing.source = source
+        self._parsing.lines = {}
+        return source
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Read the tag and make its body a macro that :meth:`_cache` may or may not call."""
+        line = next(parser.stream).lineno
+        timeout: nodes.Expr = nodes.Const(_DEFAULT)
+        name: nodes.Expr | None = None
+        keys: list[nodes.Expr] = []
+        if not parser.stream.current.test("block_end"):
+            timeout = parser.parse_expression()
+            while parser.stream.skip_if("comma"):
+                expression = parser.parse_expression()
+                if name is None:
+                    name = expression
+                else:
+                    keys.append(expression)
+        unnamed = "" if name is not None else self._mark(parser, line)
+        arguments = [
+            timeout,
+            name or nodes.Const(f"{parser.filename}{line}"),
+            nodes.List(keys),
+            nodes.Const(unnamed),
+        ]
+        body = parser.parse_statements(("name:endcache",), drop_needle=True)
+        call = self.call_method("_cache", arguments)
+        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+
+    def _mark(self, parser: Parser, line: int) -> str:
+        """What tells an unnamed block from others of the same file and line; '' where nothing must."""
+        lines = getattr(self._parsing, "lines", {})
+        lines[line] = number = lines.get(line, 0) + 1
+        marks = [] if number == 1 else [f"#{number}"]
+        if parser.filename is None:
+            marks.append(short_digest(getattr(self._parsing, "source", "")))
+        return " ".join(marks)
+
+    def _cache(
+        self,
+        timeout: int | float | timedelta | str | None,
+        fragment_name: Any,
+        vary_on: list[Any],
+        unnamed: str = "",
+        caller: Callable[[], str] = str,
+    ) -> Any:
+        """The block: from the cache, or rendered and stored.
+
+        :param timeout: seconds, a ``timedelta``, None for no timeout, ``'del'`` to delete the fragment.
+        :param fragment_name: the first key.
+        :param vary_on: the further keys.
+        :param unnamed: what tells an unnamed block from others of its file and line.
+        :param caller: renders the block; called at most once.
+        """
+        cache: Cache | None = getattr(self.environment, JINJA_CACHE_ATTR_NAME, None)
+        if cache is None:
+            raise CacheConfigError(
+                "{% cache %} is used in a Jinja environment that no Cache was set up for; call "
+                "cache.init_app(app) and render with that application's templates"
+            )
+        key = FragmentKey(str(fragment_name), vary_on)
+        storage = key.storage
+        if unnamed:
+            storage = f"{key}#{unnamed}"
+            cache._fragment_aliases.note(str(key), storage)
+        if isinstance(timeout, str) and timeout == "del":
+            cache._delete_fragment(storage)
+            return caller()
+        if isinstance(timeout, Undefined):
+            # A timeout that the template was not given is not a reason to cache for ever.
+            return caller()
+        seconds = None if timeout == _DEFAULT else 0 if timeout is None else timeout
+        return cache._render_fragment(storage, normalize_timeout(seconds), caller)
+
+
+#: Stands for a tag without a timeout; no timeout is written like this.
+_DEFAULT = "default"
