@@ -52,14 +52,12 @@ class ArgumentOrder:
         """
         rest = dict(kwargs)
         ordered: list[Any] = []
-        given = len(args)
-        for position, (name, by_keyword, default, ignored) in enumerate(self._plan):
-            if by_keyword and name in rest and position >= given:
+        following = iter(args)
+        for name, by_keyword, default, ignored in self._plan:
+            if by_keyword and name in rest:
                 value = rest.pop(name)
-            elif position < given:
-                value = args[position]
             else:
-                value = default
+                value = next(following, default)
             ordered.append(None if ignored else value)
         ordered.extend(args[len(self._plan) :])
         names = sorted(rest) if not self._ignored else sorted(rest.keys() - self._ignored)

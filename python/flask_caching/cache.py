@@ -89,8 +89,8 @@ class Cache:
 
     def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
         """Make the backend and keep it with the application."""
-        backend = make_backend(app, config)
         serializer = make_serializer(config["CACHE_SERIALIZER"])
+        backend = make_backend(app, config)
         if serializer is not None:
             if hasattr(backend, "serializer"):
                 backend.serializer = serializer

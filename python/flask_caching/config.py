@@ -377,6 +377,7 @@ def make_serializer(serializer: Any) -> BaseSerializer | None:
         made: BaseSerializer = serializer()
     except Exception as error:
         raise CacheConfigError(
-            f"CACHE_SERIALIZER {serializer.__name__} cannot be made without arguments: {error}"
+            f"CACHE_SERIALIZER: Couldn't instantiate serializer {serializer.__name__} without "
+            f"arguments: {error}"
         ) from error
     return made

@@ -36,7 +36,7 @@ def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     if not isinstance(data, bytes):
         # The serializers of cachelib log a pickling error and return nothing.
         raise UnstorableValueError(_why(value, "cannot be serialized", None))
-    if _is_pickle(serializer) and _is_plain(value):
+    if (_is_pickle(serializer) or _looks_like_pickle(data)) and _is_plain(value):
         return data
     try:
         restored = serializer.loads(data)
@@ -87,6 +87,11 @@ def _dumps(serializer: BaseSerializer, value: Any) -> bytes | None:
 def _is_pickle(serializer: BaseSerializer) -> bool:
     """Whether the serializer writes as cachelib's own pickling ones do."""
     return type(serializer).dumps in _PICKLING and "dumps" not in vars(serializer)
+
+
+def _looks_like_pickle(data: bytes) -> bool:
+    """Whether a serializer of the application's own wrote a pickle (protocol 2 or later)."""
+    return data[:1] == b"\x80" and data[-1:] == b"."
 
 
 def _is_plain(value: Any, _depth: int = 0) -> bool:
