@@ -1,7 +1,9 @@
 """How the decorators reach a backend.
 
-Where an application overrides a proxy of :class:`~flask_caching.Cache` (in a subclass, on an instance,
-by patching), or the backend is not one of ours, they go through the proxies. Elsewhere they use what
+Where an application overrides a proxy of :class:`~flask_caching.Cache` (in a subclass, on an
+instance,
+by patching), or the backend is not one of ours, they go through the proxies. Elsewhere they use
+what
 only our backends have: a read that tells a stored None from a miss, a write that says why a value
 cannot be stored, a lifetime that can be extended without rewriting the value.
 """
@@ -15,7 +17,15 @@ from ._engine import MISSING
 if TYPE_CHECKING:
     from .cache import Cache
 
-__all__ = ["MISSING", "add_versions", "extend_versions", "read", "read_many", "reads_directly", "write"]
+__all__ = [
+    "MISSING",
+    "add_versions",
+    "extend_versions",
+    "read",
+    "read_many",
+    "reads_directly",
+    "write",
+]
 
 #: What each internal method stands in for.
 _INTERNAL = {
@@ -112,7 +122,8 @@ def extend_versions(
 
     :param versions: the versions of the entry, by key.
     :param timeout: the entry's timeout.
-    :param longest: for each version, the longest timeout of an entry so far; kept up to date. Where a
+    :param longest: for each version, the longest timeout of an entry so far; kept up to date.
+        Where a
         lifetime can only be set with the value, a shorter one must not cut off the longer entries.
     """
     if reads_directly(cache, backend, "_extend"):

@@ -25,7 +25,7 @@ def active_app() -> Flask | None:
         return None if context is None else context.app
     if not current_app:
         return None
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    app: Flask = current_app._get_current_object()
     return app
 
 

@@ -52,7 +52,8 @@ class Decorated:
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
-    :param options: ``unless``, ``forced_update``, ``is_stale``, ``response_filter``, ``hash_method``,
+    :param options: ``unless``, ``forced_update``, ``is_stale``, ``response_filter``,
+        ``hash_method``,
         ``cache_none`` and ``source_check`` as the decorators take them.
     """
 
@@ -298,7 +299,9 @@ class Decorated:
 
     def source(self, state: AppState) -> str:
         """The function's source where it belongs into the key, otherwise ''."""
-        wanted = self.cache._source_check_of(state) if self.source_check is None else self.source_check
+        wanted = (
+            self.cache._source_check_of(state) if self.source_check is None else self.source_check
+        )
         if not wanted:
             return ""
         if self._source is None:

@@ -77,9 +77,7 @@ def _unfold(
 ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     """The function behind partials and callable objects, and the arguments that partials add."""
     if not callable(f):
-        raise TypeError(
-            f"what is memoized is deleted by its function, not by a name: got {f!r}"
-        )
+        raise TypeError(f"what is memoized is deleted by its function, not by a name: got {f!r}")
     while isinstance(f, functools.partial):
         args = (*f.args, *args)
         kwargs = {**f.keywords, **kwargs}
@@ -119,8 +117,8 @@ def _calls(
         first = "self" if core.order.on_instance else "cls"
         if first not in kwargs and not core.order.ignores_first:
             raise ValueError(
-                f"{core.name} is a method reached through its class: give the instance as the first "
-                f"argument, as in cache.delete_memoized({core.name}, instance, ...)"
+                f"{core.name} is a method reached through its class: give the instance as the "
+                f"first argument, as in cache.delete_memoized({core.name}, instance, ...)"
             )
     return [args]
 
@@ -134,7 +132,7 @@ def _fits(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 
 def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """A function that is not memoized here may be so elsewhere: its version is reset all the same."""
+    """Reset the version of a function that is not memoized here: it may be elsewhere."""
     if args or kwargs:
         raise AttributeError(
             f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.memoize()"

@@ -14,7 +14,8 @@ PREFIX = TEMPLATE_FRAGMENT_KEY_TEMPLATE % ("", "")
 class Aliases:
     """Of each public key that unnamed blocks of several templates share, the last one stored.
 
-    Blocks of templates without a file have only their line for a name; they are stored by a digest of
+    Blocks of templates without a file have only their line for a name; they are stored by a digest
+    of
     the template, and can still be looked up and deleted by the name.
     """
 

@@ -6,7 +6,8 @@ arguments never have one repr. The exceptions, each marked by a suffix that no s
 - an object whose repr holds a memory address is told apart by a token that belongs to it as long as
   it lives, in this process only;
 - a set is written in the order of its members' reprs, so that equal sets of every process agree;
-- a subclass of a built-in type that prints like its base, and an object whose repr does not name its
+- a subclass of a built-in type that prints like its base, and an object whose repr does not name
+its
   class, get the name of the class;
 - arrays and data frames, whose repr is abridged, get a digest of their content.
 """
@@ -37,9 +38,22 @@ __all__ = [
 
 _SCALARS = frozenset({str, bytes, int, float, bool, type(None), complex, type(Ellipsis)})
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-_BUILTIN_REPRS = frozenset(
+_BUILTIN_REPRS: frozenset[Any] = frozenset(
     kind.__repr__
-    for kind in (str, bytes, bytearray, int, float, complex, bool, list, tuple, dict, set, frozenset)
+    for kind in (
+        str,
+        bytes,
+        bytearray,
+        int,
+        float,
+        complex,
+        bool,
+        list,
+        tuple,
+        dict,
+        set,
+        frozenset,
+    )
 )
 #: Packages whose types abridge or round what they print.
 _BULK_PACKAGES = frozenset(
@@ -123,14 +137,18 @@ class _Writer:
         if id(value) in self._open:
             level = len(self._open) - self._open.index(id(value))
             dots = "..." if level == 1 else f"...{level}"
-            return {list: f"[{dots}]", dict: f"{{{dots}}}"}.get(kind, f"({dots})")
+            if kind is list:
+                return f"[{dots}]"
+            return f"{{{dots}}}" if kind is dict else f"({dots})"
         if len(self._open) > 200:
             raise Unidentifiable("an argument is nested too deeply")
         self._open.append(id(value))
         try:
             if kind is dict:
                 return (
-                    "{" + ", ".join(f"{self.write(k)}: {self.write(v)}" for k, v in value.items()) + "}"
+                    "{"
+                    + ", ".join(f"{self.write(k)}: {self.write(v)}" for k, v in value.items())
+                    + "}"
                 )
             members = [self.write(member) for member in value]
         finally:
@@ -172,7 +190,7 @@ class _Writer:
                 text = self._container_of_subclass(value, base)
                 break
         else:
-            text = kind.__repr__(value)
+            text = repr(value)
         attributes = getattr(value, "__dict__", None)
         extra = self.write(dict(attributes)) if attributes else ""
         return text if kind is bytearray else f"{text} of {_full_name(kind)}{extra}"
@@ -204,7 +222,7 @@ def _class_name_pattern(name: str) -> re.Pattern[str]:
 
 
 def _names_class(text: str, kind: type) -> bool:
-    """Whether the repr says of which class its object is, so that no other class prints the same."""
+    """Whether the repr names its object's class, so that no other class prints the same."""
     return _class_name_pattern(kind.__name__).search(text) is not None
 
 

@@ -25,7 +25,8 @@ class Computation:
 class InFlight:
     """The computations under way on one backend of one process.
 
-    A computation that began before a deletion of its key, or before a clear, may not store its result.
+    A computation that began before a deletion of its key, or before a clear, may not store its
+    result.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class InFlight:
                 del self._by_key[computation.key]
 
     def delete(self, keys: Iterable[Any], action: Callable[[], Any]) -> Any:
-        """Run ``action``, which deletes ``keys``; no result of an earlier begin is stored after it."""
+        """Run ``action``, which deletes ``keys``; no earlier computation stores after it."""
         if not self._by_key:
             return action()
         with self._lock:

@@ -17,7 +17,8 @@ def why_not_storable(rv: Any) -> str | None:
     """Why what a function returned must not be stored.
 
     :param rv: a return value of a view, an :class:`HTTPException` included, or any other value.
-    :return: None where it may be stored; ``""`` where it is an answer that is never stored and nobody
+    :return: None where it may be stored; ``""`` where it is an answer that is never stored and
+        nobody
         needs to be told; otherwise the reason.
     """
     response = rv[0] if type(rv) is tuple and rv else rv

@@ -54,10 +54,7 @@ class ArgumentOrder:
         ordered: list[Any] = []
         following = iter(args)
         for name, by_keyword, default, ignored in self._plan:
-            if by_keyword and name in rest:
-                value = rest.pop(name)
-            else:
-                value = next(following, default)
+            value = rest.pop(name) if by_keyword and name in rest else next(following, default)
             ordered.append(None if ignored else value)
         ordered.extend(args[len(self._plan) :])
         names = sorted(rest) if not self._ignored else sorted(rest.keys() - self._ignored)

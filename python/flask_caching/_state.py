@@ -38,7 +38,7 @@ class AppState:
     failures: int = 0
 
     def failed(self, backend: Any, error: Exception, doing: str) -> None:
-        """The cache could not do its part for a decorated function; in debug mode that is raised."""
+        """Note that the cache failed a decorated function; in debug mode, raise why."""
         app = self.app()
         if app is not None and app.debug:
             raise error

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import warnings
 import weakref
 from collections.abc import Callable
-from datetime import timedelta
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -22,7 +20,6 @@ from .config import make_backend, make_serializer, resolve_config
 from .errors import CacheConfigError, CacheConfigTypeError, CacheNotInitializedError
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .memoize import MemoizedFunctionCore, memver_name
-from .utils import normalize_timeout
 from .view import CachedFunctionCore, QueryArgs
 
 if TYPE_CHECKING:
@@ -238,7 +235,7 @@ class Cache:
         return gone
 
     def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Delete keys, the server freeing their memory later; where that is not had, delete them."""
+        """Delete keys, the server freeing their memory later where the backend can."""
         state, backend = self._place()
         if not callable(getattr(backend, "unlink", None)):
             return self.delete_many(*args, **kwargs)
@@ -273,14 +270,16 @@ class Cache:
 
         :return: the sum.
         """
-        return self.cache.inc(*args, **kwargs)
+        result: int | None = self.cache.inc(*args, **kwargs)
+        return result
 
     def dec(self, *args: Any, **kwargs: Any) -> int | None:
         """Subtract from a number; see the backend's ``dec(key, delta=1)``.
 
         :return: the difference.
         """
-        return self.cache.dec(*args, **kwargs)
+        result: int | None = self.cache.dec(*args, **kwargs)
+        return result
 
     # Template fragments.
 
@@ -355,28 +354,35 @@ class Cache:
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache a view, or a function under a key of its own.
 
-        An :class:`~werkzeug.exceptions.HTTPException` that a view raises is cached and raised again.
-        A request whose method is neither GET nor HEAD is neither answered from nor stored under a key
+        An :class:`~werkzeug.exceptions.HTTPException` that a view raises is cached and raised
+        again.
+        A request whose method is neither GET nor HEAD is neither answered from nor stored under a
+        key
         made of its path or query; a HEAD is answered from what a GET stored.
 
         :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
         :param key_prefix: the key, ``%s`` standing for the request's path; or a callable without
             arguments that returns the key.
-        :param unless: while it returns something true, the cache is neither read nor written. Called
+        :param unless: while it returns something true, the cache is neither read nor written.
+            Called
             with the function and the call's arguments if it takes any.
         :param forced_update: while it returns something true, the function runs and its result
             replaces what is stored. Called with the call's arguments if it takes any.
-        :param is_stale: called with the cached value, and the call's arguments if it takes more than
+        :param is_stale: called with the cached value, and the call's arguments if it takes more
+            than
             one; where it returns something true, the function runs again.
-        :param response_filter: called with the result; only where it returns something true, that is
+        :param response_filter: called with the result; only where it returns something true, that
+            is
             stored.
         :param query_string: make the query arguments part of the key, whatever their order by name.
         :param hash_method: the hash constructor for the key; None: ``CACHE_HASH_METHOD``.
         :param cache_none: whether a None that the function returned is an answer.
         :param make_cache_key: called with the call's arguments, returns the key.
-        :param source_check: make the function's source part of the key; None: ``CACHE_SOURCE_CHECK``.
+        :param source_check: make the function's source part of the key; None:
+            ``CACHE_SOURCE_CHECK``.
         :param response_hit_indication: add a header ``hit_cache: True`` to what the cache answered.
-        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can be
+        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
+            be
             set) and ``make_cache_key``.
         """
 
@@ -429,7 +435,8 @@ class Cache:
         :param cache_none: as in :meth:`cached`.
         :param source_check: as in :meth:`cached`.
         :param args_to_ignore: names of arguments that are not part of the key.
-        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can be
+        :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
+            be
             set), ``make_cache_key`` and ``delete_memoized``.
         """
 
@@ -481,7 +488,8 @@ class Cache:
         """Delete the entry of a view.
 
         :param f: the view, decorated with :meth:`cached`.
-        :param path: the path of the request that was cached. Without it, it is that of the view called
+        :param path: the path of the request that was cached. Without it, it is that of the view
+            called
             with ``kwargs``, or, without those, of the active request.
         :param query_args: the query arguments of that request: a query string, a mapping, or pairs.
         :param kwargs: the arguments of the view.
@@ -495,9 +503,11 @@ class Cache:
         """Forget results of a memoized function.
 
         :param f: the function; a method of an instance; a partial or a callable object of one.
-        :param args: the arguments of the call to forget; without any, all calls are forgotten: those
+        :param args: the arguments of the call to forget; without any, all calls are forgotten:
+            those
             of the instance where ``f`` is its method, otherwise of every instance. A method reached
-            through its class, and a class method, take the instance or class as their first argument.
+            through its class, and a class method, take the instance or class as their first
+            argument.
         :param kwargs: the arguments of the call by name.
         :raises TypeError: ``f`` is not callable.
         :raises ValueError: the instance or class is missing.
@@ -528,9 +538,7 @@ def _is_fragment(key: Any) -> bool:
 
 def _check_decorated(f: Any) -> None:
     if isinstance(f, (classmethod, staticmethod)):
-        raise TypeError(
-            f"put @{type(f).__name__} above the cache's decorator: it is applied last"
-        )
+        raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
     if not callable(f):
         raise TypeError(f"only a function can be cached, not {f!r}")
 
@@ -563,7 +571,7 @@ def _set_signing_keys(backend: Any, keys: Any) -> None:
     encoded = [key.encode() if isinstance(key, str) else key for key in listed]
     if not encoded or not all(isinstance(key, bytes) and key for key in encoded):
         raise CacheConfigError(
-            "CACHE_SIGNING_KEY must be a key that is not empty, or a list of such keys, newest first"
+            "CACHE_SIGNING_KEY must be a key that is not empty, or a list of them, newest first"
         )
     if hasattr(backend, "signing_keys"):
         backend.signing_keys = encoded

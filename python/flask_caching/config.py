@@ -104,8 +104,9 @@ _FLAG = _Kind("True or False", bool, type(None), test=lambda v: v in (0, 1))
 _TIMEOUT = _Kind(
     "a number of seconds or a datetime.timedelta",
     timedelta,
-    test=lambda v: (isinstance(v, (int, float)) and not isinstance(v, bool) and v == v)
-    or _is_number_text(v),
+    test=lambda v: (
+        (isinstance(v, (int, float)) and not isinstance(v, bool) and v == v) or _is_number_text(v)
+    ),
 )
 _SECONDS = _Kind(
     "a positive number of seconds",
@@ -118,16 +119,15 @@ _COUNT = _Kind(
 _PORT = _Kind(
     "a port number from 1 to 65535",
     test=lambda v: (
-        (isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v)
-    )
-    and 0 < int(v) < 65536,
+        ((isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v))
+        and 0 < int(v) < 65536
+    ),
 )
 _NUMBER = _Kind(
     "a whole number, 0 or more",
     test=lambda v: (
-        (isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v)
-    )
-    and int(v) >= 0,
+        ((isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v)) and int(v) >= 0
+    ),
 )
 _TEXT = _Kind("a string", str)
 _OPTIONAL_TEXT = _Kind("a string or None", str, type(None))
@@ -145,7 +145,9 @@ _GENERAL: dict[str, _Kind] = {
     "CACHE_SOURCE_CHECK": _FLAG,
     "CACHE_ENABLE_SIGNALS": _FLAG,
     "CACHE_HASH_METHOD": _CALLABLE,
-    "CACHE_SIGNING_KEY": _Kind("a string, bytes, a list of them, or None", str, bytes, list, tuple, type(None)),
+    "CACHE_SIGNING_KEY": _Kind(
+        "a string, bytes, a list of them, or None", str, bytes, list, tuple, type(None)
+    ),
 }
 
 _NETWORK = {
@@ -293,7 +295,9 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
             DeprecationWarning,
             stacklevel=6,
         )
-    import_name = name if "." in name else BUILT_IN_TYPES.get(name, f"flask_caching.backends.{name}")
+    import_name = (
+        name if "." in name else BUILT_IN_TYPES.get(name, f"flask_caching.backends.{name}")
+    )
     try:
         return import_string(import_name), import_name
     except ImportError as error:
@@ -318,7 +322,8 @@ def _cause(error: BaseException) -> str:
 def _warn_of(name: str, config: Mapping[str, Any]) -> None:
     if name == "NullCache" and not config["CACHE_NO_NULL_WARNING"]:
         warnings.warn(
-            "CACHE_TYPE is NullCache: nothing is cached. Set CACHE_NO_NULL_WARNING to silence this.",
+            "CACHE_TYPE is NullCache: nothing is cached. "
+            "Set CACHE_NO_NULL_WARNING to silence this.",
             UserWarning,
             stacklevel=6,
         )

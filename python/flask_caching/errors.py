@@ -51,6 +51,9 @@ class UnknownCacheTypeError(CacheConfigError, ImportStringError):
 class CacheNotInitializedError(CacheError, RuntimeError, AttributeError, KeyError):
     """A ``Cache`` was used with an application that it was not set up for."""
 
+    #: Whether that application is in debug mode.
+    debug: bool = False
+
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 

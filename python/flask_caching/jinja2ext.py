@@ -6,9 +6,11 @@
     ...
     {% endcache %}
 
-``timeout`` is an expression: seconds or a ``timedelta``, ``None`` for no timeout, ``'del'`` to delete
+``timeout`` is an expression: seconds or a ``timedelta``, ``None`` for no timeout, ``'del'`` to
+delete
 the fragment; without one the default timeout applies. ``name`` and the keys make the fragment's key
-(see :func:`~flask_caching.make_template_fragment_key`); without a name it is the template's file and
+(see :func:`~flask_caching.make_template_fragment_key`); without a name it is the template's file
+and
 the block's line.
 """
 
@@ -48,7 +50,7 @@ class CacheExtension(Extension):
         self._parsing = threading.local()
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Remember the source that is about to be parsed: it names blocks that nothing else names."""
+        """Remember the source that is about to be parsed: it may have to name blocks."""
         self._parsing.source = source
         self._parsing.lines = {}
         return source
@@ -79,7 +81,7 @@ class CacheExtension(Extension):
         return nodes.CallBlock(call, [], [], body).set_lineno(line)
 
     def _mark(self, parser: Parser, line: int) -> str:
-        """What tells an unnamed block from others of the same file and line; '' where nothing must."""
+        """What tells an unnamed block from others of its file and line; '' where nothing must."""
         lines = getattr(self._parsing, "lines", {})
         lines[line] = number = lines.get(line, 0) + 1
         marks = [] if number == 1 else [f"#{number}"]
@@ -97,7 +99,8 @@ class CacheExtension(Extension):
     ) -> Any:
         """The block: from the cache, or rendered and stored.
 
-        :param timeout: seconds, a ``timedelta``, None for no timeout, ``'del'`` to delete the fragment.
+        :param timeout: seconds, a ``timedelta``, None for no timeout, ``'del'`` to delete the
+            fragment.
         :param fragment_name: the first key.
         :param vary_on: the further keys.
         :param unnamed: what tells an unnamed block from others of its file and line.

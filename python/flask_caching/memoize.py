@@ -123,8 +123,8 @@ class MemoizedFunctionCore(Decorated):
     def _note_identity(self, value: Any) -> None:
         self.note_once(
             "identity",
-            "%s is cached by the identity of a %s object, in this process only, because its repr is "
-            "a memory address. Give the class a __repr__ or a __caching_id__ method that says what "
+            "%s is cached by the identity of a %s object, in this process only, because its repr "
+            "is a memory address. Give the class a __repr__ or a __caching_id__ method that says what "
             "the object stands for.",
             self.name,
             type(value).__qualname__,
@@ -149,9 +149,7 @@ class MemoizedFunctionCore(Decorated):
         return versions
 
     def stored(self, lookup: Lookup, timeout: Any) -> None:
-        _access.extend_versions(
-            self.cache, lookup.backend, lookup.versions, timeout, self._longest
-        )
+        _access.extend_versions(self.cache, lookup.backend, lookup.versions, timeout, self._longest)
 
     def reset(self, names: list[str]) -> None:
         """Forget all entries under the versions of these names."""

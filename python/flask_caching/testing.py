@@ -17,7 +17,7 @@ if "pytest" in sys.modules:
     # Before the import: a failed assertion of the contract then shows its values.
     sys.modules["pytest"].register_assert_rewrite("flask_caching._backend_contract")
 
-from ._backend_contract import BackendContract  # noqa: E402
+from ._backend_contract import BackendContract
 
 __all__ = ["BackendContract", "ManualClock", "manual_clock"]
 

@@ -39,7 +39,8 @@ class FragmentKey(str):
     """The key of a template fragment: its public string, and where the fragment is stored.
 
     ``("a_b", ["c"])`` and ``("a", ["b_c"])`` have one public string. Where another name and other
-    keys could be written the same way, :attr:`storage` tells them apart by a digest; elsewhere it is
+    keys could be written the same way, :attr:`storage` tells them apart by a digest; elsewhere it
+    is
     the string itself. :class:`~flask_caching.Cache` reads and deletes by :attr:`storage`.
     """
 
@@ -144,7 +145,8 @@ def wants_extra_args(f: Callable[..., Any]) -> bool:
 def get_id(obj: Any) -> str:
     """What tells ``obj`` apart from others of its class: ``__caching_id__()``, else its repr.
 
-    A class is identified by a ``__caching_id__`` of its own (a class method or one of its metaclass),
+    A class is identified by a ``__caching_id__`` of its own (a class method or one of its
+    metaclass),
     not by that of its instances.
     """
     method = getattr(obj, "__caching_id__", None)

@@ -46,7 +46,8 @@ class CachedResponse(Response):
 class CachedFunctionCore(Decorated):
     """A function decorated with ``cached``.
 
-    :param key_prefix: the key, ``%s`` standing for the request's path, or a callable that returns it.
+    :param key_prefix: the key, ``%s`` standing for the request's path, or a callable that returns
+        it.
     :param query_string: append a digest of the request's query arguments.
     :param make_cache_key: called with the call's arguments, returns the key.
     :param response_hit_indication: add the header ``hit_cache`` to a response from the cache.
@@ -137,7 +138,8 @@ class CachedFunctionCore(Decorated):
         """The key of the view called with these arguments.
 
         :param args: the view's arguments.
-        :param kwargs: the view's arguments by name. ``path`` and ``query_args``, where the view has no
+        :param kwargs: the view's arguments by name. ``path`` and ``query_args``, where the view
+            has no
             arguments of these names, name the request instead.
         """
         path = query_args = None
@@ -182,9 +184,9 @@ class CachedFunctionCore(Decorated):
     def _path_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
         """The path of the view called with these arguments, as ``request.path`` would read."""
         endpoints = self._endpoints()
-        if has_request_context() and not args and not kwargs:
-            if request.endpoint in endpoints or self.query_string or not endpoints:
-                return request.path, ""
+        of_this_request = has_request_context() and not args and not kwargs
+        if of_this_request and (request.endpoint in endpoints or self.query_string):
+            return request.path, ""
         values = {**dict(zip(self._parameter_names, args, strict=False)), **kwargs}
         endpoint = endpoints[0] if endpoints else self.f.__name__
         parts = urlsplit(url_for(endpoint, **values))
