@@ -4,6 +4,7 @@ mod byte_store;
 mod clock;
 mod error;
 mod logging;
+mod memcached;
 mod memory;
 mod missing;
 mod signing;
@@ -19,6 +20,8 @@ mod _engine {
     use crate::byte_store::ByteStore;
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_resume, clock_stop};
+    #[pymodule_export]
+    use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]

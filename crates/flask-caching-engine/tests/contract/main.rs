@@ -13,5 +13,6 @@
 #[macro_use]
 mod suite;
 
+mod memcached;
 mod memory;
 mod null;

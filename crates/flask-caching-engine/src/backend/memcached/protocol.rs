@@ -1,0 +1,181 @@
+//! What a conversation with a server can do, in either protocol.
+
+use super::failure::Outcome;
+use super::wire::Wire;
+use super::{binary, text};
+use crate::Value;
+
+/// A stored value and the token that tells whether it has changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) value: Value,
+    /// 0 where it was not asked for.
+    pub(super) cas: u64,
+}
+
+/// Under which condition a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Store {
+    /// Always.
+    Set,
+    /// Where there is none.
+    Add,
+    /// Where the item still has this token.
+    Cas(u64),
+}
+
+/// A value on its way to a server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry<'a> {
+    /// The key as [`super::key::wire_key`] made it.
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a Value,
+    pub(super) exptime: u32,
+}
+
+/// What became of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Yes,
+    /// The condition does not hold.
+    No,
+    /// The server has no room for it, or it is larger than the server takes; in its words.
+    Refused(String),
+}
+
+/// What became of an increment by the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counted {
+    To(u64),
+    Missing,
+    /// What is stored is not a number from 0 to 2^64 - 1.
+    NotANumber,
+}
+
+/// The protocol that a server is spoken to in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// The text protocol: every server since 1.2, and proxies.
+    Text,
+    /// The binary protocol, which a server with SASL asks for.
+    Binary,
+}
+
+/// The `exptime` of an item that is over as soon as it is stored: the largest number, which as a
+/// signed one is negative.
+pub(super) const OVER: u32 = u32::MAX;
+
+impl Protocol {
+    /// The items under `keys`, in their order. `cas`: with their tokens.
+    pub(super) fn get(
+        self,
+        wire: &mut impl Wire,
+        keys: &[&[u8]],
+        cas: bool,
+    ) -> Outcome<Vec<Option<Item>>> {
+        match self {
+            Self::Text => text::get(wire, keys, cas),
+            Self::Binary => binary::get(wire, keys),
+        }
+    }
+
+    /// Stores `entries` under one condition; what became of each.
+    pub(super) fn store(
+        self,
+        wire: &mut impl Wire,
+        store: Store,
+        entries: &[Entry<'_>],
+    ) -> Outcome<Vec<Stored>> {
+        match self {
+            Self::Text => text::store(wire, store, entries),
+            Self::Binary => binary::store(wire, store, entries),
+        }
+    }
+
+    /// Removes `keys`; for each, whether it was there.
+    pub(super) fn delete(self, wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>> {
+        match self {
+            Self::Text => text::delete(wire, keys),
+            Self::Binary => binary::delete(wire, keys),
+        }
+    }
+
+    /// Adds `delta` to the number under `key`.
+    pub(super) fn incr(self, wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
+        match self {
+            Self::Text => text::incr(wire, key, delta),
+            Self::Binary => binary::incr(wire, key, delta),
+        }
+    }
+
+    /// Whether there is an item under `key`.
+    pub(super) fn has(self, wire: &mut impl Wire, key: &[u8]) -> Outcome<bool> {
+        match self {
+            Self::Text => text::has(wire, key),
+            Self::Binary => binary::has(wire, key),
+        }
+    }
+
+    /// How many seconds the item under `key` has left.
+    pub(super) fn remaining(self, wire: &mut impl Wire, key: &[u8]) -> Outcome<Remaining> {
+        match self {
+            Self::Text => text::remaining(wire, key),
+            // The binary protocol has no question for it.
+            Self::Binary => Ok(Remaining::Unknown),
+        }
+    }
+
+    /// Lets the item under `key` live until `exptime`. `false`: there is none.
+    pub(super) fn touch(self, wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<bool> {
+        match self {
+            Self::Text => text::touch(wire, key, exptime),
+            Self::Binary => binary::touch(wire, key, exptime),
+        }
+    }
+
+    /// Removes everything.
+    pub(super) fn flush_all(self, wire: &mut impl Wire) -> Outcome<()> {
+        match self {
+            Self::Text => text::flush_all(wire),
+            Self::Binary => binary::flush_all(wire),
+        }
+    }
+}
+
+/// How long an item has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remaining {
+    Seconds(u32),
+    Forever,
+    Missing,
+    /// The server cannot say.
+    Unknown,
+}
+
+/// Where a batch of requests is cut, so that a server whose replies nobody reads yet is never sent
+/// more than its socket takes.
+pub(super) fn windows<T>(
+    items: &[T],
+    most: usize,
+    bytes: usize,
+    size: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &[T]> {
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut total = 0;
+        let count = rest
+            .iter()
+            .take(most)
+            .take_while(|item| {
+                total += size(item);
+                total <= bytes
+            })
+            .count();
+        let (window, left) = rest.split_at(count.max(1));
+        rest = left;
+        Some(window)
+    })
+}

@@ -1,0 +1,242 @@
+//! The text protocol (memcached's `doc/protocol.txt`).
+//!
+//! The classic commands, which every server and proxy knows; of the meta commands only `mg`, where
+//! the server has it.
+
+use super::failure::{Failure, Outcome};
+use super::protocol::{Counted, Entry, Item, Remaining, Store, Stored, windows};
+use super::wire::Wire;
+use crate::Value;
+
+/// Requests sent before their replies are read: replies to more would not fit socket buffers.
+const WINDOW_REQUESTS: usize = 500;
+
+/// Bytes of keys asked for before the replies are read.
+const WINDOW_KEYS: usize = 16 * 1024;
+
+pub(super) fn get(wire: &mut impl Wire, keys: &[&[u8]], cas: bool) -> Outcome<Vec<Option<Item>>> {
+    let mut items = Vec::with_capacity(keys.len());
+    for window in windows(keys, 100, WINDOW_KEYS, |key| key.len() + 1) {
+        let mut request =
+            Vec::with_capacity(8 + window.iter().map(|key| key.len() + 1).sum::<usize>());
+        request.extend_from_slice(if cas { b"gets" } else { b"get" });
+        for key in window {
+            request.push(b' ');
+            request.extend_from_slice(key);
+        }
+        request.extend_from_slice(b"\r\n");
+        wire.send(&request)?;
+        read_items(wire, window, &mut items)?;
+    }
+    Ok(items)
+}
+
+/// Reads `VALUE <key> <flags> <bytes> [<cas>]` blocks up to `END`. The server answers in the order
+/// of the request and leaves out what it has not.
+fn read_items(wire: &mut impl Wire, keys: &[&[u8]], items: &mut Vec<Option<Item>>) -> Outcome<()> {
+    let mut awaited = keys.iter();
+    loop {
+        let line = wire.line()?;
+        if line == b"END" {
+            items.extend(awaited.map(|_| None));
+            return Ok(());
+        }
+        let (key, flags, length, cas) = value_line(&line).ok_or_else(|| answer_to(&line))?;
+        loop {
+            match awaited.next() {
+                Some(asked) if *asked == key => break,
+                Some(_) => items.push(None),
+                None => return Err(Failure::nonsense(&line)),
+            }
+        }
+        let mut data = wire.block(length + 2)?;
+        if !data.ends_with(b"\r\n") {
+            return Err(Failure::nonsense(&data[length..]));
+        }
+        data.truncate(length);
+        let value = Value { data, flags };
+        items.push(Some(Item { value, cas }));
+    }
+}
+
+fn value_line(line: &[u8]) -> Option<(&[u8], u32, usize, u64)> {
+    let mut words = line.split(|byte| *byte == b' ');
+    if words.next()? != b"VALUE" {
+        return None;
+    }
+    let key = words.next()?;
+    let flags = number(words.next()?)?;
+    let length: u32 = number(words.next()?)?;
+    let cas = match words.next() {
+        Some(cas) => number(cas)?,
+        None => 0,
+    };
+    words
+        .next()
+        .is_none()
+        .then_some((key, flags, length as usize, cas))
+}
+
+pub(super) fn store(
+    wire: &mut impl Wire,
+    store: Store,
+    entries: &[Entry<'_>],
+) -> Outcome<Vec<Stored>> {
+    let (command, token) = match store {
+        Store::Set => ("set", String::new()),
+        Store::Add => ("add", String::new()),
+        Store::Cas(token) => ("cas", format!(" {token}")),
+    };
+    let mut results = Vec::with_capacity(entries.len());
+    for window in windows(entries, WINDOW_REQUESTS, 1024 * 1024, |e| {
+        e.value.data.len()
+    }) {
+        let size: usize = window
+            .iter()
+            .map(|e| e.value.data.len() + e.key.len() + 64)
+            .sum();
+        let mut request = Vec::with_capacity(size);
+        for Entry {
+            key,
+            value,
+            exptime,
+        } in window
+        {
+            // Servers read the number as a signed one.
+            let exptime = exptime.cast_signed();
+            request.extend_from_slice(command.as_bytes());
+            request.push(b' ');
+            request.extend_from_slice(key);
+            request.extend_from_slice(
+                format!(" {} {exptime} {}{token}\r\n", value.flags, value.data.len()).as_bytes(),
+            );
+            request.extend_from_slice(&value.data);
+            request.extend_from_slice(b"\r\n");
+        }
+        wire.send(&request)?;
+        for _ in window {
+            results.push(stored(&wire.line()?)?);
+        }
+    }
+    Ok(results)
+}
+
+fn stored(line: &[u8]) -> Outcome<Stored> {
+    match line {
+        b"STORED" => Ok(Stored::Yes),
+        b"NOT_STORED" | b"EXISTS" | b"NOT_FOUND" => Ok(Stored::No),
+        _ => match line.strip_prefix(b"SERVER_ERROR ") {
+            // The value was read and thrown away; the connection goes on.
+            Some(words) if is_about_room(words) => {
+                Ok(Stored::Refused(String::from_utf8_lossy(words).into_owned()))
+            }
+            _ => Err(answer_to(line)),
+        },
+    }
+}
+
+fn is_about_room(words: &[u8]) -> bool {
+    words.starts_with(b"object too large") || words.starts_with(b"out of memory")
+}
+
+pub(super) fn delete(wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>> {
+    let mut deleted = Vec::with_capacity(keys.len());
+    for window in windows(keys, WINDOW_REQUESTS, WINDOW_KEYS * 4, |key| key.len() + 9) {
+        let request: Vec<u8> = window
+            .iter()
+            .flat_map(|key| [b"delete ".as_slice(), key, b"\r\n"].concat())
+            .collect();
+        wire.send(&request)?;
+        for _ in window {
+            deleted.push(match wire.line()?.as_slice() {
+                b"DELETED" => true,
+                b"NOT_FOUND" => false,
+                line => return Err(answer_to(line)),
+            });
+        }
+    }
+    Ok(deleted)
+}
+
+pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
+    let line = ask(wire, &[b"incr ", key, format!(" {delta}").as_bytes()])?;
+    Ok(match line.as_slice() {
+        b"NOT_FOUND" => Counted::Missing,
+        line if line.starts_with(b"CLIENT_ERROR cannot increment") => Counted::NotANumber,
+        line => Counted::To(number(line).ok_or_else(|| answer_to(line))?),
+    })
+}
+
+pub(super) fn has(wire: &mut impl Wire, key: &[u8]) -> Outcome<bool> {
+    match ask(wire, &[b"mg ", key])?.as_slice() {
+        b"HD" => Ok(true),
+        b"EN" => Ok(false),
+        // A server without meta commands: appending nothing says whether there is something.
+        b"ERROR" => {
+            let line = ask(wire, &[b"append ", key, b" 0 0 0\r\n"])?;
+            match line.as_slice() {
+                b"STORED" => Ok(true),
+                b"NOT_STORED" => Ok(false),
+                line => Err(answer_to(line)),
+            }
+        }
+        line => Err(answer_to(line)),
+    }
+}
+
+pub(super) fn remaining(wire: &mut impl Wire, key: &[u8]) -> Outcome<Remaining> {
+    match ask(wire, &[b"mg ", key, b" t"])?.as_slice() {
+        b"HD t-1" => Ok(Remaining::Forever),
+        b"EN" => Ok(Remaining::Missing),
+        b"ERROR" => Ok(Remaining::Unknown),
+        line => line
+            .strip_prefix(b"HD t")
+            .and_then(number)
+            .map(Remaining::Seconds)
+            .ok_or_else(|| answer_to(line)),
+    }
+}
+
+pub(super) fn touch(wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<bool> {
+    match ask(wire, &[b"touch ", key, format!(" {exptime}").as_bytes()])?.as_slice() {
+        b"TOUCHED" => Ok(true),
+        b"NOT_FOUND" => Ok(false),
+        line => Err(answer_to(line)),
+    }
+}
+
+pub(super) fn flush_all(wire: &mut impl Wire) -> Outcome<()> {
+    match ask(wire, &[b"flush_all"])?.as_slice() {
+        b"OK" => Ok(()),
+        line => Err(answer_to(line)),
+    }
+}
+
+/// Sends one command line and returns the one line of the answer.
+fn ask(wire: &mut impl Wire, words: &[&[u8]]) -> Outcome<Vec<u8>> {
+    let mut request = words.concat();
+    request.extend_from_slice(b"\r\n");
+    wire.send(&request)?;
+    wire.line()
+}
+
+/// The failure that an answer other than the expected ones is.
+fn answer_to(line: &[u8]) -> Failure {
+    if line.starts_with(b"SERVER_ERROR") || line.starts_with(b"CLIENT_ERROR") {
+        return Failure::Refused(format!(
+            "the server answered {}",
+            String::from_utf8_lossy(line)
+        ));
+    }
+    Failure::nonsense(line)
+}
+
+fn number<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
+    // `str::parse` would take a plus sign.
+    word.first().filter(|byte| byte.is_ascii_digit())?;
+    std::str::from_utf8(word).ok()?.trim_end().parse().ok()
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! `_engine.open_memcached_store`: the memcached backend, opened from what Python knows of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flask_caching_engine::backend::memcached::{
+    Address, Config, Credentials, Distribution, KeyHash, Memcached, PoolOptions, Protocol,
+    SocketOptions, wire_key,
+};
+use flask_caching_engine::resilience::{Resilient, Settings};
+use flask_caching_engine::{Backend, Error, ErrorKind};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::byte_store::ByteStore;
+use crate::error::to_py;
+
+/// What a memcached store is made of; a dict with exactly these keys. Times are seconds.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct MemcachedSettings {
+    /// Addresses, as `Address` reads them.
+    servers: Vec<String>,
+    binary: bool,
+    username: Option<String>,
+    password: Option<String>,
+    /// `modula`, `ketama` or `ketama_weighted`.
+    distribution: String,
+    /// A hash by pylibmc's name.
+    hash: String,
+    pool_size: usize,
+    pool_blocking: bool,
+    tcp_nodelay: bool,
+    tcp_keepalive: bool,
+    connect_timeout: f64,
+    operation_timeout: f64,
+    breaker_failures: u32,
+    breaker_reset: f64,
+}
+
+/// Opens the store. Nothing is connected to before it is used.
+///
+/// :raises CacheConfigError: a setting describes nothing that can work.
+#[pyfunction]
+pub(crate) fn open_memcached_store(settings: MemcachedSettings) -> PyResult<ByteStore> {
+    let config = read(settings).map_err(|error| to_py(&error))?;
+    let resilience = config.settings;
+    let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
+    let backend: Arc<dyn Backend> = Arc::new(Resilient::of_servers(memcached, resilience));
+    ByteStore::new(backend, None)
+}
+
+/// A key as it goes over the wire: itself where the protocol can carry it, else encoded.
+#[pyfunction]
+pub(crate) fn memcached_wire_key<'py>(py: Python<'py>, key: &[u8]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &wire_key(key))
+}
+
+fn read(settings: MemcachedSettings) -> Result<Config, Error> {
+    let unknown = |what: &str, value: &str, known: &str| {
+        Error::new(
+            ErrorKind::Config,
+            "setting up memcached",
+            what,
+            format!("{value:?} is unknown; known are {known}"),
+        )
+    };
+    let servers = settings.servers.iter().map(|server| Address::parse(server));
+    let credentials = settings.username.map(|username| Credentials {
+        username,
+        password: settings.password.unwrap_or_default(),
+    });
+    let distribution = match settings.distribution.as_str() {
+        "modula" => Distribution::Modula,
+        "ketama" => Distribution::Ketama,
+        "ketama_weighted" => Distribution::KetamaWeighted,
+        other => {
+            return Err(unknown(
+                "distribution",
+                other,
+                "modula, ketama, ketama_weighted",
+            ));
+        }
+    };
+    let hash = KeyHash::from_name(&settings.hash)
+        .ok_or_else(|| unknown("hash", &settings.hash, &KeyHash::NAMES.join(", ")))?;
+    Ok(Config {
+        servers: servers.collect::<Result<_, _>>()?,
+        protocol: if settings.binary {
+            Protocol::Binary
+        } else {
+            Protocol::Text
+        },
+        credentials,
+        distribution,
+        hash,
+        pool: PoolOptions {
+            size: settings.pool_size,
+            blocking: settings.pool_blocking,
+        },
+        socket: SocketOptions {
+            nodelay: settings.tcp_nodelay,
+            keepalive: settings.tcp_keepalive,
+        },
+        settings: Settings {
+            connect_timeout: seconds("connect_timeout", settings.connect_timeout)?,
+            operation_timeout: seconds("operation_timeout", settings.operation_timeout)?,
+            breaker_failures: settings.breaker_failures,
+            breaker_reset: seconds("breaker_reset", settings.breaker_reset)?,
+            ..Settings::default()
+        },
+    })
+}
+
+fn seconds(name: &str, seconds: f64) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "setting up memcached",
+                name,
+                format!("{seconds} is not a positive number of seconds"),
+            )
+        })
+}
