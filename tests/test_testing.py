@@ -8,7 +8,6 @@ from unittest import SkipTest
 
 import pytest
 from cachelib import SimpleCache as CachelibSimpleCache
-
 from flask_caching.backends.simplecache import SimpleCache
 from flask_caching.testing import BackendContract, manual_clock
 
