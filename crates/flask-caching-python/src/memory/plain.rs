@@ -166,18 +166,20 @@ impl Freezer {
         }
         let atoms = dict.copy()?;
         let mut nested = Vec::new();
-        for (key, value) in dict.copy()? {
+        for (key, value) in &atoms {
             if !self.is_atom(&key, depth + 1)? {
                 return Ok(None);
             }
-            match self.freeze(&value, depth + 1)? {
-                None => return Ok(None),
-                Some(Plain::Atom(_)) => {}
-                Some(frozen) => {
-                    atoms.set_item(&key, value.py().None())?;
-                    nested.push((key.unbind(), frozen));
-                }
+            if self.is_atom(&value, depth + 1)? {
+                continue;
             }
+            match self.freeze(&value, depth + 1)? {
+                Some(frozen) => nested.push((key.unbind(), frozen)),
+                None => return Ok(None),
+            }
+        }
+        for (key, _) in &nested {
+            atoms.set_item(key, dict.py().None())?;
         }
         Ok(Some(Plain::Dict {
             atoms: atoms.unbind(),

@@ -8,6 +8,7 @@
 
 mod bytes;
 mod expiry;
+mod key;
 mod order;
 mod shard;
 
@@ -269,7 +270,7 @@ impl<V> MemoryStore<V> {
                     NEVER => None,
                     expires => Some(Duration::from_nanos(expires - now)),
                 };
-                look(&entry.key, left, &entry.value)
+                look(entry.key.as_bytes(), left, &entry.value)
             }));
         }
         found

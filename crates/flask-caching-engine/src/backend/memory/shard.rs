@@ -7,6 +7,7 @@
 use hashbrown::HashTable;
 
 use super::expiry::{Due, Expiries, NEVER};
+use super::key::StoredKey;
 use super::order::Order;
 
 /// How many slots that came up an ordinary operation looks at, at most.
@@ -40,7 +41,7 @@ impl<V> Removed<V> {
 
 /// A stored entry.
 pub(super) struct Entry<V> {
-    pub(super) key: Box<[u8]>,
+    pub(super) key: StoredKey,
     pub(super) value: V,
     /// Nanoseconds on the monotonic clock; [`NEVER`] for none.
     pub(super) expires: u64,
@@ -281,7 +282,7 @@ impl<V> Shard<V> {
                 bucket.hash == hash
                     && self.slots[bucket.slot as usize]
                         .as_ref()
-                        .is_some_and(|entry| *entry.key == *key)
+                        .is_some_and(|entry| entry.key.as_bytes() == key)
             })
             .map(|bucket| bucket.slot)
     }
