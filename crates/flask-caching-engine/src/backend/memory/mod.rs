@@ -13,7 +13,7 @@ mod order;
 mod shard;
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +33,8 @@ const LARGEST_THRESHOLD: usize = u32::MAX as usize - 1;
 /// Up to this threshold one shard does: evicting over all entries is worth more than parallel locks.
 const ONE_SHARD: usize = 4096;
 
-const SHARDS: usize = 16;
+const SHARDS: usize = 1 << SHARD_BITS;
+const SHARD_BITS: u32 = 4;
 
 /// One operation in this many also looks after another shard's expired entries.
 const SWEEP_EVERY: u32 = 32;
@@ -42,13 +43,16 @@ const SWEEP_EVERY: u32 = 32;
 /// very value that was found when the handle was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Handle {
-    shard: u32,
+    /// The store's number and, in the low bits, the shard's: a handle of another store is stale.
+    owner: u32,
     slot: u32,
     stamp: u64,
 }
 
 /// An in-process store of at most `threshold` entries. See the [module](self).
 pub struct MemoryStore<V> {
+    /// Unlike that of any other store of the process, shifted to leave room for a shard's number.
+    number: u32,
     shards: Box<[Mutex<Shard<V>>]>,
     hasher: RandomState,
     /// Entries in all shards; a new one is let in by counting it here first.
@@ -69,9 +73,11 @@ struct Place<'k> {
 impl<V> MemoryStore<V> {
     /// An empty store of at most `threshold` entries; 0 means [`DEFAULT_THRESHOLD`].
     pub fn new(threshold: usize) -> Self {
+        static STORES: AtomicU32 = AtomicU32::new(0);
         let threshold = effective(threshold);
         let shards = if threshold <= ONE_SHARD { 1 } else { SHARDS };
         Self {
+            number: STORES.fetch_add(1, Ordering::Relaxed) << SHARD_BITS,
             shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
             hasher: RandomState::default(),
             len: AtomicUsize::new(0),
@@ -118,7 +124,7 @@ impl<V> MemoryStore<V> {
         let place = self.place(key);
         self.with_shard(place.shard, |shard, now, _| {
             let (slot, entry) = shard.find_live(place.hash, key, now)?;
-            Some(read(&entry.value, handle(place, slot, entry.stamp)))
+            Some(read(&entry.value, self.handle(place, slot, entry.stamp)))
         })
     }
 
@@ -126,10 +132,8 @@ impl<V> MemoryStore<V> {
     /// overwritten or removed. `read` is called under the shard's lock, as in [`read`](Self::read).
     #[inline]
     pub fn read_handle<R>(&self, handle: Handle, read: impl FnOnce(&V) -> R) -> Option<R> {
-        if handle.shard as usize >= self.shards.len() {
-            return None;
-        }
-        self.with_shard(handle.shard as usize, |shard, now, _| {
+        let index = self.shard_of(handle)?;
+        self.with_shard(index, |shard, now, _| {
             let entry = shard.live_at(handle.slot, now)?;
             (entry.stamp == handle.stamp).then(|| read(&entry.value))
         })
@@ -174,10 +178,10 @@ impl<V> MemoryStore<V> {
     /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
     /// `false`: it is expired, overwritten or removed.
     pub fn replace(&self, handle: Handle, value: V) -> bool {
-        if handle.shard as usize >= self.shards.len() {
+        let Some(index) = self.shard_of(handle) else {
             return false;
-        }
-        self.with_shard(handle.shard as usize, |shard, now, removed| {
+        };
+        self.with_shard(index, |shard, now, removed| {
             let stamp = shard.next_stamp();
             match shard.live_at(handle.slot, now) {
                 Some(entry) if entry.stamp == handle.stamp => {
@@ -238,7 +242,7 @@ impl<V> MemoryStore<V> {
         self.with_shard(place.shard, |shard, now, removed| {
             let is_same = shard
                 .find_live(place.hash, key, now)
-                .is_some_and(|(_, entry)| entry.stamp == handle.stamp);
+                .is_some_and(|(slot, entry)| self.handle(place, slot, entry.stamp) == handle);
             if is_same {
                 shard.remove(place.hash, key, now, removed);
                 self.len.fetch_sub(1, Ordering::AcqRel);
@@ -305,13 +309,15 @@ impl<V> MemoryStore<V> {
                     }
                 };
                 let value = match shard.overwrite(place.hash, key, value, expires, now, removed) {
-                    Ok((slot, stamp)) => return Some((true, Some(handle(place, slot, stamp)))),
+                    Ok((slot, stamp)) => {
+                        return Some((true, Some(self.handle(place, slot, stamp))));
+                    }
                     Err(value) => value,
                 };
                 // A full store gives up an entry first: the new one is never its own victim.
                 if self.count_in() || shard.evict(now, removed) {
                     let (slot, stamp) = shard.insert(place.hash, key, value, expires);
-                    return Some((true, Some(handle(place, slot, stamp))));
+                    return Some((true, Some(self.handle(place, slot, stamp))));
                 }
                 pending = Some(value);
                 None
@@ -341,6 +347,23 @@ impl<V> MemoryStore<V> {
                 self.len.fetch_sub(1, Ordering::AcqRel);
             }
         });
+    }
+
+    #[inline]
+    fn handle(&self, place: Place<'_>, slot: u32, stamp: u64) -> Handle {
+        Handle {
+            // There are fewer than 2^32 shards.
+            owner: self.number | u32::try_from(place.shard).unwrap_or(0),
+            slot,
+            stamp,
+        }
+    }
+
+    /// The shard that `handle` points into; `None` where it is of another store.
+    #[inline]
+    fn shard_of(&self, handle: Handle) -> Option<usize> {
+        let index = (handle.owner ^ self.number) as usize;
+        (index < self.shards.len()).then_some(index)
     }
 
     #[inline]
@@ -410,13 +433,5 @@ fn effective(threshold: usize) -> usize {
     match threshold {
         0 => DEFAULT_THRESHOLD,
         threshold => threshold.min(LARGEST_THRESHOLD),
-    }
-}
-
-fn handle(place: Place<'_>, slot: u32, stamp: u64) -> Handle {
-    Handle {
-        shard: u32::try_from(place.shard).unwrap_or(u32::MAX),
-        slot,
-        stamp,
     }
 }
