@@ -7,6 +7,7 @@ mod logging;
 mod memcached;
 mod memory;
 mod missing;
+mod redis;
 mod signing;
 mod timeout;
 
@@ -24,6 +25,8 @@ mod _engine {
     use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]
     use crate::memory::MemoryBackend;
+    #[pymodule_export]
+    use crate::redis::RedisServers;
     #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]

@@ -3,14 +3,10 @@
 pub mod memcached;
 pub mod memory;
 mod null;
-mod redis;
+pub mod redis;
 
 pub use memory::MemoryStore;
 pub use null::Null;
-pub use redis::{
-    ConnectionConfig, Endpoint, Keepalive, Login, Redis, SentinelConfig, Tls, TlsOptions,
-    Verification,
-};
 
 use crate::{Lifetime, Result};
 
@@ -97,7 +93,8 @@ pub trait Backend: Send + Sync {
             .collect()
     }
 
-    /// Removes all `keys`; for each, whether there was a live entry.
+    /// Removes all `keys`; for each, whether there was a live entry. Where one command removes
+    /// several, how many of the answers are `true` is exact, which ones may not be.
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
         keys.iter().map(|key| self.delete(key)).collect()
     }

@@ -15,6 +15,7 @@ mod recent;
 mod resp;
 mod sentinel;
 mod server;
+mod servers;
 mod single;
 mod store;
 mod stream;
@@ -24,5 +25,6 @@ mod view;
 
 pub use config::{ConnectionConfig, Endpoint, Keepalive, Login};
 pub use sentinel::SentinelConfig;
+pub use servers::Servers;
 pub use store::Redis;
 pub use tls::{Tls, TlsOptions, Verification};

@@ -1,18 +1,15 @@
 //! The cache on Redis, whatever the topology.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::cluster::Cluster;
 use super::command::{self, Reader};
-use super::config::{ConnectionConfig, Endpoint};
 use super::fault;
 use super::resp::Reply;
-use super::sentinel::{Sentinel, SentinelConfig};
 use super::server::{Batch, Operation, Server};
-use super::single::Single;
 use super::topology::{Request, Topology};
 use crate::backend::{Backend, Value};
-use crate::resilience::{Deadline, Resilient};
+use crate::resilience::Deadline;
 use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// Many-operations are sent this many keys at a time, each time with a deadline of its own.
@@ -20,83 +17,25 @@ const MOST_KEYS: usize = 10_000;
 /// A pipeline of writes is sent when it is about this long, so that it fits its deadline.
 const MOST_BYTES: usize = 4 << 20;
 
-/// A cache on Redis.
+/// A cache on Redis; made by [`super::Servers::cache`].
 pub struct Redis {
-    topology: Box<dyn Topology>,
+    topology: Arc<dyn Topology>,
     /// What [`Backend::clear`] removes: keys that start with it; everything where it is empty.
     clear_prefix: Vec<u8>,
     operation_timeout: Duration,
 }
 
 impl Redis {
-    /// A cache on the one server at `endpoint`. Nothing is connected yet.
-    ///
-    /// `clear_prefix`: the start of all keys of this cache; empty: it owns the whole database.
-    pub fn single(
-        endpoint: Endpoint,
-        config: ConnectionConfig,
-        clear_prefix: impl Into<Vec<u8>>,
-    ) -> Resilient<Self> {
-        let settings = config.settings;
-        let topology = Box::new(Single::new(endpoint, config));
-        Resilient::of_servers(
-            Self::on(topology, settings.operation_timeout, clear_prefix),
-            settings,
-        )
-    }
-
-    /// A cache on the master that the sentinels of `sentinel` name, and its replicas.
-    pub fn sentinel(
-        sentinel: SentinelConfig,
-        config: ConnectionConfig,
-        clear_prefix: impl Into<Vec<u8>>,
-    ) -> Resilient<Self> {
-        let settings = config.settings;
-        let topology = Box::new(Sentinel::new(sentinel, config));
-        Resilient::of_servers(
-            Self::on(topology, settings.operation_timeout, clear_prefix),
-            settings,
-        )
-    }
-
-    /// A cache on the cluster that the servers at `seeds` know.
-    pub fn cluster(
-        seeds: Vec<Endpoint>,
-        config: ConnectionConfig,
-        clear_prefix: impl Into<Vec<u8>>,
-    ) -> Resilient<Self> {
-        let settings = config.settings;
-        let topology = Box::new(Cluster::new(seeds, config));
-        Resilient::of_servers(
-            Self::on(topology, settings.operation_timeout, clear_prefix),
-            settings,
-        )
-    }
-
-    fn on(
-        topology: Box<dyn Topology>,
+    pub(super) fn new(
+        topology: Arc<dyn Topology>,
+        clear_prefix: Vec<u8>,
         operation_timeout: Duration,
-        clear_prefix: impl Into<Vec<u8>>,
     ) -> Self {
         Self {
             topology,
-            clear_prefix: clear_prefix.into(),
+            clear_prefix,
             operation_timeout,
         }
-    }
-
-    /// Asks every server that takes writes whether it is there.
-    ///
-    /// # Errors
-    /// What the first that is not there fails with.
-    pub fn ping(&self) -> Result<()> {
-        let operation = Operation::read("ping");
-        let deadline = self.deadline();
-        for server in self.topology.masters(operation, deadline)? {
-            let replies = server.exchange(operation, &Batch::of(&[b"PING"]), deadline)?;
-            self.reader(operation).done(&first(replies))?;
-        }
-        Ok(())
     }
 
     fn deadline(&self) -> Deadline {
@@ -306,12 +245,17 @@ impl Backend for Redis {
 
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
         let operation = Operation::write("delete_many");
-        for chunk in keys.chunks(MOST_KEYS) {
-            for (_, reply) in self.over(operation, b"UNLINK", chunk)? {
-                self.reader(operation).integer(&reply)?;
+        let mut deleted = vec![false; keys.len()];
+        for (chunk, into) in keys.chunks(MOST_KEYS).zip(deleted.chunks_mut(MOST_KEYS)) {
+            for (part, reply) in self.over(operation, b"UNLINK", chunk)? {
+                // One command says how many there were, not which.
+                let count = self.reader(operation).integer(&reply)?;
+                for place in part.into_iter().take(usize::try_from(count).unwrap_or(0)) {
+                    into[place] = true;
+                }
             }
         }
-        Ok(vec![true; keys.len()])
+        Ok(deleted)
     }
 }
 

@@ -1,0 +1,90 @@
+//! The servers behind one or more caches.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::cluster::Cluster;
+use super::command::Reader;
+use super::config::{ConnectionConfig, Endpoint};
+use super::resp::Reply;
+use super::sentinel::{Sentinel, SentinelConfig};
+use super::server::{Batch, Operation};
+use super::single::Single;
+use super::store::Redis;
+use super::topology::Topology;
+use crate::Result;
+use crate::resilience::{Deadline, Resilient, Settings};
+
+/// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
+/// needed, so they may be down when this is made.
+#[derive(Clone)]
+pub struct Servers {
+    topology: Arc<dyn Topology>,
+    settings: Settings,
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Servers")
+            .field(&self.topology.target())
+            .finish()
+    }
+}
+
+impl Servers {
+    /// The one server at `endpoint`.
+    pub fn single(endpoint: Endpoint, config: ConnectionConfig) -> Self {
+        Self {
+            settings: config.settings,
+            topology: Arc::new(Single::new(endpoint, config)),
+        }
+    }
+
+    /// The master that the sentinels of `sentinel` name, and its replicas; `config` says how to
+    /// connect to those.
+    pub fn sentinel(sentinel: SentinelConfig, config: ConnectionConfig) -> Self {
+        Self {
+            settings: config.settings,
+            topology: Arc::new(Sentinel::new(sentinel, config)),
+        }
+    }
+
+    /// The cluster that the servers at `seeds` know.
+    pub fn cluster(seeds: Vec<Endpoint>, config: ConnectionConfig) -> Self {
+        Self {
+            settings: config.settings,
+            topology: Arc::new(Cluster::new(seeds, config)),
+        }
+    }
+
+    /// A cache on these servers. Caches on the same servers share their connections.
+    ///
+    /// `clear_prefix`: the start of all keys of this cache, which clearing removes; empty: the
+    /// cache owns the whole database.
+    pub fn cache(&self, clear_prefix: impl Into<Vec<u8>>) -> Resilient<Redis> {
+        let redis = Redis::new(
+            Arc::clone(&self.topology),
+            clear_prefix.into(),
+            self.settings.operation_timeout,
+        );
+        Resilient::of_servers(redis, self.settings)
+    }
+
+    /// Asks every server that takes writes whether it is there.
+    ///
+    /// # Errors
+    /// What the first that is not there fails with.
+    pub fn ping(&self) -> Result<()> {
+        let operation = Operation::read("ping");
+        let deadline = Deadline::after(self.settings.operation_timeout);
+        let reader = Reader {
+            operation: operation.name,
+            target: self.topology.target(),
+        };
+        for server in self.topology.masters(operation, deadline)? {
+            let replies = server.exchange(operation, &Batch::of(&[b"PING"]), deadline)?;
+            reader.done(replies.first().unwrap_or(&Reply::Nil))?;
+        }
+        Ok(())
+    }
+}

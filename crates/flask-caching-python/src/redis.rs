@@ -1,0 +1,205 @@
+//! `_engine.RedisServers`: Redis servers, opened from what Python knows of them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flask_caching_engine::backend::redis::{
+    ConnectionConfig, Endpoint, Keepalive, Login, SentinelConfig, Servers, Tls, TlsOptions,
+    Verification,
+};
+use flask_caching_engine::resilience::Settings;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::byte_store::ByteStore;
+use crate::error::to_py;
+use crate::logging;
+
+/// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
+/// needed.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct RedisServers(Servers);
+
+/// An address: a pair of host and port, or the path of a unix socket.
+#[derive(FromPyObject)]
+enum Address {
+    Tcp(String, u16),
+    Unix(PathBuf),
+}
+
+/// How to connect; a dict with exactly these keys. Times are seconds.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct Connection {
+    username: Option<String>,
+    password: Option<String>,
+    db: u32,
+    tls: Option<TlsSettings>,
+    keepalive: Option<KeepaliveSettings>,
+    resp3: bool,
+    client_name: Option<String>,
+    health_check_interval: Option<f64>,
+    max_connections: Option<usize>,
+    retry_on_timeout: bool,
+    connect_timeout: f64,
+    operation_timeout: f64,
+    breaker_failures: u32,
+    breaker_reset: f64,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct TlsSettings {
+    ca_files: Vec<PathBuf>,
+    ca_data: Option<String>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+    /// `none`, `chain` or `full`.
+    verification: String,
+    only_tls13: bool,
+}
+
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+struct KeepaliveSettings {
+    idle: Option<f64>,
+    interval: Option<f64>,
+    count: Option<u32>,
+}
+
+#[pymethods]
+impl RedisServers {
+    /// The one server at `address`.
+    ///
+    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    #[staticmethod]
+    fn single(address: Address, connection: Connection) -> PyResult<Self> {
+        Ok(Self(Servers::single(address.into(), connection.read()?)))
+    }
+
+    /// The master called `master_name` by the sentinels at `addresses`, and its replicas.
+    ///
+    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    #[staticmethod]
+    fn sentinel(
+        addresses: Vec<Address>,
+        master_name: String,
+        min_other_sentinels: u64,
+        sentinel_connection: Connection,
+        connection: Connection,
+    ) -> PyResult<Self> {
+        let sentinel = SentinelConfig {
+            sentinels: addresses.into_iter().map(Endpoint::from).collect(),
+            master_name,
+            connection: sentinel_connection.read()?,
+            min_other_sentinels,
+        };
+        Ok(Self(Servers::sentinel(sentinel, connection.read()?)))
+    }
+
+    /// The cluster that the servers at `addresses` know.
+    ///
+    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    #[staticmethod]
+    fn cluster(addresses: Vec<Address>, connection: Connection) -> PyResult<Self> {
+        let seeds = addresses.into_iter().map(Endpoint::from).collect();
+        Ok(Self(Servers::cluster(seeds, connection.read()?)))
+    }
+
+    /// A store whose `clear` removes the keys that start with `clear_prefix`, everything where it
+    /// is empty. The stores of one object share its connections.
+    #[pyo3(signature = (clear_prefix, default_timeout=None))]
+    fn store(
+        &self,
+        clear_prefix: Vec<u8>,
+        default_timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<ByteStore> {
+        ByteStore::new(Arc::new(self.0.cache(clear_prefix)), default_timeout)
+    }
+
+    /// Ask every server that takes writes whether it is there.
+    ///
+    /// :raises CacheBackendError: one is not.
+    fn ping(&self, py: Python<'_>) -> PyResult<()> {
+        let servers = &self.0;
+        let outcome = py.detach(|| servers.ping());
+        logging::hand_on(py)?;
+        outcome.map_err(|error| to_py(&error))
+    }
+}
+
+impl From<Address> for Endpoint {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::Tcp(host, port) => Self::Tcp(host, port),
+            Address::Unix(path) => Self::Unix(path),
+        }
+    }
+}
+
+impl Connection {
+    fn read(self) -> PyResult<ConnectionConfig> {
+        let tls = self.tls.map(TlsSettings::read).transpose()?;
+        Ok(ConnectionConfig {
+            login: Login {
+                username: self.username,
+                password: self.password,
+            },
+            database: self.db,
+            tls: tls.map(Arc::new),
+            keepalive: self.keepalive.map(KeepaliveSettings::read).transpose()?,
+            resp3: self.resp3,
+            client_name: self.client_name,
+            health_check_interval: self.health_check_interval.map(seconds).transpose()?,
+            max_connections: self.max_connections,
+            retry_on_timeout: self.retry_on_timeout,
+            settings: Settings {
+                connect_timeout: seconds(self.connect_timeout)?,
+                operation_timeout: seconds(self.operation_timeout)?,
+                breaker_failures: self.breaker_failures,
+                breaker_reset: seconds(self.breaker_reset)?,
+                ..Settings::default()
+            },
+        })
+    }
+}
+
+impl TlsSettings {
+    fn read(self) -> PyResult<Tls> {
+        let verification = match self.verification.as_str() {
+            "none" => Verification::None,
+            "chain" => Verification::Chain,
+            "full" => Verification::Full,
+            other => {
+                let message = format!("verification is none, chain or full, not {other}");
+                return Err(PyValueError::new_err(message));
+            }
+        };
+        Tls::new(&TlsOptions {
+            ca_files: self.ca_files,
+            ca_data: self.ca_data.map(String::into_bytes),
+            certificate: self.certificate,
+            key: self.key,
+            verification,
+            only_tls13: self.only_tls13,
+        })
+        .map_err(|error| to_py(&error))
+    }
+}
+
+impl KeepaliveSettings {
+    fn read(self) -> PyResult<Keepalive> {
+        Ok(Keepalive {
+            idle: self.idle.map(seconds).transpose()?,
+            interval: self.interval.map(seconds).transpose()?,
+            count: self.count,
+        })
+    }
+}
+
+fn seconds(seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!("{seconds} is not a positive number of seconds"))
+    })
+}
