@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, final
 
@@ -45,6 +45,25 @@ class Signer:
     def __new__(cls, keys: list[bytes]) -> Signer: ...
     def sign(self, key: bytes, data: bytes, flags: int) -> bytes: ...
     def verify(self, key: bytes, stored: bytes, flags: int) -> bytes: ...
+
+_Address = tuple[str, int] | str
+
+@final
+class RedisServers:
+    @staticmethod
+    def single(address: _Address, connection: dict[str, Any]) -> RedisServers: ...
+    @staticmethod
+    def sentinel(
+        addresses: Sequence[_Address],
+        master_name: str,
+        min_other_sentinels: int,
+        sentinel_connection: dict[str, Any],
+        connection: dict[str, Any],
+    ) -> RedisServers: ...
+    @staticmethod
+    def cluster(addresses: Sequence[_Address], connection: dict[str, Any]) -> RedisServers: ...
+    def store(self, clear_prefix: bytes, default_timeout: _Timeout = None) -> ByteStore: ...
+    def ping(self) -> None: ...
 
 class MemoryBackend:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> MemoryBackend: ...

@@ -72,7 +72,7 @@ struct KeepaliveSettings {
 impl RedisServers {
     /// The one server at `address`.
     ///
-    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    /// :raises `CacheConfigError`: a file named for TLS cannot be used.
     #[staticmethod]
     fn single(address: Address, connection: Connection) -> PyResult<Self> {
         Ok(Self(Servers::single(address.into(), connection.read()?)))
@@ -80,7 +80,7 @@ impl RedisServers {
 
     /// The master called `master_name` by the sentinels at `addresses`, and its replicas.
     ///
-    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    /// :raises `CacheConfigError`: a file named for TLS cannot be used.
     #[staticmethod]
     fn sentinel(
         addresses: Vec<Address>,
@@ -100,7 +100,7 @@ impl RedisServers {
 
     /// The cluster that the servers at `addresses` know.
     ///
-    /// :raises CacheConfigError: a file named for TLS cannot be used.
+    /// :raises `CacheConfigError`: a file named for TLS cannot be used.
     #[staticmethod]
     fn cluster(addresses: Vec<Address>, connection: Connection) -> PyResult<Self> {
         let seeds = addresses.into_iter().map(Endpoint::from).collect();
@@ -120,7 +120,7 @@ impl RedisServers {
 
     /// Ask every server that takes writes whether it is there.
     ///
-    /// :raises CacheBackendError: one is not.
+    /// :raises `CacheBackendError`: one is not.
     fn ping(&self, py: Python<'_>) -> PyResult<()> {
         let servers = &self.0;
         let outcome = py.detach(|| servers.ping());

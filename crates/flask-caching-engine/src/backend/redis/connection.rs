@@ -22,13 +22,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects to `endpoint` and logs in, before `deadline`.
+    /// Connects to `endpoint` and logs in, for `operation`, before `deadline`.
     pub(super) fn open(
+        operation: &'static str,
         endpoint: &Endpoint,
         config: &ConnectionConfig,
         deadline: Deadline,
     ) -> Result<Self> {
-        let failed = |error| fault::io("connect", endpoint, error);
+        let failed = |error| fault::connecting(operation, endpoint, error);
         let tls = config.tls.as_deref();
         let stream = Stream::connect(endpoint, config.keepalive, tls, deadline).map_err(failed)?;
         let mut connection = Self {
@@ -42,7 +43,7 @@ impl Connection {
         }
         for _ in 0..count {
             if let Reply::Error(message) = connection.receive().map_err(failed)? {
-                return Err(fault::server("connect", endpoint, &message));
+                return Err(fault::server(operation, endpoint, &message));
             }
         }
         Ok(connection)

@@ -7,12 +7,22 @@ use crate::{Error, ErrorKind};
 
 /// An error of the socket during `operation`.
 pub(super) fn io(operation: &'static str, target: impl Display, error: io::Error) -> Error {
-    let kind = match error.kind() {
+    let message = error.to_string();
+    Error::new(kind_of_io(&error), operation, target.to_string(), message).with_source(error)
+}
+
+/// An error of the socket while connecting for `operation`.
+pub(super) fn connecting(operation: &'static str, target: impl Display, error: io::Error) -> Error {
+    let message = format!("cannot connect: {error}");
+    Error::new(kind_of_io(&error), operation, target.to_string(), message).with_source(error)
+}
+
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => ErrorKind::Timeout,
         io::ErrorKind::InvalidData => ErrorKind::Protocol,
         _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, operation, target.to_string(), error.to_string()).with_source(error)
+    }
 }
 
 /// What a server's error reply, `CODE message`, means. The reply never holds a password.

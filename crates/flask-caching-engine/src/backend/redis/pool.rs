@@ -61,7 +61,12 @@ impl Pool {
             let Some(mut connection) = resting else {
                 let limit = config.settings.connect_timeout;
                 return Ok(Lease {
-                    connection: Connection::open(endpoint, config, deadline.at_most(limit))?,
+                    connection: Connection::open(
+                        operation,
+                        endpoint,
+                        config,
+                        deadline.at_most(limit),
+                    )?,
                     reused: false,
                     place,
                 });

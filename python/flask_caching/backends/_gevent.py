@@ -1,0 +1,47 @@
+"""Native I/O under gevent: other greenlets go on while one waits for a cache server.
+
+gevent's patches make Python's sockets cooperative; the engine's are not Python's. Where sockets are
+patched, calls of the engine are made in gevent's own thread pool.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from .._engine import ByteStore
+
+__all__ = ["cooperative"]
+
+
+def cooperative(store: ByteStore) -> ByteStore:
+    """``store``, or something that does the same without stopping gevent's other greenlets.
+
+    To be asked at each use: sockets may be patched at any time.
+
+    :param store: what waits for a server.
+    """
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("socket"):
+        return store
+    return cast("ByteStore", _InThreadPool(store))
+
+
+class _InThreadPool:
+    """Makes every call of a store in a thread of gevent's pool."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: ByteStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        gevent: Any = sys.modules["gevent"]
+        method = getattr(self._store, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return gevent.get_hub().threadpool.apply(method, args, kwargs)
+
+        return call
