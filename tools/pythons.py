@@ -1,7 +1,7 @@
 """List the CPython interpreters of this machine that the package supports, oldest first.
 
-Prints one line a minor version: ``3.11 /path/to/python3.11``. Runs on any Python
-from 3.7 on.
+Prints one line a minor version: ``3.11 /path/to/python3.11``. An argument such as ``3.14`` leaves out
+that version and what is newer. Runs on any Python from 3.7 on.
 """
 
 from __future__ import annotations
@@ -45,11 +45,12 @@ def probe(path: str) -> tuple[tuple[int, ...], str] | None:
 
 
 def main() -> None:
+    below = tuple(map(int, sys.argv[1].split("."))) if len(sys.argv) > 1 else (4,)
     newest_patch: dict[tuple[int, ...], tuple[tuple[int, ...], str]] = {}
     for found in filter(None, map(probe, candidates())):
         version, executable = found
         minor = version[:2]
-        if minor >= OLDEST and version > newest_patch.get(minor, ((0,), ""))[0]:
+        if OLDEST <= minor < below and version > newest_patch.get(minor, ((0,), ""))[0]:
             newest_patch[minor] = (version, executable)
     for minor in sorted(newest_patch):
         print(f"{minor[0]}.{minor[1]} {newest_patch[minor][1]}")
