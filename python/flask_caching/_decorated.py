@@ -59,6 +59,8 @@ class Decorated:
 
     hit_signal: NamedSignal
     miss_signal: NamedSignal
+    #: Whether receivers of its signals are given `f`: a receiver need not take what is not sent.
+    signals_function = False
     #: Whether an HTTPException of the function is a result to be stored.
     stores_http_exceptions = False
     #: The function as the application sees it; it carries the attributes an application may set.
@@ -293,7 +295,8 @@ class Decorated:
         kwargs: dict[str, Any],
     ) -> None:
         if state.enable_signals:
-            signal.send(cache=self.cache, f=self.f, cache_key=key, args=args, kwargs=kwargs)
+            function = {"f": self.f} if self.signals_function else {}
+            signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
 
     # Small things both kinds of key need.
 

@@ -47,6 +47,7 @@ class MemoizedFunctionCore(Decorated):
 
     hit_signal = cache_memoize_hit
     miss_signal = cache_memoize_miss
+    signals_function = True
 
     def __init__(
         self,

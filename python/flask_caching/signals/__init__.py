@@ -19,16 +19,17 @@ _signals = Namespace()
 cache_view_hit = _signals.signal(
     "cache-view-hit",
     "A view was answered from the cache. Sent without a sender, with `cache`, the `Cache`, "
-    "`cache_key`, `f`, the undecorated function, and the call's `args` and `kwargs`.",
+    "`cache_key`, and the call's `args` and `kwargs`.",
 )
 cache_view_miss = _signals.signal(
     "cache-view-miss", "A view was not found in the cache and runs. Arguments as `cache_view_hit`."
 )
 cache_memoize_hit = _signals.signal(
     "cache-memoize-hit",
-    "A memoized function was answered from the cache. Arguments as `cache_view_hit`.",
+    "A memoized function was answered from the cache. Arguments as `cache_view_hit`, and `f`, the "
+    "undecorated function.",
 )
 cache_memoize_miss = _signals.signal(
     "cache-memoize-miss",
-    "A memoized function was not found in the cache and runs. Arguments as `cache_view_hit`.",
+    "A memoized function was not found in the cache and runs. Arguments as `cache_memoize_hit`.",
 )
