@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cachelib import BaseCache as CachelibBaseCache
+
 from ._engine import MISSING
 
 if TYPE_CHECKING:
@@ -105,13 +107,20 @@ def add_versions(
     cache: Cache, backend: Any, versions: dict[str, str], timeout: Any
 ) -> dict[str, str]:
     """Store new versions; where another process was faster, its version is the one."""
-    if cache._overrides("set_many") or cache._overrides("add"):
+    overridden = cache._overrides("set_many") or cache._overrides("add")
+    # The `add` that a backend inherits from cachelib's base class stores nothing.
+    if overridden or getattr(type(backend), "add", None) is CachelibBaseCache.add:
         cache.set_many(versions, timeout=timeout)
         return versions
     for key, version in versions.items():
-        if not backend.add(key, version, timeout=timeout):
-            current = backend.get(key)
-            versions = {**versions, key: current if isinstance(current, str) else version}
+        if backend.add(key, version, timeout=timeout):
+            continue
+        current = backend.get(key)
+        if isinstance(current, str):
+            versions = {**versions, key: current}
+        else:
+            # Some backends' `add` refuses a key whose entry has expired.
+            backend.set(key, version, timeout=timeout)
     return versions
 
 

@@ -179,6 +179,10 @@ class _Writer:
                 return f"{get_id(value)} of {_full_name(kind)}"
             self._note(value)
             return f"{text} {_tokens.token(value)}"
+        if kind is re.Pattern:
+            # Long patterns are cut off in their repr.
+            whole = repr(value.pattern)
+            return text if whole in text else f"{text} {whole}"
         if _names_class(text, kind):
             return text
         return f"{text} of {_full_name(kind)}"

@@ -1,0 +1,33 @@
+"""What stands for an argument in a key, where its representation says too little."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_caching import Cache
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (re.compile("a" * 250), re.compile("a" * 249 + "b")),
+        (re.compile(b"a" * 250), re.compile(b"a" * 251)),
+        (re.compile("a"), re.compile("a", re.IGNORECASE)),
+    ],
+    ids=["long", "long-bytes", "flags"],
+)
+def test_different_patterns_have_different_entries(one: Any, other: Any) -> None:
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @cache.memoize()
+    def pattern_of(pattern: re.Pattern[Any]) -> Any:
+        return pattern.pattern, pattern.flags
+
+    with app.app_context():
+        assert pattern_of(one) == (one.pattern, one.flags)
+        assert pattern_of(other) == (other.pattern, other.flags)
+        assert pattern_of(re.compile(one.pattern, one.flags)) == (one.pattern, one.flags)
