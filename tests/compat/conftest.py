@@ -1,0 +1,83 @@
+"""Two worker processes: one with Flask-Caching from PyPI, one with this package."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .reference import Unavailable, reference_python
+from .worker import read_frame, write_frame
+
+HERE = Path(__file__).parent
+
+
+class Worker:
+    """Runs functions of files in this directory under one interpreter.
+
+    :param python: the interpreter, with either package installed.
+    """
+
+    TIMEOUT = 60.0
+
+    def __init__(self, python: Path | str) -> None:
+        self._process = subprocess.Popen(
+            [str(python), str(HERE / "worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+        )
+
+    def call(self, module: str, function: str, *arguments: Any) -> Any:
+        """What ``function(*arguments)`` of ``<module>.py`` returns there.
+
+        :raises AssertionError: with the traceback of the other process when it raised there.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        write_frame(self._process.stdin, (str(HERE / f"{module}.py"), function, arguments))
+        ready, _, _ = select.select([self._process.stdout], [], [], self.TIMEOUT)
+        assert ready, f"{module}.{function} has not answered for {self.TIMEOUT} s"
+        succeeded, answer = read_frame(self._process.stdout)
+        assert succeeded, answer
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def reference() -> Iterator[Worker]:
+    """Flask-Caching as published; skips where PyPI is out of reach, fails under ``CI``."""
+    try:
+        python = reference_python()
+    except Unavailable as error:
+        if os.environ.get("CI"):
+            pytest.fail(f"the reference cannot be installed: {error}")
+        pytest.skip(f"the reference cannot be installed: {error}")
+    worker = Worker(python)
+    yield worker
+    worker.close()
+
+
+@pytest.fixture(scope="session")
+def ours() -> Iterator[Worker]:
+    """This package, in a process of its own."""
+    worker = Worker(sys.executable)
+    yield worker
+    worker.close()
