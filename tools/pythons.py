@@ -1,7 +1,7 @@
 """List the CPython interpreters of this machine that the package supports, oldest first.
 
-Prints one line a minor version: ``3.11 /path/to/python3.11``. An argument such as ``3.14`` leaves out
-that version and what is newer. Runs on any Python from 3.7 on.
+Prints one line a minor version: ``3.11 /path/to/python3.11``. An argument such as ``3.14``
+leaves out that version and what is newer. Runs on any Python from 3.7 on.
 """
 
 from __future__ import annotations
