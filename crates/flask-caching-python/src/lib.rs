@@ -1,4 +1,12 @@
 //! The Python module `flask_caching._engine`.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "pyo3 extracts arguments by value"
+)]
+#![allow(
+    clippy::doc_markdown,
+    reason = "these comments are Python docstrings, which are no Markdown"
+)]
 
 mod byte_store;
 mod clock;
