@@ -1,6 +1,6 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from cachelib.serializers import BaseSerializer
 
@@ -17,7 +17,6 @@ def clock_advance(seconds: float) -> None: ...
 def clock_resume() -> None: ...
 def timeout_seconds(timeout: Any) -> float: ...
 
-@final
 class ByteStore:
     def get(self, key: bytes) -> tuple[bytes, int] | None: ...
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]: ...
@@ -39,6 +38,22 @@ class ByteStore:
         timeout: _Timeout = None,
     ) -> bool: ...
     def clear(self) -> bool: ...
+
+@final
+class FileByteStore(ByteStore):
+    def __new__(
+        cls,
+        directory: str,
+        threshold: int,
+        mode: int,
+        hash_method: str | Callable[[bytes], str],
+        contents: Literal["pickle", "json", "opaque"],
+        default_timeout: _Timeout,
+    ) -> FileByteStore: ...
+    def path_of(self, key: bytes) -> str: ...
+    def paths(self) -> list[str]: ...
+    def count(self) -> int: ...
+    def remove_expired(self, now: float) -> int: ...
 
 @final
 class Signer:

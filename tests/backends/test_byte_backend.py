@@ -206,7 +206,7 @@ def test_delete_many_stops_at_an_error_or_goes_on():
     assert not going_on.has("b")
 
 
-def test_a_json_serializer_stores_only_what_it_gives_back(cache):
+def test_a_json_serializer_stores_only_what_it_gives_back(cache, caplog):
     cache.serializer = JSONSerializer()
     assert cache.set("plain", {"a": [1, "x", None]})
     assert cache._store.entries[b"plain"][0] == b'{"a": [1, "x", null]}'
@@ -216,6 +216,7 @@ def test_a_json_serializer_stores_only_what_it_gives_back(cache):
     for changed in [("a", 1), {1: "a"}, b"bytes", {1, 2}]:
         assert cache.set("changed", changed) is False
         assert not cache.has("changed")
+    assert len(caplog.records) == 4
 
 
 def test_what_a_json_serializer_cannot_read_is_a_miss(cache):

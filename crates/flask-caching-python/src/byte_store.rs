@@ -16,7 +16,7 @@ type Stored<'py> = (Bound<'py, PyBytes>, u32);
 ///
 /// Keys and values are bytes; `flags` are kept only by memcached. A `timeout` is None for the
 /// store's default, a number of seconds or a `timedelta`; 0 is for ever, a negative one expired.
-#[pyclass(frozen, module = "flask_caching._engine")]
+#[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct ByteStore {
     backend: Arc<dyn Backend>,
     default: Lifetime,
@@ -60,6 +60,10 @@ impl ByteStore {
     }
 
     /// The values of `keys` in their order, None for each miss.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
     fn get_many<'py>(
         &self,
         py: Python<'py>,
@@ -127,6 +131,10 @@ impl ByteStore {
     }
 
     /// Remove all `keys`; for each, whether it had a live entry.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
     fn delete_many(&self, py: Python<'_>, keys: Vec<Vec<u8>>) -> PyResult<Vec<bool>> {
         self.run(py, |backend| backend.delete_many(&slices(&keys)))
     }
@@ -138,7 +146,7 @@ impl ByteStore {
 
     /// Add `delta` to the integer under `key`, in one atomic step, and return the sum.
     ///
-    /// :raises TypeError: what is stored there is not an integer.
+    /// :raises `TypeError`: what is stored there is not an integer.
     #[pyo3(signature = (key, delta, timeout=None))]
     fn incr(
         &self,

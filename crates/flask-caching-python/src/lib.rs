@@ -11,6 +11,7 @@
 mod byte_store;
 mod clock;
 mod error;
+mod file;
 mod logging;
 mod memcached;
 mod memory;
@@ -29,6 +30,8 @@ mod _engine {
     use crate::byte_store::ByteStore;
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_resume, clock_stop};
+    #[pymodule_export]
+    use crate::file::FileByteStore;
     #[pymodule_export]
     use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]

@@ -9,13 +9,17 @@ use crate::error::to_py;
 /// Signs values with HMAC-SHA256, bound to the key they are stored under.
 ///
 /// :param keys: secret keys, the newest first: the first signs, all of them verify.
-/// :raises CacheConfigError: there is no key, or an empty one.
+/// :raises `CacheConfigError`: there is no key, or an empty one.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Signer(signing::Signer);
 
 #[pymethods]
 impl Signer {
     #[new]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
     fn new(keys: Vec<Vec<u8>>) -> PyResult<Self> {
         signing::Signer::new(&keys)
             .map(Self)
@@ -36,7 +40,7 @@ impl Signer {
 
     /// The value inside `stored`.
     ///
-    /// :raises ValueError: why it is refused: it is not signed, or was changed.
+    /// :raises `ValueError`: why it is refused: it is not signed, or was changed.
     fn verify<'py>(
         &self,
         py: Python<'py>,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .base import BaseCache
+from .filesystemcache import FileSystemCache
 from .nullcache import NullCache
 from .simplecache import SimpleCache
 
-__all__ = ["BaseCache", "NullCache", "SimpleCache"]
+__all__ = ["BaseCache", "FileSystemCache", "NullCache", "SimpleCache"]

@@ -5,6 +5,7 @@ Storage is a :class:`flask_caching._engine.ByteStore`; here values become bytes 
 
 from __future__ import annotations
 
+import json
 import logging
 import numbers
 import pickle
@@ -13,7 +14,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cachelib.serializers import BaseRedisSerializer, BaseSerializer
+from cachelib.serializers import BaseRedisSerializer, BaseSerializer, JSONSerializer
 
 from .._engine import MISSING, Signer
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
@@ -52,6 +53,15 @@ class ByteBackend(BaseCache):
 
     _store: ByteStore
     _signer: Signer | None = None
+
+    def __init__(
+        self,
+        default_timeout: float | timedelta = 300,
+        ignore_delete_many_errors: bool = False,
+    ) -> None:
+        super().__init__(ignore_delete_many_errors=ignore_delete_many_errors)
+        # Not through cachelib, which rounds fractions up.
+        self.default_timeout = default_timeout  # type: ignore[assignment]
 
     @property
     def signing_keys(self) -> list[bytes]:
@@ -309,6 +319,8 @@ def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
             if _INTEGER.fullmatch(data):
                 return int(data)
             raise ValueError("it is neither a pickle nor an integer")
+        if loads is JSONSerializer.loads:
+            return json.loads(data)
     value = serializer.loads(data)
     if value is None and serializer.dumps(None) != data:
         raise ValueError(f"{type(serializer).__name__} cannot read it")

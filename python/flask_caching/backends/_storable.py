@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from typing import Any
 
-from cachelib.serializers import BaseSerializer, RedisSerializer, SimpleSerializer
+from cachelib.serializers import BaseSerializer, JSONSerializer, RedisSerializer, SimpleSerializer
 
 from ..errors import UnstorableValueError
 
@@ -78,9 +79,12 @@ def is_faithful(value: Any, restored: Any, _depth: int = 0) -> bool:
 
 
 def _dumps(serializer: BaseSerializer, value: Any) -> bytes | None:
-    if type(serializer).dumps is SimpleSerializer.dumps and "dumps" not in vars(serializer):
-        # What cachelib's own method does, but it logs the error and swallows the reason.
-        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    if "dumps" not in vars(serializer):
+        # What cachelib's own methods do, but they log the error and swallow the reason.
+        if type(serializer).dumps is BaseSerializer.dumps:
+            return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+        if type(serializer).dumps is JSONSerializer.dumps:
+            return json.dumps(value).encode()
     return serializer.dumps(value)
 
 

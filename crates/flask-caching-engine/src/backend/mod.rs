@@ -1,5 +1,6 @@
 //! Backends: where entries live. One contract, one module a backend.
 
+pub mod file;
 pub mod memcached;
 pub mod memory;
 mod null;

@@ -13,6 +13,7 @@
 #[macro_use]
 mod suite;
 
+mod file;
 mod memcached;
 mod memory;
 mod null;

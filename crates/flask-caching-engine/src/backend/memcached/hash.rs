@@ -144,7 +144,10 @@ mod tests {
 
     /// What libmemcached 1.0.18 (`memcached_generate_hash_value`) answers.
     #[test]
-    #[allow(clippy::unreadable_literal, reason = "as the other program prints them")]
+    #[allow(
+        clippy::unreadable_literal,
+        reason = "as the other program prints them"
+    )]
     fn hashes_agree_with_libmemcached() {
         let keys = ["a", "ab", "abc", "abcd", "flask_cache_view//x", "é"];
         for (name, expected) in [

@@ -1,0 +1,355 @@
+//! The directory: its files are opened, written, listed and swept here, and nowhere else.
+
+use std::fs::{self, File, FileTimes, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{Mode, OFlags};
+use tempfile::NamedTempFile;
+
+use super::naming::BOOKKEEPING;
+use crate::{Error, ErrorKind, Result, clock};
+
+/// What our half-written files begin with. Each is locked by its writer for as long as that lives.
+const OUR_DRAFT: &str = "new-";
+/// What cachelib's half-written files begin with.
+const CACHELIBS_DRAFT: &str = "tmp";
+/// Nothing tells whether cachelib's writer lives: only what nobody wrote to for so long is swept.
+const ABANDONED: Duration = Duration::from_secs(600);
+
+/// How often a write starts again because its directory or its draft vanished under it.
+const ATTEMPTS: usize = 3;
+
+/// When a file was last written or used, in nanoseconds since 1970.
+pub(super) type Recency = u64;
+
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Permission bits of the files of entries.
+    mode: u32,
+}
+
+/// A file of the directory that is open for reading and is this user's own.
+pub(super) struct OwnFile {
+    file: File,
+    length: u64,
+    accessed: Recency,
+    modified: Recency,
+    /// Tells this file from one that replaced it.
+    pub(super) identity: (u64, u64, Recency),
+}
+
+impl Directory {
+    /// The directory at `path`, made where it is missing, and proven to be writable.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`], where it cannot be made, is no directory, belongs to somebody else or
+    /// cannot be written to.
+    pub(super) fn open(path: &Path, mode: u32) -> Result<Self> {
+        let unusable = |reason: String| {
+            Error::new(
+                ErrorKind::Config,
+                "opening the cache directory (CACHE_DIR)",
+                path.display().to_string(),
+                reason,
+            )
+        };
+        let absolute = std::path::absolute(path).map_err(|e| unusable(e.to_string()))?;
+        let directory = Self {
+            path: absolute,
+            mode,
+        };
+        directory
+            .make()
+            .map_err(|e| unusable(format!("it cannot be created: {e}")))?;
+        let metadata = fs::metadata(&directory.path).map_err(|e| unusable(e.to_string()))?;
+        if !metadata.is_dir() {
+            return Err(unusable("it is not a directory".to_owned()));
+        }
+        // Root can do to it what it likes anyway.
+        if metadata.uid() != own_uid() && metadata.uid() != 0 {
+            return Err(unusable(format!(
+                "it belongs to user {}, this process runs as user {}; give it a directory of its own",
+                metadata.uid(),
+                own_uid()
+            )));
+        }
+        directory.draft().map_err(|e| {
+            unusable(format!(
+                "files cannot be created in it: {e}; this process (user {}) needs to read, write \
+                 and enter it",
+                own_uid()
+            ))
+        })?;
+        fs::read_dir(&directory.path).map_err(|e| unusable(format!("it cannot be listed: {e}")))?;
+        Ok(directory)
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the directory where it is missing.
+    pub(super) fn make(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.path)
+    }
+
+    /// Opens a file for reading. `None`: there is none.
+    ///
+    /// # Errors
+    /// The operating system's, or that the file is not this user's own regular file. Nothing is
+    /// waited for: not a lock, not the other end of a pipe.
+    pub(super) fn open_own(&self, name: &str) -> io::Result<Option<OwnFile>> {
+        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        if cfg!(target_os = "linux") {
+            // That a file was used is recorded by `OwnFile::touch`, not by looking at it.
+            flags |= no_access_time();
+        }
+        let file = match rustix::fs::open(self.file(name), flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(rustix::io::Errno::NOENT) => return Ok(None),
+            Err(rustix::io::Errno::LOOP) => {
+                return Err(io::Error::other(
+                    "it is a symbolic link, which is not followed",
+                ));
+            }
+            // Not recording the access is the owner's privilege.
+            Err(rustix::io::Errno::PERM) => {
+                return Err(io::Error::other("it belongs to another user"));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        if metadata.uid() != own_uid() {
+            return Err(io::Error::other(format!(
+                "it belongs to user {}, this process runs as user {}",
+                metadata.uid(),
+                own_uid()
+            )));
+        }
+        let modified = nanoseconds(metadata.mtime(), metadata.mtime_nsec());
+        Ok(Some(OwnFile {
+            length: metadata.len(),
+            accessed: nanoseconds(metadata.atime(), metadata.atime_nsec()),
+            modified,
+            identity: (metadata.dev(), metadata.ino(), modified),
+            file,
+        }))
+    }
+
+    /// When the own regular file `name` was last used. `None`: there is no such file.
+    pub(super) fn recency(&self, name: &str) -> Option<Recency> {
+        let metadata = fs::symlink_metadata(self.file(name)).ok()?;
+        (metadata.is_file() && metadata.uid() == own_uid()).then(|| {
+            nanoseconds(metadata.mtime(), metadata.mtime_nsec())
+                .max(nanoseconds(metadata.atime(), metadata.atime_nsec()))
+        })
+    }
+
+    /// Whether there is a file, a link or anything else by this `name`.
+    pub(super) fn exists(&self, name: &str) -> io::Result<bool> {
+        match fs::symlink_metadata(self.file(name)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A new file with `head` and `data`, not yet visible under any key. Dropped, it is gone.
+    ///
+    /// # Errors
+    /// The operating system's; nothing is left behind then.
+    pub(super) fn write_draft(&self, head: &[u8], data: &[u8]) -> io::Result<NamedTempFile> {
+        let mut draft = self.draft()?;
+        let file = draft.as_file_mut();
+        if head.len() + data.len() <= 16 * 1024 {
+            file.write_all(&[head, data].concat())?;
+        } else {
+            file.write_all(head)?;
+            file.write_all(data)?;
+        }
+        // The kernel's own timestamps tick every few milliseconds: too coarse to tell the oldest.
+        let now = UNIX_EPOCH + clock::wall();
+        file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
+        if self.mode != 0o600 {
+            file.set_permissions(fs::Permissions::from_mode(self.mode))?;
+        }
+        Ok(draft)
+    }
+
+    /// Puts `draft` in place of whatever is under `name`, in one step.
+    ///
+    /// # Errors
+    /// The operating system's; [`io::ErrorKind::NotFound`] says that the draft or the directory
+    /// vanished, and that [`Self::again`] can help.
+    pub(super) fn publish(&self, draft: NamedTempFile, name: &str) -> io::Result<()> {
+        draft
+            .persist(self.file(name))
+            .map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Runs `write`; again, where the directory or a draft in it vanished meanwhile.
+    pub(super) fn again<T>(&self, mut write: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        for _ in 1..ATTEMPTS {
+            match write() {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => self.make()?,
+                outcome => return outcome,
+            }
+        }
+        write()
+    }
+
+    /// Removes a file. `false`: there was none.
+    pub(super) fn remove(&self, name: &str) -> io::Result<bool> {
+        match fs::remove_file(self.file(name)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The names of the regular files; none where there is no directory.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        let listing = match fs::read_dir(&self.path) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut names = Vec::new();
+        for item in listing {
+            let item = item?;
+            // A name that is no text is neither an entry nor bookkeeping.
+            if let Ok(name) = item.file_name().into_string()
+                && item.file_type().is_ok_and(|kind| kind.is_file())
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Removes what writers left behind that are no longer alive.
+    pub(super) fn sweep(&self, names: &[String]) {
+        for name in names.iter().filter(|name| name.ends_with(BOOKKEEPING)) {
+            let abandoned = if name.starts_with(OUR_DRAFT) {
+                self.is_ours_and_unlocked(name)
+            } else if name.starts_with(CACHELIBS_DRAFT) {
+                self.recency(name)
+                    .is_some_and(|used| now().saturating_sub(used) > nanos(ABANDONED))
+            } else {
+                false
+            };
+            if abandoned && let Err(error) = self.remove(name) {
+                log::warn!("{} cannot be removed: {error}", self.file(name).display());
+            }
+        }
+    }
+
+    fn draft(&self) -> io::Result<NamedTempFile> {
+        let make = || {
+            tempfile::Builder::new()
+                .prefix(OUR_DRAFT)
+                .suffix(BOOKKEEPING)
+                .rand_bytes(12)
+                .tempfile_in(&self.path)
+        };
+        let draft = self.again(make)?;
+        // Where this fails, either a sweep was faster and takes the draft away: publishing then
+        // starts again. Or the file system knows no locks: nothing can be written there at all.
+        if let Err(TryLockError::Error(error)) = draft.as_file().try_lock() {
+            return Err(error);
+        }
+        Ok(draft)
+    }
+
+    fn is_ours_and_unlocked(&self, name: &str) -> bool {
+        match self.open_own(name) {
+            Ok(Some(draft)) => draft.file.try_lock().is_ok(),
+            _ => false,
+        }
+    }
+}
+
+impl OwnFile {
+    /// When the file was last written or used.
+    pub(super) fn recency(&self) -> Recency {
+        self.accessed.max(self.modified)
+    }
+
+    /// The whole file.
+    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length).unwrap_or(0) + 1);
+        self.file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The first `length` bytes, or fewer where the file is shorter.
+    pub(super) fn read_head(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(length);
+        (&mut self.file)
+            .take(length as u64)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Records that the file was used, where that is not recorded as of the last `resolution`.
+    pub(super) fn touch(&self, resolution: Duration) {
+        let now = now();
+        let used_since_written = self.accessed > self.modified;
+        if used_since_written && now.saturating_sub(self.accessed) < nanos(resolution) {
+            return;
+        }
+        let times = FileTimes::new().set_accessed(UNIX_EPOCH + Duration::from_nanos(now));
+        // On a read-only file system the order of eviction is that of writing.
+        if let Err(error) = self.file.set_times(times) {
+            log::debug!("the use of a cache file is not recorded: {error}");
+        }
+    }
+}
+
+/// Opens a file of bookkeeping for reading and writing, made where it is missing.
+pub(super) fn open_bookkeeping(path: &Path, create: bool) -> io::Result<File> {
+    let mut flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    if create {
+        flags |= OFlags::CREATE;
+    }
+    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
+    Ok(file)
+}
+
+#[cfg(target_os = "linux")]
+fn no_access_time() -> OFlags {
+    OFlags::NOATIME
+}
+
+#[cfg(not(target_os = "linux"))]
+fn no_access_time() -> OFlags {
+    OFlags::empty()
+}
+
+fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn now() -> Recency {
+    nanos(clock::wall())
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn nanoseconds(seconds: i64, nanos: i64) -> Recency {
+    u64::try_from(seconds.saturating_mul(1_000_000_000).saturating_add(nanos)).unwrap_or(0)
+}

@@ -1,0 +1,77 @@
+//! The lock that the processes of one directory take turns with.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use super::directory::open_bookkeeping;
+use crate::{Error, ErrorKind, Result};
+
+/// The name of the file that is locked.
+pub(super) const NAME: &str = "lock.__wz_cache";
+
+/// How long a write waits for its turn. A turn takes microseconds, or a scan of the directory: to
+/// wait this long, another process must have been stopped while it had its turn.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+const SHORTEST_PAUSE: Duration = Duration::from_micros(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// A turn. It ends when this is dropped, or when the process dies.
+///
+/// Every turn opens the file anew: so threads exclude each other like processes do, and a forked
+/// child has no part in its parent's turns.
+pub(super) struct Turn(File);
+
+impl Turn {
+    /// Waits for a turn at `directory`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`], or what the operating system says of the lock file.
+    pub(super) fn wait(operation: &'static str, directory: &Path) -> Result<Self> {
+        let path = directory.join(NAME);
+        let failed = |error: io::Error| Error::io(operation, path.display().to_string(), error);
+        let file = match open_bookkeeping(&path, true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(directory).map_err(failed)?;
+                open_bookkeeping(&path, true)
+            }
+            outcome => outcome,
+        }
+        .map_err(failed)?;
+        let mut pause = SHORTEST_PAUSE;
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if waited > DEADLINE {
+                return Err(Error::new(
+                    ErrorKind::Timeout,
+                    operation,
+                    path.display().to_string(),
+                    format!("another process kept it locked for {DEADLINE:?}"),
+                ));
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "there is no other way to wait for a file lock with a deadline"
+            )]
+            thread::sleep(pause);
+            waited += pause;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Closing is not enough: a child forked meanwhile holds the same open file. An error here
+        // leaves the file to be unlocked by being closed.
+        let _ = self.0.unlock();
+    }
+}

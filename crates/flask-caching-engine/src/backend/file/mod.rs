@@ -1,0 +1,514 @@
+//! Entries in files of one directory, which many processes share, those of cachelib among them.
+//!
+//! An entry is one file, named by the hash of its key and replaced in one step, so reading takes no
+//! lock. Whatever changes the directory takes a turn at its lock ([`lock`]): then `add`, `incr` and
+//! `compare_exchange` are atomic between processes and the threshold holds. Writing a value to the
+//! disk happens before the turn.
+//!
+//! | file | what |
+//! |---|---|
+//! | `<hash of a key>` | an entry ([`format`]) |
+//! | `<hash of "__wz_cache_count">` | the number of entries, shared with cachelib ([`count`]) |
+//! | `lock.__wz_cache` | the lock |
+//! | `victims.__wz_cache` | who goes next ([`eviction`]) |
+//! | `new-….__wz_cache` | an entry being written; `tmp….__wz_cache`: the same by cachelib |
+//!
+//! Every other file is somebody else's: not read, not counted, not removed.
+
+mod count;
+mod directory;
+mod eviction;
+mod format;
+mod lock;
+mod naming;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use count::{Count, Notation};
+use directory::{Directory, OwnFile};
+use format::{Expiry, Layout};
+use lock::Turn;
+use naming::Naming;
+pub use naming::{CustomHash, HashMethod};
+use tempfile::NamedTempFile;
+
+use super::{Backend, Value};
+use crate::{Error, ErrorKind, Lifetime, Result, clock};
+
+/// How often at most the use of an entry is written down.
+const TOUCH_RESOLUTION: Duration = Duration::from_millis(10);
+
+/// What the values of a [`FileStore`] are to those who read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// Pickles: they carry a checksum that readers of pickles pass over.
+    Pickle,
+    /// JSON.
+    Json,
+    /// Bytes of which nothing is known.
+    Opaque,
+}
+
+/// How a [`FileStore`] is set up.
+#[derive(Debug)]
+pub struct FileOptions {
+    /// The directory; it is made where it is missing.
+    pub directory: PathBuf,
+    /// The most entries that are kept; 0: no limit.
+    pub threshold: u64,
+    /// Permission bits of the files.
+    pub mode: u32,
+    /// The hash that names files.
+    pub hash_method: HashMethod,
+    /// What the values are.
+    pub contents: Contents,
+}
+
+impl FileOptions {
+    /// The options of `directory` with Flask-Caching's defaults: 500 entries, mode 0600, SHA-256.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            threshold: 500,
+            mode: 0o600,
+            hash_method: HashMethod::Sha256,
+            contents: Contents::Pickle,
+        }
+    }
+}
+
+/// A cache in the files of one directory.
+#[derive(Debug)]
+pub struct FileStore {
+    directory: Directory,
+    naming: Naming,
+    count: Count,
+    threshold: u64,
+    layout: Layout,
+}
+
+/// What a file was found to hold.
+enum Found {
+    /// A live entry: its bytes, where the value starts in them, when it expires.
+    Live(Vec<u8>, usize, Expiry),
+    /// Nothing that can be read: no file, an expired one, somebody else's.
+    Nothing,
+    /// A damaged entry.
+    Damaged(OwnFile),
+}
+
+impl FileStore {
+    /// Opens the directory, sweeps what dead writers left, and counts the entries.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the directory or the hash cannot be used.
+    pub fn open(options: FileOptions) -> Result<Self> {
+        let naming = Naming::new(options.hash_method)?;
+        let directory = Directory::open(&options.directory, options.mode)?;
+        let (layout, notation) = match options.contents {
+            Contents::Pickle => (Layout::Enveloped, Notation::Pickle),
+            Contents::Json => (Layout::Plain, Notation::Digits),
+            Contents::Opaque => (Layout::Plain, Notation::Private),
+        };
+        let store = Self {
+            count: Count::new(&naming, notation),
+            directory,
+            naming,
+            threshold: options.threshold,
+            layout,
+        };
+        let _turn = store.turn("open")?;
+        let names = store.names("open")?;
+        store.directory.sweep(&names);
+        if store.threshold > 0 {
+            let entries = names.iter().filter(|name| store.naming.is_entry(name));
+            store.set_count(entries.count() as u64);
+        }
+        Ok(store)
+    }
+
+    /// The path of the file of `key`, which may not exist.
+    ///
+    /// # Errors
+    /// What a custom hash method fails with.
+    pub fn path_of(&self, key: &[u8]) -> Result<PathBuf> {
+        Ok(self.directory.file(&self.naming.of(key)?))
+    }
+
+    /// The paths of the files of all entries, expired ones included, in no order.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn paths(&self) -> Result<Vec<PathBuf>> {
+        let mut names = self.names("list")?;
+        names.retain(|name| self.naming.is_entry(name));
+        Ok(names.iter().map(|name| self.directory.file(name)).collect())
+    }
+
+    /// The number of entries, as it is kept for the threshold. 0: it is not kept.
+    pub fn len(&self) -> u64 {
+        self.count.read(&self.directory).unwrap_or(0)
+    }
+
+    /// Removes every entry that has expired at `now`, a time since 1970-01-01 UTC, and returns how
+    /// many there were. Nothing needs this: it frees the disk of what nobody asks for again.
+    ///
+    /// # Errors
+    /// The directory cannot be listed, or a file in it not removed.
+    pub fn remove_expired(&self, now: Duration) -> Result<u64> {
+        let operation = "remove_expired";
+        let _turn = self.turn(operation)?;
+        let mut removed = 0;
+        for name in self.names(operation)? {
+            if self.naming.is_entry(&name)
+                && let Ok(Some(mut file)) = self.directory.open_own(&name)
+                && let Ok(head) = file.read_head(format::HEAD)
+                && format::expiry(&head).is_ok_and(|entry| !entry.is_live(now))
+            {
+                removed += u64::from(self.remove(&name, operation)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Whether [`Self::len`] is 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn turn(&self, operation: &'static str) -> Result<Turn> {
+        Turn::wait(operation, self.directory.path())
+    }
+
+    fn names(&self, operation: &'static str) -> Result<Vec<String>> {
+        self.directory.names().map_err(|error| {
+            Error::io(
+                operation,
+                self.directory.path().display().to_string(),
+                error,
+            )
+        })
+    }
+
+    /// Reads the file `name` of `key`. What is not ours to read is logged and `Nothing`.
+    fn find(&self, key: &[u8], name: &str) -> Found {
+        let read = self.directory.open_own(name).and_then(|file| {
+            file.map(|mut file| file.read().map(|bytes| (file, bytes)))
+                .transpose()
+        });
+        let (file, bytes) = match read {
+            Ok(Some(read)) => read,
+            Ok(None) => return Found::Nothing,
+            Err(error) => {
+                self.warn(name, "is not read", &error);
+                return Found::Nothing;
+            }
+        };
+        match format::parse(key, &bytes) {
+            Ok(entry) if entry.is_live(clock::wall()) => {
+                if self.threshold > 0 {
+                    file.touch(TOUCH_RESOLUTION);
+                }
+                Found::Live(bytes, entry.start, entry.expires)
+            }
+            Ok(_) => Found::Nothing,
+            Err(damage) => {
+                self.warn(name, "is damaged and is removed", &damage);
+                Found::Damaged(file)
+            }
+        }
+    }
+
+    /// The value of `key`; what is damaged is removed, unless it was replaced meanwhile.
+    fn read(&self, key: &[u8], name: &str) -> Option<Value> {
+        match self.find(key, name) {
+            Found::Live(mut bytes, start, _) => {
+                bytes.drain(..start);
+                Some(Value::from(bytes))
+            }
+            Found::Nothing => None,
+            Found::Damaged(damaged) => {
+                let removed = self.turn("get").and_then(|_turn| {
+                    let current = self.directory.open_own(name);
+                    if current
+                        .is_ok_and(|file| file.is_some_and(|f| f.identity == damaged.identity))
+                    {
+                        self.remove(name, "get")?;
+                    }
+                    Ok(())
+                });
+                if let Err(error) = removed {
+                    self.warn(name, "stays", &error);
+                }
+                None
+            }
+        }
+    }
+
+    /// Removes a file in a turn of the lock. `false`: there was none.
+    fn remove(&self, name: &str, operation: &'static str) -> Result<bool> {
+        let removed = self
+            .directory
+            .remove(name)
+            .map_err(|error| self.failed(operation, name, error))?;
+        if removed && self.threshold > 0 {
+            let count = self.count.read(&self.directory);
+            self.set_count(count.unwrap_or(1).saturating_sub(1));
+        }
+        Ok(removed)
+    }
+
+    /// Makes room where `name` will be new, and puts `draft` there; in a turn of the lock.
+    fn publish(&self, draft: NamedTempFile, name: &str) -> io::Result<()> {
+        if self.threshold > 0 && !self.directory.exists(name)? {
+            let count = self.make_room()?;
+            // Counted before it is there: who dies in between leaves the count too high, which the
+            // next scan puts right, never too low.
+            self.set_count(count + 1);
+        }
+        self.directory.publish(draft, name)
+    }
+
+    /// Evicts until one more entry is within the threshold; the number of entries left.
+    fn make_room(&self) -> io::Result<u64> {
+        let mut count = match self.count.read(&self.directory) {
+            Some(count) => count,
+            None => eviction::scan(&self.directory, &self.naming)?,
+        };
+        let mut scanned = false;
+        while count >= self.threshold {
+            match eviction::next(&self.directory)? {
+                Some(victim) if !victim.is_unused(&self.directory) => {}
+                Some(victim) => {
+                    if self.directory.remove(&victim.name)? {
+                        count -= 1;
+                        scanned = false;
+                    }
+                }
+                // A scan that finds no victim still there finds none the next time either.
+                None if scanned => break,
+                None => {
+                    count = eviction::scan(&self.directory, &self.naming)?;
+                    scanned = true;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    fn set_count(&self, count: u64) {
+        if let Err(error) = self.count.write(&self.directory, count) {
+            // Without a count the next write counts anew.
+            log::warn!(
+                "the number of entries in {} is not written: {error}",
+                self.directory.path().display()
+            );
+        }
+    }
+
+    fn draft(&self, key: &[u8], data: &[u8], expires: Expiry) -> io::Result<NamedTempFile> {
+        let head = format::head(self.layout, key, expires, data);
+        self.directory.write_draft(&head, data)
+    }
+
+    /// Writes an entry; `unless_live`: only where `key` has no live one.
+    fn write(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        name: &str,
+        data: &[u8],
+        expires: Expiry,
+        unless_live: bool,
+    ) -> Result<bool> {
+        let written = self.directory.again(|| {
+            let draft = self.draft(key, data, expires)?;
+            let _turn = match self.turn(operation) {
+                Ok(turn) => turn,
+                Err(error) => return Ok(Err(error)),
+            };
+            if unless_live && matches!(self.find(key, name), Found::Live(..)) {
+                return Ok(Ok(false));
+            }
+            self.publish(draft, name).map(|()| Ok(true))
+        });
+        written.unwrap_or_else(|error| {
+            self.warn(name, "is not written", &error);
+            // A disk that cannot take the new value leaves no old one.
+            let _turn = self.turn(operation)?;
+            self.remove(name, operation)?;
+            Ok(false)
+        })
+    }
+
+    /// Replaces an entry in a turn of the lock that is already taken.
+    fn replace(
+        &self,
+        operation: &'static str,
+        key: &[u8],
+        name: &str,
+        data: &[u8],
+        expires: Expiry,
+    ) -> Result<()> {
+        self.directory
+            .again(|| self.publish(self.draft(key, data, expires)?, name))
+            .map_err(|error| self.failed(operation, name, error))
+    }
+
+    fn failed(&self, operation: &'static str, name: &str, error: io::Error) -> Error {
+        Error::io(
+            operation,
+            self.directory.file(name).display().to_string(),
+            error,
+        )
+    }
+
+    fn warn(&self, name: &str, what: &str, why: &dyn std::fmt::Display) {
+        log::warn!(
+            "the cache file {} {what}: {why}",
+            self.directory.file(name).display()
+        );
+    }
+}
+
+/// When an entry stored now expires. `None`: it would be expired at once.
+fn expiry(lifetime: Lifetime) -> Option<Expiry> {
+    match lifetime {
+        Lifetime::Forever => Some(None),
+        Lifetime::For(duration) => Some(Some(clock::wall().saturating_add(duration))),
+        Lifetime::Expired => None,
+    }
+}
+
+impl Backend for FileStore {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        Ok(self.read(key, &self.naming.of(key)?))
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let Some(expires) = expiry(lifetime) else {
+            self.delete(key)?;
+            return Ok(true);
+        };
+        let name = self.naming.of(key)?;
+        self.write("set", key, &name, &value.data, expires, false)
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let name = self.naming.of(key)?;
+        if self.read(key, &name).is_some() {
+            return Ok(false);
+        }
+        let Some(expires) = expiry(lifetime) else {
+            return Ok(true);
+        };
+        self.write("add", key, &name, &value.data, expires, true)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        let name = self.naming.of(key)?;
+        let exists = self.directory.exists(&name);
+        if !exists.map_err(|error| self.failed("delete", &name, error))? {
+            return Ok(false);
+        }
+        let _turn = self.turn("delete")?;
+        let live = matches!(self.find(key, &name), Found::Live(..));
+        Ok(self.remove(&name, "delete")? && live)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.read(key, &self.naming.of(key)?).is_some())
+    }
+
+    fn clear(&self) -> Result<bool> {
+        let _turn = self.turn("clear")?;
+        let names = self.names("clear")?;
+        let mut left = 0;
+        for name in names.iter().filter(|name| self.naming.is_entry(name)) {
+            let removed = match self.directory.recency(name) {
+                None => Err(io::Error::other("it belongs to another user")),
+                Some(_) => self.directory.remove(name),
+            };
+            if let Err(error) = removed {
+                self.warn(name, "is not removed", &error);
+                left += 1;
+            }
+        }
+        self.directory.sweep(&names);
+        if let Err(error) = eviction::forget(&self.directory) {
+            log::warn!("the list of victims is not removed: {error}");
+        }
+        if self.threshold > 0 {
+            self.set_count(left);
+        }
+        Ok(left == 0)
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        let name = self.naming.of(key)?;
+        let not_a_number = |message: &str| {
+            Error::new(
+                ErrorKind::Value,
+                "incr",
+                self.directory.file(&name).display().to_string(),
+                message,
+            )
+        };
+        let _turn = self.turn("incr")?;
+        let (sum, expires) = match self.find(key, &name) {
+            Found::Live(bytes, start, expires) => {
+                let number: i64 = std::str::from_utf8(&bytes[start..])
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| not_a_number("the stored value is not an integer"))?;
+                let sum = number
+                    .checked_add(delta)
+                    .ok_or_else(|| not_a_number("the sum is too large"))?;
+                (sum, Some(expires))
+            }
+            Found::Nothing | Found::Damaged(_) => (delta, expiry(lifetime)),
+        };
+        let Some(expires) = expires else {
+            return Ok(sum);
+        };
+        self.replace("incr", key, &name, sum.to_string().as_bytes(), expires)?;
+        Ok(sum)
+    }
+
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        let name = self.naming.of(key)?;
+        let _turn = self.turn("extend")?;
+        let Found::Live(bytes, start, expires) = self.find(key, &name) else {
+            return Ok(false);
+        };
+        if let (Some(current), Some(extended)) = (expires, expiry(lifetime))
+            && extended.is_none_or(|extended| extended > current)
+        {
+            self.replace("extend", key, &name, &bytes[start..], extended)?;
+        }
+        Ok(true)
+    }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        _lifetime: Lifetime,
+    ) -> Result<bool> {
+        let name = self.naming.of(key)?;
+        let operation = "compare_exchange";
+        let _turn = self.turn(operation)?;
+        let expires = match self.find(key, &name) {
+            Found::Live(bytes, start, expires) if bytes[start..] == expected.data => expires,
+            _ => return Ok(false),
+        };
+        let Some(new) = new else {
+            return self.remove(&name, operation);
+        };
+        self.replace(operation, key, &name, &new.data, expires)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,257 @@
+"""The cache in the files of a directory."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import operator
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Literal
+
+from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
+from flask import Flask
+
+from .._engine import FileByteStore, Signer
+from ..errors import CacheBackendError, CacheConfigError
+from ._byte_backend import ByteBackend, deserialize, logger
+from ._storable import serialize
+
+__all__ = ["FileSystemCache"]
+
+#: The hashes that the engine computes itself; any other is called.
+_BUILT_IN = {
+    getattr(hashlib, name): name for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
+}
+
+_PICKLING = FileSystemSerializer()
+
+
+class FileSystemCache(ByteBackend):
+    """A cache in the files of one directory, which many processes may share.
+
+    Files that are not entries of this cache are left alone. An entry that belongs to another user,
+    or is a symbolic link, is never read.
+
+    :param cache_dir: the directory; it is made where it is missing.
+    :param threshold: the most entries that are kept; 0: no limit. When it is reached, what has
+        expired goes first, then what was not used for the longest time.
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param mode: the permissions of the files: an int (``0o640``) or its octal digits (``"640"``).
+    :param hash_method: the hash that names the file of a key: a constructor as in :mod:`hashlib`.
+    :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
+    :param ignore_errors: the deprecated name of ``ignore_delete_many_errors``.
+    :raises CacheConfigError: one of these cannot be used; the message says why.
+    """
+
+    #: What the names of bookkeeping files end with.
+    _fs_transaction_suffix = ".__wz_cache"
+    #: The key of the number of entries.
+    _fs_count_file = "__wz_cache_count"
+
+    serializer: BaseSerializer = _PICKLING
+
+    _native_counters = False
+
+    _store: FileByteStore
+
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike[str],
+        threshold: int = 500,
+        default_timeout: float | timedelta = 300,
+        mode: int | str | None = 0o600,
+        hash_method: Callable[..., Any] = hashlib.sha256,
+        ignore_delete_many_errors: bool = False,
+        ignore_errors: bool | None = None,
+    ) -> None:
+        if ignore_errors is not None:
+            warnings.warn(
+                "'ignore_errors' is deprecated and will be removed; use "
+                "'ignore_delete_many_errors' instead",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            ignore_delete_many_errors = ignore_errors
+        super().__init__(default_timeout, ignore_delete_many_errors)
+        self._path = _directory(cache_dir)
+        self._threshold = _threshold(threshold)
+        self._mode = _mode(mode)
+        self._hash_method = _hash_method(hash_method)
+        self._open()
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> FileSystemCache:
+        """Make the cache from ``CACHE_DIR``, ``CACHE_THRESHOLD`` and ``CACHE_FILE_HASH_METHOD``."""
+        args.insert(0, config["CACHE_DIR"])
+        kwargs.update(
+            threshold=config["CACHE_THRESHOLD"], hash_method=config["CACHE_FILE_HASH_METHOD"]
+        )
+        return cls(*args, **kwargs)
+
+    def delete(self, key: str) -> bool:
+        """Remove ``key``; True as well where there was nothing to remove, False where it failed."""
+        try:
+            super().delete(key)
+        except CacheBackendError as error:
+            logger.warning("The cache key %r was not deleted: %s", key, error)
+            return False
+        return True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name == "serializer":
+            # `CACHE_SERIALIZER` is set after construction, and decides how files are laid out.
+            self._open()
+
+    def _open(self) -> None:
+        contents, self._codec = _contents(self.serializer)
+        hash_method: str | Callable[[bytes], str]
+        try:
+            hash_method = _BUILT_IN[self._hash_method]
+        except (KeyError, TypeError):
+            custom = self._hash_method
+
+            def hash_method(key: bytes) -> str:
+                return str(custom(key).hexdigest())
+
+        self._store = FileByteStore(
+            self._path, self._threshold, self._mode, hash_method, contents, self.default_timeout
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        for name in ("_store", "_codec", "_signer"):
+            state.pop(name, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.signing_keys:
+            self._signer = Signer(self.signing_keys)
+        self._open()
+
+    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+        return serialize(self._codec, value), 0
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        return deserialize(self._codec, data)
+
+    def _get_filename(self, key: str) -> str:
+        """The path of the file of ``key``, which may not exist."""
+        return self._in_path(self._store.path_of(self._encode_key(key)))
+
+    def _list_dir(self) -> Iterator[str]:
+        """The paths of the files of all entries, expired ones included."""
+        return map(self._in_path, self._store.paths())
+
+    def _in_path(self, path: str) -> str:
+        """The engine's absolute ``path`` below ``_path`` as it was given."""
+        return os.path.join(self._path, os.path.basename(path))
+
+    def _is_mgmt(self, name: str) -> bool:
+        """Whether a file of this name in the directory is none of the entries."""
+        return os.path.join(self._path, name) not in set(self._list_dir())
+
+    @property
+    def _file_count(self) -> int:
+        return self._store.count()
+
+    def _over_threshold(self) -> bool:
+        return self._threshold != 0 and self._file_count > self._threshold
+
+    def _remove_expired(self, now: float) -> None:
+        """Remove every entry that has expired at ``now``, seconds since 1970."""
+        self._store.remove_expired(now)
+
+
+class _Streaming(BaseSerializer):
+    """A serializer that is asked as cachelib's file cache asks: through a stream."""
+
+    def __init__(self, inner: BaseSerializer) -> None:
+        self._inner = inner
+
+    def dumps(self, value: Any, *args: Any, **kwargs: Any) -> bytes | None:
+        stream = io.BytesIO()
+        self._inner.dump(value, stream)
+        # What fails is logged by cachelib's serializers, and leaves nothing.
+        return stream.getvalue() or None
+
+    def loads(self, bvalue: bytes, *args: Any, **kwargs: Any) -> Any:
+        return self._inner.load(io.BytesIO(bvalue))
+
+
+def _contents(
+    serializer: BaseSerializer,
+) -> tuple[Literal["pickle", "json", "opaque"], BaseSerializer]:
+    """What the files of ``serializer`` hold, and what reads and writes it.
+
+    Only ``dump`` and ``load`` count: a serializer that overrides only ``dumps`` and ``loads``
+    pickles files, as with cachelib.
+    """
+    kind = type(serializer)
+    if not {"dump", "load"} & vars(serializer).keys():
+        if (kind.dump, kind.load) == (BaseSerializer.dump, BaseSerializer.load):
+            return "pickle", _PICKLING
+        if (kind.dump, kind.load, kind.dumps, kind.loads) == (
+            JSONSerializer.dump,
+            JSONSerializer.load,
+            JSONSerializer.dumps,
+            JSONSerializer.loads,
+        ):
+            return "json", serializer
+    return "opaque", _Streaming(serializer)
+
+
+def _directory(cache_dir: Any) -> str:
+    try:
+        directory = os.fsdecode(cache_dir)
+    except TypeError:
+        directory = ""
+    if not directory or "\0" in directory:
+        raise CacheConfigError(
+            f"CACHE_DIR must be the path of the directory of the cache, not {cache_dir!r}"
+        )
+    return directory
+
+
+def _threshold(threshold: Any) -> int:
+    try:
+        number = operator.index(threshold)
+    except TypeError:
+        number = -1
+    if number < 0 or isinstance(threshold, bool):
+        raise CacheConfigError(
+            f"CACHE_THRESHOLD must be the number of entries to keep, or 0 for no limit, "
+            f"not {threshold!r}"
+        )
+    return number
+
+
+def _mode(mode: Any) -> int:
+    if mode is None:
+        return 0o600
+    try:
+        bits = int(mode, 8) if isinstance(mode, str) else operator.index(mode)
+    except (TypeError, ValueError):
+        bits = -1
+    # The owner must be able to read what the cache wrote; 0o777 and not 777: that is 0o1411.
+    if not 0o400 <= bits <= 0o777 or not bits & 0o400 or isinstance(mode, bool):
+        raise CacheConfigError(
+            "mode in CACHE_OPTIONS must be file permissions of three octal digits that let the "
+            f"owner read, such as 0o600 or '640', not {mode!r}"
+        )
+    return bits
+
+
+def _hash_method(hash_method: Any) -> Callable[..., Any]:
+    if not callable(hash_method):
+        raise CacheConfigError(
+            "CACHE_FILE_HASH_METHOD must be a hash constructor such as hashlib.sha256, "
+            f"not {hash_method!r}"
+        )
+    return hash_method  # type: ignore[no-any-return]
