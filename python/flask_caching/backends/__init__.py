@@ -5,6 +5,15 @@ from __future__ import annotations
 from .base import BaseCache
 from .filesystemcache import FileSystemCache
 from .nullcache import NullCache
+from .rediscache import RedisCache, RedisClusterCache, RedisSentinelCache
 from .simplecache import SimpleCache
 
-__all__ = ["BaseCache", "FileSystemCache", "NullCache", "SimpleCache"]
+__all__ = [
+    "BaseCache",
+    "FileSystemCache",
+    "NullCache",
+    "RedisCache",
+    "RedisClusterCache",
+    "RedisSentinelCache",
+    "SimpleCache",
+]

@@ -106,6 +106,8 @@ class Options:
         # Our own first: an option by redis-py's name is the more particular.
         for name in sorted(options, key=lambda name: name not in _OWN):
             self._take(name, options[name])
+        self.for_redis_py.setdefault("socket_timeout", self.connection["operation_timeout"])
+        self.for_redis_py.setdefault("socket_connect_timeout", self.connection["connect_timeout"])
         if self._ssl:
             if self._tls["key"] is not None and self._tls["certificate"] is None:
                 raise CacheConfigError(f"{source}: 'ssl_keyfile' needs 'ssl_certfile' beside it")
@@ -243,7 +245,9 @@ def parse_url(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
             place["port"] = parts.port
     except ValueError as error:
         raise CacheConfigError(f"CACHE_REDIS_URL is not a URL: {error}") from error
-    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    options: dict[str, Any] = {
+        name: _from_text(name, text) for name, text in parse_qsl(parts.query)
+    }
     if parts.username:
         options["username"] = unquote(parts.username)
     if parts.password:
@@ -265,6 +269,20 @@ def parse_url(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if scheme == "rediss":
         options["ssl"] = True
     return place, options
+
+
+def _from_text(name: str, text: str) -> Any:
+    """The value that the text of an option in a URL stands for; the text, where it is none."""
+    try:
+        if name in _FLAGS:
+            return _flag(text)
+        if name in _NUMBERS:
+            number = float(text)
+            return int(number) if number == int(number) else number
+    except (ValueError, OverflowError):
+        # Refused with the other options, by the same words.
+        return text
+    return text
 
 
 def _number(value: Any, words: str, whole: bool = False, least: float = 0) -> float:
@@ -334,6 +352,29 @@ def _only(*allowed: Any, words: str) -> Callable[[Options, Any], None]:
 def _breaker_failures(options: Options, value: Any) -> None:
     options._put("breaker_failures", int(_number(value, "a whole number", whole=True)))
 
+
+#: Options that are not text, for those who write them into a URL.
+_NUMBERS = frozenset(
+    {
+        "db",
+        "health_check_interval",
+        "max_connections",
+        "protocol",
+        "socket_connect_timeout",
+        "socket_timeout",
+        "ssl_min_version",
+    }
+)
+_FLAGS = frozenset(
+    {
+        "decode_responses",
+        "retry_on_timeout",
+        "single_connection_client",
+        "socket_keepalive",
+        "ssl",
+        "ssl_check_hostname",
+    }
+)
 
 _KEEPALIVE = {
     getattr(socket, "TCP_KEEPIDLE", None): "idle",

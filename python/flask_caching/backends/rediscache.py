@@ -56,6 +56,8 @@ class RedisCache(ByteBackend):
 
     #: The engine's servers; None: a client object does the work.
     _servers: RedisServers | None
+    #: The engine logs an outage of its own servers, so decorated functions need not.
+    _logs_outages = True
     #: Makes the clients for those who ask for them.
     _make_clients: Callable[[], dict[str, Any]]
 
@@ -128,6 +130,7 @@ class RedisCache(ByteBackend):
                 "to the client object in CACHE_REDIS_HOST: make the client with them."
             )
         self._clients = _both(client)
+        self._logs_outages = False
 
     def _check_connection(self) -> None:
         try:
@@ -244,6 +247,7 @@ class RedisCache(ByteBackend):
 
     def _replace_client(self, role: str, client: Any) -> None:
         self._clients[role] = client
+        self._logs_outages = False
         self._servers = None
         self._stores = {}
 

@@ -1,0 +1,75 @@
+"""Servers that several test files share, started once where a test asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A Redis server; its databases belong to whoever tests at the moment."""
+    from redis_servers import RedisServer
+
+    server = RedisServer(
+        tmp_path_factory.mktemp("redis"),
+        *("--unixsocket", "redis.sock", "--maxmemory", "300mb"),
+    )
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """An authority (``ca``), and certificate and key of a server on 127.0.0.1 and of a client."""
+    import trustme
+
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = trustme.CA()
+    paths = {"ca": folder / "ca.pem"}
+    authority.cert_pem.write_to_path(str(paths["ca"]))
+    for name, host in (("server", "127.0.0.1"), ("elsewhere", "elsewhere.test"), ("client", "me")):
+        issued = authority.issue_cert(host)
+        paths[name] = folder / f"{name}.pem"
+        paths[f"{name}_key"] = folder / f"{name}.key"
+        issued.cert_chain_pems[0].write_to_path(str(paths[name]))
+        issued.private_key_pem.write_to_path(str(paths[f"{name}_key"]))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def redis_tls(
+    tmp_path_factory: pytest.TempPathFactory, certificates: dict[str, Path]
+) -> Iterator[object]:
+    """A Redis server that also speaks TLS, to clients with a certificate; ``tls_port``."""
+    from redis_servers import RedisServer
+    from servers import free_port
+
+    port = free_port()
+    server = RedisServer(
+        tmp_path_factory.mktemp("redis-tls"),
+        *("--tls-port", str(port), "--tls-ca-cert-file", certificates["ca"]),
+        *("--tls-cert-file", certificates["server"]),
+        *("--tls-key-file", certificates["server_key"]),
+    )
+    server.tls_port = port  # type: ignore[attr-defined]
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def redis_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A Redis server with the password ``s3 cret@/`` and a user ``app`` with ``app:pw``."""
+    from redis_servers import RedisServer
+
+    server = RedisServer(tmp_path_factory.mktemp("redis-password"), password="s3 cret@/")
+    server.start()
+    server.admin.acl_setuser(
+        "app", enabled=True, passwords="+app:pw", keys=["*"], categories=["+@all"]
+    )
+    yield server
+    server.kill()

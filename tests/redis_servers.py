@@ -1,0 +1,227 @@
+"""Redis servers for the tests: alone, behind a sentinel, in a cluster."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from servers import Server, free_port, program, wait_until
+
+__all__ = ["Cluster", "RedisServer", "Watched", "pass_time"]
+
+
+class RedisServer(Server):
+    """A ``redis-server`` that keeps nothing on disk.
+
+    :param folder: where it runs.
+    :param options: more of its options, as on its command line.
+    """
+
+    def __init__(self, folder: Path, *options: str | Path, password: str | None = None) -> None:
+        self.port = free_port()
+        self.password = password
+        command: list[str | Path] = [program("redis-server"), "--port", str(self.port)]
+        command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        if password:
+            command += ["--requirepass", password]
+        super().__init__([*command, *options], folder)
+
+    @property
+    def admin(self) -> Any:
+        """A redis-py client."""
+        return redis.Redis(port=self.port, password=self.password, socket_timeout=5)
+
+    def is_ready(self) -> bool:
+        try:
+            return bool(self.admin.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        if self.process is not None:
+            # A paused one does not notice that it is being killed before it goes on.
+            self.resume()
+        super().kill()
+
+
+def pass_time(client: Any, seconds: float) -> None:
+    """Let time pass for the entries of a server, by taking it off their lifetimes."""
+    client.eval(
+        """
+        for _, key in ipairs(redis.call('KEYS', '*')) do
+            local left = redis.call('PTTL', key)
+            if left > tonumber(ARGV[1]) then
+                redis.call('PEXPIRE', key, left - ARGV[1])
+            elseif left >= 0 then
+                redis.call('DEL', key)
+            end
+        end
+        """,
+        0,
+        int(seconds * 1000),
+    )
+
+
+class Watched:
+    """A master and a replica, watched by one sentinel.
+
+    :param folder: where they run.
+    """
+
+    name = "the-master"
+
+    def __init__(self, folder: Path) -> None:
+        self.master = RedisServer(folder / "master")
+        self.replica = RedisServer(
+            folder / "replica",
+            "--replicaof",
+            f"127.0.0.1 {self.master.port}",
+            "--repl-diskless-sync-delay",
+            "0",
+        )
+        self.sentinel = _Sentinel(folder / "sentinel", self.name, self.master.port)
+
+    def start(self) -> None:
+        self.master.start()
+        self.replica.start()
+        wait_until(
+            lambda: self.replica.admin.info("replication")["master_link_status"] == "up",
+            "the replica to follow its master",
+        )
+        self.sentinel.start()
+        wait_until(self._is_known, "the sentinel to know the replica")
+
+    def _is_known(self) -> bool:
+        found = self.sentinel.admin.execute_command("SENTINEL REPLICAS", self.name)
+        return bool(found) and "ok" in str(found)
+
+    def kill(self) -> None:
+        for server in (self.sentinel, self.replica, self.master):
+            server.kill()
+
+
+class _Sentinel(RedisServer):
+    def __init__(self, folder: Path, name: str, port: int) -> None:
+        super().__init__(folder)
+        folder.mkdir(parents=True)
+        config = folder / "sentinel.conf"
+        config.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor {name} 127.0.0.1 {port} 1\n"
+            f"sentinel down-after-milliseconds {name} 500\n"
+            f"sentinel failover-timeout {name} 2000\n"
+        )
+        self.command = [program("redis-sentinel"), str(config)]
+
+
+class Cluster:
+    """A cluster of three masters, each with a replica.
+
+    :param folder: where they run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [self._node(folder / f"node{number}") for number in range(6)]
+
+    @staticmethod
+    def _node(folder: Path) -> RedisServer:
+        return RedisServer(
+            folder,
+            *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
+            *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
+            *("--repl-diskless-sync-delay", "0"),
+        )
+
+    @property
+    def addresses(self) -> str:
+        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.start()
+        masters, replicas = self.nodes[:3], self.nodes[3:]
+        bounds = [0, 5461, 10923, 16384]
+        for place, master in enumerate(masters):
+            master.admin.execute_command(
+                "CLUSTER ADDSLOTSRANGE", bounds[place], bounds[place + 1] - 1
+            )
+            master.admin.execute_command("CLUSTER SET-CONFIG-EPOCH", place + 1)
+        first = self.nodes[0]
+        bus = first.command[first.command.index("--cluster-port") + 1]
+        for node in self.nodes[1:]:
+            node.admin.execute_command("CLUSTER MEET", "127.0.0.1", first.port, bus)
+        wait_until(
+            lambda: all(len(node.admin.cluster("NODES")) >= 6 for node in self.nodes),
+            "the nodes to meet",
+        )
+        for replica, master in zip(replicas, masters, strict=True):
+            replica.admin.execute_command("CLUSTER REPLICATE", self.id(master))
+        wait_until(lambda: all(self._is_up(node) for node in self.nodes), "the cluster")
+
+    def _is_up(self, node: RedisServer) -> bool:
+        info = node.admin.cluster("INFO")
+        roles = [flags["flags"] for flags in node.admin.cluster("NODES").values()]
+        return info["cluster_state"] == "ok" and sum("slave" in role for role in roles) == 3
+
+    def id(self, node: RedisServer) -> str:
+        found: str = node.admin.execute_command("CLUSTER MYID").decode()
+        return found
+
+    def owner(self, key: str) -> RedisServer:
+        """The master that is in charge of ``key``, of those that are up."""
+        up = [node for node in self.nodes if node.process is not None]
+        slot = up[0].admin.cluster("KEYSLOT", key)
+        for first, last, master, *_ in up[0].admin.execute_command("CLUSTER SLOTS"):
+            if first <= slot <= last:
+                return next(node for node in self.nodes if node.port == master[1])
+        raise AssertionError(f"nobody is in charge of slot {slot}")
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+@contextmanager
+def speaking(reply: bytes) -> Iterator[int]:
+    """A server that answers whatever it is asked with ``reply``; its port."""
+    import threading
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    open_sockets: list[socket.socket] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                return
+            open_sockets.append(peer)
+            threading.Thread(target=answer, args=(peer,), daemon=True).start()
+
+    def answer(peer: socket.socket) -> None:
+        try:
+            while peer.recv(65536):
+                peer.sendall(reply)
+        except OSError:
+            return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for peer in open_sockets:
+            peer.close()
+
+
+def commands_run(client: Any) -> dict[str, int]:
+    """How often each command was run by a server since :func:`reset_commands`."""
+    stats: Sequence[Any] = client.info("commandstats").items()
+    return {name.removeprefix("cmdstat_"): stat["calls"] for name, stat in stats}

@@ -1,0 +1,88 @@
+"""Servers that the tests start: on loopback, on ports of their own, ended by their process id."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+#: Seconds that a server may take to start, or a group of them to agree.
+PATIENCE = 20.0
+
+
+def program(name: str) -> str:
+    """The path of a server program; the test is skipped where it is not installed."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not on PATH; tools/install-system installs it")
+    return path
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Poll until ``condition`` is true and raises nothing of the network's."""
+    deadline = time.monotonic() + patience
+    while True:
+        with contextlib.suppress(OSError):
+            if condition():
+                return
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {patience} s for {what}")
+        time.sleep(0.02)
+
+
+class Server:
+    """One server process, which can be started, paused, killed and started again.
+
+    :param command: what to run.
+    :param folder: where it runs; its output is in ``log`` there.
+    """
+
+    def __init__(self, command: Sequence[str | Path], folder: Path) -> None:
+        self.command = [str(word) for word in command]
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def is_ready(self) -> bool:
+        """Whether it answers."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=log, stderr=log)
+        wait_until(self._is_up, f"{self.command[0]} (log in {self.folder})")
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "log").read_text()[-2000:]
+        return self.is_ready()
+
+    def pause(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once, whatever it is doing."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
