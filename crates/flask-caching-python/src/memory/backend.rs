@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::{Handle, MemoryStore};
-use flask_caching_engine::clock;
+use flask_caching_engine::{Lifetime, clock};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -135,7 +135,26 @@ impl MemoryBackend {
         value: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        self.store_value(key, value, timeout)
+        let lifetime = self.settings.lifetime(timeout)?;
+        self.store_frozen(key, self.freeze(key, value)?, lifetime)
+    }
+
+    /// As `set`, but a value that cannot be stored is an exception, which says why.
+    #[pyo3(signature = (key, value, timeout = None))]
+    fn _set(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        match Stored::new(value, &self.settings) {
+            Ok(stored) => self.store_frozen(key, Some(stored), lifetime),
+            Err(Failure::Value(error) | Failure::Interrupt(error)) => {
+                self.store_frozen(key, None, lifetime)?;
+                Err(error)
+            }
+        }
     }
 
     /// Stores `value` where `key` has no entry; whether it did.
@@ -167,10 +186,11 @@ impl MemoryBackend {
         mapping: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
+        let lifetime = self.settings.lifetime(timeout)?;
         let stored = PyList::empty(mapping.py());
         for pair in mapping.call_method0("items")?.try_iter()? {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-            if self.store_value(&key, &value, timeout)? {
+            if self.store_frozen(&key, self.freeze(&key, &value)?, lifetime)? {
                 stored.append(key)?;
             }
         }
@@ -356,11 +376,11 @@ impl MemoryBackend {
     /// The stored form of `value`; `None`, and a warning, where it cannot be stored.
     #[inline]
     fn freeze(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
-        let py = key.py();
         match Stored::new(value, &self.settings) {
             Ok(stored) => Ok(Some(stored)),
             Err(Failure::Interrupt(error)) => Err(error),
             Err(Failure::Value(error)) => {
+                let py = key.py();
                 let message = format!(
                     "The value for cache key {} is not stored: {}",
                     describe(key),
@@ -372,17 +392,17 @@ impl MemoryBackend {
         }
     }
 
+    /// Stores what was made of a value; `None`, of one that cannot be stored, removes the entry, as
+    /// what the key had is no answer any more.
     #[inline]
-    fn store_value(
+    fn store_frozen(
         &self,
         key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        timeout: Option<&Bound<'_, PyAny>>,
+        stored: Option<Stored>,
+        lifetime: Lifetime,
     ) -> PyResult<bool> {
-        let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();
-        let Some(stored) = self.freeze(key, value)? else {
-            // What the key had is no answer any more.
+        let Some(stored) = stored else {
             self.delete(key)?;
             return Ok(false);
         };
