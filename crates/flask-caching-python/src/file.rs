@@ -40,11 +40,11 @@ impl FileByteStore {
         default_timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let options = FileOptions {
-            directory,
             threshold,
             mode,
             hash_method: to_hash_method(hash_method)?,
             contents: to_contents(contents)?,
+            ..FileOptions::new(directory)
         };
         let opened = py.detach(|| FileStore::open(options));
         logging::hand_on(py)?;

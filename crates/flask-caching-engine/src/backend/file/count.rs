@@ -1,7 +1,8 @@
 //! The number of entries, where cachelib keeps it: both count in one file.
 
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use super::directory::{Directory, open_bookkeeping};
@@ -57,11 +58,13 @@ impl Count {
     pub(super) fn write(&self, directory: &Directory, count: u64) -> io::Result<()> {
         let bytes = self.bytes(count);
         let path: PathBuf = directory.file(&self.name);
-        let own = open_bookkeeping(&path, false).ok().filter(is_own);
+        let own = open_bookkeeping(&path, false)
+            .ok()
+            .filter(|file| is_own_of_length(file, bytes.len() as u64));
         if own.is_some_and(|file| file.write_all_at(&bytes, 0).is_ok()) {
             return Ok(());
         }
-        // There is none yet, or none that can be written in place (mode 0400).
+        // There is none yet, or none that can be written in place: cachelib's, a read-only one.
         directory.again(|| {
             let draft = directory.write_draft(&bytes, &[])?;
             directory.publish(draft, &self.name)
@@ -115,10 +118,11 @@ fn pickled_int(pickle: &[u8]) -> Option<i64> {
     rest.starts_with(b".").then_some(number)
 }
 
-fn is_own(file: &std::fs::File) -> bool {
-    use std::os::unix::fs::MetadataExt;
+fn is_own_of_length(file: &File, length: u64) -> bool {
     file.metadata().is_ok_and(|metadata| {
-        metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw()
+        metadata.is_file()
+            && metadata.len() == length
+            && metadata.uid() == rustix::process::geteuid().as_raw()
     })
 }
 

@@ -12,10 +12,6 @@ use crate::{Error, ErrorKind, Result};
 /// The name of the file that is locked.
 pub(super) const NAME: &str = "lock.__wz_cache";
 
-/// How long a write waits for its turn. A turn takes microseconds, or a scan of the directory: to
-/// wait this long, another process must have been stopped while it had its turn.
-const DEADLINE: Duration = Duration::from_secs(5);
-
 const SHORTEST_PAUSE: Duration = Duration::from_micros(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
@@ -26,11 +22,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Turn(File);
 
 impl Turn {
-    /// Waits for a turn at `directory`.
+    /// Waits for a turn at `directory`, no longer than `timeout`.
     ///
     /// # Errors
     /// [`ErrorKind::Timeout`], or what the operating system says of the lock file.
-    pub(super) fn wait(operation: &'static str, directory: &Path) -> Result<Self> {
+    pub(super) fn wait(
+        operation: &'static str,
+        directory: &Path,
+        timeout: Duration,
+    ) -> Result<Self> {
         let path = directory.join(NAME);
         let failed = |error: io::Error| Error::io(operation, path.display().to_string(), error);
         let file = match open_bookkeeping(&path, true) {
@@ -49,12 +49,12 @@ impl Turn {
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => {}
             }
-            if waited > DEADLINE {
+            if waited > timeout {
                 return Err(Error::new(
                     ErrorKind::Timeout,
                     operation,
                     path.display().to_string(),
-                    format!("another process kept it locked for {DEADLINE:?}"),
+                    format!("another process kept it locked for {timeout:?}"),
                 ));
             }
             #[expect(

@@ -40,6 +40,10 @@ use crate::{Error, ErrorKind, Lifetime, Result, clock};
 /// How often at most the use of an entry is written down.
 const TOUCH_RESOLUTION: Duration = Duration::from_millis(10);
 
+/// How long a write waits for its turn. A turn takes microseconds, or a scan of the directory: to
+/// wait this long, another process must have been stopped while it had its turn.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the values of a [`FileStore`] are to those who read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
@@ -64,6 +68,8 @@ pub struct FileOptions {
     pub hash_method: HashMethod,
     /// What the values are.
     pub contents: Contents,
+    /// How long a write waits for other writers of the directory before it fails.
+    pub lock_timeout: Duration,
 }
 
 impl FileOptions {
@@ -75,6 +81,7 @@ impl FileOptions {
             mode: 0o600,
             hash_method: HashMethod::Sha256,
             contents: Contents::Pickle,
+            lock_timeout: LOCK_TIMEOUT,
         }
     }
 }
@@ -87,6 +94,7 @@ pub struct FileStore {
     count: Count,
     threshold: u64,
     layout: Layout,
+    lock_timeout: Duration,
 }
 
 /// What a file was found to hold.
@@ -118,6 +126,7 @@ impl FileStore {
             naming,
             threshold: options.threshold,
             layout,
+            lock_timeout: options.lock_timeout,
         };
         let _turn = store.turn("open")?;
         let names = store.names("open")?;
@@ -179,7 +188,7 @@ impl FileStore {
     }
 
     fn turn(&self, operation: &'static str) -> Result<Turn> {
-        Turn::wait(operation, self.directory.path())
+        Turn::wait(operation, self.directory.path(), self.lock_timeout)
     }
 
     fn names(&self, operation: &'static str) -> Result<Vec<String>> {
