@@ -40,20 +40,20 @@ impl Health {
         self.breaker.is_open()
     }
 
-    /// Does `operation` by `call`, unless the server is being left alone. `writes`: whether it
-    /// changes anything, so that the end of a refusal to write is noticed.
+    /// Does `operation` by `call`, unless the server is being left alone. `stores`: whether it
+    /// stores anything, so that the end of a refusal to do so is noticed.
     ///
     /// # Errors
     /// [`ErrorKind::Unavailable`] without a call where it is left alone; else what `call` returns.
     pub fn call<T>(
         &self,
         operation: impl Into<Cow<'static, str>>,
-        writes: bool,
+        stores: bool,
         call: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         self.admit(operation)?;
         let outcome = call();
-        self.record(writes, outcome.as_ref().err());
+        self.record(stores, outcome.as_ref().err());
         outcome
     }
 
@@ -77,7 +77,7 @@ impl Health {
     }
 
     /// Takes note of how an admitted call ended: `None`, it succeeded.
-    pub fn record(&self, writes: bool, error: Option<&Error>) {
+    pub fn record(&self, stores: bool, error: Option<&Error>) {
         match error.map(Error::kind) {
             Some(
                 kind @ (ErrorKind::Unavailable
@@ -96,7 +96,7 @@ impl Health {
             Some(_) => self.answered(),
             None => {
                 self.answered();
-                if writes {
+                if stores {
                     self.log_refusing(self.refusing.succeeded(coarse_now(&self.refusing)), None);
                 }
             }

@@ -73,11 +73,11 @@ impl<B: Backend> Resilient<B> {
     fn call<T>(
         &self,
         operation: &'static str,
-        writes: bool,
+        stores: bool,
         call: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         match &self.state.get().health {
-            Some(health) => health.call(operation, writes, call),
+            Some(health) => health.call(operation, stores, call),
             None => call(),
         }
     }
@@ -112,7 +112,7 @@ impl<B: Backend> Resilient<B> {
                 "an earlier deletion has not been delivered yet",
             ));
         }
-        let outcome = self.call("delete", true, || match &owed.pending {
+        let outcome = self.call("delete", false, || match &owed.pending {
             Pending::Everything => self.backend.clear().map(drop),
             Pending::Keys(keys) => {
                 let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
@@ -171,7 +171,7 @@ impl<B: Backend> Backend for Resilient<B> {
     fn delete(&self, key: &[u8]) -> Result<bool> {
         let outcome = self
             .settle("delete", &[key])
-            .and_then(|()| self.call("delete", true, || self.backend.delete(key)));
+            .and_then(|()| self.call("delete", false, || self.backend.delete(key)));
         self.keep(outcome, &[key])
     }
 
@@ -184,7 +184,7 @@ impl<B: Backend> Backend for Resilient<B> {
         // Nothing to settle: clearing delivers every deletion.
         let undelivered = &self.state.get().undelivered;
         let owed = undelivered.owed();
-        let outcome = self.call("clear", true, || self.backend.clear());
+        let outcome = self.call("clear", false, || self.backend.clear());
         match &outcome {
             Ok(_) => {
                 if let Some(owed) = owed {
@@ -206,7 +206,7 @@ impl<B: Backend> Backend for Resilient<B> {
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
         self.settle("extend", &[key])?;
-        self.call("extend", true, || self.backend.extend(key, lifetime))
+        self.call("extend", false, || self.backend.extend(key, lifetime))
     }
 
     fn compare_exchange(
@@ -242,7 +242,7 @@ impl<B: Backend> Backend for Resilient<B> {
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
         let outcome = self
             .settle("delete_many", keys)
-            .and_then(|()| self.call("delete_many", true, || self.backend.delete_many(keys)));
+            .and_then(|()| self.call("delete_many", false, || self.backend.delete_many(keys)));
         self.keep(outcome, keys)
     }
 }

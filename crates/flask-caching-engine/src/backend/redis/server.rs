@@ -17,6 +17,8 @@ pub(super) struct Operation {
     pub(super) name: &'static str,
     /// Whether it changes anything: then a master has to do it.
     pub(super) writes: bool,
+    /// Whether it stores anything. A server that is full refuses that, and only that.
+    pub(super) stores: bool,
     /// Whether doing it twice does the same as doing it once: then it may be tried again where
     /// it is unknown whether it was done.
     pub(super) repeatable: bool,
@@ -27,23 +29,34 @@ impl Operation {
         Self {
             name,
             writes: false,
+            stores: false,
             repeatable: true,
         }
     }
 
-    pub(super) const fn write(name: &'static str) -> Self {
+    pub(super) const fn store(name: &'static str) -> Self {
         Self {
             name,
             writes: true,
+            stores: true,
             repeatable: true,
         }
     }
 
-    pub(super) const fn once(name: &'static str) -> Self {
+    pub(super) const fn remove(name: &'static str) -> Self {
         Self {
             name,
             writes: true,
+            stores: false,
+            repeatable: true,
+        }
+    }
+
+    /// The same, not to be done twice.
+    pub(super) const fn once(self) -> Self {
+        Self {
             repeatable: false,
+            ..self
         }
     }
 }
@@ -121,7 +134,7 @@ impl Server {
         state.health.admit(operation.name)?;
         let sent = self.try_send(operation, batch, deadline);
         if let Err(error) = &sent {
-            state.health.record(operation.writes, Some(error));
+            state.health.record(operation.stores, Some(error));
         }
         sent
     }
@@ -161,7 +174,7 @@ impl Server {
             Err(_) => None,
         };
         let error = outcome.as_ref().err().or(refusal.as_ref());
-        self.state.get().health.record(operation.writes, error);
+        self.state.get().health.record(operation.stores, error);
         outcome
     }
 

@@ -84,7 +84,7 @@ impl Redis {
     fn drop_old(&self, key: &[u8], error: &Error) {
         if error.kind() == ErrorKind::Refused
             && let Err(also) = self.one(
-                Operation::write("delete"),
+                Operation::remove("delete"),
                 key,
                 Batch::of(&[b"UNLINK", key]),
             )
@@ -129,12 +129,11 @@ impl Backend for Redis {
     }
 
     fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        let operation = Operation::write("set");
-        let reply = self.one(operation, key, command::set(key, value, lifetime, false))?;
         if lifetime == Lifetime::Expired {
-            self.reader(operation).integer(&reply)?;
-            return Ok(true);
+            return self.delete(key).map(|_| true);
         }
+        let operation = Operation::store("set");
+        let reply = self.one(operation, key, command::set(key, value, lifetime, false))?;
         let stored = self.reader(operation).done(&reply);
         if let Err(error) = &stored {
             self.drop_old(key, error);
@@ -147,13 +146,13 @@ impl Backend for Redis {
             return Ok(!self.has(key)?);
         }
         // Once only: the second try of one that did succeed would say that it had not.
-        let operation = Operation::once("add");
+        let operation = Operation::store("add").once();
         let reply = self.one(operation, key, command::set(key, value, lifetime, true))?;
         self.reader(operation).done(&reply)
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
-        let operation = Operation::write("delete");
+        let operation = Operation::remove("delete");
         let reply = self.one(operation, key, Batch::of(&[b"UNLINK", key]))?;
         self.reader(operation).done(&reply)
     }
@@ -165,7 +164,7 @@ impl Backend for Redis {
     }
 
     fn clear(&self) -> Result<bool> {
-        let operation = Operation::write("clear");
+        let operation = Operation::remove("clear");
         for server in self.topology.masters(operation, self.deadline())? {
             self.clear_server(operation, &server)?;
         }
@@ -173,13 +172,13 @@ impl Backend for Redis {
     }
 
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        let operation = Operation::once("incr");
+        let operation = Operation::store("incr").once();
         let reply = self.one(operation, key, command::incr(key, delta, lifetime))?;
         self.reader(operation).integer(&reply)
     }
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        let operation = Operation::write("extend");
+        let operation = Operation::remove("extend");
         let reply = self.one(operation, key, command::extend(key, lifetime))?;
         self.reader(operation).done(&reply)
     }
@@ -191,7 +190,7 @@ impl Backend for Redis {
         new: Option<&Value>,
         _lifetime: Lifetime,
     ) -> Result<bool> {
-        let operation = Operation::once("compare_exchange");
+        let operation = Operation::remove("compare_exchange").once();
         let command = command::compare_exchange(key, expected, new);
         let reply = self.one(operation, key, command)?;
         match &reply {
@@ -216,7 +215,11 @@ impl Backend for Redis {
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
-        let operation = Operation::write("set_many");
+        if lifetime == Lifetime::Expired {
+            let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
+            return Ok(vec![true; self.delete_many(&keys)?.len()]);
+        }
+        let operation = Operation::store("set_many");
         let mut stored = Vec::with_capacity(entries.len());
         let mut rest = entries;
         while !rest.is_empty() {
@@ -236,7 +239,7 @@ impl Backend for Redis {
                 .collect();
             let replies = self.topology.ask(operation, &requests, self.deadline())?;
             for (reply, (key, _)) in replies.into_iter().zip(rest) {
-                stored.push(self.stored(operation, key, lifetime, &reply)?);
+                stored.push(self.stored(operation, key, &reply)?);
             }
             rest = &rest[requests.len()..];
         }
@@ -244,7 +247,7 @@ impl Backend for Redis {
     }
 
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
-        let operation = Operation::write("delete_many");
+        let operation = Operation::remove("delete_many");
         let mut deleted = vec![false; keys.len()];
         for (chunk, into) in keys.chunks(MOST_KEYS).zip(deleted.chunks_mut(MOST_KEYS)) {
             for (part, reply) in self.over(operation, b"UNLINK", chunk)? {
@@ -262,13 +265,7 @@ impl Backend for Redis {
 impl Redis {
     /// Whether one of many entries was stored. One that was refused is logged and leaves no old
     /// value behind; the others are not affected.
-    fn stored(
-        &self,
-        operation: Operation,
-        key: &[u8],
-        lifetime: Lifetime,
-        reply: &Reply,
-    ) -> Result<bool> {
+    fn stored(&self, operation: Operation, key: &[u8], reply: &Reply) -> Result<bool> {
         let reader = self.reader(operation);
         match reply {
             Reply::Error(message) if fault::kind_of(message) == ErrorKind::Refused => {
@@ -277,8 +274,6 @@ impl Redis {
                 log::debug!("{}: {error}", String::from_utf8_lossy(key));
                 Ok(false)
             }
-            // Removed because it is expired at once: stored, as far as that goes.
-            Reply::Int(_) if lifetime == Lifetime::Expired => Ok(true),
             reply => reader.done(reply),
         }
     }
