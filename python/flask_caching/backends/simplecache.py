@@ -118,7 +118,7 @@ class _Entries(Mapping[Any, tuple[int, bytes | None]]):
         return iter(self._all())
 
     def __len__(self) -> int:
-        return len(self._of._entries())
+        return self._of._len()
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries of {type(self._of).__name__}>"

@@ -1,5 +1,6 @@
 //! The Python class and its methods.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -276,15 +277,17 @@ impl MemoryBackend {
                 value.clone_ref(py),
             )
         });
-        let tokens = self.tokens.all(py)?;
+        let others: HashMap<_, _> = self
+            .tokens
+            .all(py)?
+            .into_iter()
+            .map(|(key, token)| (Box::<[u8]>::from(token.as_bytes(py)), key))
+            .collect();
         let mut entries = Vec::with_capacity(found.len());
         for (bytes, expires, stored) in found {
             let key = match key::text(py, &bytes)? {
                 Some(key) => Some(key),
-                None => tokens
-                    .iter()
-                    .find(|(_, token)| *token.as_bytes(py) == *bytes)
-                    .map(|(key, _)| key.bind(py).clone()),
+                None => others.get(&bytes).map(|key| key.bind(py).clone()),
             };
             // An entry that cannot be read is none.
             if let (Some(key), Ok(value)) = (key, stored.load(py, &self.settings)) {
@@ -294,8 +297,13 @@ impl MemoryBackend {
         Ok(entries)
     }
 
-    /// The number of entries, those included that are expired and not yet freed.
+    /// The number of live entries.
     fn _len(&self) -> usize {
+        self.store().collect(|_, _, _| ()).len()
+    }
+
+    /// The number of entries, those included that are expired and not yet freed.
+    fn _held(&self) -> usize {
         self.store().len()
     }
 
