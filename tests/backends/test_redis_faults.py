@@ -1,4 +1,4 @@
-"""Redis servers that are down, hang, refuse, or are something else: nothing of it reaches a view."""
+"""Redis servers that are down, hang, refuse, or are something else: no view notices."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_a_view_answers_within_one_deadline(
 
 
 def test_the_cache_comes_back_without_a_restart(server: RedisServer) -> None:
-    client, cache = build(server.port)
+    client, _ = build(server.port)
     client.get("/view")
     server.kill()
     assert client.get("/view").data == b"2"

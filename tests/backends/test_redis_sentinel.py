@@ -1,0 +1,232 @@
+"""RedisSentinelCache on a master, a replica and a sentinel."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_caching import Cache
+from flask_caching.backends.rediscache import RedisSentinelCache
+from flask_caching.errors import CacheBackendError, CacheConfigError
+from flask_caching.testing import BackendContract
+from redis_servers import Watched, pass_time
+from servers import wait_until
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    servers = Watched(tmp_path_factory.mktemp("sentinel"))
+    try:
+        servers.start()
+        yield servers
+    finally:
+        servers.kill()
+
+
+def make(watched: Watched, **options: Any) -> RedisSentinelCache:
+    return RedisSentinelCache(
+        [("127.0.0.1", watched.sentinel.port)], watched.name, key_prefix="s_", **options
+    )
+
+
+class TestContract(BackendContract):
+    tolerance = 0.01
+
+    @pytest.fixture(autouse=True)
+    def _servers(self, watched: Watched) -> None:
+        self.watched = watched
+
+    def make_backend(self) -> RedisSentinelCache:
+        return make(self.watched)
+
+    def pass_time(self, seconds: float) -> None:
+        pass_time(self.watched.master.admin, seconds)
+
+
+def replicated(watched: Watched) -> None:
+    watched.master.admin.wait(1, 5000)
+
+
+def test_reads_go_to_the_replica_and_writes_to_the_master(watched: Watched) -> None:
+    cache = make(watched)
+    watched.master.admin.set("s_other", b"7")
+    replicated(watched)
+    cache.set("connected", 1)
+    cache.get("other")
+    for server in (watched.master, watched.replica):
+        server.admin.config_resetstat()
+    assert cache.get("other") == 7
+    assert cache.get_many("other", "none") == [7, None]
+    assert cache.set("mine", 1)
+    assert "cmdstat_get" in watched.replica.admin.info("commandstats")
+    assert "cmdstat_mget" in watched.replica.admin.info("commandstats")
+    on_master = watched.master.admin.info("commandstats")
+    assert "cmdstat_get" not in on_master
+    assert "cmdstat_set" in on_master
+
+
+def test_what_this_process_wrote_is_read_from_the_master(watched: Watched) -> None:
+    cache = make(watched)
+    cache.set("deleted", "old")
+    replicated(watched)
+    watched.replica.pause()
+    try:
+        assert cache.set("written", 1)
+        assert cache.delete("deleted")
+        assert cache.get("written") == 1
+        assert cache.get("deleted") is None
+        assert cache.get_many("written", "deleted") == [1, None]
+        assert not cache.has("deleted")
+    finally:
+        watched.replica.resume()
+
+
+def test_versions_are_read_from_the_master(watched: Watched) -> None:
+    watched.master.admin.set("s_f_memver", b"5")
+    watched.replica.pause()
+    try:
+        assert make(watched).get("f_memver") == 5
+    finally:
+        watched.replica.resume()
+
+
+def test_a_hanging_replica_leaves_time_for_the_master(watched: Watched) -> None:
+    watched.master.admin.set("s_theirs", b"6")
+    cache = make(watched, operation_timeout=1)
+    watched.replica.pause()
+    try:
+        start = time.perf_counter()
+        assert cache.get("theirs") == 6
+        assert time.perf_counter() - start < 1
+    finally:
+        watched.replica.resume()
+
+
+def test_a_memoized_function_hits_behind_a_lagging_replica(watched: Watched) -> None:
+    app = Flask("lag")
+    app.config.update(
+        CACHE_TYPE="RedisSentinelCache",
+        CACHE_REDIS_SENTINELS=[("127.0.0.1", watched.sentinel.port)],
+        CACHE_REDIS_SENTINEL_MASTER=watched.name,
+    )
+    cache = Cache(app)
+    calls = []
+
+    @cache.memoize()
+    def double(number: int) -> int:
+        calls.append(number)
+        return 2 * number
+
+    with app.app_context():
+        replicated(watched)
+        watched.replica.pause()
+        try:
+            assert [double(2), double(2), double(2)] == [4, 4, 4]
+            cache.delete_memoized(double, 2)
+            assert double(2) == 4
+        finally:
+            watched.replica.resume()
+    assert calls == [2, 2]
+
+
+def test_clear(watched: Watched) -> None:
+    cache = make(watched)
+    cache.set("k", 1)
+    replicated(watched)
+    assert cache.clear()
+    assert cache.get("k") is None
+
+
+def test_clients(watched: Watched) -> None:
+    cache = make(watched)
+    cache._write_client.set("s_k", 3)
+    assert cache.get("k") == 3 or cache._read_client.get("s_k") in (b"3", None)
+    assert cache._write_client.info("replication")["role"] == "master"
+    assert cache._read_client.info("replication")["role"] == "slave"
+
+
+def test_an_unknown_master_is_an_error_that_says_so(watched: Watched) -> None:
+    cache = RedisSentinelCache([("127.0.0.1", watched.sentinel.port)], "nobody", key_prefix="s_")
+    with pytest.raises(CacheBackendError, match='knows no master "nobody"'):
+        cache.get("k")
+
+
+def test_one_sentinel_that_answers_is_enough(watched: Watched) -> None:
+    cache = RedisSentinelCache(
+        [("127.0.0.1", 1), ("127.0.0.1", watched.sentinel.port)], watched.name, key_prefix="s_"
+    )
+    assert cache.set("k", 1)
+
+
+def test_settings() -> None:
+    # Nothing is connected to when it is made.
+    assert RedisSentinelCache(key_prefix="s_").get is not None
+    with pytest.raises(CacheConfigError, match="sentinel_ part of CACHE_OPTIONS: there is no"):
+        RedisSentinelCache(sentinel_colour="red")
+    with pytest.raises(CacheConfigError, match="min_other_sentinels"):
+        RedisSentinelCache(min_other_sentinels="many")
+    with pytest.raises(CacheConfigError, match="pair of host and port"):
+        RedisSentinelCache(sentinels=[1])
+
+
+def test_failover_under_load(watched: Watched) -> None:
+    """The last test: it kills the master."""
+    app = Flask("failover")
+    app.config.update(
+        CACHE_TYPE="RedisSentinelCache",
+        CACHE_REDIS_SENTINELS=[("127.0.0.1", watched.sentinel.port)],
+        CACHE_REDIS_SENTINEL_MASTER=watched.name,
+        CACHE_OPERATION_TIMEOUT=0.5,
+        CACHE_BREAKER_RESET=0.2,
+    )
+    cache = Cache(app)
+
+    @app.get("/<int:number>")
+    @cache.cached()
+    def view(number: int) -> str:
+        return f"page {number}"
+
+    wrong: list[Any] = []
+    slowest = [0.0]
+    stop = threading.Event()
+
+    def load() -> None:
+        client = app.test_client()
+        while not stop.is_set():
+            for number in range(20):
+                start = time.perf_counter()
+                response = client.get(f"/{number}")
+                slowest[0] = max(slowest[0], time.perf_counter() - start)
+                if response.status_code != 200 or response.text != f"page {number}":
+                    wrong.append((response.status_code, response.text))
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.3)
+        watched.master.kill()
+        wait_until(
+            lambda: watched.replica.admin.info("replication")["role"] == "master", "the failover"
+        )
+        backend = app.extensions["cache"][cache]
+        wait_until(lambda: _stores(backend), "the cache to find the new master", 5)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert slowest[0] < 2
+    assert backend.get("after") == 1
+    assert watched.replica.admin.get("flask_cache_after") == b"1"
+
+
+def _stores(backend: Any) -> bool:
+    try:
+        return bool(backend.set("after", 1))
+    except CacheBackendError:
+        return False
