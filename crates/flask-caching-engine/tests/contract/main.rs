@@ -17,3 +17,4 @@ mod file;
 mod memcached;
 mod memory;
 mod null;
+mod redis;
