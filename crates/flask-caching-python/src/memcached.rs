@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flask_caching_engine::backend::memcached::{
     Address, Config, Credentials, Distribution, KeyHash, Memcached, PoolOptions, Protocol,
-    SocketOptions, wire_key,
+    SocketOptions, Spread, wire_key,
 };
 use flask_caching_engine::resilience::{Resilient, Settings};
 use flask_caching_engine::{Backend, Error, ErrorKind};
@@ -16,6 +16,10 @@ use crate::byte_store::ByteStore;
 use crate::error::to_py;
 
 /// What a memcached store is made of; a dict with exactly these keys. Times are seconds.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are what Python calls them"
+)]
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct MemcachedSettings {
@@ -36,17 +40,26 @@ pub(crate) struct MemcachedSettings {
     operation_timeout: f64,
     breaker_failures: u32,
     breaker_reset: f64,
+    /// Bytes of a value in one item, and the most items it may take; None: values are not spread.
+    spread: Option<(usize, usize)>,
 }
 
 /// Opens the store. Nothing is connected to before it is used.
 ///
-/// :raises CacheConfigError: a setting describes nothing that can work.
+/// :raises `CacheConfigError`: a setting describes nothing that can work.
 #[pyfunction]
 pub(crate) fn open_memcached_store(settings: MemcachedSettings) -> PyResult<ByteStore> {
+    let spread = settings.spread;
     let config = read(settings).map_err(|error| to_py(&error))?;
     let resilience = config.settings;
     let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
-    let backend: Arc<dyn Backend> = Arc::new(Resilient::of_servers(memcached, resilience));
+    let backend: Arc<dyn Backend> = match spread {
+        None => Arc::new(Resilient::of_servers(memcached, resilience)),
+        Some((chunk_size, most)) => {
+            let spread = Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?;
+            Arc::new(Resilient::of_servers(spread, resilience))
+        }
+    };
     ByteStore::new(backend, None)
 }
 

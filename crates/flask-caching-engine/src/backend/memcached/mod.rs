@@ -8,6 +8,7 @@
 //! | `server`, `pool`, `connection`, `wire` | one server; its connections; their bytes |
 //! | `protocol`, `text`, `binary` | what can be said to a server, in two languages |
 //! | `counter` | numbers |
+//! | `spread`, `pieces` | values larger than an item |
 
 mod address;
 mod binary;
@@ -19,9 +20,11 @@ mod expiry;
 mod failure;
 mod hash;
 mod key;
+mod pieces;
 mod pool;
 mod protocol;
 mod server;
+mod spread;
 mod text;
 mod wire;
 
@@ -36,6 +39,7 @@ pub use distribution::Distribution;
 pub use hash::KeyHash;
 pub use key::{MAX_KEY_LENGTH, wire_key};
 pub use protocol::Protocol;
+pub use spread::Spread;
 
 use connection::Connection;
 use distribution::Placement;
@@ -80,6 +84,11 @@ impl Memcached {
             placement,
             servers,
         })
+    }
+
+    /// The longest that an operation may take.
+    fn operation_timeout(&self) -> std::time::Duration {
+        self.config.settings.operation_timeout
     }
 
     /// One conversation with the server that holds the wire key `key`.

@@ -88,7 +88,7 @@ fn an_error_in_words_is_passed_on() {
 
 #[test]
 fn an_endless_line_ends_the_conversation() {
-    let mut wire = Script::new(&[b'x'; 100_000], 1000);
+    let mut wire = Script::new(&vec![b'x'; 100_000], 1000);
     assert!(matches!(
         incr(&mut wire, b"k", 1),
         Err(Failure::Nonsense(_))

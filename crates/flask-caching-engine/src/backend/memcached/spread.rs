@@ -1,0 +1,337 @@
+//! Values larger than an item, spread over several.
+
+use std::time::Duration;
+
+use super::expiry::now;
+use super::pieces::{self, Whole, count, join, piece_key};
+use super::{Backend, Memcached, Value};
+use crate::resilience::Deadline;
+use crate::{Error, ErrorKind, Lifetime, Result};
+
+/// More pieces than this are not asked for, whatever an entry says of itself.
+const MOST_PIECES: usize = 4096;
+
+/// How often an entry is read again whose pieces do not belong together: somebody is writing it.
+const READS: usize = 3;
+
+/// A [`Memcached`] whose values may be larger than an item.
+///
+/// An entry of which a piece is missing, or belongs to another value, is a miss. Flags are not kept.
+pub struct Spread {
+    memcached: Memcached,
+    chunk_size: usize,
+    most: usize,
+}
+
+/// What was read under a key.
+enum Reading {
+    Missing,
+    /// Pieces that do not belong together, of which this is the first: what is left of an entry, or
+    /// one that somebody is writing.
+    Torn(Value),
+    Whole(Found),
+}
+
+/// An entry as it was read.
+struct Found {
+    whole: Whole,
+    /// The first piece, by which a change of the entry is noticed.
+    first: Value,
+}
+
+impl Spread {
+    /// Spreads values over up to `most` items of `chunk_size` bytes of them each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where one of them is 0.
+    pub fn new(memcached: Memcached, chunk_size: usize, most: usize) -> Result<Self> {
+        let invalid = |what| {
+            let why = "it must be 1 or more";
+            Err(Error::new(
+                ErrorKind::Config,
+                "setting up memcached",
+                what,
+                why,
+            ))
+        };
+        match (chunk_size, most) {
+            (0, _) => invalid("chunksize"),
+            (_, 0) => invalid("maxchunk"),
+            _ => Ok(Self {
+                memcached,
+                chunk_size,
+                most,
+            }),
+        }
+    }
+
+    fn read(&self, keys: &[&[u8]]) -> Result<Vec<Reading>> {
+        let firsts: Vec<Vec<u8>> = keys.iter().map(|key| piece_key(key, 0)).collect();
+        let firsts = self.memcached.get_many(&slices(&firsts))?;
+        let mut others = Vec::new();
+        let mut counts = Vec::with_capacity(keys.len());
+        for (key, first) in keys.iter().zip(&firsts) {
+            let pieces = first
+                .as_ref()
+                .map_or(1, |first| count(first).unwrap_or(self.most))
+                .clamp(1, MOST_PIECES);
+            others.extend((1..pieces).map(|index| piece_key(key, index)));
+            counts.push(pieces - 1);
+        }
+        let mut others = if others.is_empty() {
+            Vec::new()
+        } else {
+            self.memcached.get_many(&slices(&others))?
+        }
+        .into_iter();
+        let readings = keys.iter().zip(firsts).zip(counts);
+        Ok(readings
+            .map(|((key, first), count)| {
+                let Some(first) = first else {
+                    return Reading::Missing;
+                };
+                let mut pieces = vec![Some(first.clone())];
+                pieces.extend(others.by_ref().take(count));
+                match join(key, &pieces) {
+                    Some(whole) => Reading::Whole(Found { whole, first }),
+                    None => Reading::Torn(first),
+                }
+            })
+            .collect())
+    }
+
+    /// What is under `key`. Where it is torn it is read again: somebody may be writing it.
+    fn read_one(&self, key: &[u8]) -> Result<Reading> {
+        let mut reading = Reading::Missing;
+        for _ in 0..READS {
+            reading = self.read(&[key])?.pop().unwrap_or(Reading::Missing);
+            if !matches!(reading, Reading::Torn(_)) {
+                break;
+            }
+        }
+        Ok(reading)
+    }
+
+    /// The entry under `key`.
+    fn find(&self, key: &[u8]) -> Result<Option<Found>> {
+        Ok(self.read_one(key)?.found())
+    }
+
+    /// The pieces of `value`, sealed; `None`, and a line of log: there would be too many.
+    fn split(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Option<Vec<Value>> {
+        let expires = lifetime
+            .whole_seconds()
+            .map_or(0, |s| now().saturating_add(s));
+        let pieces = pieces::split(key, &value.data, expires, self.chunk_size, self.most);
+        if pieces.is_none() {
+            log::warn!(
+                "the value for cache key {} is not stored: {} bytes do not fit {} pieces (maxchunk) \
+                 of {} bytes (chunksize)",
+                key.escape_ascii(),
+                value.data.len(),
+                self.most,
+                self.chunk_size,
+            );
+        }
+        pieces
+    }
+
+    /// Stores `pieces` as the pieces of `key` from `from` on; all or, as far as that is known, none.
+    fn put(&self, key: &[u8], pieces: &[Value], from: usize, lifetime: Lifetime) -> Result<bool> {
+        let keys: Vec<Vec<u8>> = (from..pieces.len()).map(|i| piece_key(key, i)).collect();
+        let entries: Vec<(&[u8], &Value)> = keys
+            .iter()
+            .map(Vec::as_slice)
+            .zip(&pieces[from..])
+            .collect();
+        if entries.is_empty() {
+            return Ok(true);
+        }
+        let stored = self.memcached.set_many(&entries, lifetime)?;
+        if stored.contains(&false) {
+            self.delete(key)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Puts `new` in the place of the entry `found`, or nothing. `false`: it has changed.
+    fn exchange(
+        &self,
+        key: &[u8],
+        found: &Found,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        let lifetime = match found.whole.expires {
+            None => lifetime,
+            Some(0) => Lifetime::Forever,
+            // It is still there: a second more is nearer to the truth than none.
+            Some(at) => Lifetime::For(Duration::from_secs(at.saturating_sub(now()).max(1))),
+        };
+        let pieces = match new {
+            None => None,
+            Some(new) => match self.split(key, new, lifetime) {
+                None => return Ok(false),
+                pieces => pieces,
+            },
+        };
+        let first = pieces.as_ref().and_then(|pieces| pieces.first());
+        let first_key = piece_key(key, 0);
+        if !self
+            .memcached
+            .compare_exchange(&first_key, &found.first, first, lifetime)?
+        {
+            return Ok(false);
+        }
+        match pieces {
+            Some(pieces) => self.put(key, &pieces, 1, lifetime),
+            None => Ok(true),
+        }
+    }
+}
+
+impl Reading {
+    fn found(self) -> Option<Found> {
+        match self {
+            Self::Whole(found) => Some(found),
+            Self::Missing | Self::Torn(_) => None,
+        }
+    }
+}
+
+fn slices(keys: &[Vec<u8>]) -> Vec<&[u8]> {
+    keys.iter().map(Vec::as_slice).collect()
+}
+
+impl Backend for Spread {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        let found = self.find(key)?;
+        Ok(found.map(|found| found.whole.data.into()))
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        if lifetime == Lifetime::Expired {
+            return self.delete(key).map(|_| true);
+        }
+        match self.split(key, value, lifetime) {
+            Some(pieces) => self.put(key, &pieces, 0, lifetime),
+            None => self.delete(key).map(|_| false),
+        }
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let reading = self.read_one(key)?;
+        if matches!(reading, Reading::Whole(_)) {
+            return Ok(false);
+        }
+        if lifetime == Lifetime::Expired {
+            return Ok(true);
+        }
+        let Some(pieces) = self.split(key, value, lifetime) else {
+            return Ok(false);
+        };
+        let first_key = piece_key(key, 0);
+        if let Reading::Torn(first) = reading {
+            self.memcached
+                .compare_exchange(&first_key, &first, None, lifetime)?;
+        }
+        // Of several, the one whose first piece is stored writes the others.
+        if !self.memcached.add(&first_key, &pieces[0], lifetime)? {
+            return Ok(false);
+        }
+        self.put(key, &pieces, 1, lifetime)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.delete_many(&[key])? == [true])
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.find(key)?.is_some())
+    }
+
+    fn clear(&self) -> Result<bool> {
+        self.memcached.clear()
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        let invalid = |why: &str| Error::new(ErrorKind::Value, "incr", "memcached", why);
+        let deadline = Deadline::after(self.memcached.operation_timeout());
+        loop {
+            let found = self.find(key)?;
+            let sum = match &found {
+                None => delta,
+                Some(found) => std::str::from_utf8(&found.whole.data)
+                    .ok()
+                    .and_then(|digits| digits.parse::<i64>().ok())
+                    .ok_or_else(|| invalid("what is stored is not an integer"))?
+                    .checked_add(delta)
+                    .ok_or_else(|| invalid("the sum does not fit 64 bits"))?,
+            };
+            let value = sum.to_string().into_bytes().into();
+            let done = match &found {
+                None => self.add(key, &value, lifetime)?,
+                Some(found) => self.exchange(key, found, Some(&value), lifetime)?,
+            };
+            if done {
+                return Ok(sum);
+            }
+            deadline.remaining().map_err(|error| {
+                Error::new(ErrorKind::Timeout, "incr", "memcached", error.to_string())
+            })?;
+        }
+    }
+
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        let Some(found) = self.find(key)? else {
+            return Ok(false);
+        };
+        let pieces = count(&found.first).unwrap_or(self.most);
+        let mut there = true;
+        for index in 0..pieces {
+            let extended = self.memcached.extend(&piece_key(key, index), lifetime)?;
+            if !extended && count(&found.first).is_none() {
+                break;
+            }
+            there &= extended;
+        }
+        Ok(there)
+    }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        match self.find(key)? {
+            Some(found) if found.whole.data == expected.data => {
+                self.exchange(key, &found, new, lifetime)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        for (key, reading) in keys.iter().zip(self.read(keys)?) {
+            values.push(match reading {
+                Reading::Torn(_) => self.get(key)?,
+                reading => reading.found().map(|found| found.whole.data.into()),
+            });
+        }
+        Ok(values)
+    }
+
+    /// Removes every piece that there can be: Flask-Caching 2.5.1 would join those that are left.
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        let pieces: Vec<Vec<u8>> = keys
+            .iter()
+            .flat_map(|key| (0..self.most).map(|index| piece_key(key, index)))
+            .collect();
+        let deleted = self.memcached.delete_many(&slices(&pieces))?;
+        Ok(deleted.iter().step_by(self.most).copied().collect())
+    }
+}
