@@ -1,0 +1,358 @@
+"""Caches on memcached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Flask
+
+from ..errors import CacheConfigError
+from . import _memcached_codec as codec
+from ._byte_backend import ByteBackend
+from ._gevent import cooperative
+from ._memcached_client import ClientStore, MemcachedClient
+from ._memcached_options import MemcachedOptions, read_servers
+
+if TYPE_CHECKING:
+    from .._engine import ByteStore
+
+__all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
+
+#: The general settings that reach a backend as options of these names.
+_RESILIENCE = {
+    "CACHE_CONNECT_TIMEOUT": "connect_timeout",
+    "CACHE_OPERATION_TIMEOUT": "operation_timeout",
+    "CACHE_BREAKER_FAILURES": "breaker_failures",
+    "CACHE_BREAKER_RESET": "breaker_reset",
+}
+
+
+class MemcachedCache(ByteBackend):
+    """A cache on memcached servers.
+
+    :param servers: addresses (``host:port``, ``host:port:weight``, ``[ipv6]:port``,
+        ``/path/of/socket``), or an object like ``memcache.Client``, which is then used as it is.
+        None: ``127.0.0.1:11211``.
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param key_prefix: what every key starts with: a string, or a callable that returns one, asked
+        at each use. :meth:`clear` empties the servers all the same.
+    :param pool_size: the most connections that a process makes to a server.
+    :param pool_blocking: where all are in use: wait for one, or fail at once.
+    :param ignore_delete_many_errors: :meth:`delete_many` logs a failure instead of raising it.
+    :param behaviors: pylibmc's behaviors, by name.
+    :param connect_timeout: the most seconds that connecting may take.
+    :param operation_timeout: the most seconds that one operation may take.
+    :param breaker_failures: after so many failures in a row a server is left alone; 0: never.
+    :param breaker_reset: after so many seconds it is tried again.
+    :raises CacheConfigError: an option cannot be what it is.
+    """
+
+    def __init__(
+        self,
+        servers: Any = None,
+        default_timeout: int = 300,
+        key_prefix: str | Callable[[], str] | None = None,
+        pool_size: int = 1,
+        pool_blocking: bool = True,
+        ignore_delete_many_errors: bool = False,
+        behaviors: Mapping[str, Any] | None = None,
+        connect_timeout: float = 1.0,
+        operation_timeout: float = 1.0,
+        breaker_failures: int = 3,
+        breaker_reset: float = 1.0,
+    ) -> None:
+        super().__init__(default_timeout, ignore_delete_many_errors)
+        self.key_prefix = key_prefix
+        if servers is not None and not isinstance(servers, (list, tuple)):
+            self._use_client(servers, behaviors)
+            return
+        options = MemcachedOptions(
+            servers=read_servers(["127.0.0.1:11211"] if servers is None else servers),
+            pool_size=pool_size,
+            pool_blocking=bool(pool_blocking),
+            connect_timeout=connect_timeout,
+            operation_timeout=operation_timeout,
+            breaker_failures=breaker_failures,
+            breaker_reset=breaker_reset,
+        )
+        self._use_options(options.with_behaviors(behaviors or {}))
+        self._client = MemcachedClient(
+            lambda: self._plain_store, lambda: self._options, self._use_options
+        )
+        self._client_context = partial(self._client.reserve, block=bool(pool_blocking))
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> MemcachedCache:
+        """Make the backend from an application's configuration."""
+        args.append(config["CACHE_MEMCACHED_SERVERS"])
+        kwargs.update(cls._settings(config))
+        return cls(*args, **kwargs)
+
+    @classmethod
+    def _settings(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The options that the configuration has keys of their own for."""
+        settings = {option: config[key] for key, option in _RESILIENCE.items() if key in config}
+        return {"key_prefix": config.get("CACHE_KEY_PREFIX"), **settings}
+
+    @property
+    def _store(self) -> ByteStore:  # type: ignore[override]
+        return cooperative(self._bytes)
+
+    @property
+    def _plain_store(self) -> ByteStore:
+        """The store of the entries as they are on the servers."""
+        return self._store
+
+    def inc(self, key: str, delta: int = 1) -> int | None:
+        """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
+
+        A missing key counts from 0 and gets the default timeout. The server counts by itself where
+        the number is an integer.
+
+        :return: the sum; None where it could not be stored.
+        :raises TypeError: the value under ``key`` is not a number.
+        """
+        if type(delta) is int and self._native_counters and self._signer is None:
+            try:
+                return super().inc(key, delta)
+            except (TypeError, OverflowError):
+                # No integer of 64 bits: a float, a larger one, or no number at all.
+                pass
+        return self._inc_by_exchange(key, self._encode_key(key), delta)
+
+    def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
+        """Have a client object do the work."""
+        if behaviors:
+            raise CacheConfigError(
+                "behaviors cannot apply to a client object: set them on the client."
+            )
+        self._client = client
+        self._client_context = partial(_Reserved, client)
+        self._bytes = cast("ByteStore", ClientStore(client))
+
+    def _use_options(self, options: MemcachedOptions) -> None:
+        """Open the store that ``options`` describe, in the place of the one in use."""
+        self._bytes = options.open()
+        self._options = options
+
+    @property
+    def _is_client(self) -> bool:
+        """Whether a client object does the work, and serializes by itself."""
+        return isinstance(self._bytes, ClientStore)
+
+    def _encode_key(self, key: str) -> bytes:
+        prefix = self.key_prefix() if callable(self.key_prefix) else self.key_prefix
+        return super()._encode_key(f"{prefix}{key}" if prefix and isinstance(key, str) else key)
+
+    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+        if not self._is_client:
+            return codec.dump(self.serializer, value, self._options.pickle_protocol)
+        # Only bytes can be signed.
+        return (value, 0) if self._signer is None else super()._dump(key, value)
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        if not self._is_client:
+            return codec.load(self.serializer, data, flags)
+        return data if self._signer is None else super()._load(key, data, flags)
+
+
+class _Reserved:
+    """A client object as a context that yields it."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __enter__(self) -> Any:
+        return self._client
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
+class SASLMemcachedCache(MemcachedCache):
+    """A cache on memcached servers that ask for a user name and a password (SASL PLAIN).
+
+    :param username: the user's name; without one the servers are spoken to in the same protocol,
+        but not logged in to.
+    :param password: the user's password. A wrong one is a :class:`CacheBackendError` on first use.
+
+    The other parameters are those of :class:`MemcachedCache`.
+    """
+
+    def __init__(
+        self,
+        servers: Any = None,
+        default_timeout: int = 300,
+        key_prefix: str | Callable[[], str] | None = None,
+        username: str | None = None,
+        password: str | bytes | None = None,
+        pool_size: int = 1,
+        pool_blocking: bool = True,
+        ignore_delete_many_errors: bool = False,
+        behaviors: Mapping[str, Any] | None = None,
+        connect_timeout: float = 1.0,
+        operation_timeout: float = 1.0,
+        breaker_failures: int = 3,
+        breaker_reset: float = 1.0,
+    ) -> None:
+        self._credentials = (username, password)
+        super().__init__(
+            servers,
+            default_timeout,
+            key_prefix,
+            pool_size,
+            pool_blocking,
+            ignore_delete_many_errors,
+            behaviors,
+            connect_timeout,
+            operation_timeout,
+            breaker_failures,
+            breaker_reset,
+        )
+
+    @classmethod
+    def _settings(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "username": config.get("CACHE_MEMCACHED_USERNAME"),
+            "password": config.get("CACHE_MEMCACHED_PASSWORD"),
+            **super()._settings(config),
+        }
+
+    def _use_options(self, options: MemcachedOptions) -> None:
+        username, password = self._credentials
+        super()._use_options(
+            replace(
+                options,
+                binary=True,
+                username=username or None,
+                password=password.decode() if isinstance(password, bytes) else password,
+            )
+        )
+
+
+class SpreadSASLMemcachedCache(SASLMemcachedCache):
+    """The same for values larger than an item of memcached: they are spread over several.
+
+    :param chunksize: the most bytes of a value in one item.
+    :param maxchunk: the most items that a value may take; a larger one is refused.
+
+    The other parameters are those of :class:`SASLMemcachedCache`.
+    """
+
+    #: Entries are sealed: only this side can count in them.
+    _native_counters = False
+
+    def __init__(
+        self,
+        servers: Any = None,
+        default_timeout: int = 300,
+        key_prefix: str | Callable[[], str] | None = None,
+        username: str | None = None,
+        password: str | bytes | None = None,
+        pool_size: int = 1,
+        pool_blocking: bool = True,
+        ignore_delete_many_errors: bool = False,
+        behaviors: Mapping[str, Any] | None = None,
+        connect_timeout: float = 1.0,
+        operation_timeout: float = 1.0,
+        breaker_failures: int = 3,
+        breaker_reset: float = 1.0,
+        chunksize: int = 1048448,
+        maxchunk: int = 32,
+    ) -> None:
+        for name, value in (("chunksize", chunksize), ("maxchunk", maxchunk)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise CacheConfigError(f"{name} must be a whole number, 1 or more: {value!r}")
+        self.chunksize = chunksize
+        self.maxchunk = maxchunk
+        super().__init__(
+            servers,
+            default_timeout,
+            key_prefix,
+            username,
+            password,
+            pool_size,
+            pool_blocking,
+            ignore_delete_many_errors,
+            behaviors,
+            connect_timeout,
+            operation_timeout,
+            breaker_failures,
+            breaker_reset,
+        )
+
+    def get(self, key: str, chunk: bool = True) -> Any:
+        """The value under ``key``, or None.
+
+        :param chunk: False: what was stored with ``chunk=False``.
+        """
+        return super().get(key) if chunk else self._whole.get(key)
+
+    def set(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | timedelta | None = None,
+        chunk: bool = True,
+    ) -> bool:
+        """Store ``value`` under ``key``.
+
+        :param timeout: seconds to live; None: the default; 0: for ever; negative: expired at once.
+        :param chunk: False: in one item, not spread; ``get`` has to be told so too.
+        :return: whether it was stored.
+        """
+        if chunk:
+            return super().set(key, value, timeout)
+        return self._whole.set(key, value, timeout)
+
+    @property
+    def _whole(self) -> _Whole:
+        return _Whole(self)
+
+    @property
+    def _plain_store(self) -> ByteStore:
+        return cooperative(self._unspread)
+
+    def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
+        raise CacheConfigError(
+            "SpreadSASLMemcachedCache spreads values by itself and needs the addresses of servers, "
+            "not a client object"
+        )
+
+    def _use_options(self, options: MemcachedOptions) -> None:
+        super()._use_options(options)
+        self._unspread = self._bytes
+        self._bytes = replace(self._options, spread=(self.chunksize, self.maxchunk)).open()
+
+    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+        # Flask-Caching 2.5.1 unpickles what it joins, integers included.
+        return codec.pickled(self.serializer, value, 2), 0
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        return ByteBackend._load(self, key, data, flags)
+
+
+class _Whole(ByteBackend):
+    """The entries of a spread cache that are not spread."""
+
+    def __init__(self, spread: SpreadSASLMemcachedCache) -> None:
+        super().__init__(spread.default_timeout)
+        self._spread = spread
+        self.serializer = spread.serializer
+        self._store = spread._plain_store
+        self._signer = spread._signer
+
+    def _encode_key(self, key: str) -> bytes:
+        return self._spread._encode_key(key)
+
+    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+        return codec.dump(self.serializer, value, self._spread._options.pickle_protocol)
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        return codec.load(self.serializer, data, flags)
