@@ -73,3 +73,36 @@ def redis_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]
     )
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="session")
+def memcached_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A memcached; its entries belong to whoever tests at the moment."""
+    from memcached_servers import MemcachedServer
+
+    server = MemcachedServer(tmp_path_factory.mktemp("memcached"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def memcached_sasl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A memcached that asks for ``username`` and ``password``."""
+    from memcached_servers import SaslServer
+
+    server = SaslServer(tmp_path_factory.mktemp("memcached-sasl"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def memcached_unix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """A memcached on a unix socket."""
+    from memcached_servers import UnixServer
+
+    server = UnixServer(tmp_path_factory.mktemp("memcached-unix"))
+    server.start()
+    yield server
+    server.kill()

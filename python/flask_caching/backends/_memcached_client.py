@@ -191,7 +191,7 @@ class ClientStore:
     def compare_exchange(self, key: bytes, expected: Any, new: Any, timeout: Any = None) -> bool:
         if self.get(key) != expected:
             return False
-        return self.delete(key) if new is None else self.set(key, *new, timeout=timeout)
+        return self.delete(key) if new is None else self.set(key, new[0], timeout=timeout)
 
     def clear(self) -> bool:
         # python-memcached returns nothing.

@@ -31,8 +31,8 @@ def dump(serializer: BaseSerializer, value: Any, pickle_protocol: int = -1) -> t
 
     Plain bytes, text, integers and bools have types of their own; all else is what ``serializer``
     makes of it. Subclasses (``Markup`` of ``str``, an ``IntEnum``) are not plain: they would come
-    back as something else. With a serializer of the application's own only integers stay plain, so that
-    the server can count.
+    back as something else. With a serializer of the application's own only integers stay plain, so
+    that the server can count.
 
     :param pickle_protocol: the protocol of pickles; -1: the highest. Other serializers ignore it.
     :raises UnstorableValueError: it cannot be stored.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached_client import ClientStore, MemcachedClient
 from ._memcached_options import MemcachedOptions, read_servers
+from ._storable import serialize
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
@@ -51,6 +53,9 @@ class MemcachedCache(ByteBackend):
     :raises CacheConfigError: an option cannot be what it is.
     """
 
+    #: Yields a client, for ``with``.
+    _client_context: Callable[[], AbstractContextManager[Any]]
+
     def __init__(
         self,
         servers: Any = None,
@@ -80,7 +85,7 @@ class MemcachedCache(ByteBackend):
             breaker_reset=breaker_reset,
         )
         self._use_options(options.with_behaviors(behaviors or {}))
-        self._client = MemcachedClient(
+        self._client: Any = MemcachedClient(
             lambda: self._plain_store, lambda: self._options, self._use_options
         )
         self._client_context = partial(self._client.reserve, block=bool(pool_blocking))
@@ -133,7 +138,7 @@ class MemcachedCache(ByteBackend):
                 "behaviors cannot apply to a client object: set them on the client."
             )
         self._client = client
-        self._client_context = partial(_Reserved, client)
+        self._client_context = partial(nullcontext, client)
         self._bytes = cast("ByteStore", ClientStore(client))
 
     def _use_options(self, options: MemcachedOptions) -> None:
@@ -153,26 +158,18 @@ class MemcachedCache(ByteBackend):
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         if not self._is_client:
             return codec.dump(self.serializer, value, self._options.pickle_protocol)
-        # Only bytes can be signed.
-        return (value, 0) if self._signer is None else super()._dump(key, value)
+        if self._signer is not None:
+            # Only bytes can be signed.
+            return super()._dump(key, value)
+        if type(value) not in (str, bytes, int, bool):
+            # The client serializes by itself, and raises what it likes where it cannot.
+            serialize(self.serializer, value)
+        return value, 0
 
     def _load(self, key: str, data: bytes, flags: int) -> Any:
         if not self._is_client:
             return codec.load(self.serializer, data, flags)
         return data if self._signer is None else super()._load(key, data, flags)
-
-
-class _Reserved:
-    """A client object as a context that yields it."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __enter__(self) -> Any:
-        return self._client
-
-    def __exit__(self, *exception: object) -> None:
-        pass
 
 
 class SASLMemcachedCache(MemcachedCache):
