@@ -130,7 +130,8 @@ class Generator:
         return ("explicit", *self._random.choice(steps))
 
     def _advance(self) -> Step:
-        return ("advance", self._random.choice([0.5, 1.0, 4.0, 6.0, 14.0, 16.0, 21.0, 41.0]))
+        # Whole seconds: 2.5.1 cuts fractions off, so that its lifetimes are up to a second short.
+        return ("advance", float(self._random.choice([1, 2, 4, 6, 14, 16, 21, 41])))
 
     def _forget(self) -> Step:
         name = self._random.choice(self._functions)
