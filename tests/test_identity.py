@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import Any
 
@@ -31,3 +32,27 @@ def test_different_patterns_have_different_entries(one: Any, other: Any) -> None
         assert pattern_of(one) == (one.pattern, one.flags)
         assert pattern_of(other) == (other.pattern, other.flags)
         assert pattern_of(re.compile(one.pattern, one.flags)) == (one.pattern, one.flags)
+
+
+def test_a_local_class_keeps_its_identity_when_the_first_of_its_name_is_gone() -> None:
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    calls: list[int] = []
+
+    @cache.memoize()
+    def number_of(kind: type) -> int:
+        calls.append(1)
+        return len(calls)
+
+    def make() -> type:
+        class Local:
+            pass
+
+        return Local
+
+    first, second = make(), make()
+    with app.app_context():
+        assert (number_of(first), number_of(second)) == (1, 2)
+        del first
+        gc.collect()
+        assert number_of(second) == 2

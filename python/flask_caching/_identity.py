@@ -261,11 +261,16 @@ class _Tokens:
         self._lock = threading.Lock()
         self._known: dict[int, tuple[weakref.ref[Any], str]] = {}
 
+    def known(self, value: Any) -> str | None:
+        """The token of an object that has one already."""
+        entry = self._known.get(id(value))
+        return entry[1] if entry is not None and entry[0]() is value else None
+
     def token(self, value: Any) -> str:
+        known = self.known(value)
+        if known is not None:
+            return known
         key = id(value)
-        known = self._known.get(key)
-        if known is not None and known[0]() is value:
-            return known[1]
         table = self._known
 
         def forget(reference: weakref.ref[Any]) -> None:
@@ -294,8 +299,11 @@ class _Rivals:
         self._first: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
 
     def suffix(self, text: str, kind: type) -> str:
-        first = self._first.setdefault(text, kind)
-        return "" if first is kind else f" {_tokens.token(kind)}"
+        # A class that has a token keeps it when the first of its name is gone.
+        token = _tokens.known(kind)
+        if token is None and self._first.setdefault(text, kind) is not kind:
+            token = _tokens.token(kind)
+        return "" if token is None else f" {token}"
 
 
 _tokens = _Tokens()

@@ -36,6 +36,9 @@ class CachedResponse(Response):
     :param timeout: seconds, or a ``timedelta``; 0: never expires; None: the decorator's timeout.
     """
 
+    # What names the class in stored entries, which other processes run with Flask-Caching read.
+    __module__ = "flask_caching"
+
     timeout: int | None = None
 
     def __init__(self, response: Response, timeout: int | timedelta | None) -> None:

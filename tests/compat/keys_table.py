@@ -198,6 +198,9 @@ def _calls(cache: Cache) -> list[tuple[Any, tuple[Any, ...], dict[str, Any]]]:
         (rest, (1,), {}), (rest, (1, 2, 3), {}), (rest, (1,), {"k": 4}), (rest, (), {"a": 1}),
         (rest, (1,), {"z": 1, "y": [2], "k": 3}), (rest, (1, 2), {"é": "é"}),
     ]  # fmt: skip
+    for ignored in (["z"], ["k"], ["args", "kwargs"], ["a", "y"]):
+        some = memoize(args_to_ignore=ignored)(variadic)
+        calls += [(some, (1, 2), {"k": 4, "z": 1}), (some, (1,), {"y": 1, "z": 2})]
     only = memoize()(keyword_only)
     calls += [(only, (), {"k": 1}), (only, (), {"j": 1, "k": "é"})]
     positional = memoize()(positional_only)

@@ -18,7 +18,7 @@ LENGTH = 120
 
 
 @pytest.mark.parametrize("subclass", [False, True], ids=["plain", "subclass"])
-@pytest.mark.parametrize("backend", ["SimpleCache"])
+@pytest.mark.parametrize("backend", ["SimpleCache", "FileSystemCache"])
 def test_random_programs_do_the_same(
     backend: str, subclass: bool, reference: Worker, ours: Worker
 ) -> None:

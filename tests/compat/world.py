@@ -62,7 +62,7 @@ class Spy(Cache):
 
 def configuration(backend: str, stack: ExitStack) -> dict[str, Any]:
     """The configuration of one application on a backend that nobody else uses."""
-    config: dict[str, Any] = {"CACHE_TYPE": backend, "CACHE_DEFAULT_TIMEOUT": 40}
+    config: dict[str, Any] = {"CACHE_TYPE": backend, "CACHE_DEFAULT_TIMEOUT": 41}
     if backend == "FileSystemCache":
         config["CACHE_DIR"] = stack.enter_context(tempfile.TemporaryDirectory())
     return config
@@ -106,7 +106,7 @@ class World:
         """Memoized and cached functions, one for each shape of signature and option."""
         cache, note = self.cache, self.note
 
-        @cache.memoize(timeout=20)
+        @cache.memoize(timeout=21)
         def add(a: Any, b: Any = 2) -> Any:
             return note("add", a, b)
 
@@ -122,35 +122,35 @@ class World:
         def nothing(a: Any) -> None:
             note("nothing", a)
 
-        @cache.memoize(timeout=30)
+        @cache.memoize(timeout=31)
         def unsure(a: Any) -> Any:
             return note("unsure", a) if a else note("unsure", a) and None
 
-        @cache.memoize(timeout=30, args_to_ignore=["verbose"])
+        @cache.memoize(timeout=31, args_to_ignore=["verbose"])
         def ignoring(a: Any, verbose: Any = False) -> Any:
             return note("ignoring", a, verbose)
 
-        @cache.memoize(timeout=30, make_name=lambda name: name + ":v2")
+        @cache.memoize(timeout=31, make_name=lambda name: name + ":v2")
         def renamed(a: Any) -> Any:
             return note("renamed", a)
 
-        @cache.memoize(timeout=30, unless=lambda f, *args, **kwargs: args == (3,))
+        @cache.memoize(timeout=31, unless=lambda f, *args, **kwargs: args == (3,))
         def bypassed(a: Any) -> Any:
             return note("bypassed", a)
 
-        @cache.memoize(timeout=30, forced_update=lambda *args, **kwargs: 7 in args)
+        @cache.memoize(timeout=31, forced_update=lambda *args, **kwargs: 7 in args)
         def forced(a: Any) -> Any:
             return note("forced", a)
 
-        @cache.memoize(timeout=30, is_stale=lambda value: value % 3 == 0)
+        @cache.memoize(timeout=31, is_stale=lambda value: value % 3 == 0)
         def stale(a: Any) -> Any:
             return note("stale", a)
 
-        @cache.memoize(timeout=30, response_filter=lambda value: value % 2)
+        @cache.memoize(timeout=31, response_filter=lambda value: value % 2)
         def odd(a: Any) -> Any:
             return note("odd", a)
 
-        @cache.memoize(timeout=30)
+        @cache.memoize(timeout=31)
         def generated(a: Any) -> Any:
             yield str(note("generated", a))
             yield str(a)
@@ -182,17 +182,17 @@ class World:
             def __repr__(self) -> str:
                 return f"<Shape {self.name}>"
 
-            @cache.memoize(timeout=20)
+            @cache.memoize(timeout=21)
             def area(self, unit: Any, exact: Any = False) -> Any:
                 return note("area", self.name, unit, exact)
 
             @classmethod
-            @cache.memoize(timeout=20)
+            @cache.memoize(timeout=21)
             def kinds(cls, unit: Any = 1) -> Any:
                 return note("kinds", cls.__name__, unit)
 
             @staticmethod
-            @cache.memoize(timeout=20)
+            @cache.memoize(timeout=21)
             def units(number: Any) -> Any:
                 return note("units", number)
 
@@ -211,11 +211,11 @@ class World:
         """Cached views, one for each way to make a key and each kind of answer."""
         cache, note = self.cache, self.note
 
-        @cache.cached(timeout=20)
+        @cache.cached(timeout=21)
         def page(x: str) -> Any:
             return f"page {x} {note('page', x)}"
 
-        @cache.cached(timeout=20, query_string=True)
+        @cache.cached(timeout=21, query_string=True)
         def query() -> Any:
             return {"n": note("query"), "args": sorted(request.args.items(multi=True))}
 
@@ -231,20 +231,20 @@ class World:
         def keyed(x: str) -> Any:
             return f"keyed {x} {note('keyed', x)}"
 
-        @cache.cached(timeout=20)
+        @cache.cached(timeout=21)
         def missing(x: str) -> Any:
             abort(404, description=f"no {x} {note('missing', x)}")
 
-        @cache.cached(timeout=20)
+        @cache.cached(timeout=21)
         def brief(x: str) -> Any:
             return CachedResponse(make_response(f"brief {note('brief', x)}"), timeout=5)
 
-        @cache.cached(timeout=20)
+        @cache.cached(timeout=21)
         def streamed(x: str) -> Any:
             yield "streamed "
             yield str(note("streamed", x))
 
-        @cache.cached(timeout=20, response_filter=lambda answer: "1" not in answer)
+        @cache.cached(timeout=21, response_filter=lambda answer: "1" not in answer)
         def filtered(x: str) -> Any:
             return f"filtered {x} {note('filtered', x)}"
 

@@ -9,7 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
 from flask import Flask
@@ -144,6 +144,10 @@ class FileSystemCache(ByteBackend):
     def _get_filename(self, key: str) -> str:
         """The path of the file of ``key``, which may not exist."""
         return self._in_path(self._store.path_of(self._encode_key(key)))
+
+    def _safe_stream_open(self, path: str, mode: str) -> IO[Any]:
+        """Open a file of the cache; subclasses that read entries themselves rely on it."""
+        return open(path, mode)
 
     def _list_dir(self) -> Iterator[str]:
         """The paths of the files of all entries, expired ones included."""

@@ -1,0 +1,64 @@
+"""What one package stores the other reads: values, memoized results and their versions, views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Worker
+from .stored_table import VALUES
+
+
+@pytest.fixture
+def file_store(tmp_path: Path) -> dict[str, Any]:
+    return {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)}
+
+
+@pytest.fixture(params=["file_store"])
+def store(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The configuration of one store that both workers open."""
+    config: dict[str, Any] = request.getfixturevalue(request.param)
+    return config
+
+
+@pytest.fixture(params=["ours-theirs", "theirs-ours"])
+def pair(request: pytest.FixtureRequest, reference: Worker, ours: Worker) -> tuple[Worker, Worker]:
+    """Who writes, who reads."""
+    return (ours, reference) if request.param == "ours-theirs" else (reference, ours)
+
+
+def test_what_one_writes_the_other_reads(
+    store: dict[str, Any], pair: tuple[Worker, Worker]
+) -> None:
+    writer, reader = pair
+    answers = writer.call("stored_table", "write", store)
+
+    values, answers_again, ran = reader.call("stored_table", "read", store)
+
+    # By repr: it tells 1 from True, str from Markup, and shows containers in full.
+    assert {name: repr(value) for name, value in values.items()} == {
+        name: repr(value) for name, value in VALUES.items()
+    }
+    assert answers_again == answers
+    assert ran == []
+
+
+def test_what_one_forgets_the_other_has_forgotten(
+    store: dict[str, Any], pair: tuple[Worker, Worker]
+) -> None:
+    writer, reader = pair
+    writer.call("stored_table", "write", store)
+    reader.call("stored_table", "forget", store)
+
+    ran, values = writer.call("stored_table", "ran_after_forgetting", store)
+
+    assert sorted(ran) == ["function"] * 4 + ["method", "view text"]
+    assert values == [None, None, None, [2]]
+
+
+def test_counters_are_shared(store: dict[str, Any], pair: tuple[Worker, Worker]) -> None:
+    writer, reader = pair
+    for worker, delta, expected in [(writer, 1, 1), (reader, 5, 6), (writer, -2, 4)]:
+        assert worker.call("stored_table", "count", store, delta) == expected
