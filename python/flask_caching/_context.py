@@ -4,28 +4,51 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app, has_request_context, request
+from flask import has_request_context, request
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
-__all__ = ["active_app", "active_method"]
+__all__ = ["active_app", "active_context", "active_method", "active_request_context"]
+
+#: Returns the active application context, which has the application in ``app``; its argument where
+#: none is active. One read of a context variable: Flask's proxies cost a multiple of it.
+active_context: Callable[[Any], Any]
+
+#: Returns the active request context, which has the request in ``request``; likewise.
+active_request_context: Callable[[Any], Any]
 
 try:
-    # One read of a context variable; the proxies cost a multiple of it.
     from flask.globals import _cv_app
 except ImportError:  # Flask 2.1 keeps its contexts on stacks.
-    _cv_app = None  # type: ignore[assignment]
+    from flask.globals import _app_ctx_stack, _request_ctx_stack  # type: ignore[attr-defined]
+
+    def active_context(default: Any) -> Any:
+        context = _app_ctx_stack.top
+        return default if context is None else context
+
+    def active_request_context(default: Any) -> Any:
+        context = _request_ctx_stack.top
+        return default if context is None else context
+
+else:
+    active_context = _cv_app.get
+    try:
+        from flask.globals import _cv_request
+    except ImportError:  # Later Flasks have one context for both.
+        active_request_context = _cv_app.get
+    else:
+        active_request_context = _cv_request.get
 
 
 def active_app() -> Flask | None:
     """The application whose context is active, or None outside any."""
-    if _cv_app is not None:
-        context: Any = _cv_app.get(None)
-        return None if context is None else context.app
-    if not current_app:
+    context = active_context(None)
+    if context is None:
         return None
-    app: Flask = current_app._get_current_object()
+    app: Flask = context.app
     return app
 
 

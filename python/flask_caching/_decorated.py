@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import _access
 from ._access import MISSING
+from ._engine import MemoryBackend
 from ._identity import Unidentifiable
 from ._inflight import Computation
 from ._responses import why_not_storable
@@ -95,6 +96,10 @@ class Decorated:
         self._unless_wants_args = _asks(wants_args, unless)
         self._forced_update_wants_args = _asks(wants_args, forced_update)
         self._is_stale_wants_more = _asks(wants_extra_args, is_stale)
+        #: Whether a call that is found is answered by what was found and nothing else.
+        self.is_simple = not self.is_async and (unless, forced_update, is_stale) == (None,) * 3
+        #: The native table of calls that were answered before, where this function can have one.
+        self.hits: Any = None
 
     # What a kind of decorator says about its keys.
 
@@ -112,6 +117,24 @@ class Decorated:
     def answered(self) -> None:
         """The call was answered from the cache."""
 
+    def make_hits(self) -> Any:
+        """Make the native table of calls; None where calls cannot be told apart natively."""
+        return None
+
+    def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The result of a call that the native table has, otherwise MISSING."""
+        raise NotImplementedError
+
+    def find_signalled_hit(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, Any] | None:
+        """The key and the result of a call that the native table has and signals are sent of."""
+        return None
+
+    def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
+        """Enter a call that was answered or stored into the native table."""
+        raise NotImplementedError
+
     # One call.
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -124,11 +147,11 @@ class Decorated:
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
-            return self._finish(lookup, self._run(lookup.state, args, kwargs))
+            return self._finish(lookup, self._run(lookup.state, args, kwargs), args, kwargs)
         except HTTPException as error:
             if not self.stores_http_exceptions:
                 raise
-            self._finish(lookup, error)
+            self._finish(lookup, error, args, kwargs)
             raise
         finally:
             self._end(lookup)
@@ -140,11 +163,11 @@ class Decorated:
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
-            return self._finish(lookup, await self.f(*args, **kwargs))
+            return self._finish(lookup, await self.f(*args, **kwargs), args, kwargs)
         except HTTPException as error:
             if not self.stores_http_exceptions:
                 raise
-            self._finish(lookup, error)
+            self._finish(lookup, error, args, kwargs)
             raise
         finally:
             self._end(lookup)
@@ -175,6 +198,15 @@ class Decorated:
         if state is None:
             return lookup
         refreshed = self.refreshes(args, kwargs)
+        if self.hits is not None and not refreshed:
+            key, value = self._find_hit(state, args, kwargs)
+            if value is not MISSING:
+                refreshed = self._is_stale(value, args, kwargs)
+                if not refreshed:
+                    if key is not None:
+                        self._signal(self.hit_signal, state, key, args, kwargs)
+                    lookup.value = value
+                    return lookup
         try:
             key = self.find_key(lookup, args, kwargs)
         except Unidentifiable as reason:
@@ -187,12 +219,21 @@ class Decorated:
             self._signal(self.hit_signal, state, key, args, kwargs)
             self.answered()
             lookup.value = value
+            self._remember(lookup, key, args, kwargs)
             return lookup
         self._signal(self.miss_signal, state, key, args, kwargs)
         if not lookup.read_only:
             lookup.key = key
             lookup.computation = state.in_flight.begin(key)
         return lookup
+
+    def _find_hit(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str | None, Any]:
+        """The result in the native table, if any, and its key where signals are sent of it."""
+        if state.enable_signals:
+            return self.find_signalled_hit(args, kwargs) or (None, MISSING)
+        return None, self.find_hit(args, kwargs)
 
     def _place(self) -> tuple[AppState | None, Any]:
         """The active application's state and backend."""
@@ -219,20 +260,33 @@ class Decorated:
             return MISSING
         if state.failures:
             state.worked(backend)
-        if value is not MISSING and self.is_stale is not None:
-            more = args if self._is_stale_wants_more else ()
-            if self.is_stale(value, *more, **(kwargs if self._is_stale_wants_more else {})):
-                return MISSING
+        if value is not MISSING and self._is_stale(value, args, kwargs):
+            return MISSING
         return value
 
-    def _finish(self, lookup: Lookup, rv: Any) -> Any:
+    def _is_stale(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if self.is_stale is None:
+            return False
+        if self._is_stale_wants_more:
+            return bool(self.is_stale(value, *args, **kwargs))
+        return bool(self.is_stale(value))
+
+    def _remember(
+        self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if self.hits is not None and isinstance(lookup.backend, MemoryBackend):
+            self.remember(lookup, key, args, kwargs)
+
+    def _finish(
+        self, lookup: Lookup, rv: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         """Store what the function returned, if it may be, and give it to the caller."""
         if lookup.state is None:
             return rv
         if isinstance(rv, GeneratorType):
             rv = join_generator(rv)
-        if lookup.key is not None and self._is_wanted(rv):
-            self._store(lookup, rv)
+        if lookup.key is not None and self._is_wanted(rv) and self._store(lookup, rv):
+            self._remember(lookup, lookup.key, args, kwargs)
         return self._deliver(rv)
 
     def _is_wanted(self, rv: Any) -> bool:
@@ -247,7 +301,7 @@ class Decorated:
             )
         return reason is None
 
-    def _store(self, lookup: Lookup, rv: Any) -> None:
+    def _store(self, lookup: Lookup, rv: Any) -> bool:
         state, backend, key, computation = (
             lookup.state,
             lookup.backend,
@@ -261,10 +315,11 @@ class Decorated:
         try:
             with computation.lock:
                 if computation.superseded:
-                    return
+                    return False
                 done = _access.write(self.cache, backend, key, rv, timeout)
-                if done is not False:
-                    self.stored(lookup, timeout)
+                if done is False:
+                    return False
+                self.stored(lookup, timeout)
         except UnstorableValueError as reason:
             self.note_once(
                 "unstorable", "The result of %s is served but not cached: %s", self.name, reason
@@ -274,6 +329,8 @@ class Decorated:
         else:
             if state.failures:
                 state.worked(backend)
+            return True
+        return False
 
     def _deliver(self, value: Any) -> Any:
         if isinstance(value, HTTPException) and self.stores_http_exceptions:

@@ -23,6 +23,7 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from .utils import get_id
@@ -34,6 +35,7 @@ __all__ = [
     "object_token",
     "text_of",
     "text_of_arguments",
+    "told_apart_by",
 ]
 
 _SCALARS = frozenset({str, bytes, int, float, bool, type(None), complex, type(Ellipsis)})
@@ -308,6 +310,23 @@ class _Rivals:
 
 _tokens = _Tokens()
 _rivals = _Rivals()
+
+
+def told_apart_by(value: Any) -> str | None:
+    """What tells an argument apart from others of its class, in this process and without this module.
+
+    :param value: the argument.
+    :return: ``"repr"``, ``"identity"``, or None where it takes what this module does.
+    """
+    if isinstance(value, type):
+        plain = type(value) is type and not hasattr(value, "__caching_id__")
+        return "identity" if plain else None
+    kind = type(value)
+    if hasattr(value, "__caching_id__") or _is_bulk(kind) or kind.__module__ == "werkzeug.local":
+        return None
+    if kind.__repr__ is object.__repr__:
+        return "identity" if kind.__weakrefoffset__ else None
+    return "repr" if isinstance(kind.__repr__, FunctionType) else None
 
 
 def object_token(value: Any) -> str:

@@ -10,6 +10,14 @@ from .utils import get_function_parameters
 
 __all__ = ["ArgumentOrder"]
 
+_SCALARS = (str, bytes, int, float, bool, complex, type(None))
+
+
+def _is_immutable(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(_is_immutable(item) for item in value)
+    return type(value) in _SCALARS
+
 
 class ArgumentOrder:
     """What a function's signature says about the order of arguments, read once.
@@ -35,6 +43,11 @@ class ArgumentOrder:
             )
             for parameter in positional
         ]
+        #: Whether the same arguments always mean the same call: nothing is left out, and no default
+        #: can change.
+        self.is_fixed = not ignored and all(
+            _is_immutable(default) for _, _, default, _ in self._plan
+        )
         first = positional[0].name if positional else ""
         #: Whether the first argument is the instance or class that a method is called on.
         self.on_instance = first == "self"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import weakref
 from collections.abc import Callable
@@ -33,6 +34,8 @@ class AppState:
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
+    #: Unlike that of any other state.
+    number: int = field(default_factory=itertools.count().__next__)
     in_flight: InFlight = field(default_factory=InFlight)
     #: Failures of the cache since it last worked, so that an outage is two lines of log.
     failures: int = 0

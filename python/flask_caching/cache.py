@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from . import _access, _deletion
 from ._access import MISSING
 from ._context import active_app
+from ._engine import Guard
 from ._fragments import Aliases, storage_keys
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
+from ._wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import CacheConfigError, CacheConfigTypeError, CacheNotInitializedError
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
@@ -58,6 +60,7 @@ class Cache:
     ) -> None:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
+        self._guard = Guard()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
@@ -107,6 +110,11 @@ class Cache:
         )
         app.extensions.setdefault("cache", {})[self] = backend
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _PROXIES:
+            self._guard.patch()
+        super().__setattr__(name, value)
+
     # Which application.
 
     def __getattr__(self, name: str) -> Any:
@@ -151,6 +159,7 @@ class Cache:
     @hash_method.setter
     def hash_method(self, hash_method: Callable[..., Any]) -> None:
         self.__dict__["_hash_method"] = hash_method
+        self._guard.forget()
 
     @property
     def source_check(self) -> bool:
@@ -160,6 +169,7 @@ class Cache:
     @source_check.setter
     def source_check(self, source_check: bool) -> None:
         self.__dict__["_source_check"] = source_check
+        self._guard.forget()
 
     def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
         method: Callable[..., Any] = self.__dict__.get("_hash_method", state.hash_method)
@@ -167,6 +177,11 @@ class Cache:
 
     def _source_check_of(self, state: AppState) -> bool:
         return bool(self.__dict__.get("_source_check", state.source_check))
+
+    @staticmethod
+    def _original_class() -> type[Cache]:
+        """The class whose proxies are those of this package."""
+        return Cache
 
     def _overrides(self, name: str) -> bool:
         """Whether the application has put something in place of a proxy."""
@@ -403,7 +418,7 @@ class Cache:
                 cache_none=cache_none,
                 source_check=source_check,
             )
-            return cast("Cached[P, R]", _wrap(core, timeout))
+            return cast("Cached[P, R]", wrap(core, timeout))
 
         return decorator
 
@@ -455,7 +470,7 @@ class Cache:
                 cache_none=cache_none,
                 source_check=source_check,
             )
-            wrapper = _wrap(core, timeout)
+            wrapper = wrap(core, timeout)
             wrapper.delete_memoized = functools.partial(self.delete_memoized, wrapper)
             return cast("Memoized[P, R]", wrapper)
 
@@ -541,28 +556,6 @@ def _check_decorated(f: Any) -> None:
         raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
     if not callable(f):
         raise TypeError(f"only a function can be cached, not {f!r}")
-
-
-def _wrap(core: Any, timeout: Timeout | None) -> Any:
-    """The decorated function: a plain one, with the attributes an application may read and set."""
-    f = core.f
-    call = core.call
-
-    def decorated_function(*args: Any, **kwargs: Any) -> Any:
-        return call(args, kwargs)
-
-    if hasattr(f, "__name__"):
-        functools.update_wrapper(decorated_function, f)
-    else:
-        # A partial or callable object: its attributes are its own business.
-        functools.update_wrapper(decorated_function, f, updated=())
-    wrapper: Any = decorated_function
-    wrapper.uncached = f
-    wrapper.cache_timeout = timeout
-    wrapper.make_cache_key = core.make_cache_key
-    wrapper._flask_caching_core = core
-    core.wrapper = wrapper
-    return wrapper
 
 
 def _set_signing_keys(backend: Any, keys: Any) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import _access
 from ._closures import closure_identity
+from ._context import active_context
 from ._decorated import Decorated, Lookup
+from ._engine import MemoizedHits
 from ._identity import instance_identity, is_plain, text_of, text_of_arguments
 from ._names import function_name, instance_name
 from ._signature import ArgumentOrder
@@ -62,23 +64,55 @@ class MemoizedFunctionCore(Decorated):
         self.make_name = make_name
         self.order = ArgumentOrder(f, args_to_ignore)
         self.namespace = function_name(f)
+        self._function_names = [memver_name(self.namespace)]
         self._particular = closure_identity(cache, f)
         self._longest: dict[str, Any] = {}
+        self.built_in_make_cache_key = self.make_cache_key
         bound_to = getattr(f, "__self__", None)
         self._bound_to = None if isinstance(bound_to, (type, type(sys))) else bound_to
+
+    # Hits.
+
+    def make_hits(self) -> Any:
+        order = self.order
+        if (
+            self.is_async
+            or self.make_name is not None
+            or self._bound_to is not None
+            or not order.is_fixed
+        ):
+            return None
+        self.hits = MemoizedHits(
+            self.cache, self.cache._guard, self.cache._original_class(), self.call
+        )
+        return self.hits
+
+    def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.hits.get(args, kwargs, active_context(None))
+
+    def find_signalled_hit(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, Any] | None:
+        found: tuple[str, Any] | None = self.hits.get_signalled(args, kwargs, active_context(None))
+        return found
+
+    def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
+        assert lookup.state is not None
+        signalled = lookup.state.enable_signals
+        self.hits.remember(args, kwargs, lookup.backend, key, lookup.versions, signalled)
 
     # Keys.
 
     def find_key(self, lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         state, backend = lookup.state, lookup.backend
         assert state is not None
-        text, names = self._describe(state, args, kwargs)
+        prefix, names = self._prefix(state, args, kwargs)
         try:
             lookup.versions = self._versions(backend, names)
         except Exception as error:
             state.failed(backend, error, f"reading the version of {self.name}")
             return None
-        return self._key(state, text, lookup.versions)
+        return prefix + "".join(lookup.versions.values())
 
     def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key of a call of the function with these arguments.
@@ -91,8 +125,23 @@ class MemoizedFunctionCore(Decorated):
                 f"{self.name}.make_cache_key({self.name}.uncached, ...)"
             )
         state, backend = self.cache._place()
+        prefix, names = self._prefix(state, args, kwargs)
+        return prefix + "".join(self._versions(backend, names).values())
+
+    def _prefix(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, list[str]]:
+        """The part of the key that the arguments make, and the names of the versions that apply."""
+        remembers = self.hits is not None and not self.order.on_instance
+        if remembers:
+            prefix = self.hits.prefix(args, kwargs, state.number)
+            if prefix is not None:
+                return prefix, self._function_names
         text, names = self._describe(state, args, kwargs)
-        return self._key(state, text, self._versions(backend, names))
+        prefix = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
+        if remembers:
+            self.hits.remember_prefix(args, kwargs, state.number, prefix)
+        return prefix, names
 
     def _describe(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -100,7 +149,7 @@ class MemoizedFunctionCore(Decorated):
         """The text that is hashed, and the names of the versions that apply."""
         order = self.order
         ordered, rest = order.normalize(args, kwargs)
-        names = [memver_name(self.namespace)]
+        names = list(self._function_names)
         instance = self._bound_to
         if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
             identity = instance_identity(ordered[0], _qualname(self.f), self._note_identity)
@@ -116,10 +165,6 @@ class MemoizedFunctionCore(Decorated):
             f"{_text_of_keywords(rest, self._note_identity)}{self.source(state)}"
         )
         return text, names
-
-    def _key(self, state: AppState, text: str, versions: dict[str, str]) -> str:
-        hashed = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
-        return hashed + "".join(versions.values())
 
     def _note_identity(self, value: Any) -> None:
         self.note_once(

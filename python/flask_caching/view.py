@@ -12,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 
-from ._context import active_method
+from ._context import active_context, active_method, active_request_context
 from ._decorated import Decorated, Lookup
+from ._engine import ViewHits
 from .signals import cache_view_hit, cache_view_miss
 from .utils import get_function_parameters, normalize_timeout, query_args_as_pairs
 
@@ -78,10 +79,40 @@ class CachedFunctionCore(Decorated):
         self.response_hit_indication = response_hit_indication
         #: Whether the key is made of the request's path or query, so that the method matters.
         self._is_of_request = not callable(key_prefix) and (query_string or "%s" in key_prefix)
-        self._built_in_make_cache_key = self.make_cache_key
+        #: The attribute of the decorated function, where the application has put in no other.
+        self.built_in_make_cache_key = self.make_cache_key
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]
         self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+    # Hits.
+
+    def make_hits(self) -> Any:
+        if (
+            self.is_async
+            or callable(self.key_prefix)
+            or self.user_make_cache_key is not None
+            or self.response_hit_indication
+        ):
+            return None
+        self.hits = ViewHits(
+            self.cache,
+            self.cache._guard,
+            self.cache._original_class(),
+            "%s" in self.key_prefix,
+            self.query_string,
+            self.wrapper.__dict__,
+            self.call,
+        )
+        return self.hits
+
+    def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self.hits.get(active_context(None), active_request_context(None))
+
+    def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
+        assert lookup.state is not None
+        if self._custom_make_cache_key() is None and not lookup.state.enable_signals:
+            self.hits.remember(active_request_context(None), lookup.backend, key)
 
     # The key of a call.
 
@@ -110,7 +141,7 @@ class CachedFunctionCore(Decorated):
     def _custom_make_cache_key(self) -> Callable[..., Any] | None:
         """What the application put in place of our own keys: an option, or later the attribute."""
         attribute: Callable[..., Any] = self.wrapper.make_cache_key
-        if attribute != self._built_in_make_cache_key:
+        if attribute != self.built_in_make_cache_key:
             return attribute
         return self.user_make_cache_key
 

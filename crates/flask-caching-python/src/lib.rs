@@ -12,6 +12,7 @@ mod byte_store;
 mod clock;
 mod error;
 mod file;
+mod hits;
 mod logging;
 mod memcached;
 mod memory;
@@ -32,6 +33,8 @@ mod _engine {
     use crate::clock::{clock_advance, clock_resume, clock_stop};
     #[pymodule_export]
     use crate::file::FileByteStore;
+    #[pymodule_export]
+    use crate::hits::{Guard, MemoizedHits, ViewHits};
     #[pymodule_export]
     use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]

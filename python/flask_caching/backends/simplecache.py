@@ -27,6 +27,10 @@ _MADE_OF = {
     "dec": ("get", "set"),
 }
 
+_METHODS = frozenset(
+    name for name in vars(MemoryBackend) if callable(getattr(MemoryBackend, name))
+) - {"__init__"}
+
 
 class SimpleCache(MemoryBackend, BaseCache):
     """A cache in the memory of this process, safe to use from many threads.
@@ -81,6 +85,9 @@ class SimpleCache(MemoryBackend, BaseCache):
             setattr(cls, name, getattr(CachelibBaseCache, name))
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in _METHODS:
+            # Nothing may go past what an application puts in place of a method.
+            self._patch()
         super().__setattr__(name, value)
         if name == "serializer":
             self._use_serializer(value, native=_is_pickle(value))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::{Handle, MemoryStore};
@@ -25,7 +26,11 @@ type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
 pub(crate) struct MemoryBackend {
     store: OnceLock<MemoryStore<Stored>>,
     tokens: Tokens,
-    settings: Settings,
+    pub(super) settings: Settings,
+    /// Unlike that of any other backend of this process.
+    serial: u64,
+    /// Whether a method was replaced on this instance.
+    patched: AtomicBool,
 }
 
 #[pymethods]
@@ -38,11 +43,19 @@ impl MemoryBackend {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> Self {
+        static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
         Self {
             store: OnceLock::new(),
             tokens: Tokens::new(py),
             settings: Settings::new(),
+            serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
+            patched: AtomicBool::new(false),
         }
+    }
+
+    /// A method is about to be replaced on this instance: nothing may go past it any more.
+    fn _patch(&self) {
+        self.patched.store(true, Ordering::Relaxed);
     }
 
     /// Makes the store, of at most `threshold` entries (0: 500).
@@ -319,8 +332,18 @@ impl MemoryBackend {
 }
 
 impl MemoryBackend {
+    /// What tells this backend from others, as long as the process lives.
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Whether a method was replaced on this instance.
+    pub(crate) fn is_patched(&self) -> bool {
+        self.patched.load(Ordering::Relaxed)
+    }
+
     #[inline]
-    fn store(&self) -> &MemoryStore<Stored> {
+    pub(super) fn store(&self) -> &MemoryStore<Stored> {
         self.store.get_or_init(|| MemoryStore::new(0))
     }
 
@@ -347,7 +370,11 @@ impl MemoryBackend {
     }
 
     #[inline]
-    fn find(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<Option<(Stored, Handle)>> {
+    pub(super) fn find(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(Stored, Handle)>> {
         let store = self.store();
         self.tokens.known(key, |key| {
             store.read_with_handle(key?, |stored, handle| (stored.clone_ref(py), handle))

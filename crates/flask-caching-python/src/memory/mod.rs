@@ -9,6 +9,7 @@
 //!   lock held.
 
 mod backend;
+mod direct;
 mod key;
 mod number;
 mod plain;

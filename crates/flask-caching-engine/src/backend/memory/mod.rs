@@ -139,6 +139,29 @@ impl<V> MemoryStore<V> {
         })
     }
 
+    /// As [`read_handle`](Self::read_handle), where each of `guards` still finds its value, too.
+    /// All count as used.
+    #[inline]
+    pub fn read_guarded<R>(
+        &self,
+        guards: &[Handle],
+        value: Handle,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        for guard in guards.iter().filter(|guard| guard.owner != value.owner) {
+            self.read_handle(*guard, |_| ())?;
+        }
+        self.with_shard(self.shard_of(value)?, |shard, now, _| {
+            for guard in guards.iter().filter(|guard| guard.owner == value.owner) {
+                shard
+                    .live_at(guard.slot, now)
+                    .filter(|entry| entry.stamp == guard.stamp)?;
+            }
+            let entry = shard.live_at(value.slot, now)?;
+            (entry.stamp == value.stamp).then(|| read(&entry.value))
+        })
+    }
+
     /// Whether `key` has a live entry. This does not count as a use of it.
     pub fn contains(&self, key: &[u8]) -> bool {
         let place = self.place(key);

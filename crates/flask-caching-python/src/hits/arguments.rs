@@ -1,0 +1,254 @@
+//! The arguments of a call as the table compares them.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+
+use foldhash::fast::FixedState;
+use pyo3::prelude::*;
+use pyo3::types::{
+    PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType, PyWeakrefMethods,
+    PyWeakrefReference,
+};
+
+use super::kinds::Kinds;
+
+/// Calls with more arguments than this take the ordinary path.
+const MOST: usize = 12;
+
+/// Containers nested deeper than this take the ordinary path.
+const DEEPEST: u8 = 32;
+
+/// One argument of a call that is being looked up.
+pub(super) enum Probe<'py> {
+    None,
+    Bool(bool),
+    Int(i64),
+    /// By its bits: -0.0 is not 0.0.
+    Float(u64),
+    Text(Bound<'py, PyString>),
+    Bytes(Bound<'py, PyBytes>),
+    /// The repr of plain data that is none of the above.
+    Repr(Bound<'py, PyString>),
+    /// An object that its repr tells apart from others of its class: the repr, and the class.
+    Printed(Bound<'py, PyString>, Bound<'py, PyType>),
+    /// An object that nothing tells apart but that it is this one; a class, too.
+    Object(Bound<'py, PyAny>),
+    /// The name of the keyword that the next argument is given by.
+    Keyword(Bound<'py, PyString>),
+}
+
+/// One argument of a call in the table.
+pub(super) enum Known {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(u64),
+    Text(Py<PyString>),
+    Bytes(Py<PyBytes>),
+    Repr(Py<PyString>),
+    Printed(Py<PyString>, Py<PyType>),
+    /// Its address, and a weak reference: while that is alive, the address is no other's.
+    Object(usize, Py<PyWeakrefReference>),
+    Keyword(Py<PyString>),
+}
+
+/// All arguments of a call, in the order they were given.
+pub(super) struct Arguments<'py> {
+    probes: [Probe<'py>; MOST],
+    len: usize,
+    pub(super) hash: u64,
+}
+
+impl<'py> Arguments<'py> {
+    /// The arguments of a call; `None` where `kinds` does not know how to tell one of them apart.
+    #[inline]
+    pub(super) fn read(
+        kinds: &Kinds,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Self>> {
+        let mut read = Self {
+            probes: [const { Probe::None }; MOST],
+            len: 0,
+            hash: 0,
+        };
+        let mut hasher = FixedState::default().build_hasher();
+        if args.len() + 2 * kwargs.len() > MOST {
+            return Ok(None);
+        }
+        for argument in args.iter_borrowed() {
+            let Some(probe) = Probe::of(kinds, &argument)? else {
+                return Ok(None);
+            };
+            read.push(probe, &mut hasher)?;
+        }
+        if !kwargs.is_empty() {
+            for (name, argument) in kwargs.iter() {
+                let Some(probe) = Probe::of(kinds, &argument)? else {
+                    return Ok(None);
+                };
+                read.push(Probe::Keyword(name.cast_into::<PyString>()?), &mut hasher)?;
+                read.push(probe, &mut hasher)?;
+            }
+        }
+        read.hash = hasher.finish();
+        Ok(Some(read))
+    }
+
+    #[inline]
+    fn push(&mut self, probe: Probe<'py>, hasher: &mut impl Hasher) -> PyResult<()> {
+        probe.hash_into(hasher)?;
+        self.probes[self.len] = probe;
+        self.len += 1;
+        Ok(())
+    }
+
+    fn probes(&self) -> &[Probe<'py>] {
+        &self.probes[..self.len]
+    }
+
+    /// Whether these are the arguments of a call in the table. Compares numbers, addresses and the
+    /// text of exact strings and bytes: no Python code runs.
+    #[inline]
+    pub(super) fn is(&self, known: &[Known]) -> bool {
+        known.len() == self.len
+            && self
+                .probes()
+                .iter()
+                .zip(known)
+                .all(|(probe, known)| probe.is(known))
+    }
+
+    /// The arguments as the table keeps them.
+    pub(super) fn to_known(&self) -> PyResult<Box<[Known]>> {
+        self.probes()
+            .iter()
+            .map(|probe| {
+                Ok(match probe {
+                    Probe::None => Known::None,
+                    Probe::Bool(value) => Known::Bool(*value),
+                    Probe::Int(value) => Known::Int(*value),
+                    Probe::Float(bits) => Known::Float(*bits),
+                    Probe::Text(text) => Known::Text(text.clone().unbind()),
+                    Probe::Bytes(bytes) => Known::Bytes(bytes.clone().unbind()),
+                    Probe::Repr(text) => Known::Repr(text.clone().unbind()),
+                    Probe::Printed(text, kind) => {
+                        Known::Printed(text.clone().unbind(), kind.clone().unbind())
+                    }
+                    Probe::Object(object) => Known::Object(
+                        object.as_ptr().addr(),
+                        PyWeakrefReference::new(object)?.unbind(),
+                    ),
+                    Probe::Keyword(name) => Known::Keyword(name.clone().unbind()),
+                })
+            })
+            .collect()
+    }
+}
+
+impl<'py> Probe<'py> {
+    #[inline]
+    fn of(kinds: &Kinds, argument: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        if let Ok(text) = argument.cast_exact::<PyString>() {
+            return Ok(Some(Self::Text(text.clone())));
+        }
+        if let Ok(number) = argument.cast_exact::<PyInt>()
+            && let Ok(number) = number.extract::<i64>()
+        {
+            return Ok(Some(Self::Int(number)));
+        }
+        if argument.is_none() {
+            return Ok(Some(Self::None));
+        }
+        if let Ok(value) = argument.cast_exact::<PyBool>() {
+            return Ok(Some(Self::Bool(value.is_true())));
+        }
+        if let Ok(number) = argument.cast_exact::<PyFloat>() {
+            return Ok(Some(Self::Float(number.value().to_bits())));
+        }
+        if let Ok(bytes) = argument.cast_exact::<PyBytes>() {
+            return Ok(Some(Self::Bytes(bytes.clone())));
+        }
+        if is_plain(argument, 0) {
+            return Ok(Some(Self::Repr(argument.repr()?)));
+        }
+        kinds.probe(argument)
+    }
+
+    #[inline]
+    fn hash_into(&self, hasher: &mut impl Hasher) -> PyResult<()> {
+        match self {
+            Self::None => hasher.write_u8(0),
+            Self::Bool(value) => hasher.write_u8(1 + u8::from(*value)),
+            Self::Int(value) => value.hash(hasher),
+            Self::Float(bits) => bits.hash(hasher),
+            // Strings and bytes keep the hash they were once asked for.
+            Self::Text(text) | Self::Repr(text) | Self::Keyword(text) => {
+                text.hash()?.hash(hasher);
+            }
+            Self::Bytes(bytes) => bytes.hash()?.hash(hasher),
+            Self::Printed(text, kind) => (text.hash()?, kind.as_ptr().addr()).hash(hasher),
+            Self::Object(object) => object.as_ptr().addr().hash(hasher),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn is(&self, known: &Known) -> bool {
+        match (self, known) {
+            (Self::None, Known::None) => true,
+            (Self::Bool(one), Known::Bool(other)) => one == other,
+            (Self::Int(one), Known::Int(other)) => one == other,
+            (Self::Float(one), Known::Float(other)) => one == other,
+            (Self::Text(one), Known::Text(other))
+            | (Self::Repr(one), Known::Repr(other))
+            | (Self::Keyword(one), Known::Keyword(other)) => same_text(one, other),
+            (Self::Bytes(one), Known::Bytes(other)) => one.as_bytes() == other.as_bytes(one.py()),
+            (Self::Printed(one, kind), Known::Printed(other, known_kind)) => {
+                kind.is(known_kind) && same_text(one, other)
+            }
+            (Self::Object(one), Known::Object(address, reference)) => {
+                one.as_ptr().addr() == *address
+                    && reference
+                        .bind(one.py())
+                        .upgrade()
+                        .is_some_and(|alive| alive.is(one))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether two exact strings are equal.
+#[inline]
+pub(super) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool {
+    // Both are exact strings: `==` compares their characters and runs nothing else.
+    one.as_ptr() == other.as_ptr() || one.as_any().eq(other.bind(one.py())).unwrap_or(false)
+}
+
+/// Whether the repr of `value` identifies it: built-in data all through, sets excepted.
+fn is_plain(value: &Bound<'_, PyAny>, depth: u8) -> bool {
+    if value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_none()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBytes>()
+    {
+        return true;
+    }
+    if depth == DEEPEST {
+        return false;
+    }
+    if let Ok(list) = value.cast_exact::<PyList>() {
+        return list.iter().all(|item| is_plain(&item, depth + 1));
+    }
+    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        return tuple.iter_borrowed().all(|item| is_plain(&item, depth + 1));
+    }
+    if let Ok(dict) = value.cast_exact::<PyDict>() {
+        return dict
+            .iter()
+            .all(|(key, item)| is_plain(&key, depth + 1) && is_plain(&item, depth + 1));
+    }
+    false
+}

@@ -1,0 +1,149 @@
+//! Which backend a call goes to, and whether it may be asked directly.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
+
+use crate::memory::MemoryBackend;
+
+/// What a `Cache` tells the tables of its functions about itself.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Guard {
+    /// A proxy was replaced on the instance.
+    patched: AtomicBool,
+    /// Changes when keys are made otherwise from now on.
+    epoch: AtomicU64,
+}
+
+#[pymethods]
+impl Guard {
+    #[new]
+    fn new() -> Self {
+        Self {
+            patched: AtomicBool::new(false),
+            epoch: AtomicU64::new(0),
+        }
+    }
+
+    /// A proxy of the cache is about to be replaced on the instance.
+    fn patch(&self) {
+        self.patched.store(true, Ordering::Relaxed);
+    }
+
+    /// Keys are made otherwise from now on: what is known of old ones is forgotten.
+    fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The way from the active application to the backend of one `Cache`.
+pub(super) struct Way {
+    cache: Py<PyAny>,
+    guard: Py<Guard>,
+    /// The proxies of `Cache` and the methods of `MemoryBackend` that are gone past, with the
+    /// functions that they are where nobody has replaced them.
+    proxies: Vec<(Py<PyAny>, Py<PyAny>)>,
+    methods: Vec<(Py<PyAny>, Py<PyAny>)>,
+}
+
+impl Way {
+    /// The way of `cache` for those who go past its proxies `names`.
+    ///
+    /// `originals` is the class whose proxies nobody has replaced.
+    pub(super) fn new(
+        cache: &Bound<'_, PyAny>,
+        guard: Py<Guard>,
+        originals: &Bound<'_, PyType>,
+        names: &[&str],
+    ) -> PyResult<Self> {
+        let py = cache.py();
+        let native = py.get_type::<MemoryBackend>();
+        let pick = |class: &Bound<'_, PyType>| {
+            names
+                .iter()
+                .map(|name| {
+                    let name = pyo3::types::PyString::intern(py, name);
+                    let function = class.getattr(&name)?.unbind();
+                    Ok((name.into_any().unbind(), function))
+                })
+                .collect::<PyResult<Vec<_>>>()
+        };
+        Ok(Self {
+            cache: cache.clone().unbind(),
+            guard,
+            proxies: pick(originals)?,
+            methods: pick(&native)?,
+        })
+    }
+
+    /// When it changes, no entry of before may be used.
+    #[inline]
+    pub(super) fn epoch(&self) -> u64 {
+        self.guard.get().epoch.load(Ordering::Relaxed)
+    }
+
+    /// The backend of the application whose context is `context` (None: the one the cache was last
+    /// set up for), where it is an in-process store that may be asked directly.
+    #[inline]
+    pub(super) fn backend<'py>(
+        &self,
+        py: Python<'py>,
+        context: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if self.guard.get().patched.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let cache = self.cache.bind(py);
+        let app = if context.is_none() {
+            cache.getattr(intern!(py, "app"))?
+        } else {
+            context.getattr(intern!(py, "app"))?
+        };
+        let extensions = app.getattr(intern!(py, "extensions"))?;
+        let Some(caches) = item(&extensions, intern!(py, "cache").as_any())? else {
+            return Ok(None);
+        };
+        let Some(backend) = item(&caches, cache)? else {
+            return Ok(None);
+        };
+        let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let direct = !backend.get().is_patched()
+            && are(&cache.get_type(), &self.proxies)?
+            && are(&backend.get_type(), &self.methods)?;
+        Ok(direct.then_some(backend))
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.cache)
+    }
+}
+
+/// Whether a class has the functions that nobody has replaced.
+#[inline]
+fn are(class: &Bound<'_, PyType>, originals: &[(Py<PyAny>, Py<PyAny>)]) -> PyResult<bool> {
+    for (name, original) in originals {
+        if !class
+            .getattr(name.bind(class.py()).cast::<pyo3::types::PyString>()?)?
+            .is(original)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[inline]
+fn item<'py>(
+    mapping: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match mapping.cast_exact::<PyDict>() {
+        Ok(dict) => dict.get_item(key),
+        Err(_) => Ok(None),
+    }
+}

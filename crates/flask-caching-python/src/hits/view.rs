@@ -1,0 +1,258 @@
+//! Hits of a cached view, or of a function cached under a key of its own.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flask_caching_engine::backend::memory::Handle;
+use foldhash::fast::FixedState;
+use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
+
+use super::arguments::same_text;
+use super::place::{Guard, Way};
+use super::table::Table;
+use crate::memory::MemoryBackend;
+use crate::missing::missing;
+
+/// The proxy that a hit of a view goes past.
+const PROXIES: [&str; 1] = ["get"];
+
+/// A request as the table keeps it: its path, and its query string where that matters.
+struct Known {
+    path: Option<Py<PyString>>,
+    query: Option<Py<PyBytes>>,
+}
+
+/// A request that is being looked up.
+struct Probe<'py> {
+    path: Option<Bound<'py, PyString>>,
+    query: Option<Bound<'py, PyBytes>>,
+    hash: u64,
+}
+
+/// What of a request makes the key.
+#[derive(Clone, Copy)]
+struct Parts {
+    path: bool,
+    query: bool,
+}
+
+/// The table of one cached view; see the [module](super).
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct ViewHits {
+    way: Way,
+    parts: Parts,
+    /// The view's attributes, of which `make_cache_key` may be replaced, and what it is otherwise.
+    attributes: Py<PyDict>,
+    make_cache_key: Py<PyAny>,
+    /// Answers a call that is not in the table.
+    ordinary: Py<PyAny>,
+    table: Table<Known, Handle>,
+    /// The epoch of the table's entries.
+    epoch: AtomicU64,
+}
+
+#[pymethods]
+impl ViewHits {
+    /// The table of a view of `cache`.
+    ///
+    /// `originals`: the class whose proxies nobody has replaced. `path`, `query`: whether the key is
+    /// made of the request's path, of its query string. `attributes`: the view's attributes, whose
+    /// `make_cache_key` nobody has replaced. `ordinary(args, kwargs)`: answers a call that is not in
+    /// the table.
+    #[new]
+    fn new(
+        cache: &Bound<'_, PyAny>,
+        guard: Py<Guard>,
+        originals: &Bound<'_, PyType>,
+        path: bool,
+        query: bool,
+        attributes: &Bound<'_, PyDict>,
+        ordinary: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let make_cache_key = attributes.as_any().get_item("make_cache_key")?.unbind();
+        Ok(Self {
+            attributes: attributes.clone().unbind(),
+            make_cache_key,
+            way: Way::new(cache, guard, originals, &PROXIES)?,
+            parts: Parts { path, query },
+            ordinary,
+            table: Table::new(),
+            epoch: AtomicU64::new(0),
+        })
+    }
+
+    /// Answers a call: from the table, or the ordinary way. `context`, `request`: the active
+    /// contexts, or None.
+    fn call<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        context: &Bound<'py, PyAny>,
+        request: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        match self.find(context, request) {
+            Ok(Some(value)) => Ok(value),
+            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            // What failed here fails again the ordinary way, which knows what to do about it.
+            Ok(None) | Err(_) => self.ordinary.bind(py).call1((args, kwargs)),
+        }
+    }
+
+    /// The answer to the active request, `MISSING` where it is not in the table.
+    fn get<'py>(
+        &self,
+        context: &Bound<'py, PyAny>,
+        request: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = context.py();
+        match self.find(context, request) {
+            Ok(Some(value)) => Ok(value),
+            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            Ok(None) | Err(_) => Ok(missing(py)?.into_bound(py)),
+        }
+    }
+
+    /// Remembers that the active request was answered from `backend` under `key`.
+    fn remember(
+        &self,
+        request: &Bound<'_, PyAny>,
+        backend: &Bound<'_, MemoryBackend>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let now = self.way.epoch();
+        if self.epoch.swap(now, Ordering::Relaxed) != now {
+            self.table.clear();
+        }
+        let Some(probe) = self.probe(request)? else {
+            return Ok(());
+        };
+        let native = backend.get();
+        if let Some((value, false)) = native.handle(key)? {
+            let known = Known {
+                path: probe.path.clone().map(Bound::unbind),
+                query: probe.query.clone().map(Bound::unbind),
+            };
+            self.table
+                .insert(probe.hash, native.serial(), known, value, |known| {
+                    probe.is(known)
+                });
+        }
+        Ok(())
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.way.traverse(&visit)?;
+        visit.call(&self.attributes)?;
+        visit.call(&self.make_cache_key)?;
+        visit.call(&self.ordinary)
+    }
+
+    fn __clear__(&self) {
+        self.table.clear();
+    }
+}
+
+impl ViewHits {
+    #[inline]
+    fn find<'py>(
+        &self,
+        context: &Bound<'py, PyAny>,
+        request: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = context.py();
+        let Some(backend) = self.way.backend(py, context)? else {
+            return Ok(None);
+        };
+        if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
+            return Ok(None);
+        }
+        let make_cache_key = self
+            .attributes
+            .bind(py)
+            .get_item(intern!(py, "make_cache_key"))?;
+        if !make_cache_key.is_some_and(|current| current.is(&self.make_cache_key)) {
+            return Ok(None);
+        }
+        let Some(probe) = self.probe(request)? else {
+            return Ok(None);
+        };
+        let native = backend.get();
+        let handle = self.table.find(
+            probe.hash,
+            native.serial(),
+            |known| probe.is(known),
+            |handle| *handle,
+        );
+        let value = handle.and_then(|handle| native.hit(py, &[], handle));
+        // An exception that the view raised is raised again, the ordinary way.
+        Ok(value.filter(|value| !value.is_instance_of::<PyBaseException>()))
+    }
+
+    /// What the key of a request is made of; `None` where its method or kind forbids a short cut.
+    #[inline]
+    fn probe<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Option<Probe<'py>>> {
+        let py = request.py();
+        let mut hasher = FixedState::default().build_hasher();
+        let (mut path, mut query) = (None, None);
+        if self.parts.path || self.parts.query {
+            if request.is_none() {
+                return Ok(None);
+            }
+            let request = request.getattr(intern!(py, "request"))?;
+            let method = request.getattr(intern!(py, "method"))?;
+            let Ok(method) = method.cast_exact::<PyString>() else {
+                return Ok(None);
+            };
+            if method != "GET" && method != "HEAD" {
+                return Ok(None);
+            }
+            if self.parts.path {
+                let Ok(text) = request
+                    .getattr(intern!(py, "path"))?
+                    .cast_into_exact::<PyString>()
+                else {
+                    return Ok(None);
+                };
+                text.hash()?.hash(&mut hasher);
+                path = Some(text);
+            }
+            if self.parts.query {
+                let Ok(bytes) = request
+                    .getattr(intern!(py, "query_string"))?
+                    .cast_into_exact::<PyBytes>()
+                else {
+                    return Ok(None);
+                };
+                bytes.hash()?.hash(&mut hasher);
+                query = Some(bytes);
+            }
+        }
+        Ok(Some(Probe {
+            path,
+            query,
+            hash: hasher.finish(),
+        }))
+    }
+}
+
+impl Probe<'_> {
+    #[inline]
+    fn is(&self, known: &Known) -> bool {
+        let same_path = match (&self.path, &known.path) {
+            (Some(one), Some(other)) => same_text(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        let same_query = match (&self.query, &known.query) {
+            (Some(one), Some(other)) => one.as_bytes() == other.as_bytes(one.py()),
+            (None, None) => true,
+            _ => false,
+        };
+        same_path && same_query
+    }
+}
