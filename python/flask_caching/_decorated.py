@@ -66,6 +66,8 @@ class Decorated:
     stores_http_exceptions = False
     #: The function as the application sees it; it carries the attributes an application may set.
     wrapper: Any
+    #: Its attribute ``make_cache_key``, where the application has put in no other.
+    built_in_make_cache_key: Callable[..., str]
 
     def __init__(
         self,

@@ -313,7 +313,7 @@ _rivals = _Rivals()
 
 
 def told_apart_by(value: Any) -> str | None:
-    """What tells an argument apart from others of its class, in this process and without this module.
+    """What tells an argument apart from others of its class, without the help of this module.
 
     :param value: the argument.
     :return: ``"repr"``, ``"identity"``, or None where it takes what this module does.
@@ -324,9 +324,13 @@ def told_apart_by(value: Any) -> str | None:
     kind = type(value)
     if hasattr(value, "__caching_id__") or _is_bulk(kind) or kind.__module__ == "werkzeug.local":
         return None
-    if kind.__repr__ is object.__repr__:
+    if _repr_of(kind) is object.__repr__:
         return "identity" if kind.__weakrefoffset__ else None
-    return "repr" if isinstance(kind.__repr__, FunctionType) else None
+    return "repr" if isinstance(_repr_of(kind), FunctionType) else None
+
+
+def _repr_of(kind: type) -> Any:
+    return kind.__repr__
 
 
 def object_token(value: Any) -> str:

@@ -170,8 +170,8 @@ class MemoizedFunctionCore(Decorated):
         self.note_once(
             "identity",
             "%s is cached by the identity of a %s object, in this process only, because its repr "
-            "is a memory address. Give the class a __repr__ or a __caching_id__ method that says what "
-            "the object stands for.",
+            "is a memory address. Give the class a __repr__ or a __caching_id__ method that says "
+            "what the object stands for.",
             self.name,
             type(value).__qualname__,
         )
