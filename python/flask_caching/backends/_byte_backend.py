@@ -24,7 +24,7 @@ from .base import BaseCache
 if TYPE_CHECKING:
     from .._engine import ByteStore
 
-__all__ = ["ByteBackend", "deserialize"]
+__all__ = ["ByteBackend", "deserialize", "unpickle"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -312,10 +312,10 @@ def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
     loads = type(serializer).loads
     if "loads" not in vars(serializer):
         if loads is BaseSerializer.loads:
-            return _unpickle(data)
+            return unpickle(data)
         if loads is BaseRedisSerializer.loads:
             if data.startswith(b"!"):
-                return _unpickle(data[1:])
+                return unpickle(data[1:])
             if _INTEGER.fullmatch(data):
                 return int(data)
             raise ValueError("it is neither a pickle nor an integer")
@@ -327,7 +327,11 @@ def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
     return value
 
 
-def _unpickle(data: bytes) -> Any:
+def unpickle(data: bytes) -> Any:
+    """The value of a pickle.
+
+    :raises Exception: any, where ``data`` is none, or one of what is not there any more.
+    """
     # Every protocol since 2 starts like this; damaged bytes rarely do, and then are not executed.
     if not data.startswith(b"\x80"):
         raise pickle.UnpicklingError("it is not a pickle")

@@ -16,7 +16,7 @@ from flask import Flask
 
 from .._engine import FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
-from ._byte_backend import ByteBackend, deserialize, logger
+from ._byte_backend import ByteBackend, deserialize, logger, unpickle
 from ._storable import serialize
 
 __all__ = ["FileSystemCache"]
@@ -139,6 +139,8 @@ class FileSystemCache(ByteBackend):
         return serialize(self._codec, value), 0
 
     def _load(self, key: str, data: bytes, flags: int) -> Any:
+        if self._codec is _PICKLING:
+            return unpickle(data)
         return deserialize(self._codec, data)
 
     def _get_filename(self, key: str) -> str:

@@ -272,17 +272,21 @@ impl FileStore {
     /// Makes room where `name` will be new, and puts `draft` there; in a turn of the lock.
     fn publish(&self, draft: NamedTempFile, name: &str) -> io::Result<()> {
         if self.threshold > 0 && !self.directory.exists(name)? {
-            let count = self.make_room()?;
+            let kept = self.count.read(&self.directory);
+            let count = self.make_room(kept)? + 1;
             // Counted before it is there: who dies in between leaves the count too high, which the
             // next scan puts right, never too low.
-            self.set_count(count + 1);
+            if kept != Some(count) {
+                self.set_count(count);
+            }
         }
         self.directory.publish(draft, name)
     }
 
-    /// Evicts until one more entry is within the threshold; the number of entries left.
-    fn make_room(&self) -> io::Result<u64> {
-        let mut count = match self.count.read(&self.directory) {
+    /// Evicts until one more entry is within the threshold, where there are as many as the count
+    /// `kept` says; the number of entries left.
+    fn make_room(&self, kept: Option<u64>) -> io::Result<u64> {
+        let mut count = match kept {
             Some(count) => count,
             None => eviction::scan(&self.directory, &self.naming)?,
         };
