@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use flask_caching_engine::backend::memory::{Handle, MemoryStore};
+use flask_caching_engine::backend::memory::{Handle, MemoryStore, Reader};
 use flask_caching_engine::{Lifetime, clock};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -113,29 +113,22 @@ impl MemoryBackend {
     /// The values of `keys`, in their order; None for each miss.
     #[pyo3(signature = (*keys))]
     fn get_many<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyList>> {
-        let values = self.lookup_all(keys)?;
-        PyList::new(keys.py(), values)
+        self.lookup_all(keys, &keys.py().None().into_bound(keys.py()))
     }
 
     /// The values of `keys`, in their order; `MISSING` for each miss.
     #[pyo3(signature = (*keys))]
     fn _read_many<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyList>> {
-        let py = keys.py();
-        let missing = missing(py)?.into_bound(py);
-        let values = self.lookup_all(keys)?;
-        let values: Vec<_> = values
-            .into_iter()
-            .map(|value| value.unwrap_or_else(|| missing.clone()))
-            .collect();
-        PyList::new(py, values)
+        self.lookup_all(keys, &missing(keys.py())?.into_bound(keys.py()))
     }
 
     /// A dict of `keys` and their values; None for each miss.
     #[pyo3(signature = (*keys))]
     fn get_dict<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
         let found = PyDict::new(keys.py());
+        let reader = self.store().reader();
         for key in keys {
-            let value = self.lookup(keys.py(), &key)?;
+            let value = self.lookup_in(&reader, keys.py(), &key)?;
             found.set_item(key, value)?;
         }
         Ok(found)
@@ -186,9 +179,7 @@ impl MemoryBackend {
         }
         let store = self.store();
         match self.freeze(key, value)? {
-            Some(stored) => self
-                .tokens
-                .writable(key, store, |key| store.add(key, stored, lifetime)),
+            Some(stored) => Ok(store.add(&self.tokens.writable(key, store)?, stored, lifetime)),
             None => Ok(false),
         }
     }
@@ -220,17 +211,14 @@ impl MemoryBackend {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.settings.lifetime(timeout)?;
-        let store = self.store();
-        self.tokens.known(key, |key| {
-            key.is_some_and(|key| store.extend(key, lifetime))
-        })
+        let key = self.tokens.known(key)?;
+        Ok(key.is_some_and(|key| self.store().extend(&key, lifetime)))
     }
 
     /// Removes `key`; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let store = self.store();
-        self.tokens
-            .known(key, |key| key.is_some_and(|key| store.delete(key)))
+        let key = self.tokens.known(key)?;
+        Ok(key.is_some_and(|key| self.store().delete(&key)))
     }
 
     /// Removes `keys`; returns those that are gone now, which is all of them.
@@ -244,9 +232,8 @@ impl MemoryBackend {
 
     /// Whether `key` is there.
     fn has(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let store = self.store();
-        self.tokens
-            .known(key, |key| key.is_some_and(|key| store.contains(key)))
+        let key = self.tokens.known(key)?;
+        Ok(key.is_some_and(|key| self.store().contains(&key)))
     }
 
     /// Removes every entry.
@@ -353,35 +340,60 @@ impl MemoryBackend {
         py: Python<'py>,
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.find(py, key)? {
+        self.lookup_in(&self.store().reader(), py, key)
+    }
+
+    #[inline]
+    fn lookup_in<'py>(
+        &self,
+        reader: &Reader<'_, Stored>,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.find(reader, py, key)? {
             None => Ok(None),
-            Some((Stored::Atom(atom), _)) => Ok(Some(atom.into_bound(py))),
             Some((stored, handle)) => self.load(key, stored, handle),
         }
     }
 
+    /// The values of `keys` in their order, `missing` for each miss.
+    #[inline]
     fn lookup_all<'py>(
         &self,
         keys: &Bound<'py, PyTuple>,
-    ) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
-        keys.iter()
-            .map(|key| self.lookup(keys.py(), &key))
-            .collect()
+        missing: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let py = keys.py();
+        let reader = self.store().reader();
+        let mut failure = None;
+        let values = keys.iter().map(|key| {
+            self.lookup_in(&reader, py, &key)
+                .unwrap_or_else(|error| {
+                    failure = Some(error);
+                    None
+                })
+                .unwrap_or_else(|| missing.clone())
+        });
+        let values = PyList::new(py, values)?;
+        failure.map_or(Ok(values), Err)
     }
 
+    /// The stored value of `key`, and a handle to it.
     #[inline]
     pub(super) fn find(
         &self,
+        reader: &Reader<'_, Stored>,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
     ) -> PyResult<Option<(Stored, Handle)>> {
-        let store = self.store();
-        self.tokens.known(key, |key| {
-            store.read_with_handle(key?, |stored, handle| (stored.clone_ref(py), handle))
-        })
+        let Some(key) = self.tokens.known(key)? else {
+            return Ok(None);
+        };
+        Ok(reader.read_with_handle(&key, |stored, handle| (stored.clone_ref(py), handle)))
     }
 
     /// The caller's own value of what was found; an entry that cannot be read is removed.
+    #[inline]
     fn load<'py>(
         &self,
         key: &Bound<'py, PyAny>,
@@ -391,19 +403,26 @@ impl MemoryBackend {
         let py = key.py();
         match stored.load(py, &self.settings) {
             Ok(value) => Ok(Some(value)),
-            Err(Failure::Interrupt(error)) => Err(error),
-            Err(Failure::Value(error)) => {
-                let store = self.store();
-                self.tokens.known(key, |key| {
-                    key.is_some_and(|key| store.delete_handle(key, handle))
-                })?;
+            Err(failure) => self.discard(key, handle, failure).map(|()| None),
+        }
+    }
+
+    /// Removes an entry that could not be read, and logs why.
+    #[cold]
+    fn discard(&self, key: &Bound<'_, PyAny>, handle: Handle, failure: Failure) -> PyResult<()> {
+        let py = key.py();
+        match failure {
+            Failure::Interrupt(error) => Err(error),
+            Failure::Value(error) => {
+                if let Some(key) = self.tokens.known(key)? {
+                    self.store().delete_handle(&key, handle);
+                }
                 let message = format!(
                     "The entry under cache key {} cannot be used and is removed: {}",
                     describe(key),
                     cause(py, &error)
                 );
-                logging::warn(py, &message)?;
-                Ok(None)
+                logging::warn(py, &message)
             }
         }
     }
@@ -441,8 +460,7 @@ impl MemoryBackend {
             self.delete(key)?;
             return Ok(false);
         };
-        self.tokens
-            .writable(key, store, |key| store.set(key, stored, lifetime))?;
+        store.set(&self.tokens.writable(key, store)?, stored, lifetime);
         Ok(true)
     }
 
@@ -458,7 +476,7 @@ impl MemoryBackend {
         let delta = delta.cloned().unwrap_or_else(|| number::one(py));
         let store = self.store();
         loop {
-            let found = match self.find(py, key)? {
+            let found = match self.find(&store.reader(), py, key)? {
                 Some((stored, handle)) => {
                     self.load(key, stored, handle)?.map(|value| (value, handle))
                 }
@@ -472,8 +490,7 @@ impl MemoryBackend {
                 store.replace(handle, stored)
             } else {
                 let lifetime = self.settings.default_lifetime();
-                self.tokens
-                    .writable(key, store, |key| store.add(key, stored, lifetime))?
+                store.add(&self.tokens.writable(key, store)?, stored, lifetime)
             };
             if done {
                 return Ok(Some(sum));

@@ -10,12 +10,14 @@ impl MemoryBackend {
     /// A handle to the value of `key`, if it has one, and whether that value is None.
     pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, bool)>> {
         let py = key.py();
-        Ok(self.find(py, key)?.map(|(stored, handle)| {
-            (
-                handle,
-                matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
-            )
-        }))
+        Ok(self
+            .find(&self.store().reader(), py, key)?
+            .map(|(stored, handle)| {
+                (
+                    handle,
+                    matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
+                )
+            }))
     }
 
     /// A handle to the value of `key`, if that is the very string `expected`.
@@ -25,7 +27,7 @@ impl MemoryBackend {
         expected: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Handle>> {
         let py = key.py();
-        Ok(match self.find(py, key)? {
+        Ok(match self.find(&self.store().reader(), py, key)? {
             Some((Stored::Atom(atom), handle)) if atom.bind(py).eq(expected)? => Some(handle),
             _ => None,
         })

@@ -32,39 +32,33 @@ impl Tokens {
         }
     }
 
-    /// Calls `operate` with the bytes of `key`; with `None` where no entry can have it.
+    /// The bytes of `key`; `None` where no entry can have it.
     ///
     /// # Errors
     /// `TypeError` where `key` is not hashable.
     #[inline]
-    pub(super) fn known<R>(
-        &self,
-        key: &Bound<'_, PyAny>,
-        operate: impl FnOnce(Option<&[u8]>) -> R,
-    ) -> PyResult<R> {
+    pub(super) fn known<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<Cow<'a, [u8]>>> {
         if let Ok(text) = key.cast::<PyString>() {
-            return Ok(operate(Some(&string(text)?)));
+            return string(text).map(Some);
         }
         let token = self.tokens.bind(key.py()).get_item(key)?;
-        match token {
-            Some(token) => Ok(operate(Some(token.cast::<PyBytes>()?.as_bytes()))),
-            None => Ok(operate(None)),
-        }
+        token
+            .map(|token| Ok(Cow::Owned(token.cast::<PyBytes>()?.as_bytes().to_vec())))
+            .transpose()
     }
 
-    /// Calls `operate` with the bytes of `key`, which is about to be written to `store`.
+    /// The bytes of `key`, which is about to be written to `store`.
     ///
     /// # Errors
     /// `TypeError` where `key` is not hashable.
     #[inline]
-    pub(super) fn writable<V, R>(
+    pub(super) fn writable<'a, V>(
         &self,
-        key: &Bound<'_, PyAny>,
+        key: &'a Bound<'_, PyAny>,
         store: &MemoryStore<V>,
-        operate: impl FnOnce(&[u8]) -> R,
-    ) -> PyResult<R> {
+    ) -> PyResult<Cow<'a, [u8]>> {
         if let Ok(text) = key.cast::<PyString>() {
-            return Ok(operate(&string(text)?));
+            return string(text);
         }
         let py = key.py();
         let tokens = self.tokens.bind(py);
@@ -75,7 +69,7 @@ impl Tokens {
         token.extend(self.last.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let token =
             tokens.call_method1(intern!(py, "setdefault"), (key, PyBytes::new(py, &token)))?;
-        Ok(operate(token.cast::<PyBytes>()?.as_bytes()))
+        Ok(Cow::Owned(token.cast::<PyBytes>()?.as_bytes().to_vec()))
     }
 
     /// The keys with tokens, and their tokens.

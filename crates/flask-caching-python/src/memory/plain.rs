@@ -18,6 +18,9 @@ use pyo3::types::{
 /// Deeper values than this are left to pickle.
 const DEEPEST: u8 = 64;
 
+/// Room for this many addresses at once, at most.
+const MOST_RESERVED: usize = 1024;
+
 /// A frozen value.
 pub(super) enum Plain {
     /// Handed out by reference.
@@ -99,6 +102,13 @@ impl Addresses {
             .insert(object.as_ptr().addr())
     }
 
+    /// Makes room for a number of addresses, so that adding them does not do so again and again.
+    fn reserve(&mut self, number: usize) {
+        self.0
+            .get_or_insert_with(HashSet::new)
+            .reserve(number.min(MOST_RESERVED));
+    }
+
     fn contains(&self, object: &Bound<'_, PyAny>) -> bool {
         self.0
             .as_ref()
@@ -157,6 +167,7 @@ impl Freezer {
         if all_atoms {
             return Ok(Some(Plain::AtomList(items.unbind())));
         }
+        self.mutable.reserve(items.len());
         Ok(self.freeze_all(items.iter(), depth)?.map(Plain::List))
     }
 

@@ -62,6 +62,26 @@ pub struct MemoryStore<V> {
     turn: AtomicUsize,
 }
 
+/// Reads as of the moment it was made at: the clock is read once for many keys.
+pub struct Reader<'s, V> {
+    store: &'s MemoryStore<V>,
+    now: u64,
+}
+
+impl<V> Reader<'_, V> {
+    /// See [`MemoryStore::read_with_handle`].
+    #[inline]
+    pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
+        let place = self.store.place(key);
+        self.store
+            .with_shard_at(self.now, place.shard, |shard, now, _| {
+                let (slot, entry) = shard.find_live(place.hash, key, now)?;
+                let handle = self.store.handle(place, slot, entry.stamp);
+                Some(read(&entry.value, handle))
+            })
+    }
+}
+
 /// A key with its hash, and the shard it belongs to.
 #[derive(Clone, Copy)]
 struct Place<'k> {
@@ -121,11 +141,15 @@ impl<V> MemoryStore<V> {
     /// As [`read`](Self::read), with a handle to the value.
     #[inline]
     pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
-        let place = self.place(key);
-        self.with_shard(place.shard, |shard, now, _| {
-            let (slot, entry) = shard.find_live(place.hash, key, now)?;
-            Some(read(&entry.value, self.handle(place, slot, entry.stamp)))
-        })
+        self.reader().read_with_handle(key, read)
+    }
+
+    /// Reads of many keys as of one moment.
+    pub fn reader(&self) -> Reader<'_, V> {
+        Reader {
+            store: self,
+            now: clock::monotonic().0,
+        }
     }
 
     /// What `read` makes of the value that `handle` was made for; `None` where it is expired,
@@ -409,7 +433,16 @@ impl<V> MemoryStore<V> {
         index: usize,
         operate: impl FnOnce(&mut Shard<V>, u64, &mut Removed<V>) -> R,
     ) -> R {
-        let now = clock::monotonic().0;
+        self.with_shard_at(clock::monotonic().0, index, operate)
+    }
+
+    #[inline]
+    fn with_shard_at<R>(
+        &self,
+        now: u64,
+        index: usize,
+        operate: impl FnOnce(&mut Shard<V>, u64, &mut Removed<V>) -> R,
+    ) -> R {
         let mut removed = Removed::new();
         let mut shard = self.lock(index);
         let result = operate(&mut shard, now, &mut removed);
