@@ -81,6 +81,12 @@ pub trait Backend: Send + Sync {
         lifetime: Lifetime,
     ) -> Result<bool>;
 
+    /// Whether the one server behind it has failed and is being left alone, so that nothing would
+    /// be tried now. A backend without a server, or of several, says `false`.
+    fn is_left_alone(&self) -> bool {
+        false
+    }
+
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()

@@ -55,6 +55,11 @@ impl Breaker {
             .is_ok()
     }
 
+    /// Whether every call would be refused at `now`. Asking changes nothing.
+    pub fn refuses(&self, now: Instant) -> bool {
+        now.0 < self.probe_at.load(Ordering::Acquire)
+    }
+
     /// Whether calls are being refused, or were until the probe that is under way.
     pub fn is_open(&self) -> bool {
         self.probe_at.load(Ordering::Acquire) != 0
@@ -118,8 +123,10 @@ mod tests {
     fn one_probe_at_a_time_when_half_open() {
         let breaker = Breaker::new(1, RESET);
         breaker.failed(at(1), false);
+        assert!(!breaker.refuses(at(11)));
         assert!(breaker.admits(at(11)));
         assert!(!breaker.admits(at(11)));
+        assert!(breaker.refuses(at(11)));
         breaker.succeeded();
         assert!(breaker.admits(at(11)));
         assert!(breaker.admits(at(11)));

@@ -35,7 +35,12 @@ impl Health {
         &self.target
     }
 
-    /// Whether the server is being left alone.
+    /// Whether the server is being left alone: nothing would be tried now.
+    pub fn is_left_alone(&self) -> bool {
+        self.breaker.is_open() && self.breaker.refuses(clock::monotonic())
+    }
+
+    /// Whether the server has failed and not been heard of since.
     pub fn is_open(&self) -> bool {
         self.breaker.is_open()
     }

@@ -80,6 +80,14 @@ impl Undelivered {
         !self.any.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether one of `keys` is to be deleted.
+    pub fn covers(&self, keys: &[&[u8]]) -> bool {
+        self.any() && {
+            let owed = self.lock();
+            keys.iter().any(|key| owed.pending.covers(key))
+        }
+    }
+
     /// What is owed, if anything.
     pub fn owed(&self) -> Option<Owed> {
         self.any().then(|| self.lock().clone())

@@ -1,7 +1,7 @@
 //! A backend that survives its server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::{Health, Settings, Undelivered};
 use crate::backend::{Backend, Value};
@@ -15,36 +15,52 @@ use crate::{Error, ErrorKind, Lifetime, Result, clock};
 /// delivered before anything else is once the server is back, so that no deleted value comes back
 /// to life from this process. Until then a read of such a key fails, even where other servers of
 /// the backend still answer.
-///
-/// Made by [`Resilient::new`] it also keeps the server's [`Health`]. A backend of several servers
-/// keeps one for each of them itself and is wrapped by [`Resilient::of_servers`].
 pub struct Resilient<B> {
     backend: B,
+    servers: Keeper,
     settings: Settings,
     state: PerProcess<State>,
+}
+
+/// Who keeps the health of which servers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// The wrapper, of the one server there is.
+    Wrapper,
+    /// The backend, of its one server.
+    OfOne,
+    /// The backend, of each of its servers.
+    OfEach,
 }
 
 struct State {
     health: Option<Health>,
     undelivered: Undelivered,
-    /// Whoever holds it delivers; the others wait for the outcome, one deadline at most.
+    /// Whoever holds it delivers.
     turn: Mutex<()>,
-    /// In clock nanoseconds, when delivery may be tried again.
+    /// In clock nanoseconds, when delivery may be tried again, where reads of other keys go on.
     next_delivery: AtomicU64,
 }
 
 impl<B: Backend> Resilient<B> {
-    /// Wraps `backend`, which talks to the one server that errors and logs call `target`.
+    /// Wraps `backend`, which talks to the one server that errors and logs call `target`, and
+    /// keeps that server's [`Health`].
     pub fn new(backend: B, target: impl Into<String>, settings: Settings) -> Self {
         let target = target.into();
-        Self::with_state(backend, settings, move || {
+        Self::with_state(backend, Keeper::Wrapper, settings, move || {
             Some(Health::new(target.clone(), &settings))
         })
     }
 
+    /// Wraps a `backend` of one server that keeps the [`Health`] of it itself, and says so by
+    /// [`Backend::is_left_alone`].
+    pub fn of_server(backend: B, settings: Settings) -> Self {
+        Self::with_state(backend, Keeper::OfOne, settings, || None)
+    }
+
     /// Wraps a `backend` that keeps the [`Health`] of each of its servers itself.
     pub fn of_servers(backend: B, settings: Settings) -> Self {
-        Self::with_state(backend, settings, || None)
+        Self::with_state(backend, Keeper::OfEach, settings, || None)
     }
 
     /// The backend inside.
@@ -54,6 +70,7 @@ impl<B: Backend> Resilient<B> {
 
     fn with_state(
         backend: B,
+        servers: Keeper,
         settings: Settings,
         health: impl Fn() -> Option<Health> + Send + Sync + 'static,
     ) -> Self {
@@ -65,6 +82,7 @@ impl<B: Backend> Resilient<B> {
         });
         Self {
             backend,
+            servers,
             settings,
             state,
         }
@@ -85,33 +103,45 @@ impl<B: Backend> Resilient<B> {
     /// Delivers what is owed before an operation on `keys`.
     ///
     /// # Errors
-    /// What delivery failed with, where one of `keys` is owed a deletion.
+    /// What delivery failed with, where one of `keys` is owed a deletion, or where the operation
+    /// would go to the same server.
     fn settle(&self, operation: &'static str, keys: &[&[u8]]) -> Result<()> {
-        if !self.state.get().undelivered.any() {
+        let state = self.state.get();
+        if !state.undelivered.any() {
             return Ok(());
         }
-        self.deliver(operation).or_else(|error| {
-            let owed = self.state.get().undelivered.owed();
-            let touched = owed.is_some_and(|owed| keys.iter().any(|key| owed.pending.covers(key)));
-            if touched { Err(error) } else { Ok(()) }
+        let several = self.servers == Keeper::OfEach;
+        let touched = state.undelivered.covers(keys);
+        if !state.is_delivery_due() {
+            return if touched {
+                Err(self.undelivered(operation))
+            } else {
+                Ok(())
+            };
+        }
+        if self.is_left_alone() {
+            return Err(self.undelivered(operation));
+        }
+        let Some(_turn) = state.take_turn(touched) else {
+            // Somebody else is delivering, and not to the key of this operation.
+            return Ok(());
+        };
+        // What another server does, or one that refuses only to delete, is not this key's affair.
+        self.deliver().or_else(|error| {
+            if touched || !(several || error.kind() == ErrorKind::Refused) {
+                Err(error)
+            } else {
+                Ok(())
+            }
         })
     }
 
-    fn deliver(&self, operation: &'static str) -> Result<()> {
+    /// Delivers what is owed. The caller guarantees that it has the turn.
+    fn deliver(&self) -> Result<()> {
         let state = self.state.get();
-        let _turn = state.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(owed) = state.undelivered.owed() else {
             return Ok(());
         };
-        let now = clock::monotonic();
-        if now.0 < state.next_delivery.load(Ordering::Relaxed) {
-            return Err(Error::new(
-                ErrorKind::Unavailable,
-                operation,
-                state.health.as_ref().map_or("the cache", Health::target),
-                "an earlier deletion has not been delivered yet",
-            ));
-        }
         let outcome = self.call("delete", false, || match &owed.pending {
             Pending::Everything => self.backend.clear().map(drop),
             Pending::Keys(keys) => {
@@ -119,16 +149,27 @@ impl<B: Backend> Resilient<B> {
                 self.backend.delete_many(&keys).map(drop)
             }
         });
-        match outcome {
-            Ok(()) => {
-                state.undelivered.forget(&owed);
-                state.next_delivery.store(0, Ordering::Relaxed);
+        if let Err(error) = &outcome {
+            if self.servers == Keeper::OfEach || error.kind() == ErrorKind::Refused {
+                let next = clock::monotonic().after(self.settings.breaker_reset);
+                state.next_delivery.store(next.0, Ordering::Relaxed);
             }
-            Err(_) => state
-                .next_delivery
-                .store(now.after(self.settings.breaker_reset).0, Ordering::Relaxed),
+        } else {
+            state.undelivered.forget(&owed);
         }
         outcome
+    }
+
+    fn undelivered(&self, operation: &'static str) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            operation,
+            match &self.state.get().health {
+                Some(health) => health.target(),
+                None => "the cache server",
+            },
+            "not tried: a deletion has not been delivered yet, and the server is being left alone",
+        )
     }
 
     /// Remembers `keys` where `outcome` says that their deletion may not have happened.
@@ -137,6 +178,24 @@ impl<B: Backend> Resilient<B> {
             self.state.get().undelivered.remember(keys.iter().copied());
         }
         outcome
+    }
+}
+
+impl State {
+    fn is_delivery_due(&self) -> bool {
+        clock::monotonic().0 >= self.next_delivery.load(Ordering::Relaxed)
+    }
+
+    /// The turn to deliver, waiting for it (one deadline at most) where `patient`.
+    fn take_turn(&self, patient: bool) -> Option<MutexGuard<'_, ()>> {
+        if patient {
+            return Some(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.turn.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 
@@ -149,6 +208,13 @@ fn is_final(error: &Error) -> bool {
 }
 
 impl<B: Backend> Backend for Resilient<B> {
+    fn is_left_alone(&self) -> bool {
+        match &self.state.get().health {
+            Some(health) => health.is_left_alone(),
+            None => self.backend.is_left_alone(),
+        }
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         self.settle("get", &[key])?;
         self.call("get", false, || self.backend.get(key))

@@ -227,7 +227,49 @@ fn where_one_server_of_several_is_away_only_its_keys_fail() {
     assert!(cache.delete(b"away").is_err());
     assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
     cache.inner().fail(None);
-    // The server is back, but the deletion is not yet due: its key is not readable till then.
+    // The server is back, but delivery has failed a moment ago and is not tried on every call.
+    cache
+        .state
+        .get()
+        .next_delivery
+        .store(u64::MAX, Ordering::Relaxed);
     assert!(cache.get(b"away").is_err());
     assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
+    cache.state.get().next_delivery.store(0, Ordering::Relaxed);
+    assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
+    assert_eq!(cache.inner().get(b"away").unwrap(), None);
+}
+
+#[test]
+fn one_server_is_read_only_after_the_deletion_whatever_the_key() {
+    let cache = Resilient::new(Flaky::default(), "flaky", probing());
+    for key in [b"gone", b"else"] {
+        cache.set(key, &value("v"), Lifetime::Forever).unwrap();
+    }
+    cache.inner().fail(Some(ErrorKind::Unavailable));
+    assert!(cache.delete(b"gone").is_err());
+    // Not even a read of another key is tried before it.
+    cache.inner().fail(None);
+    *cache.inner().failing_key.lock().unwrap() = Some(b"gone".to_vec());
+    cache.inner().fail(Some(ErrorKind::Unavailable));
+    assert!(cache.get(b"else").is_err());
+    cache.inner().fail(None);
+    assert_eq!(cache.get(b"else").unwrap(), Some(value("v")));
+    assert_eq!(cache.inner().get(b"gone").unwrap(), None);
+}
+
+#[test]
+fn a_server_that_refuses_to_delete_is_still_read() {
+    let cache = Resilient::new(Flaky::default(), "flaky", patient());
+    for key in [b"gone", b"else"] {
+        cache.set(key, &value("v"), Lifetime::Forever).unwrap();
+    }
+    *cache.inner().failing_key.lock().unwrap() = Some(b"gone".to_vec());
+    cache.inner().fail(Some(ErrorKind::Refused));
+    assert!(cache.delete(b"gone").is_err());
+    assert_eq!(cache.get(b"else").unwrap(), Some(value("v")));
+    cache.inner().calls();
+    assert_eq!(cache.get(b"else").unwrap(), Some(value("v")));
+    assert_eq!(cache.inner().calls(), 1, "not delivered on every read");
+    assert!(cache.get(b"gone").is_err());
 }

@@ -103,8 +103,13 @@ impl Server {
         &self.endpoint
     }
 
-    /// Whether it failed a moment ago and is being left alone.
+    /// Whether it failed a moment ago and is being left alone: nothing would be tried now.
     pub(super) fn is_left_alone(&self) -> bool {
+        self.state.get().health.is_left_alone()
+    }
+
+    /// Whether it has failed and not been heard of since: another one is better asked first.
+    pub(super) fn is_doubtful(&self) -> bool {
         self.state.get().health.is_open()
     }
 

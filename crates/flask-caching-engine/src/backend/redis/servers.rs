@@ -67,7 +67,11 @@ impl Servers {
             clear_prefix.into(),
             self.settings.operation_timeout,
         );
-        Resilient::of_servers(redis, self.settings)
+        if self.topology.one_server().is_some() {
+            Resilient::of_server(redis, self.settings)
+        } else {
+            Resilient::of_servers(redis, self.settings)
+        }
     }
 
     /// Asks every server that takes writes whether it is there.

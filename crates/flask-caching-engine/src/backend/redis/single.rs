@@ -42,6 +42,10 @@ impl Topology for Single {
         Ok(vec![Arc::clone(&self.server)])
     }
 
+    fn one_server(&self) -> Option<&Server> {
+        Some(&self.server)
+    }
+
     fn target(&self) -> &str {
         &self.target
     }

@@ -122,6 +122,11 @@ fn first(replies: Vec<Reply>) -> Reply {
 }
 
 impl Backend for Redis {
+    fn is_left_alone(&self) -> bool {
+        let server = self.topology.one_server();
+        server.is_some_and(Server::is_left_alone)
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         let operation = Operation::read("get");
         let reply = self.one(operation, key, command::get(key))?;

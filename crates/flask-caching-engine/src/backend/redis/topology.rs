@@ -37,6 +37,11 @@ pub(super) trait Topology: Send + Sync {
     /// Where they cannot be found out.
     fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>>;
 
+    /// The server, where there is just one.
+    fn one_server(&self) -> Option<&Server> {
+        None
+    }
+
     /// How errors call the whole of it.
     fn target(&self) -> &str;
 }

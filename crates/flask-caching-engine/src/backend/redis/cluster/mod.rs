@@ -97,7 +97,7 @@ impl Cluster {
             .into_iter()
             .map(|endpoint| state.directory.server(endpoint))
             .collect();
-        servers.sort_by_key(|server| server.is_left_alone());
+        servers.sort_by_key(|server| server.is_doubtful());
         let mut failure = None;
         for server in servers {
             let Ok(left) = deadline.remaining() else {
@@ -293,7 +293,7 @@ impl Topology for Cluster {
 
     fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>> {
         let mut view = self.view(operation, deadline)?;
-        if view.masters.iter().any(|master| master.is_left_alone()) {
+        if view.masters.iter().any(|master| master.is_doubtful()) {
             view = self.renew(&view, operation, deadline)?;
         }
         Ok(view.masters.clone())
