@@ -3,6 +3,26 @@ from datetime import timedelta
 from typing import Any, Final, Literal, final
 
 from cachelib.serializers import BaseSerializer
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "MISSING",
+    "ByteStore",
+    "FileByteStore",
+    "Guard",
+    "MemoizedHits",
+    "MemoryBackend",
+    "Missing",
+    "RedisServers",
+    "Signer",
+    "ViewHits",
+    "clock_advance",
+    "clock_resume",
+    "clock_stop",
+    "memcached_wire_key",
+    "open_memcached_store",
+    "timeout_seconds",
+]
 
 _Timeout = float | timedelta | None
 
@@ -17,6 +37,7 @@ def clock_advance(seconds: float) -> None: ...
 def clock_resume() -> None: ...
 def timeout_seconds(timeout: Any) -> float: ...
 
+@disjoint_base
 class ByteStore:
     def get(self, key: bytes) -> tuple[bytes, int] | None: ...
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]: ...
@@ -134,6 +155,7 @@ class ViewHits:
     def get(self, context: Any, request: Any) -> Any: ...
     def remember(self, request: Any, backend: MemoryBackend, key: Any) -> None: ...
 
+@disjoint_base
 class MemoryBackend:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> MemoryBackend: ...
     _threshold: int

@@ -40,6 +40,8 @@ mod _engine {
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]
+    use crate::missing::Missing;
+    #[pymodule_export]
     use crate::redis::RedisServers;
     #[pymodule_export]
     use crate::signing::Signer;
