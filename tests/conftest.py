@@ -1,4 +1,4 @@
-"""Servers that several test files share, started once where a test asks for them."""
+"""An application with a cache in memory, and servers, started where a test asks for them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from flask_caching import Cache
+
+
+@pytest.fixture
+def app() -> Flask:
+    return Flask("tested")
+
+
+@pytest.fixture
+def cache(app: Flask) -> Cache:
+    return Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+
+@pytest.fixture
+def in_app(app: Flask) -> Iterator[None]:
+    with app.app_context():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
-"""What tells closures of one name apart.
+"""What tells functions of one name apart.
 
 2.5.1 of Flask-Caching keys a function by its name, so that two functions made by one ``def`` share
 their entries although they compute with what they close over. Here
 
 - what a closure holds of plain immutable data is part of its keys, in every process;
-- of closures over other objects, the first one decorated keeps the keys of its name, so that an
-  application factory's functions have the same keys in every process; one made again over other
-  objects is told apart by their identity, in this process;
+- of functions that differ in something else (what they close over, their code, the defaults of
+  their keyword-only parameters), the first one decorated keeps the keys of its name, so that an
+  application factory's functions have the same keys in every process; the others are told apart by
+  the code and the defaults, and by the identity of what they close over, in this process;
 - a lambda, which has no name, is told apart by its code.
 """
 
@@ -14,40 +15,70 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import uuid
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import CodeType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ._identity import Unidentifiable, is_plain, object_token, text_of
-from ._names import lambda_digest, short_digest, underlying_function
+from ._names import function_name, short_digest, underlying_function
 
-if TYPE_CHECKING:
-    from .cache import Cache
-
-__all__ = ["closure_identity"]
+__all__ = ["FirstOfName", "identity_beside_name", "source_text"]
 
 _IMMUTABLE = (str, bytes, int, float, complex, bool, type(None))
 
 
-def closure_identity(cache: Cache, f: Callable[..., Any]) -> str:
+@dataclass(frozen=True)
+class FirstOfName:
+    """What the first function of a name is made of.
+
+    :param text: its code and defaults.
+    :param closed_over: references to what it closes over.
+    """
+
+    text: str
+    closed_over: list[Callable[[], Any]]
+
+
+def identity_beside_name(known: dict[str, FirstOfName], f: Callable[..., Any]) -> str:
     """What stands beside the function's name in its keys; '' where the name says it all.
 
-    :param cache: the cache, which remembers the closures it decorated.
+    :param known: the first function of each name, to which this one is added.
     :param f: the function, a partial or a callable object.
     """
-    parts = [_partial_identity(f), lambda_digest(f)]
+    parts = [_partial_identity(f)]
     function = underlying_function(f)
     code = getattr(function, "__code__", None)
-    if code is not None and function.__closure__:
+    if isinstance(code, CodeType):
+        is_lambda = function.__name__ == "<lambda>"
+        text = _code_text(code) + _text(function.__kwdefaults__)
         plain, others = _cells(function, code)
-        if plain:
-            parts.append(short_digest(repr(plain)))
-        if others:
-            parts.append(_rival_identity(cache, code, others))
-    text = " ".join(part for part in parts if part)
-    return f"<{text}>" if text else ""
+        parts.append(short_digest(text) if is_lambda else "")
+        parts.append(short_digest(repr(plain)) if plain else "")
+        name = " ".join([function_name(f), *parts]) if is_lambda else function_name(f)
+        parts.append(_rival_identity(known, name, text, others))
+    kept = " ".join(part for part in parts if part)
+    return f"<{kept}>" if kept else ""
+
+
+def source_text(f: Callable[..., Any]) -> str:
+    """The source of a function, its code where there is no source, '' where there is neither."""
+    try:
+        return inspect.getsource(f)
+    except (OSError, TypeError):
+        code = getattr(underlying_function(f), "__code__", None)
+        return _code_text(code) if isinstance(code, CodeType) else ""
+
+
+def _code_text(code: CodeType) -> str:
+    constants = [
+        _code_text(constant) if isinstance(constant, CodeType) else _text(constant)
+        for constant in code.co_consts
+    ]
+    return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
 def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[Any]]:
@@ -59,7 +90,7 @@ def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[A
     }
     plain: list[tuple[str, Any]] = []
     others: list[Any] = []
-    for name, cell in zip(code.co_freevars, function.__closure__, strict=True):
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
         if name == "__class__" or name in own:
             # Its own state, as a counter that it increases: not what tells it apart.
             continue
@@ -75,36 +106,47 @@ def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[A
     return plain, others
 
 
-def _rival_identity(cache: Cache, code: CodeType, values: list[Any]) -> str:
-    references = [_reference(value) for value in values]
-    first = cache._closures.setdefault(code, references)
-    if first is references or all(
-        known() is value for known, value in zip(first, values, strict=True)
-    ):
+def _rival_identity(known: dict[str, FirstOfName], name: str, text: str, values: list[Any]) -> str:
+    """'' for the first function of a name and those made of the same, otherwise a digest."""
+    made = FirstOfName(text, [_reference(value) for value in values])
+    first = known.setdefault(name, made)
+    if first is made:
         return ""
-    tokens = []
-    for value in values:
-        try:
-            tokens.append(object_token(value))
-        except Unidentifiable:
-            tokens.append(uuid.uuid4().hex)
-    return short_digest(repr(tokens))
+    same_values = len(first.closed_over) == len(values) and all(
+        reference() is value for reference, value in zip(first.closed_over, values, strict=True)
+    )
+    if same_values:
+        return "" if first.text == text else short_digest(text)
+    return short_digest(text + repr([_token(value) for value in values]))
 
 
 def _reference(value: Any) -> Callable[[], Any]:
     try:
         return weakref.ref(value)
     except TypeError:
-        # A list or dict: kept, so that its address is not taken by another. One set for each `def`.
+        # A list or dict: kept, so that its address is not taken by another. One set for each name.
         return lambda: value
+
+
+def _token(value: Any) -> str:
+    try:
+        return object_token(value)
+    except Unidentifiable:
+        return uuid.uuid4().hex
+
+
+def _text(value: Any) -> str:
+    try:
+        return text_of(value, lambda value: None)
+    except Unidentifiable:
+        return uuid.uuid4().hex
 
 
 def _partial_identity(f: Any) -> str:
     """What a partial has bound, or which callable object it is."""
     if isinstance(f, functools.partial):
-        bound = text_of((f.args, dict(sorted(f.keywords.items()))), lambda value: None)
-        inner = _partial_identity(f.func)
-        return short_digest(bound + inner)
+        bound = _text((f.args, dict(sorted(f.keywords.items()))))
+        return short_digest(bound + _partial_identity(f.func))
     if not hasattr(f, "__name__") and callable(f):
-        return short_digest(text_of(f, lambda value: None))
+        return short_digest(_text(f))
     return ""

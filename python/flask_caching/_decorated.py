@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from . import _access
 from ._access import MISSING
+from ._closures import source_text
 from ._engine import MemoryBackend
 from ._identity import Unidentifiable
 from ._inflight import Computation
@@ -367,7 +368,7 @@ class Decorated:
         if not wanted:
             return ""
         if self._source is None:
-            self._source = inspect.getsource(self.f)
+            self._source = source_text(self.f)
         return self._source
 
     def digest(self, state: AppState, text: str) -> Any:

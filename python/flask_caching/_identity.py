@@ -5,6 +5,8 @@ arguments never have one repr. The exceptions, each marked by a suffix that no s
 
 - an object whose repr holds a memory address is told apart by a token that belongs to it as long as
   it lives, in this process only;
+- an object that prints its members, such as a dataclass, is written member by member where one of
+  them is not plain data;
 - a set is written in the order of its members' reprs, so that equal sets of every process agree;
 - a subclass of a built-in type that prints like its base, and an object whose repr does not name
 its
@@ -19,6 +21,7 @@ import hashlib
 import os
 import pickle
 import re
+import sys
 import threading
 import uuid
 import weakref
@@ -26,6 +29,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from ._members import members_of
+from .errors import CacheKeyError
 from .utils import get_id
 
 __all__ = [
@@ -39,7 +44,8 @@ __all__ = [
 ]
 
 _SCALARS = frozenset({str, bytes, int, float, bool, type(None), complex, type(Ellipsis)})
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+#: As CPython prints addresses; shorter hexadecimal numbers are an application's own data.
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+|\b0x[0-9a-fA-F]{9,16}\b")
 _BUILTIN_REPRS: frozenset[Any] = frozenset(
     kind.__repr__
     for kind in (
@@ -63,7 +69,7 @@ _BULK_PACKAGES = frozenset(
 )
 
 
-class Unidentifiable(Exception):
+class Unidentifiable(CacheKeyError):
     """The argument cannot be told apart from others: the call is not cached."""
 
 
@@ -73,12 +79,31 @@ def is_plain(value: Any, _depth: int = 0) -> bool:
     if kind in _SCALARS:
         return True
     if _depth > 40:
-        return False
+        return _is_plain_deep_down(value)
     if kind is tuple or kind is list:
         return all(is_plain(item, _depth + 1) for item in value)
     if kind is dict:
         return all(is_plain(k, _depth + 1) and is_plain(v, _depth + 1) for k, v in value.items())
     return False
+
+
+def _is_plain_deep_down(value: Any) -> bool:
+    """:func:`is_plain` without recursion."""
+    seen: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind in _SCALARS:
+            continue
+        if kind not in (tuple, list, dict) or len(seen) > 10_000:
+            return False
+        if id(item) not in seen:
+            seen.add(id(item))
+            pending.extend(item)
+            if kind is dict:
+                pending.extend(item.values())
+    return True
 
 
 def text_of_arguments(arguments: tuple[Any, ...], note: Callable[[Any], None]) -> str:
@@ -88,34 +113,41 @@ def text_of_arguments(arguments: tuple[Any, ...], note: Callable[[Any], None]) -
     :param note: called with each object that had to be told apart by its identity.
     :raises Unidentifiable: one of them cannot be told apart.
     """
-    if is_plain(arguments):
-        return repr(arguments)
     return text_of(arguments, note)
 
 
 def text_of(value: Any, note: Callable[[Any], None]) -> str:
-    """The text of one argument; see :func:`text_of_arguments`."""
-    return _Writer(note).write(value)
+    """The text of one value; see :func:`text_of_arguments`."""
+    try:
+        return repr(value) if is_plain(value) else _Writer(note).write(value)
+    except RecursionError:
+        raise Unidentifiable("an argument is nested too deeply") from None
 
 
-def instance_identity(instance: Any, function: str, note: Callable[[Any], None]) -> str:
+def instance_identity(
+    instance: Any, function: Callable[..., Any], note: Callable[[Any], None]
+) -> str:
     """What stands for the instance or class that a method is called on.
 
     :param instance: the ``self`` or ``cls``.
-    :param function: the qualified name of the method, which names the class that defines it.
+    :param function: the method, undecorated.
     :param note: called with the instance where it had to be told apart by its identity.
     :raises Unidentifiable: it cannot be told apart.
     """
     instance = _behind_proxy(instance)
     text = get_id(instance)
-    kind = type(instance)
-    if isinstance(instance, type):
-        return text + _rivals.suffix(text, instance) if "<locals>" in text else text
-    if not hasattr(instance, "__caching_id__") and _ADDRESS.search(text):
+    kind = instance if isinstance(instance, type) else type(instance)
+    if kind is instance:
+        text += _rivals.suffix(text, instance)
+    elif not hasattr(instance, "__caching_id__") and _prints_address(text, instance):
+        token = _tokens.token(instance)
         note(instance)
-        return f"{text} {_tokens.token(instance)}"
-    defined_on_this_class = function.rpartition(".")[0] == kind.__qualname__
-    if defined_on_this_class or _names_class(text, kind):
+        return f"{text} {token}"
+    definer = getattr(function, "__qualname__", "").rpartition(".")[0]
+    if definer == kind.__qualname__ and getattr(function, "__module__", "") == kind.__module__:
+        return text
+    # Inherited: the class that defines the method, and its other subclasses, may print the same.
+    if _names_class(text, kind) and definer.rpartition(".")[2] != kind.__name__:
         return text
     return f"{text} of {_full_name(kind)}"
 
@@ -172,15 +204,19 @@ class _Writer:
             return self._like_builtin(value, kind)
         if _is_bulk(kind):
             return f"{value!r} {_content_digest(value, self._note)}"
+        members = members_of(value)
+        if members is not None and not is_plain(members):
+            return f"{_full_name(kind)}{self._inside(value, lambda: self.write(members))}"
         text = repr(value)
         if isinstance(value, type):
-            return text + _rivals.suffix(text, value) if "<locals>" in text else text
-        if _ADDRESS.search(text):
+            return text + _rivals.suffix(text, value)
+        if _prints_address(text, value):
             identity = getattr(kind, "__caching_id__", None)
             if identity is not None:
                 return f"{get_id(value)} of {_full_name(kind)}"
+            token = _tokens.token(value)
             self._note(value)
-            return f"{text} {_tokens.token(value)}"
+            return f"{text} {token}"
         if kind is re.Pattern:
             # Long patterns are cut off in their repr.
             whole = repr(value.pattern)
@@ -193,7 +229,7 @@ class _Writer:
         """A subclass that prints like its base: what it holds, its class, its own attributes."""
         for base in (dict, list, tuple, set, frozenset):
             if issubclass(kind, base):
-                text = self._container_of_subclass(value, base)
+                text = self._inside(value, functools.partial(self._as, base, value))
                 break
         else:
             text = repr(value)
@@ -201,12 +237,16 @@ class _Writer:
         extra = self.write(dict(attributes)) if attributes else ""
         return text if kind is bytearray else f"{text} of {_full_name(kind)}{extra}"
 
-    def _container_of_subclass(self, value: Any, base: type) -> str:
+    def _as(self, base: type, value: Any) -> str:
+        return self.write(base(value))
+
+    def _inside(self, value: Any, write: Callable[[], str]) -> str:
+        """What ``write`` makes of the members of ``value``, which may hold itself."""
         if id(value) in self._open:
-            raise Unidentifiable("an argument of a container class holds itself")
+            return f"(...{len(self._open) - self._open.index(id(value))})"
         self._open.append(id(value))
         try:
-            return self.write(base(value))
+            return write()
         finally:
             self._open.pop()
 
@@ -216,6 +256,14 @@ def _behind_proxy(value: Any) -> Any:
     if type(value).__module__ == "werkzeug.local" and hasattr(value, "_get_current_object"):
         return value._get_current_object()
     return value
+
+
+def _prints_address(text: str, value: Any) -> bool:
+    return (
+        _ADDRESS.search(text) is not None
+        or f"{id(value):x}" in text.lower()
+        or str(id(value)) in text
+    )
 
 
 def _full_name(kind: type) -> str:
@@ -244,8 +292,9 @@ def _content_digest(value: Any, note: Callable[[Any], None]) -> str:
     try:
         content = pickle.dumps(value, protocol=4)
     except Exception:
+        token = _tokens.token(value)
         note(value)
-        return _tokens.token(value)
+        return token
     return hashlib.sha256(content).hexdigest()
 
 
@@ -260,7 +309,7 @@ class _Tokens:
         # A forked child shares no token with its parent: their copies of an object part ways.
         self._process = uuid.uuid4().hex
         self._count = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._known: dict[int, tuple[weakref.ref[Any], str]] = {}
 
     def known(self, value: Any) -> str | None:
@@ -285,9 +334,12 @@ class _Tokens:
         except TypeError:
             raise Unidentifiable(
                 f"an object of {_full_name(type(value))} prints its memory address and cannot be "
-                "referenced weakly"
+                "referenced weakly; give it a __repr__ or a __caching_id__ method"
             ) from None
         with self._lock:
+            known = self.known(value)
+            if known is not None:
+                return known
             self._count += 1
             token = f"{self._process}.{self._count}"
             self._known[key] = (reference, token)
@@ -295,17 +347,26 @@ class _Tokens:
 
 
 class _Rivals:
-    """Local classes of one name: the first that lives keeps its repr, the others get a token."""
+    """Classes of one name: the first keeps its repr, the others get a token.
+
+    A class that its module holds under its name has no rival.
+    """
 
     def __init__(self) -> None:
-        self._first: weakref.WeakValueDictionary[str, type] = weakref.WeakValueDictionary()
+        self._first: dict[str, weakref.ref[type]] = {}
 
     def suffix(self, text: str, kind: type) -> str:
-        # A class that has a token keeps it when the first of its name is gone.
-        token = _tokens.known(kind)
-        if token is None and self._first.setdefault(text, kind) is not kind:
-            token = _tokens.token(kind)
-        return "" if token is None else f" {token}"
+        if _is_importable(kind):
+            return ""
+        first = self._first.setdefault(text, weakref.ref(kind))
+        return "" if first() is kind else f" {_tokens.token(kind)}"
+
+
+def _is_importable(kind: type) -> bool:
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 _tokens = _Tokens()

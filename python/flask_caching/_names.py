@@ -6,13 +6,11 @@ import functools
 import hashlib
 import string
 from collections.abc import Callable
-from types import CodeType, FunctionType
 from typing import Any
 
 __all__ = [
     "function_name",
     "instance_name",
-    "lambda_digest",
     "short_digest",
     "underlying_function",
     "valid_chars",
@@ -61,22 +59,6 @@ def instance_name(function: str, identity: str) -> str:
     if len(token) > LONGEST_TOKEN or not token:
         token = short_digest(identity)
     return f"{function}.{token}"
-
-
-def lambda_digest(f: Any) -> str:
-    """A digest of what a lambda does, since all lambdas of a scope have one name; '' for others."""
-    function = underlying_function(f)
-    if not isinstance(function, FunctionType) or function.__name__ != "<lambda>":
-        return ""
-    return short_digest(_code_text(function.__code__))
-
-
-def _code_text(code: CodeType) -> str:
-    constants = [
-        _code_text(constant) if isinstance(constant, CodeType) else repr(constant)
-        for constant in code.co_consts
-    ]
-    return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
 def _filtered(name: str) -> str:

@@ -23,11 +23,12 @@ class ArgumentOrder:
     """What a function's signature says about the order of arguments, read once.
 
     :param f: the function.
-    :param ignored: the names of arguments that stand as None in the key.
+    :param ignored: the names of arguments that stand as None in the key, or one name.
     """
 
     def __init__(self, f: Callable[..., Any], ignored: Iterable[str] | None = None) -> None:
-        ignored = self._ignored = frozenset(ignored or ())
+        ignored = (ignored,) if isinstance(ignored, str) else ignored or ()
+        ignored = self._ignored = frozenset(ignored)
         positional = [
             parameter
             for parameter in get_function_parameters(f)

@@ -7,11 +7,11 @@ import functools
 import warnings
 import weakref
 from collections.abc import Callable
-from types import CodeType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from . import _access, _deletion
 from ._access import MISSING
+from ._closures import FirstOfName
 from ._context import active_app
 from ._engine import Guard
 from ._fragments import Aliases, storage_keys
@@ -64,9 +64,7 @@ class Cache:
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
-        self._closures: weakref.WeakKeyDictionary[CodeType, list[Callable[[], Any]]] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._first_of_name: dict[str, FirstOfName] = {}
         self._fragment_aliases = Aliases()
         if app is not None:
             self.init_app(app, config)

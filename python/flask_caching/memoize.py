@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _access
-from ._closures import closure_identity
+from ._closures import identity_beside_name
 from ._context import active_context
 from ._decorated import Decorated, Lookup
 from ._engine import MemoizedHits
-from ._identity import instance_identity, is_plain, text_of, text_of_arguments
-from ._names import function_name, instance_name
+from ._identity import instance_identity, text_of, text_of_arguments
+from ._names import function_name, instance_name, short_digest
 from ._signature import ArgumentOrder
 from .signals import cache_memoize_hit, cache_memoize_miss
 from .utils import normalize_timeout
@@ -64,8 +64,12 @@ class MemoizedFunctionCore(Decorated):
         self.make_name = make_name
         self.order = ArgumentOrder(f, args_to_ignore)
         self.namespace = function_name(f)
-        self._function_names = [memver_name(self.namespace)]
-        self._particular = closure_identity(cache, f)
+        self._particular = identity_beside_name(cache._first_of_name, f)
+        #: Under what name the versions are kept; the namespace, where that says it all.
+        self._versioned = self.namespace
+        if self._particular:
+            self._versioned += f".{short_digest(self._particular)}"
+        self._function_names = [memver_name(self._versioned)]
         self._longest: dict[str, Any] = {}
         self.built_in_make_cache_key = self.make_cache_key
         bound_to = getattr(f, "__self__", None)
@@ -150,15 +154,13 @@ class MemoizedFunctionCore(Decorated):
         order = self.order
         ordered, rest = order.normalize(args, kwargs)
         names = list(self._function_names)
-        instance = self._bound_to
         if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
-            identity = instance_identity(ordered[0], _qualname(self.f), self._note_identity)
+            identity = instance_identity(ordered[0], self.f, self._note_identity)
             ordered[0] = identity
             if order.on_instance:
-                names.append(memver_name(instance_name(self.namespace, identity)))
-        elif instance is not None:
-            identity = instance_identity(instance, _qualname(self.f), self._note_identity)
-            names.append(memver_name(instance_name(self.namespace, identity)))
+                names.append(memver_name(instance_name(self._versioned, identity)))
+        elif self._bound_to is not None:
+            names += self.names_of(self._bound_to)
         name = self.namespace if self.make_name is None else self.make_name(self.namespace)
         text = (
             f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._note_identity)}"
@@ -206,24 +208,21 @@ class MemoizedFunctionCore(Decorated):
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""
+        if self._bound_to is not None:
+            instance = self._bound_to
+        elif not self.order.on_instance or self.order.ignores_first:
+            instance = None
         if instance is None or isinstance(instance, type):
-            return [memver_name(self.namespace)]
-        identity = instance_identity(instance, _qualname(self.f), self._note_identity)
-        return [memver_name(instance_name(self.namespace, identity))]
-
-
-def _qualname(f: Callable[..., Any]) -> str:
-    return getattr(f, "__qualname__", "")
+            return [memver_name(self._versioned)]
+        identity = instance_identity(instance, self.f, self._note_identity)
+        return [memver_name(instance_name(self._versioned, identity))]
 
 
 def _text_of_keywords(keywords: dict[str, Any], note: Callable[[Any], None]) -> str:
     """The keywords as the repr of an ``OrderedDict`` of this Python's."""
     if not keywords:
         return "OrderedDict()"
-    values = {
-        name: repr(value) if is_plain(value) else text_of(value, note)
-        for name, value in keywords.items()
-    }
+    values = {name: text_of(value, note) for name, value in keywords.items()}
     if sys.version_info >= (3, 12):
         return "OrderedDict({" + ", ".join(f"{n!r}: {v}" for n, v in values.items()) + "})"
     return "OrderedDict([" + ", ".join(f"({n!r}, {v})" for n, v in values.items()) + "])"
