@@ -387,6 +387,8 @@ def told_apart_by(value: Any) -> str | None:
         return None
     if _repr_of(kind) is object.__repr__:
         return "identity" if kind.__weakrefoffset__ else None
+    if members_of(value) is not None or _prints_address(repr(value), value):
+        return None
     return "repr" if isinstance(_repr_of(kind), FunctionType) else None
 
 
