@@ -1,6 +1,5 @@
 //! The number of entries, where cachelib keeps it: both count in one file.
 
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
@@ -58,9 +57,13 @@ impl Count {
     pub(super) fn write(&self, directory: &Directory, count: u64) -> io::Result<()> {
         let bytes = self.bytes(count);
         let path: PathBuf = directory.file(&self.name);
-        let own = open_bookkeeping(&path, false)
-            .ok()
-            .filter(|file| is_own_of_length(file, bytes.len() as u64));
+        let own = open_bookkeeping(&path, false).ok().filter(|file| {
+            file.metadata().is_ok_and(|metadata| {
+                metadata.is_file()
+                    && metadata.len() == bytes.len() as u64
+                    && directory.is_own(metadata.uid())
+            })
+        });
         if own.is_some_and(|file| file.write_all_at(&bytes, 0).is_ok()) {
             return Ok(());
         }
@@ -116,14 +119,6 @@ fn pickled_int(pickle: &[u8]) -> Option<i64> {
         _ => return None,
     };
     rest.starts_with(b".").then_some(number)
-}
-
-fn is_own_of_length(file: &File, length: u64) -> bool {
-    file.metadata().is_ok_and(|metadata| {
-        metadata.is_file()
-            && metadata.len() == length
-            && metadata.uid() == rustix::process::geteuid().as_raw()
-    })
 }
 
 #[cfg(test)]

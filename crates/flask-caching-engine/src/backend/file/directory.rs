@@ -30,6 +30,9 @@ pub(super) struct Directory {
     path: PathBuf,
     /// Permission bits of the files of entries.
     mode: u32,
+    /// The user that the file system gives this process's files to, where it is another one: a
+    /// network file system that maps root to nobody.
+    mapped_to: Option<u32>,
 }
 
 /// A file of the directory that is open for reading and is this user's own.
@@ -58,9 +61,10 @@ impl Directory {
             )
         };
         let absolute = std::path::absolute(path).map_err(|e| unusable(e.to_string()))?;
-        let directory = Self {
+        let mut directory = Self {
             path: absolute,
             mode,
+            mapped_to: None,
         };
         directory
             .make()
@@ -69,23 +73,32 @@ impl Directory {
         if !metadata.is_dir() {
             return Err(unusable("it is not a directory".to_owned()));
         }
+        let draft_owner = directory
+            .draft()
+            .and_then(|draft| Ok(draft.as_file().metadata()?.uid()))
+            .map_err(|e| {
+                unusable(format!(
+                    "files cannot be created in it: {e}; this process (user {}) needs to read, \
+                     write and enter it",
+                    own_uid()
+                ))
+            })?;
+        directory.mapped_to = (draft_owner != own_uid()).then_some(draft_owner);
         // Root can do to it what it likes anyway.
-        if metadata.uid() != own_uid() && metadata.uid() != 0 {
+        if !directory.is_own(metadata.uid()) && metadata.uid() != 0 {
             return Err(unusable(format!(
                 "it belongs to user {}, this process runs as user {}; give it a directory of its own",
                 metadata.uid(),
                 own_uid()
             )));
         }
-        directory.draft().map_err(|e| {
-            unusable(format!(
-                "files cannot be created in it: {e}; this process (user {}) needs to read, write \
-                 and enter it",
-                own_uid()
-            ))
-        })?;
         fs::read_dir(&directory.path).map_err(|e| unusable(format!("it cannot be listed: {e}")))?;
         Ok(directory)
+    }
+
+    /// Whether the files of user `uid` are this process's own.
+    pub(super) fn is_own(&self, uid: u32) -> bool {
+        uid == own_uid() || self.mapped_to == Some(uid)
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {
@@ -130,7 +143,7 @@ impl Directory {
         if !metadata.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        if metadata.uid() != own_uid() {
+        if !self.is_own(metadata.uid()) {
             return Err(io::Error::other(format!(
                 "it belongs to user {}, this process runs as user {}",
                 metadata.uid(),
@@ -150,7 +163,7 @@ impl Directory {
     /// When the own regular file `name` was last used. `None`: there is no such file.
     pub(super) fn recency(&self, name: &str) -> Option<Recency> {
         let metadata = fs::symlink_metadata(self.file(name)).ok()?;
-        (metadata.is_file() && metadata.uid() == own_uid()).then(|| {
+        (metadata.is_file() && self.is_own(metadata.uid())).then(|| {
             nanoseconds(metadata.mtime(), metadata.mtime_nsec())
                 .max(nanoseconds(metadata.atime(), metadata.atime_nsec()))
         })
@@ -383,4 +396,27 @@ fn nanos(duration: Duration) -> u64 {
 
 fn nanoseconds(seconds: i64, nanos: i64) -> Recency {
     u64::try_from(seconds.saturating_mul(1_000_000_000).saturating_add(nanos)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_own_where_the_file_system_maps_users() {
+        let at = tempfile::tempdir().unwrap();
+        let mut directory = Directory::open(at.path(), 0o600).unwrap();
+        assert_eq!(directory.mapped_to, None);
+        let draft = directory.write_draft(b"head", b"data").unwrap();
+        directory.publish(draft, "file").unwrap();
+        if std::os::unix::fs::chown(directory.file("file"), Some(12345), None).is_err() {
+            // Only root gives files away.
+            return;
+        }
+        assert!(directory.open_own("file").is_err());
+        assert_eq!(directory.recency("file"), None);
+        directory.mapped_to = Some(12345);
+        assert!(directory.open_own("file").is_ok());
+        assert!(directory.recency("file").is_some());
+    }
 }
