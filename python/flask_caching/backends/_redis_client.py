@@ -84,6 +84,8 @@ class ClientStore:
         return _stored(outcome.value)
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]:
+        if not keys:
+            return []
         with _failing("get_many"):
             values = self._reader().mget([_name(key) for key in keys])
         return [_stored(value) for value in values]

@@ -142,7 +142,7 @@ class Options:
         self.connection[name] = value
 
     def _take_database(self, value: Any) -> None:
-        self._put("db", int(_number(value, "the number of a database", whole=True)))
+        self._put("db", int(_number(value or 0, "the number of a database", whole=True)))
 
     def _take_unix_socket(self, value: Any) -> None:
         self.unix_socket_path = None if value is None else os.fspath(value)
@@ -265,7 +265,7 @@ def parse_url(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
             raise CacheConfigError(
                 f"CACHE_REDIS_URL: the path must be the number of a database, not {database!r}"
             )
-        options["db"] = database
+        options["db"] = int(database)
     if scheme == "rediss":
         options["ssl"] = True
     return place, options

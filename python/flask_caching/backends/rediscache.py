@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import RedisSerializer
 from flask import Flask
 
-from .._engine import RedisServers
+from .._engine import MISSING, RedisServers
 from ..errors import CacheBackendError, CacheConfigError
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
@@ -189,6 +189,21 @@ class RedisCache(ByteBackend):
             logger.warning("%d cache keys were not deleted: %s", len(keys), error)
             return []
         return list(keys)
+
+    def get_many(self, *keys: str) -> list[Any]:
+        """The values of ``keys`` in their order, None for each that is missing."""
+        if self._servers is not None:
+            return super().get_many(*keys)
+        # The answer of a client object is passed on whole, as Flask-Caching does: applications
+        # that put in one of their own may answer more than they were asked.
+        names = [(key, self._encode_key(key)) for key in keys]
+        answer = self._store.get_many([wire_key for _, wire_key in names])
+        names += [("", b"")] * (len(answer) - len(names))
+        values = [
+            MISSING if stored is None else self._unpack(key, wire_key, stored)
+            for (key, wire_key), stored in zip(names, answer, strict=True)
+        ]
+        return [None if value is MISSING else value for value in values]
 
     def _get_prefix(self) -> str:
         prefix = self.key_prefix
