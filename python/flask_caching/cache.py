@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from . import _access, _deletion
 from ._access import MISSING
 from ._closures import FirstOfName
-from ._context import active_app
-from ._engine import Guard
-from ._fragments import Aliases, storage_keys
+from ._context import active_app, active_context
+from ._engine import Guard, Proxied
+from ._fragments import PREFIX, Aliases, storage_keys
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
 from ._wrapper import wrap
@@ -51,6 +51,9 @@ class Cache:
 
     #: The application of the last :meth:`init_app`, used where no application context is active.
     app: Flask
+    #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
+    _backend_for: Callable[[Any, tuple[Any, ...]], Any]
+    _backend_for_all: Callable[[Any, tuple[Any, ...]], Any]
 
     def __init__(
         self,
@@ -61,6 +64,14 @@ class Cache:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
         self._guard = Guard()
+        if type(self).cache is Cache.cache:
+            proxied = Proxied(self, PREFIX)
+            self._backend_for = proxied.backend
+            self._backend_for_all = proxied.backend_of_many
+        else:
+            # A subclass that chooses its backend itself is asked for it, each time.
+            self._guard.patch()
+            self._backend_for = self._backend_for_all = _look_closer
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
@@ -189,12 +200,18 @@ class Cache:
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The value under a key, None where there is none; see the backend's ``get(key)``."""
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.get(*args, **kwargs)
         if args and _is_fragment(args[0]):
             return self._first_of(args[0], *args[1:], **kwargs)
         return self.cache.get(*args, **kwargs)
 
     def has(self, *args: Any, **kwargs: Any) -> bool:
         """Whether a key has a value; see the backend's ``has(key)``."""
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.has(*args, **kwargs)
         if args and _is_fragment(args[0]):
             return any(self.cache.has(key) for key in self._storage_keys(args[0]))
         return self.cache.has(*args, **kwargs)
@@ -204,6 +221,9 @@ class Cache:
 
         :return: whether it is stored.
         """
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.set(*args, **kwargs)
         if args and _is_fragment(args[0]):
             args = (self._storage_keys(args[0])[0], *args[1:])
         return self.cache.set(*args, **kwargs)
@@ -213,6 +233,9 @@ class Cache:
 
         :return: whether it is stored now, and was not before.
         """
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.add(*args, **kwargs)
         if args and _is_fragment(args[0]):
             args = (self._storage_keys(args[0])[0], *args[1:])
         return self.cache.add(*args, **kwargs)
@@ -265,6 +288,9 @@ class Cache:
 
     def get_many(self, *args: Any, **kwargs: Any) -> list[Any]:
         """The values under keys, in their order; see the backend's ``get_many(*keys)``."""
+        backend = self._backend_for_all(active_context(None), args)
+        if backend is not None:
+            return backend.get_many(*args, **kwargs)
         return self.cache.get_many(*map(self._one_storage_key, args), **kwargs)
 
     def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
@@ -276,6 +302,9 @@ class Cache:
 
     def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
+        backend = self._backend_for_all(active_context(None), args)
+        if backend is not None:
+            return backend.get_dict(*args, **kwargs)
         return self.cache.get_dict(*map(self._one_storage_key, args), **kwargs)
 
     def inc(self, *args: Any, **kwargs: Any) -> int | None:
@@ -546,7 +575,11 @@ class Cache:
 
 
 def _is_fragment(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith("_template_fragment_cache_")
+    return isinstance(key, str) and key.startswith(PREFIX)
+
+
+def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:
+    return None
 
 
 def _check_decorated(f: Any) -> None:

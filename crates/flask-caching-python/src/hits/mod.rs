@@ -27,5 +27,5 @@ mod table;
 mod view;
 
 pub(crate) use memoized::MemoizedHits;
-pub(crate) use place::Guard;
+pub(crate) use place::{Guard, Proxied};
 pub(crate) use view::ViewHits;
