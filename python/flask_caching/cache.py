@@ -52,8 +52,8 @@ class Cache:
     #: The application of the last :meth:`init_app`, used where no application context is active.
     app: Flask
     #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
-    _backend_for: Callable[[Any, tuple[Any, ...]], Any]
-    _backend_for_all: Callable[[Any, tuple[Any, ...]], Any]
+    _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
+    _backend_for_all: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
 
     def __init__(
         self,
