@@ -9,6 +9,7 @@ _conflict.check()
 import hashlib  # noqa: E402
 
 from . import backends, signals, utils  # noqa: E402
+from ._cached_response import CachedResponse  # noqa: E402
 from .backends import BaseCache, SimpleCache  # noqa: E402
 from .cache import Cache  # noqa: E402
 from .errors import (  # noqa: E402
@@ -31,7 +32,6 @@ from .utils import (  # noqa: E402
     make_template_fragment_key,
     normalize_timeout,
 )
-from .view import CachedResponse  # noqa: E402
 
 #: The hash constructors that are known to work as ``hash_method``; others do, too.
 SUPPORTED_HASH_FUNCTIONS = [

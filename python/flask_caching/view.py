@@ -6,45 +6,28 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 
+from ._cached_response import CachedResponse
 from ._context import active_context, active_method, active_request_context
 from ._decorated import Decorated, Lookup
 from ._engine import ViewHits
 from .signals import cache_view_hit, cache_view_miss
-from .utils import get_function_parameters, normalize_timeout, query_args_as_pairs
+from .utils import get_function_parameters, query_args_as_pairs
 
 if TYPE_CHECKING:
     from ._state import AppState
     from .cache import Cache
 
-__all__ = ["CachedFunctionCore", "CachedResponse", "QueryArgs"]
+__all__ = ["CachedFunctionCore", "QueryArgs"]
 
 QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 
 #: A path that could end in the digest of another view's query string or source.
 _ENDS_IN_DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
-
-
-class CachedResponse(Response):
-    """A response that says how long it is cached.
-
-    :param response: the response, usually from :func:`flask.make_response`.
-    :param timeout: seconds, or a ``timedelta``; 0: never expires; None: the decorator's timeout.
-    """
-
-    # What names the class in stored entries, which other processes run with Flask-Caching read.
-    __module__ = "flask_caching"
-
-    timeout: int | None = None
-
-    def __init__(self, response: Response, timeout: int | timedelta | None) -> None:
-        self.__dict__ = response.__dict__
-        self.timeout = normalize_timeout(timeout)
 
 
 class CachedFunctionCore(Decorated):

@@ -81,12 +81,13 @@ class ByteBackend(BaseCache):
 
     def get(self, key: str) -> Any:
         """The value under ``key``, or None."""
-        value = self._read(key)
+        value = self._read(key, foreign_text=True)
         return None if value is MISSING else value
 
     def get_many(self, *keys: str) -> list[Any]:
         """The values of ``keys`` in their order, None for each that is missing."""
-        return [None if value is MISSING else value for value in self._read_many(*keys)]
+        values = self._read_many(*keys, foreign_text=True)
+        return [None if value is MISSING else value for value in values]
 
     def get_dict(self, *keys: str) -> dict[str, Any]:
         """The values of ``keys`` by key, None for each that is missing."""
@@ -215,19 +216,26 @@ class ByteBackend(BaseCache):
         """
         return deserialize(self.serializer, data)
 
-    def _read(self, key: str) -> Any:
-        """The value under ``key``, or ``MISSING``."""
+    def _read(self, key: str, foreign_text: bool = False) -> Any:
+        """The value under ``key``, or ``MISSING``.
+
+        :param foreign_text: give text that another program stored, as bytes. What is stored for
+            decorated functions is never foreign, so they read without.
+        """
         wire_key = self._encode_key(key)
         stored = self._store.get(wire_key)
-        return MISSING if stored is None else self._unpack(key, wire_key, stored)
+        return MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text)
 
-    def _read_many(self, *keys: str) -> list[Any]:
-        """The values of ``keys`` in their order, ``MISSING`` for each that has none."""
+    def _read_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
+        """The values of ``keys`` in their order, ``MISSING`` for each that has none.
+
+        :param foreign_text: as in :meth:`_read`.
+        """
         wire_keys = [self._encode_key(key) for key in keys]
         if not wire_keys:
             return []
         return [
-            MISSING if stored is None else self._unpack(key, wire_key, stored)
+            MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text)
             for key, wire_key, stored in zip(
                 keys, wire_keys, self._store.get_many(wire_keys), strict=True
             )
@@ -251,7 +259,9 @@ class ByteBackend(BaseCache):
             data = self._signer.sign(wire_key, data, flags)
         return data, flags
 
-    def _unpack(self, key: str, wire_key: bytes, stored: tuple[bytes, int]) -> Any:
+    def _unpack(
+        self, key: str, wire_key: bytes, stored: tuple[bytes, int], foreign_text: bool = False
+    ) -> Any:
         """The value of a stored entry. What cannot be read is removed, and ``MISSING``."""
         data, flags = stored
         try:
@@ -259,6 +269,8 @@ class ByteBackend(BaseCache):
                 data = self._signer.verify(wire_key, data, flags)
             return self._load(key, data, flags)
         except Exception as error:
+            if foreign_text and isinstance(error, ForeignTextError):
+                return data
             logger.warning(
                 "The entry under cache key %r cannot be used and is removed: %s: %s",
                 key,
@@ -301,6 +313,18 @@ class ByteBackend(BaseCache):
         return None
 
 
+class ForeignTextError(ValueError):
+    """An entry is text that another program stored, which whoever asked for it may want."""
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether ``data`` is text, which a damaged pickle is not."""
+    try:
+        return data.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
     """The value that ``data`` holds.
 
@@ -318,6 +342,8 @@ def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
                 return unpickle(data[1:])
             if _INTEGER.fullmatch(data):
                 return int(data)
+            if _is_text(data):
+                raise ForeignTextError("it is text that another program stored")
             raise ValueError("it is neither a pickle nor an integer")
         if loads is JSONSerializer.loads:
             return json.loads(data)
