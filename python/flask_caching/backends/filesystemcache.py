@@ -55,8 +55,6 @@ class FileSystemCache(ByteBackend):
 
     _native_counters = False
 
-    _store: FileByteStore
-
     def __init__(
         self,
         cache_dir: str | os.PathLike[str],
@@ -110,22 +108,19 @@ class FileSystemCache(ByteBackend):
 
     def _open(self) -> None:
         contents, self._codec = _contents(self.serializer)
-        hash_method: str | Callable[[bytes], str]
-        try:
-            hash_method = _BUILT_IN[self._hash_method]
-        except (KeyError, TypeError):
-            custom = self._hash_method
-
-            def hash_method(key: bytes) -> str:
-                return str(custom(key).hexdigest())
-
-        self._store = FileByteStore(
-            self._path, self._threshold, self._mode, hash_method, contents, self.default_timeout
+        self._files = FileByteStore(
+            self._path,
+            self._threshold,
+            self._mode,
+            _for_engine(self._hash_method),
+            contents,
+            self.default_timeout,
         )
+        self._store = self._files
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_store", "_codec", "_signer"):
+        for name in ("_files", "_store", "_codec", "_signer"):
             state.pop(name, None)
         return state
 
@@ -145,7 +140,7 @@ class FileSystemCache(ByteBackend):
 
     def _get_filename(self, key: str) -> str:
         """The path of the file of ``key``, which may not exist."""
-        return self._in_path(self._store.path_of(self._encode_key(key)))
+        return self._in_path(self._files.path_of(self._encode_key(key)))
 
     def _safe_stream_open(self, path: str, mode: str) -> IO[Any]:
         """Open a file of the cache; subclasses that read entries themselves rely on it."""
@@ -153,7 +148,7 @@ class FileSystemCache(ByteBackend):
 
     def _list_dir(self) -> Iterator[str]:
         """The paths of the files of all entries, expired ones included."""
-        return map(self._in_path, self._store.paths())
+        return map(self._in_path, self._files.paths())
 
     def _in_path(self, path: str) -> str:
         """The engine's absolute ``path`` below ``_path`` as it was given."""
@@ -165,14 +160,14 @@ class FileSystemCache(ByteBackend):
 
     @property
     def _file_count(self) -> int:
-        return self._store.count()
+        return self._files.count()
 
     def _over_threshold(self) -> bool:
         return self._threshold != 0 and self._file_count > self._threshold
 
     def _remove_expired(self, now: float) -> None:
         """Remove every entry that has expired at ``now``, seconds since 1970."""
-        self._store.remove_expired(now)
+        self._files.remove_expired(now)
 
 
 class _Streaming(BaseSerializer):
@@ -261,3 +256,11 @@ def _hash_method(hash_method: Any) -> Callable[..., Any]:
             f"not {hash_method!r}"
         )
     return hash_method  # type: ignore[no-any-return]
+
+
+def _for_engine(hash_method: Callable[..., Any]) -> str | Callable[[bytes], str]:
+    """The name of a hash that the engine computes itself, or what it is to call."""
+    try:
+        return _BUILT_IN[hash_method]
+    except (KeyError, TypeError):
+        return lambda key: str(hash_method(key).hexdigest())

@@ -1,16 +1,16 @@
 //! Entries in files of one directory, which many processes share, those of cachelib among them.
 //!
 //! An entry is one file, named by the hash of its key and replaced in one step, so reading takes no
-//! lock. Whatever changes the directory takes a turn at its lock ([`lock`]): then `add`, `incr` and
+//! lock. Whatever changes the directory takes a turn at its lock (`lock.rs`): then `add`, `incr` and
 //! `compare_exchange` are atomic between processes and the threshold holds. Writing a value to the
 //! disk happens before the turn.
 //!
 //! | file | what |
 //! |---|---|
-//! | `<hash of a key>` | an entry ([`format`]) |
-//! | `<hash of "__wz_cache_count">` | the number of entries, shared with cachelib ([`count`]) |
+//! | `<hash of a key>` | an entry (`format.rs`) |
+//! | `<hash of "__wz_cache_count">` | the number of entries, shared with cachelib (`count.rs`) |
 //! | `lock.__wz_cache` | the lock |
-//! | `victims.__wz_cache` | who goes next ([`eviction`]) |
+//! | `victims.__wz_cache` | who goes next (`eviction.rs`) |
 //! | `new-….__wz_cache` | an entry being written; `tmp….__wz_cache`: the same by cachelib |
 //!
 //! Every other file is somebody else's: not read, not counted, not removed.

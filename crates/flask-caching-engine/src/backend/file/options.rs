@@ -9,7 +9,7 @@ use super::HashMethod;
 /// wait this long, another process must have been stopped while it had its turn.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the values of a [`FileStore`] are to those who read them.
+/// What the values of a [`super::FileStore`] are to those who read them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
     /// Pickles: they carry a checksum that readers of pickles pass over.
@@ -20,7 +20,7 @@ pub enum Contents {
     Opaque,
 }
 
-/// How a [`FileStore`] is set up.
+/// How a [`super::FileStore`] is set up.
 #[derive(Debug)]
 pub struct FileOptions {
     /// The directory; it is made where it is missing.
