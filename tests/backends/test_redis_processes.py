@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from flask_caching.backends.rediscache import RedisCache
+from gunicorn_server import serving
 from redis_servers import RedisServer
-from servers import Server, free_port
 
 HERE = Path(__file__).parent
 
@@ -117,46 +114,6 @@ def test_greenlets_go_on_while_one_waits(redis_server: RedisServer) -> None:
     assert done.returncode == 0, done.stderr
 
 
-class _Gunicorn(Server):
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.port = free_port()
-        command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{self.port}"]
-        super().__init__([*command, "--chdir", str(HERE), *options, "redis_app:app"], folder)
-
-    def is_ready(self) -> bool:
-        return self.ask("/pid").split()[1] != ""
-
-    def ask(self, path: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", path)
-            response = connection.getresponse()
-            body = response.read().decode()
-            assert response.status == 200, body
-            return body
-        finally:
-            connection.close()
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(20)
-            self.process = None
-
-
-@contextmanager
-def _serving(
-    redis_server: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch, *options: str
-) -> Iterator[_Gunicorn]:
-    monkeypatch.setenv("TEST_REDIS_PORT", str(redis_server.port))
-    server = _Gunicorn(folder, *options)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.stop()
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -172,7 +129,8 @@ def test_gunicorn(
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[str, ...],
 ) -> None:
-    with _serving(redis_server, tmp_path, monkeypatch, *options) as server:
+    monkeypatch.setenv("TEST_REDIS_PORT", str(redis_server.port))
+    with serving(tmp_path, HERE / "redis_app.py", *options) as server:
 
         def visit(number: int) -> bool:
             who = f"visitor-{number % 37}"

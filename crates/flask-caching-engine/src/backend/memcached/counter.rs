@@ -1,10 +1,10 @@
 //! Counters: integers as decimal digits, as pylibmc stores them.
 
 use super::connection::Connection;
+use super::expiry::{exptime, now};
 use super::failure::{Failure, Outcome};
 use super::protocol::{Counted, Entry, Protocol, Store, Stored};
-use super::{one, remaining_exptime, store_one};
-use crate::backend::memcached::expiry::{exptime, now};
+use super::server::{one, remaining_exptime, store_one};
 use crate::{Lifetime, Value};
 
 /// The flags of an integer (`PYLIBMC_FLAG_LONG`).

@@ -1,61 +1,61 @@
-//! One server: its connections and its health.
+//! One server as a backend: its conversations, over its connections.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::address::Address;
-use super::binary;
 use super::config::Config;
 use super::connection::Connection;
+use super::expiry::{self, exptime};
 use super::failure::{Failure, Outcome};
 use super::pool::{Lease, Pool};
-use super::protocol::Protocol;
-use crate::Result;
-use crate::resilience::{Deadline, Health};
+use super::protocol::{Entry, Item, OVER, Protocol, Remaining, Store, Stored};
+use super::{binary, counter};
+use crate::backend::{Backend, Value};
+use crate::per_process::PerProcess;
+use crate::resilience::Deadline;
+use crate::{Lifetime, Result};
 
-/// A server as one process sees it.
-#[derive(Debug)]
+/// A server. The caller guarantees that keys are wire keys.
 pub(super) struct Server {
     address: Address,
-    pool: Pool,
-    health: Health,
+    target: String,
+    config: Arc<Config>,
+    pool: PerProcess<Pool>,
 }
 
 impl Server {
-    pub(super) fn new(address: Address, config: &Config) -> Self {
-        let health = Health::new(format!("memcached at {address}"), &config.settings);
+    pub(super) fn new(address: Address, config: Arc<Config>) -> Self {
+        let pool = config.pool;
         Self {
+            target: format!("memcached at {address}"),
             address,
-            pool: Pool::new(config.pool),
-            health,
+            config,
+            pool: PerProcess::new(move || Pool::new(pool)),
         }
     }
 
+    /// How errors and logs call it.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Does `operation` by one `conversation` on a connection, within the operation's deadline.
-    pub(super) fn talk<T>(
+    fn talk<T>(
         &self,
-        config: &Config,
         operation: &'static str,
-        writes: bool,
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
     ) -> Result<T> {
-        self.health.admit(operation)?;
-        let deadline = Deadline::after(config.settings.operation_timeout);
-        let lease = match self.pool.lend(deadline) {
-            Ok(lease) => Ok(lease),
-            // This process is busy; that says nothing about the server.
-            Err(failure @ Failure::Refused(_)) => {
-                return Err(failure.into_error(operation, self.health.target()));
-            }
-            Err(failure) => Err(failure),
-        };
-        let outcome = lease
-            .and_then(|lease| self.converse(config, lease, deadline, conversation))
-            .map_err(|failure| failure.into_error(operation, self.health.target()));
-        self.health.record(writes, outcome.as_ref().err());
-        outcome
+        let deadline = Deadline::after(self.config.settings.operation_timeout);
+        self.pool
+            .get()
+            .lend(deadline)
+            .and_then(|lease| self.converse(lease, deadline, conversation))
+            .map_err(|failure| failure.into_error(operation, &self.target))
     }
 
     fn converse<T>(
         &self,
-        config: &Config,
         mut lease: Lease<'_>,
         deadline: Deadline,
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
@@ -63,10 +63,10 @@ impl Server {
         let rested = lease.take().filter(Connection::is_quiet);
         let mut connection = match rested {
             Some(connection) => connection,
-            None => self.connect(config, deadline)?,
+            None => self.connect(deadline)?,
         };
-        connection.begin(deadline, config.settings.operation_timeout)?;
-        let outcome = conversation(config.protocol, &mut connection);
+        connection.begin(deadline, self.config.settings.operation_timeout)?;
+        let outcome = conversation(self.config.protocol, &mut connection);
         match &outcome {
             Ok(_) | Err(Failure::Value(_)) => lease.keep(connection),
             Err(_) => {}
@@ -74,7 +74,8 @@ impl Server {
         outcome
     }
 
-    fn connect(&self, config: &Config, deadline: Deadline) -> Outcome<Connection> {
+    fn connect(&self, deadline: Deadline) -> Outcome<Connection> {
+        let config = &self.config;
         let deadline = deadline.at_most(config.settings.connect_timeout);
         let mut connection = Connection::open(&self.address, config.socket, deadline)
             .map_err(|error| Failure::Io(connect_error(&error)))?;
@@ -92,4 +93,190 @@ impl Server {
 
 fn connect_error(error: &std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("cannot connect: {error}"))
+}
+
+impl Backend for Server {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        let items = self.talk("get", |protocol, wire| protocol.get(wire, &[key], false))?;
+        Ok(items.into_iter().flatten().next().map(|item| item.value))
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let stored = self.set_many(&[(key, value)], lifetime)?;
+        Ok(stored.first().copied().unwrap_or(false))
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        let Some(exptime) = exptime(lifetime, expiry::now()) else {
+            return self.has(key).map(|there| !there);
+        };
+        let entry = Entry {
+            key,
+            value,
+            exptime,
+        };
+        let stored = self.talk("add", |protocol, wire| {
+            store_one(protocol, wire, Store::Add, entry)
+        })?;
+        if let Stored::Refused(words) = &stored {
+            log_refusal(&entry, words);
+        }
+        Ok(stored == Stored::Yes)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        let deleted = self.talk("delete", |protocol, wire| protocol.delete(wire, &[key]))?;
+        Ok(deleted == [true])
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        self.talk("has", |protocol, wire| protocol.has(wire, key))
+    }
+
+    /// Empties the server, whoever else keeps entries there: the protocol knows no less.
+    fn clear(&self) -> Result<bool> {
+        self.talk("clear", Protocol::flush_all)?;
+        Ok(true)
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        self.talk("incr", |protocol, wire| {
+            counter::incr(protocol, wire, key, delta, lifetime)
+        })
+    }
+
+    /// Where the server cannot say what is left (the binary protocol, servers without meta commands)
+    /// the entry lives until it is deleted or evicted: longer than asked for, never shorter.
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        let now = expiry::now();
+        let Some(until) = exptime(lifetime, now) else {
+            return self.has(key);
+        };
+        let wanted = lifetime.whole_seconds();
+        self.talk("extend", |protocol, wire| {
+            match protocol.remaining(wire, key)? {
+                Remaining::Missing => Ok(false),
+                Remaining::Forever => Ok(true),
+                Remaining::Seconds(left) if wanted.is_some_and(|s| s <= u64::from(left)) => {
+                    Ok(true)
+                }
+                Remaining::Seconds(_) => protocol.touch(wire, key, until),
+                Remaining::Unknown => protocol.touch(wire, key, 0),
+            }
+        })
+    }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.talk("compare_exchange", |protocol, wire| {
+            let Some(item) = one(protocol, wire, key)?.filter(|item| item.value == *expected)
+            else {
+                return Ok(false);
+            };
+            let nothing = Value::default();
+            let exptime = match new {
+                Some(_) => remaining_exptime(protocol, wire, key, lifetime)?,
+                None => OVER,
+            };
+            let entry = Entry {
+                key,
+                value: new.unwrap_or(&nothing),
+                exptime,
+            };
+            let stored = store_one(protocol, wire, Store::Cas(item.cas), entry)?;
+            if let Stored::Refused(words) = &stored {
+                log_refusal(&entry, words);
+            }
+            Ok(stored == Stored::Yes)
+        })
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        let items = self.talk("get_many", |protocol, wire| protocol.get(wire, keys, false))?;
+        Ok(items
+            .into_iter()
+            .map(|item| item.map(|item| item.value))
+            .collect())
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        let Some(exptime) = exptime(lifetime, expiry::now()) else {
+            let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
+            return Ok(self.delete_many(&keys)?.iter().map(|_| true).collect());
+        };
+        let entries: Vec<Entry<'_>> = entries
+            .iter()
+            .map(|(key, value)| Entry {
+                key,
+                value,
+                exptime,
+            })
+            .collect();
+        self.talk("set", |protocol, wire| {
+            let stored = protocol.store(wire, Store::Set, &entries)?;
+            let mut refused = Vec::new();
+            for (entry, stored) in entries.iter().zip(&stored) {
+                if let Stored::Refused(words) = stored {
+                    log_refusal(entry, words);
+                    refused.push(entry.key);
+                }
+            }
+            // Not every server removes the old value where it refuses the new one.
+            if !refused.is_empty() {
+                protocol.delete(wire, &refused)?;
+            }
+            Ok(stored.iter().map(|stored| *stored == Stored::Yes).collect())
+        })
+    }
+
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        self.talk("delete_many", |protocol, wire| protocol.delete(wire, keys))
+    }
+}
+
+/// The item under the wire key `key` with its token.
+pub(super) fn one(protocol: Protocol, wire: &mut Connection, key: &[u8]) -> Outcome<Option<Item>> {
+    Ok(protocol.get(wire, &[key], true)?.pop().flatten())
+}
+
+/// Stores one entry; what became of it.
+pub(super) fn store_one(
+    protocol: Protocol,
+    wire: &mut Connection,
+    store: Store,
+    entry: Entry<'_>,
+) -> Outcome<Stored> {
+    let stored = protocol.store(wire, store, &[entry])?.pop();
+    Ok(stored.unwrap_or(Stored::No))
+}
+
+/// Says that the server refused a value.
+fn log_refusal(entry: &Entry<'_>, words: &str) {
+    log::warn!(
+        "the value for cache key {} is not stored: {} bytes are refused by memcached ({words})",
+        entry.key.escape_ascii(),
+        entry.value.data.len(),
+    );
+}
+
+/// What is left of the life of the item under the wire key `key`, as an `exptime`; `lifetime` where
+/// the server cannot say.
+pub(super) fn remaining_exptime(
+    protocol: Protocol,
+    wire: &mut Connection,
+    key: &[u8],
+    lifetime: Lifetime,
+) -> Outcome<u32> {
+    let lifetime = match protocol.remaining(wire, key)? {
+        Remaining::Forever => Lifetime::Forever,
+        Remaining::Seconds(left) => Lifetime::For(Duration::from_secs(left.max(1).into())),
+        Remaining::Missing => Lifetime::Expired,
+        Remaining::Unknown => lifetime,
+    };
+    Ok(exptime(lifetime, expiry::now()).unwrap_or(OVER))
 }
