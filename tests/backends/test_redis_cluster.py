@@ -229,6 +229,35 @@ def test_the_application_starts_while_the_cluster_is_down(tmp_path: Path) -> Non
         cluster.kill()
 
 
+def test_a_node_that_hangs_costs_the_others_nothing(cluster: Cluster) -> None:
+    cache = make(cluster, operation_timeout=0.4, breaker_reset=5)
+    cache.set_many(dict.fromkeys(KEYS, "v"))
+    hanging = cluster.owner("c_" + KEYS[0])
+    elsewhere = [key for key in KEYS if cluster.owner("c_" + key) is not hanging]
+    hanging.pause()
+    try:
+        start = time.perf_counter()
+        with pytest.raises(CacheBackendError):
+            cache.get_many(*KEYS)
+        assert time.perf_counter() - start < 0.8
+        start = time.perf_counter()
+        assert cache.get_many(*elsewhere) == ["v"] * len(elsewhere)
+        with pytest.raises(CacheBackendError, match="is being left alone"):
+            cache.get(KEYS[0])
+        assert time.perf_counter() - start < 0.3
+    finally:
+        hanging.resume()
+    wait_until(lambda: _settled(cluster), "the cluster to agree again")
+
+
+def _settled(cluster: Cluster) -> bool:
+    """Whether there are three masters and the slots are all theirs."""
+    states = [node.admin.cluster("INFO")["cluster_state"] for node in cluster.nodes]
+    known = cluster.nodes[0].admin.cluster("NODES").values()
+    masters = [node for node in known if "master" in node["flags"] and node["slots"]]
+    return states == ["ok"] * 6 and len(masters) == 3
+
+
 def test_a_lost_master_is_survived(cluster: Cluster) -> None:
     """The last test: it kills a master."""
     cache = make(cluster, operation_timeout=0.5, breaker_reset=0.2)

@@ -34,8 +34,9 @@ const COMPARE_EXCHANGE: &[u8] = b"if redis.call('GET', KEYS[1]) ~= ARGV[1] then 
     else redis.call('SET', KEYS[1], ARGV[2]) end \
     return 1";
 
-/// How many keys one step of clearing looks at. A step blocks the server for about a millisecond.
-const SCAN_COUNT: &[u8] = b"1000";
+/// How many keys one step of clearing looks at. A step blocks the server for less
+/// than a millisecond.
+const SCAN_COUNT: &[u8] = b"300";
 
 impl Batch {
     /// The batch of one command.

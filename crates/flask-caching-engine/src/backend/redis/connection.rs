@@ -51,9 +51,14 @@ impl Connection {
 
     /// Sends packed commands. Their replies are to be read before `deadline`.
     pub(super) fn send(&mut self, packed: &[u8], deadline: Deadline) -> io::Result<()> {
-        self.stream.set_deadline(deadline);
+        self.set_deadline(deadline);
         self.stream.write_all(packed)?;
         self.stream.flush()
+    }
+
+    /// Has everything from now on end by `deadline`.
+    pub(super) fn set_deadline(&mut self, deadline: Deadline) {
+        self.stream.set_deadline(deadline);
     }
 
     /// Reads the next reply.

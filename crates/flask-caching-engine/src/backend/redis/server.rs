@@ -153,7 +153,7 @@ impl Server {
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
         let reused = sent.lease.reused;
-        let mut outcome = self.try_receive(operation, sent);
+        let mut outcome = self.try_receive(operation, sent, deadline);
         if let Err(error) = &outcome
             && operation.repeatable
         {
@@ -169,7 +169,7 @@ impl Server {
             if closed_meanwhile || timed_out {
                 outcome = self
                     .try_send(operation, batch, deadline)
-                    .and_then(|sent| self.try_receive(operation, sent));
+                    .and_then(|sent| self.try_receive(operation, sent, deadline));
             }
         }
         let refusal = match &outcome {
@@ -213,10 +213,17 @@ impl Server {
         }
     }
 
-    fn try_receive(&self, operation: Operation, mut sent: Sent<'_>) -> Result<Vec<Reply>> {
+    fn try_receive(
+        &self,
+        operation: Operation,
+        mut sent: Sent<'_>,
+        deadline: Deadline,
+    ) -> Result<Vec<Reply>> {
+        let connection = &mut sent.lease.connection;
+        connection.set_deadline(deadline);
         let mut replies = Vec::with_capacity(sent.count);
         while replies.len() < sent.count {
-            match sent.lease.connection.receive() {
+            match connection.receive() {
                 Ok(reply) => replies.push(reply),
                 Err(error) => {
                     self.state.get().pool.close_idle();

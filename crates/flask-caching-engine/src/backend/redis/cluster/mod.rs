@@ -20,8 +20,8 @@ use slots::{Layout, redirection, slot};
 const ASK_AGAIN: Duration = Duration::from_secs(300);
 /// A key that is sent on more often than this is sent in circles.
 const MOST_ROUNDS: usize = 5;
-/// What has arrived is read even if another node used up the deadline.
-const GRACE: Duration = Duration::from_millis(10);
+/// What one node needs even if another one used up the deadline, so that it is not taken for slow.
+const GRACE: Duration = Duration::from_millis(25);
 
 pub(super) struct Cluster {
     seeds: Vec<Endpoint>,
@@ -192,6 +192,8 @@ fn group(routes: Vec<Route>, requests: &[Request<'_>]) -> Vec<Group> {
         group.batch.append(&requests[route.request].command);
         group.routes.push(route);
     }
+    // Whoever may hang is asked last.
+    groups.sort_by_key(|group| group.server.is_doubtful());
     groups
 }
 
@@ -199,16 +201,17 @@ fn group(routes: Vec<Route>, requests: &[Request<'_>]) -> Vec<Group> {
 fn exchange(groups: &[Group], operation: Operation, deadline: Deadline) -> Vec<Result<Vec<Reply>>> {
     let sent: Vec<_> = groups
         .iter()
-        .map(|group| group.server.send(operation, &group.batch, deadline))
+        .map(|group| {
+            let deadline = deadline.at_least(GRACE);
+            group.server.send(operation, &group.batch, deadline)
+        })
         .collect();
     groups
         .iter()
         .zip(sent)
         .map(|(group, sent)| {
-            let deadline = deadline.at_least(GRACE);
-            group
-                .server
-                .receive(operation, &group.batch, sent?, deadline)
+            let (server, deadline) = (&group.server, deadline.at_least(GRACE));
+            server.receive(operation, &group.batch, sent?, deadline)
         })
         .collect()
 }
