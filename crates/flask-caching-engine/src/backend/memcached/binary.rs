@@ -261,6 +261,18 @@ pub(super) fn delete(wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>>
     Ok(deleted)
 }
 
+pub(super) fn remove(wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool> {
+    let request = Request {
+        cas,
+        ..Request::new(opcode::DELETE, key)
+    };
+    let response = ask(wire, &request)?;
+    match response.status {
+        status::EXISTS => Ok(false),
+        _ => found(&response),
+    }
+}
+
 pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
     let mut extras = [0; 20];
     extras[..8].copy_from_slice(&delta.to_be_bytes());

@@ -49,8 +49,11 @@ pub(super) fn incr(
                 }
             }
             _ => {
-                let exptime = remaining_exptime(protocol, wire, key, lifetime)?;
-                if put(protocol, wire, Store::Cas(item.cas), key, sum, exptime)? {
+                let done = match remaining_exptime(protocol, wire, key, lifetime)? {
+                    Some(exptime) => put(protocol, wire, Store::Cas(item.cas), key, sum, exptime)?,
+                    None => protocol.remove(wire, key, item.cas)?,
+                };
+                if done {
                     return Ok(sum);
                 }
             }

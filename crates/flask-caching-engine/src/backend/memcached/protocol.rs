@@ -61,10 +61,6 @@ pub enum Protocol {
     Binary,
 }
 
-/// The `exptime` of an item that is over as soon as it is stored: the largest number, which as a
-/// signed one is negative.
-pub(super) const OVER: u32 = u32::MAX;
-
 impl Protocol {
     /// The items under `keys`, in their order. `cas`: with their tokens.
     pub(super) fn get(
@@ -97,6 +93,14 @@ impl Protocol {
         match self {
             Self::Text => text::delete(wire, keys),
             Self::Binary => binary::delete(wire, keys),
+        }
+    }
+
+    /// Removes `key` where its item still has the token `cas`; whether it did.
+    pub(super) fn remove(self, wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool> {
+        match self {
+            Self::Text => text::remove(wire, key, cas),
+            Self::Binary => binary::remove(wire, key, cas),
         }
     }
 

@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::expiry::{self, exptime};
 use super::failure::{Failure, Outcome};
 use super::pool::{Lease, Pool};
-use super::protocol::{Entry, Item, OVER, Protocol, Remaining, Store, Stored};
+use super::protocol::{Entry, Item, Protocol, Remaining, Store, Stored};
 use super::{binary, counter};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
@@ -178,14 +178,13 @@ impl Backend for Server {
             else {
                 return Ok(false);
             };
-            let nothing = Value::default();
-            let exptime = match new {
-                Some(_) => remaining_exptime(protocol, wire, key, lifetime)?,
-                None => OVER,
+            let exptime = remaining_exptime(protocol, wire, key, lifetime)?;
+            let (Some(value), Some(exptime)) = (new, exptime) else {
+                return protocol.remove(wire, key, item.cas);
             };
             let entry = Entry {
                 key,
-                value: new.unwrap_or(&nothing),
+                value,
                 exptime,
             };
             let stored = store_one(protocol, wire, Store::Cas(item.cas), entry)?;
@@ -265,18 +264,18 @@ fn log_refusal(entry: &Entry<'_>, words: &str) {
 }
 
 /// What is left of the life of the item under the wire key `key`, as an `exptime`; `lifetime` where
-/// the server cannot say.
+/// the server cannot say. `None`: it is over.
 pub(super) fn remaining_exptime(
     protocol: Protocol,
     wire: &mut Connection,
     key: &[u8],
     lifetime: Lifetime,
-) -> Outcome<u32> {
+) -> Outcome<Option<u32>> {
     let lifetime = match protocol.remaining(wire, key)? {
         Remaining::Forever => Lifetime::Forever,
         Remaining::Seconds(left) => Lifetime::For(Duration::from_secs(left.max(1).into())),
         Remaining::Missing => Lifetime::Expired,
         Remaining::Unknown => lifetime,
     };
-    Ok(exptime(lifetime, expiry::now()).unwrap_or(OVER))
+    Ok(exptime(lifetime, expiry::now()))
 }

@@ -102,8 +102,6 @@ pub(super) fn store(
             exptime,
         } in window
         {
-            // Servers read the number as a signed one.
-            let exptime = exptime.cast_signed();
             request.extend_from_slice(command.as_bytes());
             request.push(b' ');
             request.extend_from_slice(key);
@@ -156,6 +154,14 @@ pub(super) fn delete(wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>>
         }
     }
     Ok(deleted)
+}
+
+/// The protocol deletes on no condition, but it stores on one, and what is over when it is stored is
+/// gone.
+pub(super) fn remove(wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool> {
+    let rest = format!(" 0 -1 0 {cas}\r\n");
+    let line = ask(wire, &[b"cas ", key, rest.as_bytes()])?;
+    Ok(stored(&line)? == Stored::Yes)
 }
 
 pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {

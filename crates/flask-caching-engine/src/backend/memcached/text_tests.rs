@@ -48,17 +48,14 @@ fn stores_are_pipelined_and_each_has_its_answer() {
         Entry {
             key: b"b",
             value: &two,
-            exptime: super::super::protocol::OVER,
+            exptime: 0,
         },
     ];
     let mut wire = answers(b"STORED\r\nSERVER_ERROR object too large for cache\r\n");
     let stored = store(&mut wire, Store::Cas(9), &entries).unwrap();
     let refused = Stored::Refused("object too large for cache".to_owned());
     assert_eq!(stored, [Stored::Yes, refused]);
-    assert_eq!(
-        wire.sent,
-        b"cas a 4 10 1 9\r\n1\r\ncas b 0 -1 2 9\r\n22\r\n"
-    );
+    assert_eq!(wire.sent, b"cas a 4 10 1 9\r\n1\r\ncas b 0 0 2 9\r\n22\r\n");
 }
 
 #[test]
