@@ -3,7 +3,7 @@
 //!
 //! - Lifetimes are on the monotonic clock. An expired entry is freed by the operations that come
 //!   after it, a few at a time; none waits for the store to be full.
-//! - A full store drops what has expired, then what is least used ([`order`]); both in bounded time.
+//! - A full store drops what has expired, then what is least used (SIEVE); both in bounded time.
 //! - A value is never dropped, and nothing the caller did not pass in is called, under a lock.
 
 mod bytes;
