@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use flask_caching_engine::backend::memory::{Handle, MemoryStore, Reader};
-use flask_caching_engine::{Lifetime, clock};
+use flask_caching_engine::backend::memory::MemoryStore;
+use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
@@ -15,7 +15,6 @@ use super::key::{self, Tokens};
 use super::number;
 use super::settings::Settings;
 use super::value::{Failure, Stored};
-use crate::logging;
 use crate::missing::missing;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
@@ -25,7 +24,7 @@ type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct MemoryBackend {
     store: OnceLock<MemoryStore<Stored>>,
-    tokens: Tokens,
+    pub(super) tokens: Tokens,
     pub(super) settings: Settings,
     /// Unlike that of any other backend of this process.
     serial: u64,
@@ -333,183 +332,4 @@ impl MemoryBackend {
     pub(super) fn store(&self) -> &MemoryStore<Stored> {
         self.store.get_or_init(|| MemoryStore::new(0))
     }
-
-    #[inline]
-    fn lookup<'py>(
-        &self,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.lookup_in(&self.store().reader(), py, key)
-    }
-
-    #[inline]
-    fn lookup_in<'py>(
-        &self,
-        reader: &Reader<'_, Stored>,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.find(reader, py, key)? {
-            None => Ok(None),
-            Some((stored, handle)) => self.load(key, stored, handle),
-        }
-    }
-
-    /// The values of `keys` in their order, `missing` for each miss.
-    #[inline]
-    fn lookup_all<'py>(
-        &self,
-        keys: &Bound<'py, PyTuple>,
-        missing: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let py = keys.py();
-        let reader = self.store().reader();
-        let mut failure = None;
-        let values = keys.iter().map(|key| {
-            self.lookup_in(&reader, py, &key)
-                .unwrap_or_else(|error| {
-                    failure = Some(error);
-                    None
-                })
-                .unwrap_or_else(|| missing.clone())
-        });
-        let values = PyList::new(py, values)?;
-        failure.map_or(Ok(values), Err)
-    }
-
-    /// The stored value of `key`, and a handle to it.
-    #[inline]
-    pub(super) fn find(
-        &self,
-        reader: &Reader<'_, Stored>,
-        py: Python<'_>,
-        key: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<(Stored, Handle)>> {
-        let Some(key) = self.tokens.known(key)? else {
-            return Ok(None);
-        };
-        Ok(reader.read_with_handle(&key, |stored, handle| (stored.clone_ref(py), handle)))
-    }
-
-    /// The caller's own value of what was found; an entry that cannot be read is removed.
-    #[inline]
-    fn load<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        stored: Stored,
-        handle: Handle,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = key.py();
-        match stored.load(py, &self.settings) {
-            Ok(value) => Ok(Some(value)),
-            Err(failure) => self.discard(key, handle, failure).map(|()| None),
-        }
-    }
-
-    /// Removes an entry that could not be read, and logs why.
-    #[cold]
-    fn discard(&self, key: &Bound<'_, PyAny>, handle: Handle, failure: Failure) -> PyResult<()> {
-        let py = key.py();
-        match failure {
-            Failure::Interrupt(error) => Err(error),
-            Failure::Value(error) => {
-                if let Some(key) = self.tokens.known(key)? {
-                    self.store().delete_handle(&key, handle);
-                }
-                let message = format!(
-                    "The entry under cache key {} cannot be used and is removed: {}",
-                    describe(key),
-                    cause(py, &error)
-                );
-                logging::warn(py, &message)
-            }
-        }
-    }
-
-    /// The stored form of `value`; `None`, and a warning, where it cannot be stored.
-    #[inline]
-    fn freeze(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
-        match Stored::new(value, &self.settings) {
-            Ok(stored) => Ok(Some(stored)),
-            Err(Failure::Interrupt(error)) => Err(error),
-            Err(Failure::Value(error)) => {
-                let py = key.py();
-                let message = format!(
-                    "The value for cache key {} is not stored: {}",
-                    describe(key),
-                    error.value(py)
-                );
-                logging::warn(py, &message)?;
-                Ok(None)
-            }
-        }
-    }
-
-    /// Stores what was made of a value; `None`, of one that cannot be stored, removes the entry, as
-    /// what the key had is no answer any more.
-    #[inline]
-    fn store_frozen(
-        &self,
-        key: &Bound<'_, PyAny>,
-        stored: Option<Stored>,
-        lifetime: Lifetime,
-    ) -> PyResult<bool> {
-        let store = self.store();
-        let Some(stored) = stored else {
-            self.delete(key)?;
-            return Ok(false);
-        };
-        store.set(&self.tokens.writable(key, store)?, stored, lifetime);
-        Ok(true)
-    }
-
-    /// Replaces the number under `key` by what `compute` makes of it and `delta`. The sum is computed
-    /// with no lock held, and tried again where another thread was faster.
-    fn change<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-        delta: Option<&Bound<'py, PyAny>>,
-        compute: number::Operation<'py>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = key.py();
-        let delta = delta.cloned().unwrap_or_else(|| number::one(py));
-        let store = self.store();
-        loop {
-            let found = match self.find(&store.reader(), py, key)? {
-                Some((stored, handle)) => {
-                    self.load(key, stored, handle)?.map(|value| (value, handle))
-                }
-                None => None,
-            };
-            let sum = compute(key, found.as_ref().map(|(value, _)| value), &delta)?;
-            let Some(stored) = self.freeze(key, &sum)? else {
-                return Ok(None);
-            };
-            let done = if let Some((_, handle)) = found {
-                store.replace(handle, stored)
-            } else {
-                let lifetime = self.settings.default_lifetime();
-                store.add(&self.tokens.writable(key, store)?, stored, lifetime)
-            };
-            if done {
-                return Ok(Some(sum));
-            }
-        }
-    }
-}
-
-/// A key as a message shows it.
-fn describe(key: &Bound<'_, PyAny>) -> String {
-    key.repr()
-        .map_or_else(|_| "<unprintable>".to_owned(), |repr| repr.to_string())
-}
-
-/// An exception as one line.
-fn cause(py: Python<'_>, error: &PyErr) -> String {
-    let name = error
-        .get_type(py)
-        .name()
-        .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    format!("{name}: {}", error.value(py))
 }

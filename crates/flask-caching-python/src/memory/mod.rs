@@ -12,6 +12,7 @@ mod backend;
 mod direct;
 mod key;
 mod number;
+mod operations;
 mod plain;
 mod settings;
 mod value;

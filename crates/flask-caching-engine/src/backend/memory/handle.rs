@@ -1,0 +1,105 @@
+//! Handles: a value found again without its key.
+
+use std::sync::atomic::Ordering;
+
+use super::{MemoryStore, Place};
+
+/// A place in a store that held one value: found again without its key, as long as it holds the
+/// very value that was found when the handle was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle {
+    /// The store's number and, in the low bits, the shard's: a handle of another store is stale.
+    owner: u32,
+    slot: u32,
+    stamp: u64,
+}
+
+impl<V> MemoryStore<V> {
+    /// What `read` makes of the value that `handle` was made for; `None` where it is expired,
+    /// overwritten or removed. `read` is called under the shard's lock, as in [`read`](Self::read).
+    #[inline]
+    pub fn read_handle<R>(&self, handle: Handle, read: impl FnOnce(&V) -> R) -> Option<R> {
+        let index = self.shard_of(handle)?;
+        self.with_shard(index, |shard, now, _| {
+            let entry = shard.live_at(handle.slot, now)?;
+            (entry.stamp == handle.stamp).then(|| read(&entry.value))
+        })
+    }
+
+    /// As [`read_handle`](Self::read_handle), where each of `guards` still finds its value, too.
+    /// All count as used.
+    #[inline]
+    pub fn read_guarded<R>(
+        &self,
+        guards: &[Handle],
+        value: Handle,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        for guard in guards.iter().filter(|guard| guard.owner != value.owner) {
+            self.read_handle(*guard, |_| ())?;
+        }
+        self.with_shard(self.shard_of(value)?, |shard, now, _| {
+            for guard in guards.iter().filter(|guard| guard.owner == value.owner) {
+                shard
+                    .live_at(guard.slot, now)
+                    .filter(|entry| entry.stamp == guard.stamp)?;
+            }
+            let entry = shard.live_at(value.slot, now)?;
+            (entry.stamp == value.stamp).then(|| read(&entry.value))
+        })
+    }
+
+    /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
+    /// `false`: it is expired, overwritten or removed.
+    pub fn replace(&self, handle: Handle, value: V) -> bool {
+        let Some(index) = self.shard_of(handle) else {
+            return false;
+        };
+        self.with_shard(index, |shard, now, removed| {
+            let stamp = shard.next_stamp();
+            match shard.live_at(handle.slot, now) {
+                Some(entry) if entry.stamp == handle.stamp => {
+                    entry.stamp = stamp;
+                    removed.push(std::mem::replace(&mut entry.value, value));
+                    true
+                }
+                _ => {
+                    removed.push(value);
+                    false
+                }
+            }
+        })
+    }
+
+    /// Removes the value that `handle` was made for, if it is still there under `key`; whether it was.
+    pub fn delete_handle(&self, key: &[u8], handle: Handle) -> bool {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, removed| {
+            let is_same = shard
+                .find_live(place.hash, key, now)
+                .is_some_and(|(slot, entry)| self.handle(place, slot, entry.stamp) == handle);
+            if is_same {
+                shard.remove(place.hash, key, now, removed);
+                self.len.fetch_sub(1, Ordering::AcqRel);
+            }
+            is_same
+        })
+    }
+
+    #[inline]
+    pub(super) fn handle(&self, place: Place<'_>, slot: u32, stamp: u64) -> Handle {
+        Handle {
+            // There are fewer than 2^32 shards.
+            owner: self.number | u32::try_from(place.shard).unwrap_or(0),
+            slot,
+            stamp,
+        }
+    }
+
+    /// The shard that `handle` points into; `None` where it is of another store.
+    #[inline]
+    fn shard_of(&self, handle: Handle) -> Option<usize> {
+        let index = (handle.owner ^ self.number) as usize;
+        (index < self.shards.len()).then_some(index)
+    }
+}
