@@ -301,6 +301,19 @@ def test_a_value_that_cannot_be_stored_is_one_line_of_log(caplog: pytest.LogCapt
     assert "cannot pickle" in record.getMessage()
 
 
+class Unreadable(Exception):
+    """It can be pickled, and not be unpickled: its arguments are not those of ``__init__``."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+
+
+def test_a_value_that_could_not_be_read_back_is_not_stored() -> None:
+    cache = SimpleCache()
+    assert cache.set("key", Unreadable(1, "text")) is False
+    assert not cache.has("key")
+
+
 def test_the_internal_write_says_why() -> None:
     cache = SimpleCache()
     cache.set("key", "old")
