@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 
+/// After a grave failure the server is left alone this many times as long: trying a server that
+/// hangs costs somebody a deadline, trying one that refuses costs nothing.
+const GRAVE: u32 = 5;
+
 /// Decides whether a server is worth a call.
 ///
 /// Closed: every call goes through. After enough failures in a row it opens: no call goes through
@@ -48,7 +52,7 @@ impl Breaker {
         self.probe_at
             .compare_exchange(
                 probe_at,
-                self.next_probe(now),
+                next_probe(now, self.reset),
                 Ordering::AcqRel,
                 Ordering::Acquire,
             )
@@ -86,13 +90,19 @@ impl Breaker {
             .fetch_add(1, Ordering::Relaxed)
             .saturating_add(1);
         if grave || failures >= self.threshold || self.is_open() {
-            self.probe_at.store(self.next_probe(now), Ordering::Release);
+            let pause = if grave {
+                self.reset.saturating_mul(GRAVE)
+            } else {
+                self.reset
+            };
+            self.probe_at
+                .store(next_probe(now, pause), Ordering::Release);
         }
     }
+}
 
-    fn next_probe(&self, now: Instant) -> u64 {
-        now.after(self.reset).0.max(1)
-    }
+fn next_probe(now: Instant, pause: Duration) -> u64 {
+    now.after(pause).0.max(1)
 }
 
 #[cfg(test)]
@@ -146,10 +156,12 @@ mod tests {
     }
 
     #[test]
-    fn a_grave_failure_opens_at_once_and_threshold_0_never() {
+    fn a_grave_failure_opens_at_once_and_for_longer_and_threshold_0_never() {
         let breaker = Breaker::new(5, RESET);
         breaker.failed(at(1), true);
         assert!(!breaker.admits(at(1)));
+        assert!(!breaker.admits(at(50)));
+        assert!(breaker.admits(at(51)));
         let never = Breaker::new(0, RESET);
         never.failed(at(1), true);
         assert!(never.admits(at(1)));

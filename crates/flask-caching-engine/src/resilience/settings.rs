@@ -12,7 +12,7 @@ pub struct Settings {
     /// After this many failures in a row the server is left alone. A timeout counts as all of
     /// them: it cost a whole deadline. 0: it is never left alone.
     pub breaker_failures: u32,
-    /// How long it is left alone before one call tries again.
+    /// How long it is left alone before one call tries again; five times as long after a timeout.
     pub breaker_reset: Duration,
     /// How many undelivered deletions are remembered by key. Beyond it the whole cache is cleared
     /// when the server is back.
