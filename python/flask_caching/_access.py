@@ -10,6 +10,8 @@ cannot be stored, a lifetime that can be extended without rewriting the value.
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
@@ -126,7 +128,7 @@ def add_versions(
 
 def extend_versions(
     cache: Cache, backend: Any, versions: dict[str, str], timeout: Any, longest: dict[str, Any]
-) -> None:
+) -> list[str]:
     """Let versions live as long as an entry written just now.
 
     :param versions: the versions of the entry, by key.
@@ -134,11 +136,10 @@ def extend_versions(
     :param longest: for each version, the longest timeout of an entry so far; kept up to date.
         Where a
         lifetime can only be set with the value, a shorter one must not cut off the longer entries.
+    :return: the keys of those that are not there any more.
     """
     if reads_directly(cache, backend, "_extend"):
-        for key in versions:
-            backend._extend(key, timeout)
-        return
+        return [key for key in versions if not backend._extend(key, timeout)]
     keys = list(versions)
     current = dict(zip(keys, read_many(cache, backend, keys), strict=False))
     for key, version in versions.items():
@@ -151,14 +152,19 @@ def extend_versions(
     by_timeout: dict[Any, dict[str, str]] = {}
     for key in current:
         by_timeout.setdefault(longest[key], {})[key] = versions[key]
-    for lifetime, kept in by_timeout.items():
-        cache.set_many(kept, timeout=lifetime)
+    for longest_timeout, kept in by_timeout.items():
+        cache.set_many(kept, timeout=longest_timeout)
+    return [key for key in keys if key not in current]
+
+
+def lifetime(backend: Any, timeout: Any) -> float:
+    """How many seconds a backend keeps what is stored with a timeout."""
+    seconds: Any = getattr(backend, "default_timeout", 300) if timeout is None else timeout
+    if isinstance(seconds, timedelta):
+        seconds = seconds.total_seconds()
+    return math.inf if seconds == 0 else max(0.0, float(seconds))
 
 
 def _longer(backend: Any, one: Any, other: Any) -> Any:
     """The longer of two timeouts; None is the backend's default, 0 never ends."""
-    default = getattr(backend, "default_timeout", 300)
-    seconds = [default if timeout is None else timeout for timeout in (one, other)]
-    if 0 in seconds:
-        return 0
-    return one if seconds[0] >= seconds[1] else other
+    return one if lifetime(backend, one) >= lifetime(backend, other) else other

@@ -35,7 +35,16 @@ logger = logging.getLogger("flask_caching")
 class Lookup:
     """How far a call got: answered (``value`` is there), or to be computed and perhaps stored."""
 
-    __slots__ = ("backend", "computation", "key", "read_only", "state", "value", "versions")
+    __slots__ = (
+        "backend",
+        "computation",
+        "key",
+        "made_until",
+        "read_only",
+        "state",
+        "value",
+        "versions",
+    )
 
     def __init__(self, state: AppState | None = None, backend: Any = None) -> None:
         self.state = state
@@ -45,7 +54,10 @@ class Lookup:
         self.key: str | None = None
         #: The key may be read, but this call does not fill it.
         self.read_only = False
+        #: The versions in the key, by their own keys.
         self.versions: dict[str, str] = {}
+        #: When those that this call made expire, on the wall clock.
+        self.made_until: dict[str, float] = {}
         self.computation: Computation | None = None
 
 
@@ -227,7 +239,7 @@ class Decorated:
         self._signal(self.miss_signal, state, key, args, kwargs)
         if not lookup.read_only:
             lookup.key = key
-            lookup.computation = state.in_flight.begin(key)
+            lookup.computation = state.in_flight.begin(key, *lookup.versions)
         return lookup
 
     def _find_hit(

@@ -7,6 +7,7 @@ import inspect
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from ._identity import Unidentifiable
 from ._signature import ArgumentOrder
 from .memoize import MemoizedFunctionCore, memver_name, new_version
 from .utils import function_namespace, get_id
@@ -38,38 +39,59 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
     """Forget the results that these arguments name; see :meth:`Cache.delete_memoized`."""
     f, args, kwargs = _unfold(f, args, kwargs)
     bound = getattr(f, "__self__", None)
-    core = getattr(f, "_flask_caching_core", None)
-    if not isinstance(core, MemoizedFunctionCore):
+    core = _memoized_core(f)
+    if core is None:
         _reset_plain(cache, f, args, kwargs)
         return
-    if not args and not kwargs:
-        core.reset(core.names_of(bound))
+    try:
+        if not args and not kwargs:
+            core.reset(core.names_of(bound))
+            return
+        for call in _calls(f, core, bound, args, kwargs):
+            key = core.make_cache_key(core.f, *call, **kwargs)
+            # Here as well as in `delete`: an application's own may delete under another key.
+            state, _ = cache._place()
+            state.in_flight.delete([key], functools.partial(cache.delete, key))
+    except Unidentifiable:
+        # Nothing was stored for such an instance or argument.
         return
-    for call in _calls(f, core, bound, args, kwargs):
-        cache.delete(core.make_cache_key(core.f, *call, **kwargs))
 
 
 def delete_versions(cache: Cache, f: Any) -> None:
     """Delete the versions of a function; see :meth:`Cache.delete_memoized_verhash`."""
     f, _, _ = _unfold(f, (), {})
-    core = getattr(f, "_flask_caching_core", None)
-    if isinstance(core, MemoizedFunctionCore):
-        names = core.names_of(getattr(f, "__self__", None))
-    else:
+    core = _memoized_core(f)
+    if core is None:
         names = [memver_name(_innermost_namespace(f))]
-    cache.delete_many(*names)
+    else:
+        try:
+            names = core.names_of(getattr(f, "__self__", None))
+        except Unidentifiable:
+            return
+    state, _ = cache._place()
+    state.in_flight.delete(names, functools.partial(cache.delete_many, *names))
 
 
 def normalized_arguments(
     f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], OrderedDict[str, Any]]:
     """The arguments of a call as a key holds them: positional ones, and the rest by name."""
-    core = getattr(f, "_flask_caching_core", None)
-    order = core.order if isinstance(core, MemoizedFunctionCore) else ArgumentOrder(f)
+    core = _memoized_core(f)
+    order = ArgumentOrder(f) if core is None else core.order
     ordered, rest = order.normalize(args, kwargs)
     if (order.on_instance or order.on_class) and ordered:
         ordered[0] = get_id(ordered[0])
     return tuple(ordered), OrderedDict(rest)
+
+
+def _memoized_core(f: Any) -> MemoizedFunctionCore | None:
+    """The memoized function that ``f`` is, or that it is decorated over."""
+    while f is not None:
+        core = getattr(f, "_flask_caching_core", None)
+        if isinstance(core, MemoizedFunctionCore):
+            return core
+        f = getattr(f, "__wrapped__", None)
+    return None
 
 
 def _unfold(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,10 +14,11 @@ __all__ = ["Computation", "InFlight"]
 class Computation:
     """One run of a decorated function, from its miss until its result is stored."""
 
-    __slots__ = ("key", "lock", "superseded")
+    __slots__ = ("keys", "lock", "superseded")
 
-    def __init__(self, key: Any) -> None:
-        self.key = key
+    def __init__(self, keys: tuple[Any, ...]) -> None:
+        #: The key of its result, and those of the versions that are part of it.
+        self.keys = keys
         # Held while the result is stored and while the key is deleted, so that one comes after the
         # other. Reentrant: storing may run the application's code, which may delete.
         self.lock = threading.RLock()
@@ -30,32 +33,46 @@ class InFlight:
     """
 
     def __init__(self) -> None:
-        self._by_key: dict[Any, list[Computation]] = {}
-        self._lock = threading.Lock()
+        self._reset()
+        _all.add(self)
 
-    def begin(self, key: Any) -> Computation:
-        """Enter a computation of what belongs under ``key``. The caller guarantees to end it."""
-        computation = Computation(key)
+    def _reset(self) -> None:
+        self._by_key: dict[Any, list[Computation]] = {}
+        # Reentrant: the garbage collector may run an application's code that deletes.
+        self._lock = threading.RLock()
+
+    def begin(self, *keys: Any) -> Computation:
+        """Enter a computation of what belongs under a key, with the keys of the versions in it.
+
+        The caller guarantees to end it.
+        """
+        computation = Computation(keys)
         with self._lock:
-            self._by_key.setdefault(key, []).append(computation)
+            for key in keys:
+                self._by_key.setdefault(key, []).append(computation)
         return computation
 
     def end(self, computation: Computation) -> None:
         """The computation is over, stored or not."""
         with self._lock:
-            running = self._by_key.get(computation.key)
-            if running is None or computation not in running:
-                return
-            running.remove(computation)
-            if not running:
-                del self._by_key[computation.key]
+            for key in computation.keys:
+                running = self._by_key.get(key)
+                # It is gone where this process was forked meanwhile.
+                if running is not None and computation in running:
+                    running.remove(computation)
+                    if not running:
+                        del self._by_key[key]
 
     def delete(self, keys: Iterable[Any], action: Callable[[], Any]) -> Any:
         """Run ``action``, which deletes ``keys``; no earlier computation stores after it."""
         if not self._by_key:
             return action()
-        with self._lock:
-            affected = [c for key in keys for c in self._by_key.get(key, ())]
+        try:
+            with self._lock:
+                affected = [c for key in keys for c in self._by_key.get(key, ())]
+        except TypeError:
+            # A key that cannot be hashed: nothing is computed under it, and the backend says so.
+            affected = []
         return self._supersede(affected, action)
 
     def clear(self, action: Callable[[], Any]) -> Any:
@@ -72,3 +89,15 @@ class InFlight:
             with computation.lock:
                 computation.superseded = True
         return action()
+
+
+_all: weakref.WeakSet[InFlight] = weakref.WeakSet()
+
+
+def _forget_other_threads() -> None:
+    # A forked child has none of its parent's other threads, which may have held a lock.
+    for in_flight in list(_all):
+        in_flight._reset()
+
+
+os.register_at_fork(after_in_child=_forget_other_threads)

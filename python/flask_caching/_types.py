@@ -48,6 +48,9 @@ class BoundMemoized(BoundCached[P, R_co], Protocol[P, R_co]):
 class Cached(Protocol[P, R]):
     """A function decorated with ``cached``."""
 
+    __name__: str
+    __qualname__: str
+
     uncached: Callable[P, R]
     cache_timeout: Timeout | None
     make_cache_key: Callable[..., str]
@@ -65,6 +68,9 @@ class Cached(Protocol[P, R]):
 
 class Memoized(Protocol[P, R]):
     """A function decorated with ``memoize``."""
+
+    __name__: str
+    __qualname__: str
 
     uncached: Callable[P, R]
     cache_timeout: Timeout | None

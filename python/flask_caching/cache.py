@@ -522,7 +522,8 @@ class Cache:
 
     def delete_cached(
         self,
-        f: Any,
+        f: Any = _UNSET,
+        /,
         path: str | None = None,
         query_args: QueryArgs | None = None,
         **kwargs: Any,
@@ -539,9 +540,13 @@ class Cache:
         :raises TypeError: ``f`` is decorated with :meth:`memoize`.
         :raises AttributeError: ``f`` is not decorated.
         """
-        return self.delete(_deletion.key_of_view(f, path, query_args, kwargs))
+        f = _named(f, kwargs)
+        key = _deletion.key_of_view(f, path, query_args, kwargs)
+        # Here as well as in `delete`: an application's own may delete under another key.
+        state, _ = self._place()
+        return bool(state.in_flight.delete([key], functools.partial(self.delete, key)))
 
-    def delete_memoized(self, f: Any, /, *args: Any, **kwargs: Any) -> None:
+    def delete_memoized(self, f: Any = _UNSET, /, *args: Any, **kwargs: Any) -> None:
         """Forget results of a memoized function.
 
         :param f: the function; a method of an instance; a partial or a callable object of one.
@@ -554,9 +559,10 @@ class Cache:
         :raises TypeError: ``f`` is not callable.
         :raises ValueError: the instance or class is missing.
         """
+        f = _named(f, kwargs)
         _deletion.delete_memoized(self, f, args, kwargs)
 
-    def delete_memoized_verhash(self, f: Any, /, *args: Any) -> None:
+    def delete_memoized_verhash(self, f: Any, *args: Any) -> None:
         """Forget all results of a memoized function by deleting its version.
 
         :param f: the function, or a method of an instance, whose results alone are forgotten then.
@@ -572,6 +578,15 @@ class Cache:
 
     def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return _deletion.normalized_arguments(f, args, kwargs)
+
+
+def _named(f: Any, kwargs: dict[str, Any]) -> Any:
+    """The function to delete of, also by name; an argument of its own may have that name, too."""
+    if f is not _UNSET:
+        return f
+    if "f" not in kwargs:
+        raise TypeError("the function is missing: it is the first argument")
+    return kwargs.pop("f")
 
 
 def _is_fragment(key: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import sys
 import uuid
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from . import _access
 from ._closures import identity_beside_name
 from ._context import active_context
 from ._decorated import Decorated, Lookup
-from ._engine import MemoizedHits
+from ._engine import MemoizedHits, clock_wall
 from ._identity import instance_identity, text_of, text_of_arguments
 from ._names import function_name, instance_name, short_digest
 from ._signature import ArgumentOrder
@@ -112,7 +113,7 @@ class MemoizedFunctionCore(Decorated):
         assert state is not None
         prefix, names = self._prefix(state, args, kwargs)
         try:
-            lookup.versions = self._versions(backend, names)
+            lookup.versions = self._versions(backend, names, lookup.made_until)
         except Exception as error:
             state.failed(backend, error, f"reading the version of {self.name}")
             return None
@@ -130,7 +131,7 @@ class MemoizedFunctionCore(Decorated):
             )
         state, backend = self.cache._place()
         prefix, names = self._prefix(state, args, kwargs)
-        return prefix + "".join(self._versions(backend, names).values())
+        return prefix + "".join(self._versions(backend, names, {}).values())
 
     def _prefix(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -180,7 +181,9 @@ class MemoizedFunctionCore(Decorated):
 
     # Versions: an entry's key ends in them, so that changing one forgets all its entries.
 
-    def _versions(self, backend: Any, names: list[str]) -> dict[str, str]:
+    def _versions(
+        self, backend: Any, names: list[str], made_until: dict[str, float]
+    ) -> dict[str, str]:
         found = _access.read_many(self.cache, backend, names)
         versions = {
             name: version if isinstance(version, str) else new_version()
@@ -194,17 +197,26 @@ class MemoizedFunctionCore(Decorated):
         if missing:
             timeout = normalize_timeout(self.wrapper.cache_timeout)
             versions |= _access.add_versions(self.cache, backend, missing, timeout)
+            lives = _access.lifetime(backend, timeout)
+            made_until.update(dict.fromkeys(missing, clock_wall() + lives))
         return versions
 
     def stored(self, lookup: Lookup, timeout: Any) -> None:
-        _access.extend_versions(self.cache, lookup.backend, lookup.versions, timeout, self._longest)
+        gone = _access.extend_versions(
+            self.cache, lookup.backend, lookup.versions, timeout, self._longest
+        )
+        # What this call made, and the function outlasted, is not deleted but expired.
+        now = clock_wall() if gone else 0
+        expired = {n: lookup.versions[n] for n in gone if now >= lookup.made_until.get(n, math.inf)}
+        if expired:
+            _access.add_versions(self.cache, lookup.backend, expired, timeout)
 
     def reset(self, names: list[str]) -> None:
         """Forget all entries under the versions of these names."""
-        self.cache.set_many(
-            {name: new_version() for name in names},
-            timeout=normalize_timeout(self.wrapper.cache_timeout),
-        )
+        state, _ = self.cache._place()
+        versions = {name: new_version() for name in names}
+        timeout = normalize_timeout(self.wrapper.cache_timeout)
+        state.in_flight.delete(names, lambda: self.cache.set_many(versions, timeout=timeout))
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""

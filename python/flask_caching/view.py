@@ -151,7 +151,7 @@ class CachedFunctionCore(Decorated):
             hashed = repr(tuple(pairs)) + hashed
         return key + self.digest(state, hashed).hexdigest() if hashed else key
 
-    def make_cache_key(self, *args: Any, **kwargs: Any) -> str:
+    def make_cache_key(self, /, *args: Any, **kwargs: Any) -> str:
         """The key of the view called with these arguments.
 
         :param args: the view's arguments.
@@ -159,11 +159,8 @@ class CachedFunctionCore(Decorated):
             has no
             arguments of these names, name the request instead.
         """
-        path = query_args = None
-        if not self._has_parameter("path"):
-            path = kwargs.pop("path", None)
-        if not self._has_parameter("query_args"):
-            query_args = kwargs.pop("query_args", None)
+        path, query_args = kwargs.pop("path", None), kwargs.pop("query_args", None)
+        path, query_args, kwargs = self._sort_out(path, query_args, kwargs)
         return self.key_for(path, query_args, args, kwargs)
 
     def key_for(
@@ -185,6 +182,7 @@ class CachedFunctionCore(Decorated):
         self, path: str | None, query_args: QueryArgs | None, kwargs: dict[str, Any]
     ) -> str:
         """The key of the entry that ``delete_cached`` names."""
+        path, query_args, kwargs = self._sort_out(path, query_args, kwargs)
         custom = self._custom_make_cache_key()
         if custom is not None:
             key: str = custom(**kwargs)
@@ -194,9 +192,19 @@ class CachedFunctionCore(Decorated):
     def _prefix_text(self) -> str:
         return "" if callable(self.key_prefix) else self.key_prefix
 
-    def _has_parameter(self, name: str) -> bool:
-        in_request = has_request_context()
-        return in_request and (name in self._parameter_names or self._takes_any_name)
+    def _sort_out(
+        self, path: Any, query_args: Any, kwargs: dict[str, Any]
+    ) -> tuple[str | None, QueryArgs | None, dict[str, Any]]:
+        """Tell what names the request from arguments of the view that have the same names."""
+        # The path of a request begins with a slash; that of a route's variable never does.
+        if path is not None and self._takes("path") and not str(path).startswith("/"):
+            path, kwargs = None, {**kwargs, "path": path}
+        if query_args is not None and self._takes("query_args") and not self.query_string:
+            query_args, kwargs = None, {**kwargs, "query_args": query_args}
+        return path, query_args, kwargs
+
+    def _takes(self, name: str) -> bool:
+        return name in self._parameter_names or self._takes_any_name
 
     def _path_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
         """The path of the view called with these arguments, as ``request.path`` would read."""
@@ -206,9 +214,13 @@ class CachedFunctionCore(Decorated):
             return request.path, ""
         values = {**dict(zip(self._parameter_names, args, strict=False)), **kwargs}
         endpoint = endpoints[0] if endpoints else self.f.__name__
+        if has_request_context():
+            root = request.script_root
+            if request.endpoint in endpoints:
+                endpoint = request.endpoint
+        else:
+            root = current_app.config["APPLICATION_ROOT"].rstrip("/")
         parts = urlsplit(url_for(endpoint, **values))
-        root = request.script_root if has_request_context() else ""
-        root = root or current_app.config.get("APPLICATION_ROOT", "/").rstrip("/")
         path = unquote(parts.path)
         if root and path.startswith(root + "/"):
             path = path[len(root) :]
@@ -224,13 +236,11 @@ class CachedFunctionCore(Decorated):
 
     def _answers_for(self, view: Any) -> bool:
         view_class = getattr(view, "view_class", None)
-        if view_class is not None:
-            return any(getattr(view_class, name, None) is self.wrapper for name in dir(view_class))
         while view is not None:
             if view is self.wrapper:
                 return True
             view = getattr(view, "__wrapped__", None)
-        return False
+        return any(getattr(view_class, name, None) is self.wrapper for name in dir(view_class))
 
     # The result of a call.
 

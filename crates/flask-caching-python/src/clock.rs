@@ -22,6 +22,12 @@ pub(crate) fn clock_advance(seconds: f64) -> PyResult<()> {
     Ok(())
 }
 
+/// The seconds since 1970-01-01 UTC, on the engine's clock.
+#[pyfunction]
+pub(crate) fn clock_wall() -> f64 {
+    clock::wall().as_secs_f64()
+}
+
 /// Lets the engine's clocks run again.
 #[pyfunction]
 pub(crate) fn clock_resume() {
