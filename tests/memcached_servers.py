@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -84,7 +85,7 @@ class MemcachedServer(Server):
         """All keys, and when they expire (-1: never)."""
         keys: dict[bytes, int] = {}
         # A dump leaves out what the server's own housekeeping holds at the moment.
-        for _ in range(5):
+        for _ in range(50):
             dump = self.ask(b"lru_crawler metadump all\r\n", b"END\r\n")
             for line in dump.splitlines():
                 if line.startswith(b"key="):
@@ -92,6 +93,7 @@ class MemcachedServer(Server):
                     keys[unquote_to_bytes(key[4:])] = int(expires.removeprefix(b"exp="))
             if len(keys) >= int(self.stats()["curr_items"]):
                 break
+            time.sleep(0.01)
         return keys
 
     def pass_time(self, seconds: float) -> None:
