@@ -122,6 +122,13 @@ def test_bookkeeping_is_told_from_entries(cache):
     assert cache._is_mgmt("anything.__wz_cache")
 
 
+def test_a_threshold_that_is_set_later_holds(cache):
+    cache._threshold = 3
+    for number in range(5):
+        cache.set(str(number), number)
+    assert entries(cache) == 3
+
+
 def test_expired_entries_can_be_removed(cache):
     cache.set("short", 1, timeout=1)
     cache.set("long", 1, timeout=100)

@@ -94,6 +94,11 @@ impl Error {
         &self.operation
     }
 
+    /// What went wrong, without operation and target.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Where it failed: a host and port, a path or a configuration key.
     pub fn target(&self) -> &str {
         &self.target

@@ -392,6 +392,11 @@ fn a_directory_that_cannot_be_used_is_an_error_of_configuration() {
     );
     let below = FileStore::open(FileOptions::new(file.join("below"))).unwrap_err();
     assert_eq!(below.kind(), ErrorKind::Config);
+    let locked = directory.path().join("locked");
+    fs::create_dir_all(locked.join("lock.__wz_cache")).unwrap();
+    let error = FileStore::open(FileOptions::new(&locked)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("lock.__wz_cache"), "{error}");
     let made = directory.path().join("a/b/c");
     assert!(FileStore::open(FileOptions::new(&made)).is_ok());
     assert!(made.is_dir());

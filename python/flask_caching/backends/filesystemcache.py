@@ -28,6 +28,9 @@ _BUILT_IN = {
 
 _PICKLING = FileSystemSerializer()
 
+#: The attributes that the open directory depends on.
+_OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
+
 
 class FileSystemCache(ByteBackend):
     """A cache in the files of one directory, which many processes may share.
@@ -102,8 +105,9 @@ class FileSystemCache(ByteBackend):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name == "serializer":
-            # `CACHE_SERIALIZER` is set after construction, and decides how files are laid out.
+        # `CACHE_SERIALIZER` is set after construction, and decides how files are laid out; the
+        # others are what applications reach for.
+        if name in _OPENED_WITH and "_files" in self.__dict__:
             self._open()
 
     def _open(self) -> None:

@@ -120,22 +120,21 @@ impl Directory {
     /// The operating system's, or that the file is not this user's own regular file. Nothing is
     /// waited for: not a lock, not the other end of a pipe.
     pub(super) fn open_own(&self, name: &str) -> io::Result<Option<OwnFile>> {
-        let mut flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        if cfg!(target_os = "linux") {
-            // That a file was used is recorded by `OwnFile::touch`, not by looking at it.
-            flags |= no_access_time();
-        }
-        let file = match rustix::fs::open(self.file(name), flags, Mode::empty()) {
+        let path = self.file(name);
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        // That a file was used is recorded by `OwnFile::touch`, not by looking at it. To ask for that
+        // is the owner's privilege, and on a file system that maps users nobody's.
+        let opened = match rustix::fs::open(&path, flags | no_access_time(), Mode::empty()) {
+            Err(rustix::io::Errno::PERM) => rustix::fs::open(&path, flags, Mode::empty()),
+            opened => opened,
+        };
+        let file = match opened {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(rustix::io::Errno::LOOP) => {
                 return Err(io::Error::other(
                     "it is a symbolic link, which is not followed",
                 ));
-            }
-            // Not recording the access is the owner's privilege.
-            Err(rustix::io::Errno::PERM) => {
-                return Err(io::Error::other("it belongs to another user"));
             }
             Err(error) => return Err(error.into()),
         };

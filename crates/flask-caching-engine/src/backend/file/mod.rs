@@ -84,8 +84,18 @@ impl FileStore {
             layout,
             lock_timeout: options.lock_timeout,
         };
-        let _turn = store.turn("open")?;
-        let names = store.names("open")?;
+        // Whoever cannot take a turn now never can: another user's lock, no locks at all.
+        let operation = "opening the cache directory (CACHE_DIR)";
+        let _turn = store.turn(operation).map_err(|error| match error.kind() {
+            ErrorKind::Io => Error::new(
+                ErrorKind::Config,
+                operation,
+                error.target(),
+                error.message(),
+            ),
+            _ => error,
+        })?;
+        let names = store.names(operation)?;
         store.directory.sweep(&names);
         if store.threshold > 0 {
             let entries = names.iter().filter(|name| store.naming.is_entry(name));
