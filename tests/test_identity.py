@@ -56,3 +56,27 @@ def test_a_local_class_keeps_its_identity_when_the_first_of_its_name_is_gone() -
         del first
         gc.collect()
         assert number_of(second) == 2
+
+
+@pytest.mark.parametrize(("source_check", "answers"), [(None, (1, 2)), (False, (1, 1))])
+def test_functions_of_one_name_share_entries_only_without_source_check(
+    source_check: bool | None, answers: tuple[int, int]
+) -> None:
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    def first_and_second() -> tuple[int, int]:
+        @cache.memoize(source_check=source_check)
+        def function() -> int:
+            return 1
+
+        first = function()
+
+        @cache.memoize(source_check=source_check)
+        def function() -> int:  # type: ignore[no-redef]
+            return 2
+
+        return first, function()
+
+    with app.app_context():
+        assert first_and_second() == answers

@@ -43,18 +43,22 @@ class FirstOfName:
     closed_over: list[Callable[[], Any]]
 
 
-def identity_beside_name(known: dict[str, FirstOfName], f: Callable[..., Any]) -> str:
+def identity_beside_name(
+    known: dict[str, FirstOfName], f: Callable[..., Any], by_code: bool = True
+) -> str:
     """What stands beside the function's name in its keys; '' where the name says it all.
 
     :param known: the first function of each name, to which this one is added.
     :param f: the function, a partial or a callable object.
+    :param by_code: whether functions of one name are told apart by their code; what
+        ``source_check=False`` says no to. Lambdas always are.
     """
     parts = [_partial_identity(f)]
     function = underlying_function(f)
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         is_lambda = function.__name__ == "<lambda>"
-        text = _code_text(code) + _text(function.__kwdefaults__)
+        text = _code_text(code) + _text(function.__kwdefaults__) if by_code or is_lambda else ""
         plain, others = _cells(function, code)
         parts.append(short_digest(text) if is_lambda else "")
         parts.append(short_digest(repr(plain)) if plain else "")

@@ -65,7 +65,9 @@ class MemoizedFunctionCore(Decorated):
         self.make_name = make_name
         self.order = ArgumentOrder(f, args_to_ignore)
         self.namespace = function_name(f)
-        self._particular = identity_beside_name(cache._first_of_name, f)
+        self._particular = identity_beside_name(
+            cache._first_of_name, f, by_code=self.source_check is not False
+        )
         #: Under what name the versions are kept; the namespace, where that says it all.
         self._versioned = self.namespace
         if self._particular:
