@@ -7,7 +7,7 @@ import io
 import operator
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import IO, Any, Literal
 
@@ -150,9 +150,9 @@ class FileSystemCache(ByteBackend):
         """Open a file of the cache; subclasses that read entries themselves rely on it."""
         return open(path, mode)
 
-    def _list_dir(self) -> Iterator[str]:
+    def _list_dir(self) -> list[str]:
         """The paths of the files of all entries, expired ones included."""
-        return map(self._in_path, self._files.paths())
+        return [self._in_path(path) for path in self._files.paths()]
 
     def _in_path(self, path: str) -> str:
         """The engine's absolute ``path`` below ``_path`` as it was given."""
