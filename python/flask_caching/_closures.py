@@ -58,12 +58,12 @@ def identity_beside_name(
     code = getattr(function, "__code__", None)
     if isinstance(code, CodeType):
         is_lambda = function.__name__ == "<lambda>"
-        text = _code_text(code) + _text(function.__kwdefaults__) if by_code or is_lambda else ""
+        text = _code_text(code) + _text(function.__kwdefaults__)
         plain, others = _cells(function, code)
         parts.append(short_digest(text) if is_lambda else "")
         parts.append(short_digest(repr(plain)) if plain else "")
         name = " ".join([function_name(f), *parts]) if is_lambda else function_name(f)
-        parts.append(_rival_identity(known, name, text, others))
+        parts.append(_rival_identity(known, name, text, others, by_code or is_lambda))
     kept = " ".join(part for part in parts if part)
     return f"<{kept}>" if kept else ""
 
@@ -110,7 +110,9 @@ def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[A
     return plain, others
 
 
-def _rival_identity(known: dict[str, FirstOfName], name: str, text: str, values: list[Any]) -> str:
+def _rival_identity(
+    known: dict[str, FirstOfName], name: str, text: str, values: list[Any], by_code: bool
+) -> str:
     """'' for the first function of a name and those made of the same, otherwise a digest."""
     made = FirstOfName(text, [_reference(value) for value in values])
     first = known.setdefault(name, made)
@@ -120,7 +122,7 @@ def _rival_identity(known: dict[str, FirstOfName], name: str, text: str, values:
         reference() is value for reference, value in zip(first.closed_over, values, strict=True)
     )
     if same_values:
-        return "" if first.text == text else short_digest(text)
+        return "" if first.text == text or not by_code else short_digest(text)
     return short_digest(text + repr([_token(value) for value in values]))
 
 
