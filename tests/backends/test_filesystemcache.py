@@ -136,6 +136,23 @@ def test_expired_entries_can_be_removed(cache):
     assert list(cache._list_dir()) == [cache._get_filename("long")]
 
 
+def test_what_a_subclass_overrides_is_what_the_many_operations_do(tmp_path):
+    class Shouting(FileSystemCache):
+        def get(self, key: str) -> Any:
+            return super().get(key.upper())
+
+        def set(self, key: str, value: Any, timeout: Any = None) -> bool:
+            return super().set(key.upper(), value, timeout)
+
+    cache = Shouting(str(tmp_path))
+    assert cache.set_many({"a": 1, "b": 2}) == ["a", "b"]
+    assert FileSystemCache(str(tmp_path)).get_many("A", "b") == [1, None]
+    assert cache.get_many("a", "A") == [1, 1]
+    assert cache.get_dict("b") == {"b": 2}
+    assert cache.inc("a") == 2
+    assert cache.get("A") == 2
+
+
 @pytest.mark.parametrize("how", [copy.copy, lambda cache: pickle.loads(pickle.dumps(cache))])
 def test_a_copy_is_a_cache_of_the_same_directory(cache, how):
     cache.signing_keys = ["secret"]

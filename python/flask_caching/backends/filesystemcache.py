@@ -17,6 +17,7 @@ from flask import Flask
 from .._engine import FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
 from ._byte_backend import ByteBackend, deserialize, logger, unpickle
+from ._made_of import follow_overrides
 from ._storable import serialize
 
 __all__ = ["FileSystemCache"]
@@ -82,6 +83,10 @@ class FileSystemCache(ByteBackend):
         self._mode = _mode(mode)
         self._hash_method = _hash_method(hash_method)
         self._open()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        follow_overrides(cls, FileSystemCache)
 
     @classmethod
     def factory(

@@ -7,25 +7,15 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from cachelib import BaseCache as CachelibBaseCache
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 from flask import Flask
 
 from .._engine import MemoryBackend
 from ..errors import CacheConfigError
+from ._made_of import follow_overrides
 from .base import BaseCache
 
 __all__ = ["SimpleCache"]
-
-#: For each method that is made of others: those that must be a subclass's own for it to be, too.
-_MADE_OF = {
-    "get_many": ("get",),
-    "get_dict": ("get", "get_many"),
-    "set_many": ("set",),
-    "delete_many": ("delete", "has"),
-    "inc": ("get", "set"),
-    "dec": ("get", "set"),
-}
 
 _METHODS = frozenset(
     name for name in vars(MemoryBackend) if callable(getattr(MemoryBackend, name))
@@ -77,12 +67,8 @@ class SimpleCache(MemoryBackend, BaseCache):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        # The native many-operations do not call get, set and delete: where a subclass has its own,
-        # it gets cachelib's, which do.
-        for name, parts in _MADE_OF.items():
-            if not _is_native(cls, name) or all(_is_native(cls, part) for part in parts):
-                continue
-            setattr(cls, name, getattr(CachelibBaseCache, name))
+        # The native many-operations do not call a subclass's get, set and delete.
+        follow_overrides(cls, MemoryBackend)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _METHODS:
@@ -133,10 +119,6 @@ class _Entries(Mapping[Any, tuple[int, bytes | None]]):
     def _all(self) -> dict[Any, tuple[int, bytes | None]]:
         dumps = self._of.serializer.dumps
         return {key: (round(expires), dumps(value)) for key, expires, value in self._of._entries()}
-
-
-def _is_native(cls: type[SimpleCache], name: str) -> bool:
-    return getattr(cls, name) is getattr(MemoryBackend, name)
 
 
 def _is_pickle(serializer: BaseSerializer) -> bool:
