@@ -70,20 +70,21 @@ class Watched:
     """A master and a replica, watched by one sentinel.
 
     :param folder: where they run.
+    :param password: of master and replica; the sentinel wants "sentinel " and that.
     """
 
     name = "the-master"
 
-    def __init__(self, folder: Path) -> None:
-        self.master = RedisServer(folder / "master")
+    def __init__(self, folder: Path, password: str | None = None) -> None:
+        auth = ("--masterauth", password) if password else ()
+        self.master = RedisServer(folder / "master", *auth, password=password)
         self.replica = RedisServer(
             folder / "replica",
-            "--replicaof",
-            f"127.0.0.1 {self.master.port}",
-            "--repl-diskless-sync-delay",
-            "0",
+            *("--replicaof", f"127.0.0.1 {self.master.port}", "--repl-diskless-sync-delay", "0"),
+            *auth,
+            password=password,
         )
-        self.sentinel = _Sentinel(folder / "sentinel", self.name, self.master.port)
+        self.sentinel = _Sentinel(folder / "sentinel", self.name, self.master)
 
     def start(self) -> None:
         self.master.start()
@@ -105,16 +106,23 @@ class Watched:
 
 
 class _Sentinel(RedisServer):
-    def __init__(self, folder: Path, name: str, port: int) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, name: str, master: RedisServer) -> None:
+        password = f"sentinel {master.password}" if master.password else None
+        super().__init__(folder, password=password)
         folder.mkdir(parents=True)
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor {name} 127.0.0.1 {master.port} 1",
+            f"sentinel down-after-milliseconds {name} 500",
+            f"sentinel failover-timeout {name} 2000",
+        ]
+        if password:
+            lines.append(f'requirepass "{password}"')
+            lines.append(f'sentinel auth-pass {name} "{master.password}"')
         config = folder / "sentinel.conf"
-        config.write_text(
-            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor {name} 127.0.0.1 {port} 1\n"
-            f"sentinel down-after-milliseconds {name} 500\n"
-            f"sentinel failover-timeout {name} 2000\n"
-        )
+        config.write_text("\n".join([*lines, ""]))
         self.command = [program("redis-sentinel"), str(config)]
 
 
@@ -122,18 +130,21 @@ class Cluster:
     """A cluster of three masters, each with a replica.
 
     :param folder: where they run.
+    :param password: the password of all nodes.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str | None = None) -> None:
+        self.password = password
         self.nodes = [self._node(folder / f"node{number}") for number in range(6)]
 
-    @staticmethod
-    def _node(folder: Path) -> RedisServer:
+    def _node(self, folder: Path) -> RedisServer:
         return RedisServer(
             folder,
+            *(("--masterauth", self.password) if self.password else ()),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
             *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
             *("--repl-diskless-sync-delay", "0"),
+            password=self.password,
         )
 
     @property

@@ -200,11 +200,12 @@ def test_settings(cluster_addresses: str, options: dict[str, Any], message: str)
 
 
 def test_the_application_starts_while_the_cluster_is_down(tmp_path: Path) -> None:
-    cluster = Cluster(tmp_path)
+    cluster = Cluster(tmp_path, password="pass word")
     app = Flask("early")
     app.config.update(
         CACHE_TYPE="RedisClusterCache",
         CACHE_REDIS_CLUSTER=cluster.addresses,
+        CACHE_REDIS_PASSWORD="pass word",
         CACHE_BREAKER_RESET=0.1,
     )
     cache = Cache(app)

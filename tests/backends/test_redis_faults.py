@@ -206,6 +206,32 @@ def test_nonsense_is_an_error_within_the_deadline(reply: bytes) -> None:
         assert elapsed(lambda: cache.get_many("a", "b")) < DEADLINE + 0.3
 
 
+def test_socket_timeout_is_the_deadline(server: RedisServer) -> None:
+    cache = RedisCache("127.0.0.1", server.port, key_prefix="f_", socket_timeout=0.2)
+    cache.set("k", 1)
+    server.pause()
+    assert 0.15 < elapsed(lambda: cache.get("k")) < 0.5
+    server.resume()
+
+
+def test_retry_on_timeout_is_one_more_deadline(server: RedisServer) -> None:
+    cache = make(server.port, socket_timeout=0.2, retry_on_timeout=True)
+    cache.set("k", 1)
+    server.pause()
+    assert 0.35 < elapsed(lambda: cache.get("k")) < 0.8
+    server.resume()
+
+
+def test_a_health_check_comes_before_use(server: RedisServer) -> None:
+    cache = make(server.port, health_check_interval=0.05)
+    cache.set("k", 1)
+    server.admin.config_resetstat()
+    time.sleep(0.1)
+    assert cache.get("k") == 1
+    assert cache.get("k") == 1
+    assert server.admin.info("commandstats")["cmdstat_ping"]["calls"] == 1
+
+
 def test_a_dribbling_server_has_one_deadline() -> None:
     with speaking(b"$5") as port:
         cache = make(port)

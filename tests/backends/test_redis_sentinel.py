@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +172,39 @@ def test_settings() -> None:
         RedisSentinelCache(min_other_sentinels="many")
     with pytest.raises(CacheConfigError, match="pair of host and port"):
         RedisSentinelCache(sentinels=[1])
+
+
+def test_passwords_of_servers_and_sentinels(tmp_path: Path) -> None:
+    servers = Watched(tmp_path, password="pass word")
+    app = Flask("passwords")
+    app.config.update(
+        CACHE_TYPE="RedisSentinelCache",
+        CACHE_REDIS_SENTINELS=[("127.0.0.1", servers.sentinel.port)],
+        CACHE_REDIS_SENTINEL_MASTER=servers.name,
+        CACHE_REDIS_PASSWORD="pass word",
+        CACHE_REDIS_SENTINEL_PASSWORD="sentinel pass word",
+        CACHE_REDIS_DB=2,
+        CACHE_OPTIONS={"sentinel_socket_timeout": 2, "socket_timeout": 2, "client_name": "me"},
+    )
+    try:
+        servers.start()
+        cache = Cache(app)
+        backend = app.extensions["cache"][cache]
+        assert backend.set("k", 1)
+        assert backend.get_many("k", "none") == [1, None]
+        assert backend._write_client.get("flask_cache_k") == b"1"
+        assert {"me"} <= {client["name"] for client in servers.master.admin.client_list()}
+        wrong = RedisSentinelCache(
+            [("127.0.0.1", servers.sentinel.port)],
+            servers.name,
+            "pass word",
+            sentinel_password="wrong",
+            key_prefix="s_",
+        )
+        with pytest.raises(CacheBackendError, match="WRONGPASS"):
+            wrong.get("k")
+    finally:
+        servers.kill()
 
 
 def test_failover_under_load(watched: Watched) -> None:

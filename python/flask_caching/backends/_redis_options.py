@@ -153,7 +153,7 @@ class Options:
     def _take_keepalive_options(self, value: Any) -> None:
         if not value:
             return
-        settings = dict.fromkeys(("idle", "interval", "count"))
+        settings: dict[str, Any] = {"idle": None, "interval": None, "count": None}
         for option, setting in dict(value).items():
             name = _KEEPALIVE.get(option)
             if name is None:

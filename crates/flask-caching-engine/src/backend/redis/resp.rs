@@ -372,6 +372,28 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, step in 1_usize..40) {
+            let mut source = Dribble { bytes: &bytes, step };
+            let mut incoming = Incoming::new();
+            while incoming.reply(&mut source).is_ok() {}
+        }
+
+        #[test]
+        fn bytes_like_replies_are_read_or_refused(text in "([-+:$*%>|=!,#_(][-0-9]{0,3}\r\n[a-z]{0,3}(\r\n)?){0,9}") {
+            let _ = read(text.as_bytes());
+        }
+
+        #[test]
+        fn strings_come_through(data: Vec<u8>, step in 1_usize..40) {
+            let mut bytes = Vec::new();
+            encode_arg(&mut bytes, &data);
+            let mut source = Dribble { bytes: &bytes, step };
+            proptest::prop_assert_eq!(Incoming::new().reply(&mut source).unwrap(), Reply::Data(data));
+        }
+    }
+
     #[test]
     fn a_closed_connection_is_the_end_of_the_file() {
         for bytes in ["", "+O", "$5\r\nab", "*2\r\n:1\r\n", "*1000000000\r\n"] {
