@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import importlib.util
 import uuid
 from collections import OrderedDict
 from typing import Any
@@ -96,8 +97,8 @@ def write(config: dict[str, Any]) -> list[Any]:
     with app.app_context():
         cache.clear()
         for name, value in VALUES.items():
-            assert cache.set(f"value {name}", value, timeout=300), name
-        cache.set_many({"many one": 1, "many two": [2]}, timeout=300)
+            assert cache.set(f"value-{name}", value, timeout=300), name
+        cache.set_many({"many-one": 1, "many-two": [2]}, timeout=300)
         cache.add("added", ("a", 1), timeout=0)
         cache.set("never", "expires", timeout=0)
     answers = _use(app, functions)
@@ -109,15 +110,15 @@ def read(config: dict[str, Any]) -> tuple[dict[str, Any], list[Any], list[str]]:
     """What the store holds, what the functions and views answer, and which of them ran."""
     app, cache, ran, functions = _world(config)
     with app.app_context():
-        names = [f"value {name}" for name in VALUES]
+        names = [f"value-{name}" for name in VALUES]
         values = dict(zip(VALUES, cache.get_many(*names), strict=True))
-        single = {name: cache.get(f"value {name}") for name in VALUES}
+        single = {name: cache.get(f"value-{name}") for name in VALUES}
         assert repr(single) == repr(values)
-        assert cache.get_many("many one", "many two", "absent") == [1, [2], None]
+        assert cache.get_many("many-one", "many-two", "absent") == [1, [2], None]
         assert cache.get("added") == ("a", 1)
         assert cache.get("never") == "expires"
         assert cache.add("never", "other") is False
-        assert cache.has("value none")
+        assert cache.has("value-none")
     return values, _use(app, functions), ran
 
 
@@ -128,8 +129,8 @@ def forget(config: dict[str, Any]) -> None:
         cache.delete_memoized(functions["function"])
         cache.delete_memoized(Shop().method, "x")  # type: ignore[attr-defined]
         cache.delete("view//view/text")
-        cache.delete("value str")
-        cache.delete_many("value int", "many one")
+        cache.delete("value-str")
+        cache.delete_many("value-int", "many-one")
 
 
 def ran_after_forgetting(config: dict[str, Any]) -> tuple[list[str], list[Any]]:
@@ -137,7 +138,19 @@ def ran_after_forgetting(config: dict[str, Any]) -> tuple[list[str], list[Any]]:
     app, cache, ran, functions = _world(config)
     _use(app, functions)
     with app.app_context():
-        return ran, cache.get_many("value str", "value int", "many one", "many two")
+        return ran, cache.get_many("value-str", "value-int", "many-one", "many-two")
+
+
+def has_pylibmc() -> bool:
+    """Whether the Memcached backend of 2.5.1 can work here."""
+    return importlib.util.find_spec("pylibmc") is not None
+
+
+def clear(config: dict[str, Any]) -> None:
+    """Remove everything that this cache may hold."""
+    app, cache, _, _ = _world(config)
+    with app.app_context():
+        cache.clear()
 
 
 def count(config: dict[str, Any], delta: int) -> int:
