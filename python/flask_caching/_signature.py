@@ -29,9 +29,10 @@ class ArgumentOrder:
     def __init__(self, f: Callable[..., Any], ignored: Iterable[str] | None = None) -> None:
         ignored = (ignored,) if isinstance(ignored, str) else ignored or ()
         ignored = self._ignored = frozenset(ignored)
+        parameters = get_function_parameters(f)
         positional = [
             parameter
-            for parameter in get_function_parameters(f)
+            for parameter in parameters
             if parameter.kind
             in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         ]
@@ -50,6 +51,17 @@ class ArgumentOrder:
             _is_immutable(default) for _, _, default, _ in self._plan
         )
         first = positional[0].name if positional else ""
+        #: How many arguments can be given by position, and the defaults of the last of them.
+        self.positional = len(positional)
+        self.defaults = tuple(
+            parameter.default
+            for parameter in positional
+            if parameter.default is not inspect.Parameter.empty
+        )
+        #: Whether further arguments can be given by position.
+        self.takes_more = any(
+            parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters
+        )
         #: Whether the first argument is the instance or class that a method is called on.
         self.on_instance = first == "self"
         self.on_class = first == "cls"

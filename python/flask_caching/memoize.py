@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 import sys
 import uuid
@@ -90,9 +91,70 @@ class MemoizedFunctionCore(Decorated):
         ):
             return None
         self.hits = MemoizedHits(
-            self.cache, self.cache._guard, self.cache._original_class(), self.call
+            self.cache,
+            self.cache._guard,
+            self.cache._original_class(),
+            self.call,
+            self._recipe(),
         )
         return self.hits
+
+    def _recipe(self) -> Any:
+        """What a miss can be computed with natively; None where an option has a say."""
+        order = self.order
+        if (
+            not self.is_simple
+            or self.response_filter is not None
+            or self.source_check
+            or self.hash_method not in (None, hashlib.sha256)
+            or order.on_instance
+            or order.on_class
+        ):
+            return None
+        return (
+            self.f,
+            self.namespace + self._particular,
+            order.positional,
+            order.defaults,
+            order.takes_more,
+            self.wrapper.__dict__,
+            self._finish_native,
+        )
+
+    def _may_compute_natively(self, state: AppState) -> bool:
+        return not (
+            state.enable_signals
+            or self.cache._source_check_of(state)
+            or self.cache._hash_method_of(state) is not hashlib.sha256
+        )
+
+    def _finish_native(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        rv: Any,
+        key: str,
+        version_name: str,
+        version: str,
+        mark: int,
+    ) -> Any:
+        """Store a result that was computed natively and is not plain data, and return it.
+
+        :param mark: when the computation began, in the order of the backend's deletions.
+        """
+        state, backend = self._place()
+        lookup = Lookup(state, backend)
+        if state is None:
+            return rv
+        lookup.key = key
+        lookup.versions = {version_name: version}
+        lookup.computation = state.in_flight.begin(key)
+        try:
+            if backend._deleted_since(key, mark):
+                lookup.key = None
+            return self._finish(lookup, rv, args, kwargs)
+        finally:
+            self._end(lookup)
 
     def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self.hits.get(args, kwargs, active_context(None))
@@ -105,8 +167,15 @@ class MemoizedFunctionCore(Decorated):
 
     def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
         assert lookup.state is not None
-        signalled = lookup.state.enable_signals
-        self.hits.remember(args, kwargs, lookup.backend, key, lookup.versions, signalled)
+        self.hits.remember(
+            args,
+            kwargs,
+            lookup.backend,
+            key,
+            lookup.versions,
+            lookup.state.enable_signals,
+            self._may_compute_natively(lookup.state),
+        )
 
     # Keys.
 

@@ -1,1 +1,5 @@
-//! How cache keys are made: digests, memoize keys, query-string keys, fragment keys.
+//! How cache keys are made.
+
+mod memoize;
+
+pub use memoize::memoize_prefix;

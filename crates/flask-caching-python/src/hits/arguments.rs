@@ -118,6 +118,16 @@ impl<'py> Arguments<'py> {
                 .all(|(probe, known)| probe.is(known))
     }
 
+    /// Whether all are plain data, given by position.
+    pub(super) fn are_plain(&self) -> bool {
+        !self.probes().iter().any(|probe| {
+            matches!(
+                probe,
+                Probe::Printed(..) | Probe::Object(_) | Probe::Keyword(_)
+            )
+        })
+    }
+
     /// The arguments as the table keeps them.
     pub(super) fn to_known(&self) -> PyResult<Box<[Known]>> {
         self.probes()

@@ -20,6 +20,7 @@
 //! 5. The backend is looked up in `app.extensions["cache"]` each time, as the proxies do.
 
 mod arguments;
+mod compute;
 mod kinds;
 mod memoized;
 mod place;

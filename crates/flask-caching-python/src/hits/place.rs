@@ -43,10 +43,46 @@ impl Guard {
 pub(super) struct Way {
     cache: Py<PyAny>,
     guard: Py<Guard>,
-    /// The proxies of `Cache` and the methods of `MemoryBackend` that are gone past, with the
-    /// functions that they are where nobody has replaced them.
-    proxies: Vec<(Py<PyAny>, Py<PyAny>)>,
-    methods: Vec<(Py<PyAny>, Py<PyAny>)>,
+    originals: Originals,
+}
+
+/// The proxies of `Cache` and the methods of `MemoryBackend` that somebody goes past, with the
+/// functions that they are where nobody has replaced them.
+pub(super) struct Originals {
+    proxies: Vec<(Py<PyString>, Py<PyAny>)>,
+    methods: Vec<(Py<PyString>, Py<PyAny>)>,
+}
+
+impl Originals {
+    /// The proxies `names` of the class `proxied`, and the methods of the same names.
+    pub(super) fn new(proxied: &Bound<'_, PyType>, names: &[&str]) -> PyResult<Self> {
+        let native = proxied.py().get_type::<MemoryBackend>();
+        let pick = |class: &Bound<'_, PyType>| {
+            names
+                .iter()
+                .map(|name| {
+                    let name = PyString::intern(class.py(), name);
+                    let function = class.getattr(&name)?.unbind();
+                    Ok((name.unbind(), function))
+                })
+                .collect::<PyResult<Vec<_>>>()
+        };
+        Ok(Self {
+            proxies: pick(proxied)?,
+            methods: pick(&native)?,
+        })
+    }
+
+    /// Whether nobody has replaced one of them, for the cache of `way` and `backend`.
+    #[inline]
+    pub(super) fn are_untouched(
+        &self,
+        way: &Way,
+        backend: &Bound<'_, MemoryBackend>,
+    ) -> PyResult<bool> {
+        let cache = way.cache.bind(backend.py());
+        Ok(are(&cache.get_type(), &self.proxies)? && are(&backend.get_type(), &self.methods)?)
+    }
 }
 
 impl Way {
@@ -59,23 +95,10 @@ impl Way {
         originals: &Bound<'_, PyType>,
         names: &[&str],
     ) -> PyResult<Self> {
-        let py = cache.py();
-        let native = py.get_type::<MemoryBackend>();
-        let pick = |class: &Bound<'_, PyType>| {
-            names
-                .iter()
-                .map(|name| {
-                    let name = PyString::intern(py, name);
-                    let function = class.getattr(&name)?.unbind();
-                    Ok((name.into_any().unbind(), function))
-                })
-                .collect::<PyResult<Vec<_>>>()
-        };
         Ok(Self {
             cache: cache.clone().unbind(),
             guard,
-            proxies: pick(originals)?,
-            methods: pick(&native)?,
+            originals: Originals::new(originals, names)?,
         })
     }
 
@@ -103,9 +126,7 @@ impl Way {
         let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
             return Ok(None);
         };
-        let direct = !backend.get().is_patched()
-            && are(&cache.get_type(), &self.proxies)?
-            && are(&backend.get_type(), &self.methods)?;
+        let direct = !backend.get().is_patched() && self.originals.are_untouched(self, &backend)?;
         Ok(direct.then_some(backend))
     }
 
@@ -189,12 +210,9 @@ impl Proxied {
 
 /// Whether a class has the functions that nobody has replaced.
 #[inline]
-fn are(class: &Bound<'_, PyType>, originals: &[(Py<PyAny>, Py<PyAny>)]) -> PyResult<bool> {
+fn are(class: &Bound<'_, PyType>, originals: &[(Py<PyString>, Py<PyAny>)]) -> PyResult<bool> {
     for (name, original) in originals {
-        if !class
-            .getattr(name.bind(class.py()).cast::<PyString>()?)?
-            .is(original)
-        {
+        if !class.getattr(name.bind(class.py()))?.is(original) {
             return Ok(false);
         }
     }

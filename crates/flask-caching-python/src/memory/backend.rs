@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use flask_caching_engine::backend::memory::MemoryStore;
+use flask_caching_engine::backend::memory::{Mark, MemoryStore};
 use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -212,6 +212,13 @@ impl MemoryBackend {
         let lifetime = self.settings.lifetime(timeout)?;
         let key = self.tokens.known(key)?;
         Ok(key.is_some_and(|key| self.store().extend(&key, lifetime)))
+    }
+
+    /// Whether `key`, or everything, may have been deleted since `mark`, a number that a computation
+    /// was given when it began.
+    fn _deleted_since(&self, key: &str, mark: u64) -> bool {
+        self.store()
+            .deleted_since(key.as_bytes(), Mark::from_number(mark))
     }
 
     /// Removes `key`; whether it was there.

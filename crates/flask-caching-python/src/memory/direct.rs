@@ -1,7 +1,8 @@
 //! Access to a stored value without its key, for those that found it before.
 
-use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::backend::memory::{Handle, Mark};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
@@ -31,6 +32,51 @@ impl MemoryBackend {
             Some((Stored::Atom(atom), handle)) if atom.bind(py).eq(expected)? => Some(handle),
             _ => None,
         })
+    }
+
+    /// The present point in the order of the store's deletions.
+    pub(crate) fn mark(&self) -> Mark {
+        self.store().mark()
+    }
+
+    /// Whether the value behind `handle` is still there.
+    pub(crate) fn is_there(&self, handle: Handle) -> bool {
+        self.store().read_handle(handle, |_| ()).is_some()
+    }
+
+    /// The caller's own copy of the value under `key`, which is a string's, and a handle to it, while
+    /// what is behind `guard` is still there.
+    pub(crate) fn find_guarded<'py>(
+        &self,
+        py: Python<'py>,
+        guard: Handle,
+        key: &[u8],
+    ) -> Option<(Handle, Bound<'py, PyAny>)> {
+        let handle = self.store().read_with_handle(key, |_, handle| handle)?;
+        Some((handle, self.hit(py, &[guard], handle)?))
+    }
+
+    /// Stores `value` under `key`, which is a string's, unless that was deleted since `mark`, and lets
+    /// the entry under `version` live as long. `None`: the value is not plain data, and nothing is
+    /// done; `Some(None)`: a deletion came first.
+    pub(crate) fn store_since(
+        &self,
+        key: &[u8],
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        mark: Mark,
+        version: &Bound<'_, PyString>,
+    ) -> PyResult<Option<Option<Handle>>> {
+        let Some(stored) = Stored::natively(value, &self.settings)? else {
+            return Ok(None);
+        };
+        let lifetime = self.settings.lifetime(timeout)?;
+        let store = self.store();
+        let handle = store.set_since(key, stored, lifetime, mark);
+        if handle.is_some() {
+            store.extend(version.to_str()?.as_bytes(), lifetime);
+        }
+        Ok(Some(handle))
     }
 
     /// The caller's own copy of the value behind `handle`, while it and what is behind each of

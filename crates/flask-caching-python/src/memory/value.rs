@@ -45,17 +45,25 @@ impl Stored {
         Self::try_new(value, settings).map_err(|error| Failure::from_err(py, error))
     }
 
+    /// The form of a value that is kept without the serializer; `None` where it is not plain data.
+    pub(super) fn natively(
+        value: &Bound<'_, PyAny>,
+        settings: &Settings,
+    ) -> PyResult<Option<Self>> {
+        if !settings.is_native() {
+            return Ok(None);
+        }
+        Ok(Plain::freeze(value)?.map(|plain| match plain {
+            Plain::Atom(atom) => Self::Atom(atom),
+            plain => Self::Plain(Arc::new(plain)),
+        }))
+    }
+
     fn try_new(value: &Bound<'_, PyAny>, settings: &Settings) -> PyResult<Self> {
-        let plain = if settings.is_native() {
-            Plain::freeze(value)?
-        } else {
-            None
-        };
-        Ok(match plain {
-            Some(Plain::Atom(atom)) => Self::Atom(atom),
-            Some(plain) => Self::Plain(Arc::new(plain)),
-            None => Self::Serialized(serialize(value, settings)?.unbind()),
-        })
+        match Self::natively(value, settings)? {
+            Some(stored) => Ok(stored),
+            None => Ok(Self::Serialized(serialize(value, settings)?.unbind())),
+        }
     }
 
     /// The caller's own copy of the value.
