@@ -243,7 +243,7 @@ def test_ints_are_digits_and_all_else_is_a_pickle(cache: RedisCache, admin: Any)
 
 
 @pytest.mark.parametrize(
-    "foreign", [b"Awesome", b"!half a pickle", b"", b"!", b"1.5", b"!" + b"\x80\x05\x95\xff"]
+    "foreign", [b"!half a pickle", b"!", b"\xff\x00", b"line\n", b"!" + b"\x80\x05\x95\xff"]
 )
 def test_foreign_bytes_are_a_miss_that_is_replaced(
     cache: RedisCache, admin: Any, foreign: bytes
@@ -254,6 +254,28 @@ def test_foreign_bytes_are_a_miss_that_is_replaced(
     assert cache.get("k") is None
     assert cache.set("k", "ours")
     assert cache.get("k") == "ours"
+
+
+def test_foreign_text_is_for_those_who_ask_for_it_by_name(
+    redis_server: RedisServer, admin: Any
+) -> None:
+    app = Flask("foreign")
+    app.config.update(
+        CACHE_TYPE="RedisCache", CACHE_REDIS_HOST="127.0.0.1", CACHE_REDIS_PORT=redis_server.port
+    )
+    cache = Cache(app)
+
+    @app.get("/page")
+    @cache.cached(key_prefix="page")
+    def page() -> str:
+        return "ours"
+
+    with app.app_context():
+        admin.set("flask_cache_page", "theirs")
+        assert cache.get("page") == b"theirs"
+        assert cache.get_many("page", "none") == [b"theirs", None]
+        assert app.test_client().get("/page").text == "ours"
+        assert cache.get("page") == "ours"
 
 
 def test_foreign_types_are_a_miss_that_is_replaced(cache: RedisCache, admin: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
@@ -200,7 +201,7 @@ class RedisCache(ByteBackend):
         answer = self._store.get_many([wire_key for _, wire_key in names])
         names += [("", b"")] * (len(answer) - len(names))
         values = [
-            MISSING if stored is None else self._unpack(key, wire_key, stored)
+            MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text=True)
             for (key, wire_key), stored in zip(names, answer, strict=True)
         ]
         return [None if value is MISSING else value for value in values]
@@ -211,6 +212,17 @@ class RedisCache(ByteBackend):
 
     def _encode_key(self, key: str) -> bytes:
         return f"{self._get_prefix()}{key}".encode("utf-8", "surrogatepass")
+
+    def _load(self, key: str, data: bytes, flags: int) -> Any:
+        serializer = self.serializer
+        # Nearly every value, without the questions that the others need.
+        if (
+            data.startswith(b"!\x80")
+            and serializer.__class__ is RedisSerializer
+            and not serializer.__dict__
+        ):
+            return pickle.loads(data[1:])
+        return super()._load(key, data, flags)
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]
