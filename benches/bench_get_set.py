@@ -20,7 +20,7 @@ def backend_statement(code: str) -> Statement:
 def cachetools_statement(code: str) -> Statement:
     import cachetools
 
-    store = cachetools.TTLCache[str, str](maxsize=500, ttl=300)
+    store: cachetools.TTLCache[str, str] = cachetools.TTLCache(maxsize=500, ttl=300)
     store["key1"] = "value 1"
     return Statement(code, {"store": store})
 
