@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from question import Question, Statement, make
 
 
@@ -20,7 +22,7 @@ def backend_statement(code: str) -> Statement:
 def cachetools_statement(code: str) -> Statement:
     import cachetools
 
-    store: cachetools.TTLCache[str, str] = cachetools.TTLCache(maxsize=500, ttl=300)
+    store: Any = cachetools.TTLCache(maxsize=500, ttl=300)
     store["key1"] = "value 1"
     return Statement(code, {"store": store})
 

@@ -15,23 +15,26 @@ __all__ = ["active_app", "active_context", "active_method", "active_request_cont
 
 #: Returns the active application context, which has the application in ``app``; its argument where
 #: none is active. One read of a context variable: Flask's proxies cost a multiple of it.
-active_context: Callable[[Any], Any]
+active_context: Callable[..., Any]
 
 #: Returns the active request context, which has the request in ``request``; likewise.
-active_request_context: Callable[[Any], Any]
+active_request_context: Callable[..., Any]
 
 try:
     from flask.globals import _cv_app
 except ImportError:  # Flask 2.1 keeps its contexts on stacks.
     from flask.globals import _app_ctx_stack, _request_ctx_stack  # type: ignore[attr-defined]
 
-    def active_context(default: Any) -> Any:
+    def _top_app_context(default: Any) -> Any:
         context = _app_ctx_stack.top
         return default if context is None else context
 
-    def active_request_context(default: Any) -> Any:
+    def _top_request_context(default: Any) -> Any:
         context = _request_ctx_stack.top
         return default if context is None else context
+
+    active_context = _top_app_context
+    active_request_context = _top_request_context
 
 else:
     active_context = _cv_app.get

@@ -27,14 +27,17 @@ class BoundCached(Protocol[P, R_co]):
     @property
     def uncached(self) -> Callable[..., Any]:
         """The undecorated function; its first argument is the instance."""
+        ...
 
     @property
     def cache_timeout(self) -> Timeout | None:
         """The timeout that results are stored with."""
+        ...
 
     @property
     def make_cache_key(self) -> Callable[..., str]:
         """Makes the key of a call."""
+        ...
 
 
 class BoundMemoized(BoundCached[P, R_co], Protocol[P, R_co]):
@@ -43,6 +46,7 @@ class BoundMemoized(BoundCached[P, R_co], Protocol[P, R_co]):
     @property
     def delete_memoized(self) -> Callable[[], None]:
         """Forgets all results of the function, of every instance."""
+        ...
 
 
 class Cached(Protocol[P, R]):

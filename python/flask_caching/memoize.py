@@ -208,15 +208,15 @@ class MemoizedFunctionCore(Decorated):
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, list[str]]:
         """The part of the key that the arguments make, and the names of the versions that apply."""
-        remembers = self.hits is not None and not self.order.on_instance
-        if remembers:
-            prefix = self.hits.prefix(args, kwargs, state.number)
+        hits = None if self.order.on_instance else self.hits
+        if hits is not None:
+            prefix = hits.prefix(args, kwargs, state.number)
             if prefix is not None:
                 return prefix, self._function_names
         text, names = self._describe(state, args, kwargs)
         prefix = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
-        if remembers:
-            self.hits.remember_prefix(args, kwargs, state.number, prefix)
+        if hits is not None:
+            hits.remember_prefix(args, kwargs, state.number, prefix)
         return prefix, names
 
     def _describe(
