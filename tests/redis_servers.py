@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,8 +200,6 @@ class Cluster:
 @contextmanager
 def speaking(reply: bytes) -> Iterator[int]:
     """A server that answers whatever it is asked with ``reply``; its port."""
-    import threading
-
     listener = socket.create_server(("127.0.0.1", 0))
     open_sockets: list[socket.socket] = []
 

@@ -25,6 +25,9 @@ __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 
 logger = logging.getLogger("flask_caching")
 
+#: A callable prefix may have any number of values; stores are kept for so many of them.
+_MOST_STORES = 1000
+
 #: The general settings that reach a backend as options of these names.
 _RESILIENCE = {
     "CACHE_CONNECT_TIMEOUT": "connect_timeout",
@@ -230,7 +233,10 @@ class RedisCache(ByteBackend):
         prefix = self._get_prefix()
         store = self._stores.get(prefix)
         if store is None:
-            store = self._stores[prefix] = self._open_store(prefix)
+            if len(self._stores) >= _MOST_STORES:
+                self._stores.pop(next(iter(self._stores)), None)
+            # One that another thread has just opened is the one to keep.
+            store = self._stores.setdefault(prefix, self._open_store(prefix))
         if "gevent" in sys.modules and self._servers is not None:
             return cooperative(store)
         return store
