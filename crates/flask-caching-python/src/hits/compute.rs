@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use super::arguments::Arguments;
-use crate::memory::MemoryBackend;
+use crate::memory::{MemoryBackend, Written};
 
 /// How a function's key is made of its arguments.
 pub(super) struct Recipe {
@@ -49,7 +49,6 @@ pub(super) enum Outcome<'py> {
 
 impl Recipe {
     /// The recipe of `function`.
-    #[expect(clippy::too_many_arguments, reason = "one for each field")]
     pub(super) fn new(
         function: Py<PyAny>,
         name: String,
@@ -103,10 +102,10 @@ impl Recipe {
             return Ok(Outcome::Ordinary);
         }
         let result = self.function.bind(py).call1(args.clone())?;
-        let handle = self.store(backend, lesson, &key, &result, mark)?;
-        match handle {
-            Some(handle) => Ok(Outcome::Done(result, handle)),
-            None => self.finish(lesson, args, &result, &key, mark),
+        match self.store(backend, lesson, &key, &result, mark)? {
+            Written::At(handle) => Ok(Outcome::Done(result, Some(handle))),
+            Written::Superseded => Ok(Outcome::Done(result, None)),
+            Written::NotPlain => self.finish(lesson, args, &result, &key, mark),
         }
     }
 
@@ -148,8 +147,7 @@ impl Recipe {
         Ok(Some(key))
     }
 
-    /// Stores a result that is plain data. `None`: it is not, or its timeout takes a closer look;
-    /// `Some(None)`: it must not be stored, for a deletion came first.
+    /// Stores a result that is plain data, and whose timeout takes no closer look.
     fn store(
         &self,
         backend: &MemoryBackend,
@@ -157,7 +155,7 @@ impl Recipe {
         key: &str,
         result: &Bound<'_, PyAny>,
         mark: Mark,
-    ) -> PyResult<Option<Option<Handle>>> {
+    ) -> PyResult<Written> {
         let py = result.py();
         let timeout = self
             .attributes
@@ -168,7 +166,7 @@ impl Recipe {
             timeout.is_exact_instance_of::<PyInt>() || timeout.is_exact_instance_of::<PyFloat>()
         });
         if result.is_none() || !is_number {
-            return Ok(None);
+            return Ok(Written::NotPlain);
         }
         backend.store_since(
             key.as_bytes(),

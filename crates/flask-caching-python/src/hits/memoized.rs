@@ -280,6 +280,10 @@ impl MemoizedHits {
 }
 
 /// What the table says of a call.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives on the stack of one call"
+)]
 enum Found<'py> {
     /// Its result.
     Value(Bound<'py, PyAny>),

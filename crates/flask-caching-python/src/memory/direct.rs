@@ -7,6 +7,16 @@ use pyo3::types::PyString;
 use super::backend::MemoryBackend;
 use super::value::Stored;
 
+/// What became of a computed value.
+pub(crate) enum Written {
+    /// It is stored here.
+    At(Handle),
+    /// It must not be stored: a deletion came first, or its lifetime is over at once.
+    Superseded,
+    /// It is no plain data, and nothing was done.
+    NotPlain,
+}
+
 impl MemoryBackend {
     /// A handle to the value of `key`, if it has one, and whether that value is None.
     pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, bool)>> {
@@ -57,8 +67,7 @@ impl MemoryBackend {
     }
 
     /// Stores `value` under `key`, which is a string's, unless that was deleted since `mark`, and lets
-    /// the entry under `version` live as long. `None`: the value is not plain data, and nothing is
-    /// done; `Some(None)`: a deletion came first.
+    /// the entry under `version` live as long.
     pub(crate) fn store_since(
         &self,
         key: &[u8],
@@ -66,17 +75,17 @@ impl MemoryBackend {
         timeout: Option<&Bound<'_, PyAny>>,
         mark: Mark,
         version: &Bound<'_, PyString>,
-    ) -> PyResult<Option<Option<Handle>>> {
+    ) -> PyResult<Written> {
         let Some(stored) = Stored::natively(value, &self.settings)? else {
-            return Ok(None);
+            return Ok(Written::NotPlain);
         };
         let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();
-        let handle = store.set_since(key, stored, lifetime, mark);
-        if handle.is_some() {
-            store.extend(version.to_str()?.as_bytes(), lifetime);
-        }
-        Ok(Some(handle))
+        let Some(handle) = store.set_since(key, stored, lifetime, mark) else {
+            return Ok(Written::Superseded);
+        };
+        store.extend(version.to_str()?.as_bytes(), lifetime);
+        Ok(Written::At(handle))
     }
 
     /// The caller's own copy of the value behind `handle`, while it and what is behind each of

@@ -18,3 +18,4 @@ mod settings;
 mod value;
 
 pub(crate) use backend::MemoryBackend;
+pub(crate) use direct::Written;
