@@ -19,10 +19,28 @@ ARGUMENTS: list[Any] = [
     (), (1,), (1, "a"), [], [1, 2], {}, {"a": 1}, {"b": 2, "a": [1]}, ((1, 2), [3]),
     10**30, float("inf"), 1 + 2j, range(3), datetime.date(2024, 2, 29), frozenset({1}), "x" * 300,
 ]  # fmt: skip
+#: Equal, or printed alike, and yet different arguments.
+CONFUSABLE: list[Any] = [
+    0, False, 0.0, -0.0, 1, True, 1.0, 1 + 0j, "1", b"1", (1,), [1], (True,), (1.0,), ("1",),
+    "(1,)", None, "None", "", (), [], {}, frozenset(), {1: 1}, {True: 1}, {1: True}, "0", "False", 10**18,
+    float(10**18),
+]  # fmt: skip
+FRAGMENTS = ["'header'", "'header', x", "'header', x, y", "'row', y", "x", "'footer ' ~ x"]
 KEYS = ["k1", "k2", "clé", "with space", "view//page/a", "plain", "k" * 300]
 # All odd, and time goes on by even steps: at the very end of a lifetime, 2.5.1's backends disagree.
 TIMEOUTS: list[Any] = [None, 0, 1, 5, 31, datetime.timedelta(seconds=11)]
-ONE_ARGUMENT = ["nothing", "unsure", "renamed", "bypassed", "forced", "stale", "odd", "generated"]
+ONE_ARGUMENT = [
+    "failing",
+    "outer",
+    "nothing",
+    "unsure",
+    "renamed",
+    "bypassed",
+    "forced",
+    "stale",
+    "odd",
+    "generated",
+]
 METHODS = [f"{index}.{name}" for index in range(3) for name in ("area", "units", "kinds")][:-1]
 MEMOIZED = ["add", "star", "keyword", "ignoring", *ONE_ARGUMENT, *METHODS]
 QUERIES = ["", "?a=1", "?a=2", "?a=1&b=2", "?b=2&a=1", "?a=%C3%A9", "?a=&b", "?a=%20+x&c=d%26e"]
@@ -40,7 +58,7 @@ class Generator:
         self._random = random.Random(seed)
         self._backend = backend
         # Few of each, so that calls meet entries that others left.
-        self._arguments = self._random.sample(ARGUMENTS, 5)
+        self._arguments = self._random.sample(self._random.choice([ARGUMENTS, CONFUSABLE]), 5)
         self._functions = self._random.sample(MEMOIZED, 5)
         self._kinds: list[tuple[int, Callable[[], Step]]] = [
             (30, self._call),
@@ -55,6 +73,9 @@ class Generator:
             (2, self._forget_version),
             (4, self._forget_view),
             (5, lambda: ("mutate",)),
+            (3, lambda: ("call_shared", self._random.choice(["add", "star", "renamed"]))),
+            (2, lambda: ("change_shared", self._random.randrange(2))),
+            (5, self._fragment),
             (2, self._switch),
             (2, self._uncached),
             (5, self._key),
@@ -164,6 +185,11 @@ class Generator:
             return ("forget_view", view, {"path": "/query", "query_args": pairs})
         return ("forget_view", view, {"path": f"/{view}/{self._random.choice('aAb')}"})
 
+    def _fragment(self) -> Step:
+        timeout = self._random.choice(["5", "31", "0", "'del'"])
+        values = self._random.choice("ab"), self._random.choice("ab")
+        return ("fragment", timeout, self._random.choice(FRAGMENTS), *values)
+
     def _switch(self) -> Step:
         return ("switch", self._random.randrange(2))
 
@@ -176,7 +202,8 @@ class Generator:
 
     def _timeout(self) -> Step:
         # Only upwards: 2.5.1 lets a later, shorter timeout end the life of earlier results.
-        return ("timeout", self._random.choice(["add", "plain"]), 51)
+        longer = self._random.choice([51, datetime.timedelta(seconds=51)])
+        return ("timeout", self._random.choice(["add", "plain", "renamed"]), longer)
 
 
 def smallest(program: Program, differs: Callable[[Program], bool]) -> Program:

@@ -15,7 +15,7 @@ from typing import Any
 
 import cachelib.file
 import cachelib.simple
-from flask import Flask, abort, make_response, request
+from flask import Flask, abort, make_response, render_template_string, request
 from flask_caching import Cache, CachedResponse
 
 CLOCK_START = 1_900_000_000.0
@@ -76,6 +76,7 @@ class World:
         self.cache = Spy() if subclass else Cache()
         self.calls: list[Any] = []
         self.last: Any = None
+        self.shared: list[Any] = [1]
         self.apps = [Flask(f"app{number}") for number in range(2)]
         self.functions: dict[str, Callable[..., Any]] = {}
         self.views: dict[str, Any] = {}
@@ -155,6 +156,16 @@ class World:
             yield str(note("generated", a))
             yield str(a)
 
+        @cache.memoize(timeout=31)
+        def failing(a: Any) -> Any:
+            if note("failing", a) % 2:
+                raise LookupError(a)
+            return "succeeded"
+
+        @cache.memoize(timeout=31)
+        def outer(a: Any) -> Any:
+            return note("outer", a), renamed(a), add(a, b=a)
+
         @cache.cached(timeout=25, key_prefix="plain")
         def plain(a: Any = None) -> Any:
             return [note("plain", a)]
@@ -168,7 +179,7 @@ class World:
             return note("made", args, kwargs)
 
         named = [add, star, keyword, nothing, unsure, ignoring, renamed, bypassed, forced, stale]
-        for function in [*named, odd, generated, plain, plain_none, made]:
+        for function in [*named, odd, generated, failing, outer, plain, plain_none, made]:
             self.functions[function.__name__] = function
 
     def define_class(self) -> None:
@@ -264,6 +275,16 @@ class World:
             self.last.append("changed by the caller")
             if isinstance(self.last[-2], dict):
                 self.last[-2]["changed"] = True
+
+    def step_call_shared(self, name: str) -> Any:
+        return self.functions[name](self.shared)
+
+    def step_change_shared(self, item: Any) -> None:
+        self.shared[:] = [item]
+
+    def step_fragment(self, timeout: str, name: str, x: str, y: str) -> str:
+        source = f"{{% cache {timeout}, {name} %}}{{{{ note(x, y) }}}}{{% endcache %}}"
+        return render_template_string(source, note=self.note, x=x, y=y)
 
     def step_get(self, url: str) -> Any:
         answer = self.app.test_client().get(url)
