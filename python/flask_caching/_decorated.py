@@ -271,10 +271,10 @@ class Decorated:
         try:
             value = _access.read(self.cache, backend, key, self.cache_none)
         except Exception as error:
-            state.failed(backend, error, f"reading the result of {self.name}")
+            state.failed(backend, error, "reading", self.name)
             return MISSING
         if state.failures:
-            state.worked(backend)
+            state.worked(backend, "reading")
         if value is not MISSING and self._is_stale(value, args, kwargs):
             return MISSING
         return value
@@ -298,10 +298,11 @@ class Decorated:
         """Store what the function returned, if it may be, and give it to the caller."""
         if lookup.state is None:
             return rv
-        if isinstance(rv, GeneratorType):
-            rv = join_generator(rv)
-        if lookup.key is not None and self._is_wanted(rv) and self._store(lookup, rv):
-            self._remember(lookup, lookup.key, args, kwargs)
+        if lookup.key is not None:
+            if isinstance(rv, GeneratorType):
+                rv = join_generator(rv)
+            if self._is_wanted(rv) and self._store(lookup, rv):
+                self._remember(lookup, lookup.key, args, kwargs)
         return self._deliver(rv)
 
     def _is_wanted(self, rv: Any) -> bool:
@@ -340,10 +341,10 @@ class Decorated:
                 "unstorable", "The result of %s is served but not cached: %s", self.name, reason
             )
         except Exception as error:
-            state.failed(backend, error, f"storing the result of {self.name}")
+            state.failed(backend, error, "storing", self.name)
         else:
             if state.failures:
-                state.worked(backend)
+                state.worked(backend, "storing")
             return True
         return False
 

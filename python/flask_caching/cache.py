@@ -9,17 +9,20 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from . import _access, _deletion
-from ._access import MISSING
+from . import _deletion
 from ._closures import FirstOfName
 from ._context import active_app, active_context
 from ._engine import Guard, Proxied
-from ._fragments import PREFIX, Aliases, storage_keys
+from ._fragments import PREFIX, Fragments, is_fragment
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
 from ._wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
-from .errors import CacheConfigError, CacheConfigTypeError, CacheNotInitializedError
+from .errors import (
+    CacheConfigError,
+    CacheConfigTypeError,
+    CacheNotInitializedError,
+)
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .memoize import MemoizedFunctionCore, memver_name
 from .view import CachedFunctionCore, QueryArgs
@@ -76,7 +79,7 @@ class Cache:
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
         self._first_of_name: dict[str, FirstOfName] = {}
-        self._fragment_aliases = Aliases()
+        self._fragments = Fragments(self)
         if app is not None:
             self.init_app(app, config)
 
@@ -203,8 +206,9 @@ class Cache:
         backend = self._backend_for(active_context(None), args)
         if backend is not None:
             return backend.get(*args, **kwargs)
-        if args and _is_fragment(args[0]):
-            return self._first_of(args[0], *args[1:], **kwargs)
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
+            return self._fragments.get(*args, **kwargs)
         return self.cache.get(*args, **kwargs)
 
     def has(self, *args: Any, **kwargs: Any) -> bool:
@@ -212,8 +216,9 @@ class Cache:
         backend = self._backend_for(active_context(None), args)
         if backend is not None:
             return backend.has(*args, **kwargs)
-        if args and _is_fragment(args[0]):
-            return any(self.cache.has(key) for key in self._storage_keys(args[0]))
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
+            return any(self.cache.has(place) for place in self._fragments.places(args[0]))
         return self.cache.has(*args, **kwargs)
 
     def set(self, *args: Any, **kwargs: Any) -> bool | None:
@@ -224,8 +229,9 @@ class Cache:
         backend = self._backend_for(active_context(None), args)
         if backend is not None:
             return backend.set(*args, **kwargs)
-        if args and _is_fragment(args[0]):
-            args = (self._storage_keys(args[0])[0], *args[1:])
+        args, kwargs = _by_position(args, kwargs)
+        if args:
+            args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.set(*args, **kwargs)
 
     def add(self, *args: Any, **kwargs: Any) -> bool:
@@ -236,8 +242,9 @@ class Cache:
         backend = self._backend_for(active_context(None), args)
         if backend is not None:
             return backend.add(*args, **kwargs)
-        if args and _is_fragment(args[0]):
-            args = (self._storage_keys(args[0])[0], *args[1:])
+        args, kwargs = _by_position(args, kwargs)
+        if args:
+            args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.add(*args, **kwargs)
 
     def delete(self, *args: Any, **kwargs: Any) -> bool:
@@ -246,15 +253,15 @@ class Cache:
         A computation that began before does not store its result any more.
         """
         state, backend = self._place()
-        if args and _is_fragment(args[0]):
-            keys = self._storage_keys(args[0])
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
             deleted = [
-                bool(state.in_flight.delete((key,), functools.partial(backend.delete, key)))
-                for key in keys
+                bool(state.in_flight.delete((place,), functools.partial(backend.delete, place)))
+                for place in self._fragments.places(args[0])
             ]
             return any(deleted)
         result: bool = state.in_flight.delete(
-            args[:1] or kwargs.values(), functools.partial(backend.delete, *args, **kwargs)
+            args[:1], functools.partial(backend.delete, *args, **kwargs)
         )
         return result
 
@@ -264,22 +271,22 @@ class Cache:
         :return: the keys that are gone now.
         """
         state, backend = self._place()
-        keys = self._all_storage_keys(args)
-        gone: list[str] = state.in_flight.delete(
-            keys, functools.partial(backend.delete_many, *keys, **kwargs)
+        places = self._fragments.all_places(args)
+        gone = state.in_flight.delete(
+            places, functools.partial(backend.delete_many, *places, **kwargs)
         )
-        return gone
+        named: list[str] = self._fragments.named(args, gone)
+        return named
 
     def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
         """Delete keys, the server freeing their memory later where the backend can."""
         state, backend = self._place()
         if not callable(getattr(backend, "unlink", None)):
             return self.delete_many(*args, **kwargs)
-        keys = self._all_storage_keys(args)
-        gone: list[str] = state.in_flight.delete(
-            keys, functools.partial(backend.unlink, *keys, **kwargs)
-        )
-        return gone
+        places = self._fragments.all_places(args)
+        gone = state.in_flight.delete(places, functools.partial(backend.unlink, *places, **kwargs))
+        named: list[str] = self._fragments.named(args, gone)
+        return named
 
     def clear(self) -> bool:
         """Delete everything; see the backend's ``clear()`` for what else that may mean."""
@@ -291,21 +298,31 @@ class Cache:
         backend = self._backend_for_all(active_context(None), args)
         if backend is not None:
             return backend.get_many(*args, **kwargs)
-        return self.cache.get_many(*map(self._one_storage_key, args), **kwargs)
+        if any(map(is_fragment, args)):
+            return self._fragments.get_many(args, **kwargs)
+        return self.cache.get_many(*args, **kwargs)
 
     def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
         """Store values; see the backend's ``set_many(mapping, timeout=None)``.
 
         :return: the keys that are stored.
         """
-        return self.cache.set_many(*args, **kwargs)
+        keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
+        if not any(map(is_fragment, keys)):
+            return self.cache.set_many(*args, **kwargs)
+        placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}
+        stored = self.cache.set_many(placed, *args[1:], **kwargs)
+        named: list[Any] = self._fragments.named(keys, stored)
+        return named
 
     def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
         backend = self._backend_for_all(active_context(None), args)
         if backend is not None:
             return backend.get_dict(*args, **kwargs)
-        return self.cache.get_dict(*map(self._one_storage_key, args), **kwargs)
+        if any(map(is_fragment, args)):
+            return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
+        return self.cache.get_dict(*args, **kwargs)
 
     def inc(self, *args: Any, **kwargs: Any) -> int | None:
         """Add to a number; see the backend's ``inc(key, delta=1)``.
@@ -322,60 +339,6 @@ class Cache:
         """
         result: int | None = self.cache.dec(*args, **kwargs)
         return result
-
-    # Template fragments.
-
-    def _storage_keys(self, key: Any) -> tuple[Any, ...]:
-        return storage_keys(key, self._fragment_aliases)
-
-    def _one_storage_key(self, key: Any) -> Any:
-        return self._storage_keys(key)[0] if _is_fragment(key) else key
-
-    def _all_storage_keys(self, keys: tuple[Any, ...]) -> tuple[Any, ...]:
-        if not any(map(_is_fragment, keys)):
-            return keys
-        return tuple(stored for key in keys for stored in self._storage_keys(key))
-
-    def _first_of(self, key: str, *args: Any, **kwargs: Any) -> Any:
-        for stored in self._storage_keys(key):
-            value = self.cache.get(stored, *args, **kwargs)
-            if value is not None:
-                return value
-        return None
-
-    def _delete_fragment(self, key: str) -> None:
-        """Delete a fragment; a cache that fails does not break the page."""
-        state, backend = self._place()
-        try:
-            self.delete(key)
-        except Exception as error:
-            state.failed(backend, error, "deleting a template fragment")
-
-    def _render_fragment(self, key: str, timeout: Any, caller: Callable[[], str]) -> Any:
-        """A fragment from the cache, or rendered, once, and stored."""
-        state, backend = self._place()
-        try:
-            value = _access.read(self, backend, key, cache_none=False)
-        except Exception as error:
-            state.failed(backend, error, "reading a template fragment")
-            value = MISSING
-        else:
-            if state.failures:
-                state.worked(backend)
-        if value is not MISSING:
-            return value
-        computation = state.in_flight.begin(key)
-        try:
-            rendered = caller()
-            try:
-                with computation.lock:
-                    if not computation.superseded:
-                        _access.write(self, backend, key, rendered, timeout)
-            except Exception as error:
-                state.failed(backend, error, "storing a template fragment")
-            return rendered
-        finally:
-            state.in_flight.end(computation)
 
     # The decorators.
 
@@ -589,8 +552,14 @@ def _named(f: Any, kwargs: dict[str, Any]) -> Any:
     return kwargs.pop("f")
 
 
-def _is_fragment(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith(PREFIX)
+def _by_position(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a proxy, with a key that is given by name in its place."""
+    if args or "key" not in kwargs:
+        return args, kwargs
+    rest = dict(kwargs)
+    return (rest.pop("key"),), rest
 
 
 def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:

@@ -51,7 +51,7 @@ class CacheExtension(Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Remember the source that is about to be parsed: it may have to name blocks."""
-        self._parsing.source = source
+        self._parsing.source = f"{name}\n{source}"
         self._parsing.lines = {}
         return source
 
@@ -113,18 +113,16 @@ class CacheExtension(Extension):
                 "cache.init_app(app) and render with that application's templates"
             )
         key = FragmentKey(str(fragment_name), vary_on)
-        storage = key.storage
-        if unnamed:
-            storage = f"{key}#{unnamed}"
-            cache._fragment_aliases.note(str(key), storage)
+        fragments = cache._fragments
+        place = fragments.place_of_unnamed(key, unnamed) if unnamed else FragmentKey.at(key.storage)
         if isinstance(timeout, str) and timeout == "del":
-            cache._delete_fragment(storage)
+            fragments.forget(place)
             return caller()
         if isinstance(timeout, Undefined):
             # A timeout that the template was not given is not a reason to cache for ever.
             return caller()
         seconds = None if timeout == _DEFAULT else 0 if timeout is None else timeout
-        return cache._render_fragment(storage, normalize_timeout(seconds), caller)
+        return fragments.render(place, normalize_timeout(seconds), caller)
 
 
 #: Stands for a tag without a timeout; no timeout is written like this.

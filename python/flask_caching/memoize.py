@@ -183,10 +183,13 @@ class MemoizedFunctionCore(Decorated):
         state, backend = lookup.state, lookup.backend
         assert state is not None
         prefix, names = self._prefix(state, args, kwargs)
+        doing = "reading"
         try:
-            lookup.versions = self._versions(backend, names, lookup.made_until)
+            found = _access.read_many(self.cache, backend, names)
+            doing = "storing"
+            lookup.versions = self._completed(backend, names, found, lookup.made_until)
         except Exception as error:
-            state.failed(backend, error, f"reading the version of {self.name}")
+            state.failed(backend, error, doing, self.name)
             return None
         return prefix + "".join(lookup.versions.values())
 
@@ -202,7 +205,8 @@ class MemoizedFunctionCore(Decorated):
             )
         state, backend = self.cache._place()
         prefix, names = self._prefix(state, args, kwargs)
-        return prefix + "".join(self._versions(backend, names, {}).values())
+        found = _access.read_many(self.cache, backend, names)
+        return prefix + "".join(self._completed(backend, names, found, {}).values())
 
     def _prefix(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -252,10 +256,10 @@ class MemoizedFunctionCore(Decorated):
 
     # Versions: an entry's key ends in them, so that changing one forgets all its entries.
 
-    def _versions(
-        self, backend: Any, names: list[str], made_until: dict[str, float]
+    def _completed(
+        self, backend: Any, names: list[str], found: list[Any], made_until: dict[str, float]
     ) -> dict[str, str]:
-        found = _access.read_many(self.cache, backend, names)
+        """The versions that were found, and new ones in place of those that were not."""
         versions = {
             name: version if isinstance(version, str) else new_version()
             for name, version in zip(names, found, strict=True)

@@ -45,6 +45,16 @@ class FragmentKey(str):
     """
 
     storage: str
+    #: Whether it is where a fragment is stored, and not a name that has to be looked up.
+    is_place = False
+
+    @classmethod
+    def at(cls, place: str) -> FragmentKey:
+        """The key of the fragment that is stored at ``place``."""
+        key = super().__new__(cls, place)
+        key.storage = place
+        key.is_place = True
+        return key
 
     def __new__(cls, fragment_name: str, vary_on: Iterable[Any] = ()) -> FragmentKey:
         parts = [str(part) for part in vary_on]

@@ -99,12 +99,11 @@ class ByteBackend(BaseCache):
         :param timeout: seconds to live; None: the default; 0: for ever; negative: expired at once.
         :return: whether it was stored; where it was refused (see the log) the key has no value.
         """
-        wire_key = self._encode_key(key)
-        packed = self._pack(key, wire_key, value)
-        if packed is None:
-            self._store.delete(wire_key)
+        try:
+            return self._set(key, value, timeout)
+        except UnstorableValueError as error:
+            _log_unstorable(key, error)
             return False
-        return self._store.set(wire_key, *packed, timeout=self._timeout(timeout))
 
     def add(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
         """Store ``value`` unless ``key`` has one already, in one atomic step.
@@ -113,8 +112,10 @@ class ByteBackend(BaseCache):
         :return: whether it was stored.
         """
         wire_key = self._encode_key(key)
-        packed = self._pack(key, wire_key, value)
-        if packed is None:
+        try:
+            packed = self._pack(key, wire_key, value)
+        except UnstorableValueError as error:
+            _log_unstorable(key, error)
             return False
         return self._store.add(wire_key, *packed, timeout=self._timeout(timeout))
 
@@ -131,12 +132,13 @@ class ByteBackend(BaseCache):
         refused: list[bytes] = []
         for key, value in mapping.items():
             wire_key = self._encode_key(key)
-            packed = self._pack(key, wire_key, value)
-            if packed is None:
+            try:
+                entries.append((wire_key, *self._pack(key, wire_key, value)))
+            except UnstorableValueError as error:
+                _log_unstorable(key, error)
                 refused.append(wire_key)
             else:
                 keys.append(key)
-                entries.append((wire_key, *packed))
         if refused:
             self._store.delete_many(refused)
         if not entries:
@@ -241,6 +243,19 @@ class ByteBackend(BaseCache):
             )
         ]
 
+    def _set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+        """:meth:`set`, which says why a value cannot be stored.
+
+        :raises UnstorableValueError: it cannot; the key has no value then.
+        """
+        wire_key = self._encode_key(key)
+        try:
+            packed = self._pack(key, wire_key, value)
+        except UnstorableValueError:
+            self._store.delete(wire_key)
+            raise
+        return self._store.set(wire_key, *packed, timeout=self._timeout(timeout))
+
     def _extend(self, key: str, timeout: float | timedelta | None = None) -> bool:
         """Let the entry live for ``timeout`` from now where it would end sooner."""
         return self._store.extend(self._encode_key(key), timeout=self._timeout(timeout))
@@ -248,13 +263,12 @@ class ByteBackend(BaseCache):
     def _timeout(self, timeout: float | timedelta | None) -> float | timedelta:
         return self.default_timeout if timeout is None else timeout
 
-    def _pack(self, key: str, wire_key: bytes, value: Any) -> tuple[bytes, int] | None:
-        """What to store for ``value``; None, and one warning, where it cannot be stored."""
-        try:
-            data, flags = self._dump(key, value)
-        except UnstorableValueError as error:
-            logger.warning("The value for cache key %r is not stored: %s", key, error)
-            return None
+    def _pack(self, key: str, wire_key: bytes, value: Any) -> tuple[bytes, int]:
+        """What to store for ``value``.
+
+        :raises UnstorableValueError: it cannot be stored.
+        """
+        data, flags = self._dump(key, value)
         if self._signer is not None:
             data = self._signer.sign(wire_key, data, flags)
         return data, flags
@@ -311,6 +325,10 @@ class ByteBackend(BaseCache):
             else:
                 failures = 0
         return None
+
+
+def _log_unstorable(key: str, error: UnstorableValueError) -> None:
+    logger.warning("The value for cache key %r is not stored: %s", key, error)
 
 
 class ForeignTextError(ValueError):

@@ -170,13 +170,13 @@ impl Proxied {
     }
 
     /// The backend that the proxies of the cache hand `args` to as they are, of which the first may be
-    /// a key; None where they have to look closer. `context`: the active application context, or None.
+    /// a key; None where they have to look closer, as where the key is given by name. `context`: the active application context, or None.
     fn backend<'py>(
         &self,
         context: &Bound<'py, PyAny>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if !args.is_empty() && self.is_elsewhere(&args.get_item(0)?) {
+        if args.is_empty() || self.is_elsewhere(&args.get_item(0)?) {
             return Ok(None);
         }
         backend_of(self.cache.bind(context.py()), context)
