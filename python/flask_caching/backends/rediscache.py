@@ -234,7 +234,7 @@ class RedisCache(ByteBackend):
         store = self._stores.get(prefix)
         if store is None:
             if len(self._stores) >= _MOST_STORES:
-                self._stores.pop(next(iter(self._stores)), None)
+                self._stores = dict(list(self._stores.items())[1:])
             # One that another thread has just opened is the one to keep.
             store = self._stores.setdefault(prefix, self._open_store(prefix))
         if "gevent" in sys.modules and self._servers is not None:
