@@ -112,15 +112,13 @@ impl<B: Backend> Resilient<B> {
         }
         let several = self.servers == Keeper::OfEach;
         let touched = state.undelivered.covers(keys);
-        if !state.is_delivery_due() {
+        if self.is_left_alone() || !state.is_delivery_due() {
+            // The operation goes on: to another server, or to be refused and counted.
             return if touched {
                 Err(self.undelivered(operation))
             } else {
                 Ok(())
             };
-        }
-        if self.is_left_alone() {
-            return Err(self.undelivered(operation));
         }
         let Some(_turn) = state.take_turn(touched) else {
             // Somebody else is delivering, and not to the key of this operation.
