@@ -404,11 +404,13 @@ class BackendContract:
         assert self.cache.get("counter") == 200
 
     def test_many_threads_read_what_was_written(self) -> None:
+        cache = self.cache  # made by this thread: a cached property has no lock
+
         def work(number: int) -> bool:
             mine = [f"key{number}-{i}" for i in range(20)]
             for key in mine:
-                self.cache.set(key, [key])
-            return bool(self.cache.get_many(*mine) == [[key] for key in mine])
+                cache.set(key, [key])
+            return bool(cache.get_many(*mine) == [[key] for key in mine])
 
         assert all(_in_threads(8, work))
 
