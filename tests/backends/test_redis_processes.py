@@ -89,6 +89,7 @@ def test_greenlets_go_on_while_one_waits(redis_server: RedisServer) -> None:
         from gevent import monkey; monkey.patch_all()
         import os, signal, sys, gevent
         from flask_caching.backends.rediscache import RedisCache
+        from flask_caching.errors import CacheBackendError
         port, server = map(int, sys.argv[1:])
         cache = RedisCache("127.0.0.1", port, key_prefix="g_", operation_timeout=5)
         cache.set("k", 1)
@@ -102,6 +103,14 @@ def test_greenlets_go_on_while_one_waits(redis_server: RedisServer) -> None:
         finally:
             os.kill(server, signal.SIGCONT)
         assert job.get() == 1
+        # Nor does a failure print anything but its lines of log.
+        gone = RedisCache("127.0.0.1", 1, key_prefix="g_")
+        for _ in range(20):
+            try:
+                gone.get("k")
+            except CacheBackendError:
+                continue
+            raise AssertionError("nobody listens there")
     """
     assert redis_server.process is not None
     arguments = (redis_server.port, redis_server.process.pid)
@@ -112,6 +121,8 @@ def test_greenlets_go_on_while_one_waits(redis_server: RedisServer) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

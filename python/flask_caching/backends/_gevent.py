@@ -42,6 +42,19 @@ class _InThreadPool:
         method = getattr(self._store, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            return gevent.get_hub().threadpool.apply(method, args, kwargs)
+            answer, error = gevent.get_hub().threadpool.apply(_outcome, (method, args, kwargs))
+            if error is not None:
+                raise error
+            return answer
 
         return call
+
+
+def _outcome(
+    method: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, Exception | None]:
+    """What ``method`` returns, and what it raises: gevent prints what a pool's thread raises."""
+    try:
+        return method(*args, **kwargs), None
+    except Exception as error:
+        return None, error
