@@ -213,7 +213,7 @@ class Decorated:
         if state is None:
             return lookup
         refreshed = self.refreshes(args, kwargs)
-        if self.hits is not None and not refreshed:
+        if self.hits is not None and not refreshed and not self.cache._guard.patched:
             key, value = self._find_hit(state, args, kwargs)
             if value is not MISSING:
                 refreshed = self._is_stale(value, args, kwargs)
@@ -289,7 +289,11 @@ class Decorated:
     def _remember(
         self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        if self.hits is not None and isinstance(lookup.backend, MemoryBackend):
+        if (
+            self.hits is not None
+            and not self.cache._guard.patched
+            and isinstance(lookup.backend, MemoryBackend)
+        ):
             self.remember(lookup, key, args, kwargs)
 
     def _finish(

@@ -67,6 +67,9 @@ class Cache:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
         self._guard = Guard()
+        if self._overrides("get") or self._overrides("get_many"):
+            # What an application has put in their place sees every hit.
+            self._guard.patch()
         if type(self).cache is Cache.cache:
             proxied = Proxied(self, PREFIX)
             self._backend_for = proxied.backend

@@ -260,6 +260,8 @@ class MemoizedFunctionCore(Decorated):
         self, backend: Any, names: list[str], found: list[Any], made_until: dict[str, float]
     ) -> dict[str, str]:
         """The versions that were found, and new ones in place of those that were not."""
+        if all(type(version) is str for version in found):
+            return dict(zip(names, found, strict=True))
         versions = {
             name: version if isinstance(version, str) else new_version()
             for name, version in zip(names, found, strict=True)

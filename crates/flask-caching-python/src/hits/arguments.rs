@@ -236,7 +236,7 @@ pub(super) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool
 }
 
 /// Whether the repr of `value` identifies it: built-in data all through, sets excepted.
-fn is_plain(value: &Bound<'_, PyAny>, depth: u8) -> bool {
+pub(super) fn is_plain(value: &Bound<'_, PyAny>, depth: u8) -> bool {
     if value.is_exact_instance_of::<PyString>()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_none()

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::Probe;
+use super::arguments::{Probe, is_plain};
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
 const MOST_KINDS: usize = 16;
@@ -57,6 +57,9 @@ impl Kinds {
         let py = args.py();
         let by_name = kwargs.values();
         for argument in args.iter().chain(by_name.iter()) {
+            if is_plain(&argument, 0) {
+                continue;
+            }
             let kind = key(&argument);
             if self.told(&kind).is_some() {
                 continue;

@@ -182,6 +182,9 @@ impl MemoizedHits {
         signalled: bool,
         teach: bool,
     ) -> PyResult<()> {
+        if !self.way.is_direct(backend)? {
+            return Ok(());
+        }
         self.check_epoch();
         self.kinds.learn(args, kwargs)?;
         let Some(arguments) = Arguments::read(&self.kinds, args, kwargs)? else {

@@ -28,6 +28,12 @@ impl Guard {
         }
     }
 
+    /// Whether a proxy of the cache was replaced on the instance, or by its class.
+    #[getter]
+    fn patched(&self) -> bool {
+        self.patched.load(Ordering::Relaxed)
+    }
+
     /// A proxy of the cache is about to be replaced on the instance.
     fn patch(&self) {
         self.patched.store(true, Ordering::Relaxed);
@@ -116,18 +122,21 @@ impl Way {
         py: Python<'py>,
         context: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        if self.guard.get().patched.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let cache = self.cache.bind(py);
-        let Some(backend) = backend_of(cache, context)? else {
+        let Some(backend) = backend_of(self.cache.bind(py), context)? else {
             return Ok(None);
         };
         let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
             return Ok(None);
         };
-        let direct = !backend.get().is_patched() && self.originals.are_untouched(self, &backend)?;
-        Ok(direct.then_some(backend))
+        Ok(self.is_direct(&backend)?.then_some(backend))
+    }
+
+    /// Whether nothing that somebody put in its place would be gone past on the way to `backend`.
+    #[inline]
+    pub(super) fn is_direct(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
+        Ok(!self.guard.get().patched.load(Ordering::Relaxed)
+            && !backend.get().is_patched()
+            && self.originals.are_untouched(self, backend)?)
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
