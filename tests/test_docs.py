@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 import sys
 from pathlib import Path
@@ -40,9 +41,12 @@ def module_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[
 
 @pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: page.name)
 def test_python_blocks_run_in_order(page: Path, module_of_the_page: dict[str, object]) -> None:
+    # A copy of the context: an application context that a page pushes ends with the page.
+    context = contextvars.copy_context()
     for line, code in blocks(page, "python"):
         # Blank lines in front, so that a traceback names the line of the page.
-        exec(compile("\n" * (line - 1) + code, str(page), "exec"), module_of_the_page)
+        block = compile("\n" * (line - 1) + code, str(page), "exec")
+        context.run(exec, block, module_of_the_page)
 
 
 @pytest.mark.parametrize("page", pages_with("jinja"), ids=lambda page: page.name)
