@@ -1,0 +1,202 @@
+"""A cache in the shared memory of uWSGI."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import logging
+import math
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from cachelib.serializers import UWSGISerializer
+from flask import Flask
+
+from .._engine import timeout_seconds
+from ..backends._byte_backend import ByteBackend
+from ..errors import CacheBackendError
+
+if TYPE_CHECKING:
+    from .._engine import ByteStore
+
+__all__ = ["UWSGICache"]
+
+logger = logging.getLogger("flask_caching")
+
+#: The longest key of a cache whose definition says nothing else, in bytes.
+_KEY_SIZE = 2048
+
+#: What a key that a cache cannot hold begins with, once it is encoded.
+_ENCODED = b"~fc1~"
+
+#: How long a change waits for another one of the same entry, in seconds.
+_PATIENCE = 1.0
+
+
+class UWSGICache(ByteBackend):
+    """A cache in the shared memory of uWSGI, for all its workers.
+
+    :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
+    :param cache: the name of a cache that uWSGI was started with (``--cache2 name=…``), or
+        ``name@host:port`` for one of another uWSGI. Empty: the first one.
+    :param ignore_delete_many_errors: :meth:`delete_many` logs a failure instead of raising it.
+    :raises CacheBackendError: this is not a worker of uWSGI, or it has no cache.
+    """
+
+    serializer = UWSGISerializer()
+
+    #: uWSGI counts in bytes of its own, which nothing else reads.
+    _native_counters = False
+
+    def __init__(
+        self,
+        default_timeout: int = 300,
+        cache: str = "",
+        ignore_delete_many_errors: bool = False,
+    ) -> None:
+        super().__init__(default_timeout, ignore_delete_many_errors)
+        try:
+            uwsgi: Any = importlib.import_module("uwsgi")
+        except ImportError as error:
+            raise CacheBackendError(
+                "UWSGICache works only in an application that uWSGI runs: the module 'uwsgi', "
+                "which uWSGI provides, could not be imported"
+            ) from error
+        if "cache2" not in uwsgi.opt and "@" not in cache:
+            raise CacheBackendError(
+                "uWSGI runs without a cache: start it with --cache2 name=…,items=… "
+                "(https://uwsgi-docs.readthedocs.io/en/latest/Caching.html)"
+            )
+        self._uwsgi = uwsgi
+        self.cache = cache
+        self._store = cast("ByteStore", _UwsgiStore(uwsgi, cache))
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> UWSGICache:
+        """Make the backend from an application's configuration."""
+        kwargs["cache"] = config.get("CACHE_UWSGI_NAME") or ""
+        return cls(*args, **kwargs)
+
+
+class _UwsgiStore:
+    """A cache of uWSGI, as a store of bytes.
+
+    :param uwsgi: the module.
+    :param name: the cache's name.
+    """
+
+    def __init__(self, uwsgi: Any, name: str) -> None:
+        self._uwsgi = uwsgi
+        self._name = name
+        self._key_size = _key_size(uwsgi, name)
+
+    def get(self, key: bytes) -> tuple[bytes, int] | None:
+        data = self._uwsgi.cache_get(self._key(key), self._name)
+        return None if data is None else (data, 0)
+
+    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]:
+        return [self.get(key) for key in keys]
+
+    def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
+        seconds = _seconds(timeout)
+        if seconds is None:
+            self.delete(key)
+            return True
+        if self._uwsgi.cache_update(self._key(key), data, seconds, self._name):
+            return True
+        # A refused update leaves the old value.
+        self.delete(key)
+        self._log_refusal(key, data)
+        return False
+
+    def add(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
+        seconds = _seconds(timeout)
+        if seconds is None:
+            return not self.has(key)
+        if self._uwsgi.cache_set(self._key(key), data, seconds, self._name):
+            return True
+        if not self.has(key):
+            self._log_refusal(key, data)
+        return False
+
+    def set_many(self, entries: list[tuple[bytes, bytes, int]], timeout: Any = None) -> list[bool]:
+        return [self.set(key, data, flags, timeout) for key, data, flags in entries]
+
+    def delete(self, key: bytes) -> bool:
+        return bool(self._uwsgi.cache_del(self._key(key), self._name))
+
+    def delete_many(self, keys: list[bytes]) -> list[bool]:
+        return [self.delete(key) for key in keys]
+
+    def has(self, key: bytes) -> bool:
+        return self._uwsgi.cache_exists(self._key(key), self._name) is not None
+
+    def extend(self, key: bytes, timeout: Any = None) -> bool:
+        # Only writing the value again would prolong its life, and could undo a deletion.
+        return self.has(key)
+
+    def compare_exchange(
+        self,
+        key: bytes,
+        expected: tuple[bytes, int],
+        new: tuple[bytes, int] | None,
+        timeout: Any = None,
+    ) -> bool:
+        """As of every store, atomic among themselves; a plain ``set`` does not wait for it."""
+        lock = self._key(b"lock of " + key)
+        deadline = time.monotonic() + _PATIENCE
+        # Adding a key is atomic. One that a killed worker left behind is taken over.
+        while not self._uwsgi.cache_set(lock, b"1", math.ceil(_PATIENCE), self._name):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.0005)
+        try:
+            if self.get(key) != expected:
+                return False
+            return self.delete(key) if new is None else self.set(key, *new, timeout=timeout)
+        finally:
+            self._uwsgi.cache_del(lock, self._name)
+
+    def clear(self) -> bool:
+        return bool(self._uwsgi.cache_clear(self._name))
+
+    def _key(self, key: bytes) -> bytes:
+        """``key`` as uWSGI holds it: itself, or its digest where it is empty or too long."""
+        if key and len(key) <= self._key_size and not key.startswith(_ENCODED):
+            return key
+        return _ENCODED + hashlib.sha256(key).hexdigest().encode()
+
+    def _log_refusal(self, key: bytes, data: bytes) -> None:
+        logger.warning(
+            "The value for cache key %s is not stored: uWSGI refuses its %d bytes. Its cache %r is "
+            "full, has blocks that are too small for it, or is not there.",
+            ascii(key.decode("utf-8", "backslashreplace")),
+            len(data),
+            self._name,
+        )
+
+
+def _seconds(timeout: float | timedelta | None) -> int | None:
+    """The timeout as uWSGI counts it, 0: for ever; None: it is over."""
+    seconds = 0 if timeout is None else timeout_seconds(timeout)
+    if seconds < 0:
+        return None
+    # Beyond this many, uWSGI's point in time would overflow.
+    return 0 if seconds > 2**31 else math.ceil(seconds)
+
+
+def _key_size(uwsgi: Any, name: str) -> int:
+    """The longest key of a cache of this uWSGI, in bytes."""
+    definitions = uwsgi.opt.get("cache2", [])
+    if isinstance(definitions, bytes):
+        definitions = [definitions]
+    for definition in definitions:
+        options = dict(
+            word.partition("=")[::2] for word in bytes(definition).decode().split(",") if word
+        )
+        if name in ("", options.get("name")):
+            return min(int(options.get("keysize", _KEY_SIZE)), _KEY_SIZE)
+    return _KEY_SIZE

@@ -1,0 +1,143 @@
+"""UWSGICache inside a real uWSGI, on its own cache and on that of another."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask_caching import Cache
+from flask_caching.errors import CacheBackendError
+from servers import Server, free_port, wait_until
+
+HERE = Path(__file__).parent
+
+
+class Uwsgi(Server):
+    """A uWSGI with four workers that runs ``uwsgi_app``.
+
+    :param folder: where it runs.
+    :param cache: the cache that the application uses.
+    """
+
+    def __init__(self, folder: Path, cache: str) -> None:
+        program = Path(sysconfig.get_path("scripts")) / "uwsgi"
+        found = program if program.exists() else shutil.which("uwsgi")
+        if found is None:
+            pytest.skip("uwsgi is not installed")
+        self.cache = cache
+        self.port, self.socket_port = free_port(), free_port()
+        command = [
+            *(found, "--http-socket", f"127.0.0.1:{self.port}"),
+            *("--socket", f"127.0.0.1:{self.socket_port}", "--master", "--workers", "4"),
+            *("--cache2", "name=mine,items=200,blocksize=65536,keysize=100"),
+            *("--cache-expire-freq", "1", "--virtualenv", sys.prefix, "--need-app"),
+            *("--pythonpath", HERE, "--wsgi-file", HERE / "uwsgi_app.py", "--callable", "app"),
+        ]
+        super().__init__(command, folder)
+
+    def start(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TEST_CACHE", self.cache)
+            super().start()
+
+    def is_ready(self) -> bool:
+        return self.ask("/pid") != ""
+
+    def kill(self) -> None:
+        if self.process is not None:
+            # SIGINT ends the workers too; SIGTERM would reload them.
+            self.process.send_signal(2)
+            self.process.wait(20)
+            self.process = None
+
+    def ask(self, path: str) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read().decode()
+            assert response.status == 200, body
+            return body
+        finally:
+            connection.close()
+
+    def run(self, name: str) -> None:
+        """Run a function of the application's; fails where that did."""
+        failure = self.ask(f"/run/{name}")
+        assert not failure, failure
+
+
+@pytest.fixture(scope="module")
+def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uwsgi]:
+    server = Uwsgi(tmp_path_factory.mktemp("uwsgi"), "mine")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def other(uwsgi: Uwsgi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uwsgi]:
+    """A uWSGI that uses the cache of the first one."""
+    cache = f"mine@127.0.0.1:{uwsgi.socket_port}"
+    server = Uwsgi(tmp_path_factory.mktemp("other"), cache)
+    server.start()
+    yield server
+    server.kill()
+
+
+NAMES = [
+    "contract",
+    "the_factory",
+    "values_are_pickles",
+    "what_is_too_large_is_refused",
+    "a_full_cache_is_said",
+    "odd_keys",
+    "timeouts",
+    "damage",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_in_uwsgi(uwsgi: Uwsgi, name: str) -> None:
+    uwsgi.run("clear")
+    uwsgi.run(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_on_the_cache_of_another(other: Uwsgi, name: str) -> None:
+    other.run("clear")
+    other.run(name)
+
+
+def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:
+    uwsgi.run("clear")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(uwsgi.ask, ["/page"] * 4))
+    assert len({uwsgi.ask("/page") for _ in range(30)}) == 1
+    assert len({uwsgi.ask("/pid") for _ in range(50)}) > 1
+
+
+def test_four_workers_lose_no_count(uwsgi: Uwsgi) -> None:
+    uwsgi.run("clear")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(uwsgi.run, ["count"] * 4))
+    uwsgi.run("counted")
+
+
+def test_an_entry_expires(uwsgi: Uwsgi) -> None:
+    uwsgi.run("write_short")
+    uwsgi.run("short_is_there")
+    wait_until(lambda: uwsgi.ask("/run/short_is_there"), "the entry to expire", 10)
+
+
+def test_outside_uwsgi_it_says_so() -> None:
+    config = {"CACHE_TYPE": "UWSGICache"}
+    with pytest.raises(CacheBackendError, match="uWSGI"):
+        Cache(Flask(__name__), config=config)

@@ -1,0 +1,177 @@
+"""Runs in uWSGI: ``/run/<name>`` runs a test and answers its traceback, or nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import traceback
+from typing import Any
+
+from flask import Flask
+from flask_caching import Cache
+from flask_caching.contrib.uwsgicache import UWSGICache
+from flask_caching.testing import BackendContract
+
+NAME = os.environ["TEST_CACHE"]
+
+app = Flask("in_uwsgi")
+app.config.update(CACHE_TYPE="flask_caching.contrib.uwsgicache.UWSGICache", CACHE_UWSGI_NAME=NAME)
+cache = Cache(app)
+
+
+class Contract(BackendContract):
+    # uWSGI sweeps every few seconds; `expiry` below waits for it.
+    expires = False
+
+    def make_backend(self) -> UWSGICache:
+        return UWSGICache(cache=NAME)
+
+
+class Log(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def contract() -> None:
+    failed = []
+    for name in dir(Contract):
+        if name.startswith("test_"):
+            case = Contract()
+            try:
+                getattr(case, name)()
+            except Exception as error:
+                if type(error).__name__ != "SkipTest":
+                    failed.append(f"{name}: {traceback.format_exc()}")
+            finally:
+                case.teardown_method()
+    assert not failed, "\n".join(failed)
+
+
+def the_factory() -> None:
+    backend = cache.cache
+    assert isinstance(backend, UWSGICache)
+    assert backend.cache == NAME
+    assert backend._uwsgi.opt["cache2"]
+
+
+def values_are_pickles() -> None:
+    backend: Any = UWSGICache(cache=NAME)
+    for value in ("text", 5, None, [1, {"a": b"b"}]):
+        assert backend.set("k", value)
+        assert pickle.loads(backend._uwsgi.cache_get("k", NAME)) == value
+        backend._uwsgi.cache_update("k", pickle.dumps(value, 2), 0, NAME)
+        assert backend.get("k") == value
+
+
+def what_is_too_large_is_refused() -> None:
+    log = Log()
+    logging.getLogger("flask_caching").addHandler(log)
+    try:
+        backend = UWSGICache(cache=NAME)
+        backend.set("k", "old")
+        assert backend.set("k", "x" * 3_000_000) is False
+        assert backend.get("k") is None
+        assert not backend.add("k", "x" * 3_000_000)
+        assert backend.set_many({"a": 1, "k": "x" * 3_000_000}) == ["a"]
+        assert len(log.lines) == 3, log.lines
+        assert "refuses its 30000" in log.lines[0]
+    finally:
+        logging.getLogger("flask_caching").removeHandler(log)
+
+
+def a_full_cache_is_said() -> None:
+    log = Log()
+    logging.getLogger("flask_caching").addHandler(log)
+    try:
+        backend = UWSGICache(cache=NAME)
+        backend.clear()
+        stored = [backend.set(f"k{number}", number) for number in range(300)]
+        assert not all(stored)
+        full = stored.index(False)
+        assert full > 50
+        assert "full" in log.lines[0]
+        assert backend.get(f"k{full}") is None
+        assert not backend.has(f"k{full}")
+        assert backend.get("k5") == 5
+        assert backend.set("k5", "overwritten")
+        assert backend.get("k5") == "overwritten"
+        assert backend.clear()
+    finally:
+        logging.getLogger("flask_caching").removeHandler(log)
+
+
+def odd_keys() -> None:
+    backend = UWSGICache(cache=NAME)
+    keys = ["a b\r\n", "nul\0", "é", "\ud800", "", "x" * 90, "x" * 5000, "~fc1~"]
+    for key in keys:
+        assert backend.set(key, key)
+    assert backend.get_many(*keys) == keys
+    assert backend.inc("n" * 3000, 2) == 2
+    for key in keys:
+        assert backend.delete(key)
+        assert not backend.has(key)
+
+
+def timeouts() -> None:
+    backend = UWSGICache(cache=NAME)
+    for timeout in (0, 0.5, 60, 60 * 60 * 24 * 365 * 40, 2.0**40):
+        assert backend.set("k", 1, timeout)
+        assert backend.get("k") == 1
+    assert backend.set("k", 1, -1)
+    assert not backend.has("k")
+
+
+def damage() -> None:
+    backend: Any = UWSGICache(cache=NAME)
+    backend._uwsgi.cache_update("k", b"garbage", 0, NAME)
+    assert backend.get("k") is None
+    assert not backend.has("k")
+
+
+def count() -> None:
+    backend = UWSGICache(cache=NAME)
+    for _ in range(200):
+        backend.inc("counted")
+
+
+def counted() -> None:
+    backend = UWSGICache(cache=NAME)
+    total = backend.get("counted")
+    assert total == 800, total
+
+
+def clear() -> None:
+    assert UWSGICache(cache=NAME).clear()
+
+
+def write_short() -> None:
+    assert UWSGICache(cache=NAME).set("short", 1, timeout=1)
+
+
+def short_is_there() -> None:
+    assert UWSGICache(cache=NAME).has("short")
+
+
+@app.get("/run/<name>")
+def run(name: str) -> str:
+    try:
+        globals()[name]()
+    except Exception:
+        return traceback.format_exc()
+    return ""
+
+
+@app.get("/page")
+@cache.cached()
+def page() -> str:
+    return os.urandom(8).hex()
+
+
+@app.get("/pid")
+def pid() -> str:
+    return str(os.getpid())
