@@ -36,7 +36,8 @@ class Uwsgi(Server):
         command = [
             *(found, "--http-socket", f"127.0.0.1:{self.port}"),
             *("--socket", f"127.0.0.1:{self.socket_port}", "--master", "--workers", "4"),
-            *("--cache2", "name=mine,items=200,blocksize=65536,keysize=100"),
+            *("--cache2", "name=mine,items=200,blocksize=65536"),
+            *("--cache2", "name=narrow,items=50,keysize=80"),
             *("--cache-expire-freq", "1", "--virtualenv", sys.prefix, "--need-app"),
             *("--pythonpath", HERE, "--wsgi-file", HERE / "uwsgi_app.py", "--callable", "app"),
         ]
@@ -114,6 +115,10 @@ def test_in_uwsgi(uwsgi: Uwsgi, name: str) -> None:
 def test_on_the_cache_of_another(other: Uwsgi, name: str) -> None:
     other.run("clear")
     other.run(name)
+
+
+def test_keys_longer_than_the_cache_takes(uwsgi: Uwsgi) -> None:
+    uwsgi.run("keys_of_a_narrow_cache")
 
 
 def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:

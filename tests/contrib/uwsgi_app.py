@@ -117,6 +117,13 @@ def odd_keys() -> None:
         assert not backend.has(key)
 
 
+def keys_of_a_narrow_cache() -> None:
+    backend = UWSGICache(cache="narrow")
+    for length in (79, 80, 81, 3000):
+        assert backend.set("x" * length, length)
+        assert backend.get("x" * length) == length
+
+
 def timeouts() -> None:
     backend = UWSGICache(cache=NAME)
     for timeout in (0, 0.5, 60, 60 * 60 * 24 * 365 * 40, 2.0**40):
