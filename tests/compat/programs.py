@@ -22,8 +22,8 @@ ARGUMENTS: list[Any] = [
 #: Equal, or printed alike, and yet different arguments.
 CONFUSABLE: list[Any] = [
     0, False, 0.0, -0.0, 1, True, 1.0, 1 + 0j, "1", b"1", (1,), [1], (True,), (1.0,), ("1",),
-    "(1,)", None, "None", "", (), [], {}, frozenset(), {1: 1}, {True: 1}, {1: True}, "0", "False", 10**18,
-    float(10**18),
+    "(1,)", None, "None", "", (), [], {}, frozenset(), {1: 1}, {True: 1}, {1: True}, "0", "False",
+    10**18, float(10**18),
 ]  # fmt: skip
 FRAGMENTS = ["'header'", "'header', x", "'header', x, y", "'row', y", "x", "'footer ' ~ x"]
 KEYS = ["k1", "k2", "clé", "with space", "view//page/a", "plain", "k" * 300]
