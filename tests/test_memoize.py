@@ -360,3 +360,12 @@ def test_recursion_and_generators(cache: Cache) -> None:
 def test_decorators_in_the_wrong_order_are_named(cache: Cache, decorate: Any) -> None:
     with pytest.raises(TypeError, match=decorate.__name__):
         cache.memoize()(decorate(_one))
+
+
+def test_a_timeout_that_is_none_is_the_applications_error(app: Flask, cache: Cache) -> None:
+    @cache.memoize(timeout="soon")  # type: ignore[arg-type]
+    def function() -> int:
+        return 1
+
+    with app.app_context(), pytest.raises(ValueError, match="soon"):
+        function()

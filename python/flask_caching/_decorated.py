@@ -162,12 +162,14 @@ class Decorated:
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
-            return self._finish(lookup, self._run(lookup.state, args, kwargs), args, kwargs)
-        except HTTPException as error:
-            if not self.stores_http_exceptions:
-                raise
-            self._finish(lookup, error, args, kwargs)
-            raise
+            try:
+                rv = self._run(lookup.state, args, kwargs)
+            except HTTPException as error:
+                if not self.stores_http_exceptions:
+                    raise
+                # Raised again when it is delivered.
+                rv = error
+            return self._finish(lookup, rv, args, kwargs)
         finally:
             self._end(lookup)
 
@@ -178,12 +180,14 @@ class Decorated:
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
-            return self._finish(lookup, await self.f(*args, **kwargs), args, kwargs)
-        except HTTPException as error:
-            if not self.stores_http_exceptions:
-                raise
-            self._finish(lookup, error, args, kwargs)
-            raise
+            try:
+                rv = await self.f(*args, **kwargs)
+            except HTTPException as error:
+                if not self.stores_http_exceptions:
+                    raise
+                # Raised again when it is delivered.
+                rv = error
+            return self._finish(lookup, rv, args, kwargs)
         finally:
             self._end(lookup)
 

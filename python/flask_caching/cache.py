@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import warnings
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
@@ -16,6 +15,7 @@ from ._engine import Guard, Proxied
 from ._fragments import PREFIX, Fragments, is_fragment
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
+from ._warn import warn
 from ._wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import (
@@ -110,10 +110,9 @@ class Cache:
             if hasattr(backend, "serializer"):
                 backend.serializer = serializer
             else:
-                warnings.warn(
+                warn(
                     f"CACHE_SERIALIZER is set, but {type(backend).__name__} uses no serializer.",
                     UserWarning,
-                    stacklevel=4,
                 )
         if config["CACHE_SIGNING_KEY"] is not None:
             _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from cachelib import BaseCache as CachelibBaseCache
 from cachelib.serializers import BaseSerializer
 from werkzeug.utils import import_string
 
+from ._warn import warn
 from .backends.base import BaseCache
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
 from .utils import normalize_timeout
@@ -290,11 +290,7 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
     name = cache_type
     if name in DEPRECATED_TYPES:
         name = DEPRECATED_TYPES[name]
-        warnings.warn(
-            f"CACHE_TYPE {cache_type!r} is deprecated; use {name!r} instead.",
-            DeprecationWarning,
-            stacklevel=6,
-        )
+        warn(f"CACHE_TYPE {cache_type!r} is deprecated; use {name!r} instead.", DeprecationWarning)
     import_name = (
         name if "." in name else BUILT_IN_TYPES.get(name, f"flask_caching.backends.{name}")
     )
@@ -321,11 +317,10 @@ def _cause(error: BaseException) -> str:
 
 def _warn_of(name: str, config: Mapping[str, Any]) -> None:
     if name == "NullCache" and not config["CACHE_NO_NULL_WARNING"]:
-        warnings.warn(
+        warn(
             "CACHE_TYPE is NullCache: nothing is cached. "
             "Set CACHE_NO_NULL_WARNING to silence this.",
             UserWarning,
-            stacklevel=6,
         )
 
 

@@ -183,11 +183,13 @@ class MemoizedFunctionCore(Decorated):
         state, backend = lookup.state, lookup.backend
         assert state is not None
         prefix, names = self._prefix(state, args, kwargs)
+        # Outside of the attempt: a timeout that is none is not a failure of the cache.
+        timeout = normalize_timeout(self.wrapper.cache_timeout)
         doing = "reading"
         try:
             found = _access.read_many(self.cache, backend, names)
             doing = "storing"
-            lookup.versions = self._completed(backend, names, found, lookup.made_until)
+            lookup.versions = self._completed(backend, names, found, timeout, lookup.made_until)
         except Exception as error:
             state.failed(backend, error, doing, self.name)
             return None
@@ -206,7 +208,8 @@ class MemoizedFunctionCore(Decorated):
         state, backend = self.cache._place()
         prefix, names = self._prefix(state, args, kwargs)
         found = _access.read_many(self.cache, backend, names)
-        return prefix + "".join(self._completed(backend, names, found, {}).values())
+        timeout = normalize_timeout(self.wrapper.cache_timeout)
+        return prefix + "".join(self._completed(backend, names, found, timeout, {}).values())
 
     def _prefix(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -257,7 +260,12 @@ class MemoizedFunctionCore(Decorated):
     # Versions: an entry's key ends in them, so that changing one forgets all its entries.
 
     def _completed(
-        self, backend: Any, names: list[str], found: list[Any], made_until: dict[str, float]
+        self,
+        backend: Any,
+        names: list[str],
+        found: list[Any],
+        timeout: Any,
+        made_until: dict[str, float],
     ) -> dict[str, str]:
         """The versions that were found, and new ones in place of those that were not."""
         if all(type(version) is str for version in found):
@@ -272,7 +280,6 @@ class MemoizedFunctionCore(Decorated):
             if not isinstance(version, str)
         }
         if missing:
-            timeout = normalize_timeout(self.wrapper.cache_timeout)
             versions |= _access.add_versions(self.cache, backend, missing, timeout)
             lives = _access.lifetime(backend, timeout)
             made_until.update(dict.fromkeys(missing, clock_wall() + lives))
