@@ -98,7 +98,8 @@ class Decorated:
         self.cache = cache
         self.f = f
         self.name = getattr(f, "__qualname__", repr(f))
-        self.is_async = inspect.iscoroutinefunction(f)
+        inner = getattr(f, "_flask_caching_core", None)
+        self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
         self.unless = unless
         self.forced_update = forced_update
         self.is_stale = is_stale

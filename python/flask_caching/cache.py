@@ -137,6 +137,9 @@ class Cache:
                 "This Cache is not set up for an application yet: make it with Cache(app), or call "
                 "cache.init_app(app)"
             )
+        if name in ("cache", "hash_method", "source_check"):
+            # Properties that raised an AttributeError; what they said is said again.
+            self._place()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _place(self) -> tuple[AppState, Any]:
