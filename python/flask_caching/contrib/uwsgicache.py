@@ -194,9 +194,10 @@ def _key_size(uwsgi: Any, name: str) -> int:
     if isinstance(definitions, bytes):
         definitions = [definitions]
     for definition in definitions:
-        options = dict(
-            word.partition("=")[::2] for word in bytes(definition).decode().split(",") if word
-        )
+        options: dict[str, str] = {}
+        for word in bytes(definition).decode().split(","):
+            name_of_option, _, value = word.partition("=")
+            options[name_of_option] = value
         if name in ("", options.get("name")):
             return min(int(options.get("keysize", _KEY_SIZE)), _KEY_SIZE)
     return _KEY_SIZE
