@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+from cachelib.serializers import RedisSerializer
 from flask import Flask, request
 from flask.views import MethodView
 from flask_caching import Cache, make_template_fragment_key
-from flask_caching.backends import FileSystemCache, SimpleCache
+from flask_caching.backends import FileSystemCache, RedisCache, SimpleCache
 from flask_caching.backends.base import BaseCache
 from jinja2 import DictLoader, Environment
 from jinja2.bccache import MemcachedBytecodeCache
@@ -111,6 +113,55 @@ def test_proxies_hand_on_what_they_are_given(app: Flask) -> None:
         assert cache.get_dict("a", "b", default="x") == {"a": 0, "b": "x"}
         assert function(1) == function(1) == 1
     assert calls == [1]
+
+
+class CachedNone:
+    """What a None is stored as, so that it is told from a miss."""
+
+
+class NoneWrapping(RedisSerializer):
+    """Stores a stand-in for None."""
+
+    def dumps(self, value: Any, *args: Any, **kwargs: Any) -> bytes:
+        return super().dumps(CachedNone() if value is None else value, *args, **kwargs)
+
+
+class Distinguishing(RedisCache):
+    """A Redis cache whose reads take a default that a stored None is not."""
+
+    serializer = NoneWrapping()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = super().get(key)
+        if value is None:
+            return default
+        return None if isinstance(value, CachedNone) else value
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> Distinguishing:
+        kwargs["host"] = redis.from_url(config["CACHE_REDIS_URL"], socket_timeout=1)
+        kwargs["key_prefix"] = config["CACHE_KEY_PREFIX"]
+        return cls(*args, **kwargs)
+
+
+def test_a_serializer_that_stores_something_in_the_place_of_none(
+    app: Flask, redis_server: Any
+) -> None:
+    """Indico: a subclass of RedisCache with a serializer and a client of its own."""
+    url = f"redis://127.0.0.1:{redis_server.port}/5"
+    app.config |= {"CACHE_TYPE": f"{__name__}.Distinguishing", "CACHE_REDIS_URL": url}
+    cache = Quiet(app, config={"CACHE_KEY_PREFIX": "indico:"})
+
+    with app.app_context():
+        cache.clear()
+        assert cache.get("none", "default") == "default"
+        cache.set("none", None)
+        assert cache.add("none", "other") is False
+        assert cache.get("none", "default") is None
+        cache.set("list", [None, 1])
+        assert cache.get("list") == [None, 1]
 
 
 def test_decorating_on_every_call(app: Flask) -> None:

@@ -94,8 +94,11 @@ def _is_pickle(serializer: BaseSerializer) -> bool:
 
 
 def _looks_like_pickle(data: bytes) -> bool:
-    """Whether a serializer of the application's own wrote a pickle (protocol 2 or later)."""
-    return data[:1] == b"\x80" and data[-1:] == b"."
+    """Whether a serializer of the application's own wrote a pickle (protocol 2 or later).
+
+    Those derived from cachelib's for Redis put an exclamation mark before it.
+    """
+    return data.removeprefix(b"!")[:1] == b"\x80" and data[-1:] == b"."
 
 
 def _is_plain(value: Any, _depth: int = 0) -> bool:
