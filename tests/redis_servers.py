@@ -27,6 +27,8 @@ class RedisServer(Server):
         self.password = password
         command: list[str | Path] = [program("redis-server"), "--port", str(self.port)]
         command += ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        # A replica is served at once, not after the seconds in which others might join it.
+        command += ["--repl-diskless-sync-delay", "0"]
         if password:
             command += ["--requirepass", password]
         super().__init__([*command, *options], folder)
@@ -81,7 +83,7 @@ class Watched:
         self.master = RedisServer(folder / "master", *auth, password=password)
         self.replica = RedisServer(
             folder / "replica",
-            *("--replicaof", f"127.0.0.1 {self.master.port}", "--repl-diskless-sync-delay", "0"),
+            *("--replicaof", f"127.0.0.1 {self.master.port}"),
             *auth,
             password=password,
         )
@@ -144,7 +146,6 @@ class Cluster:
             *(("--masterauth", self.password) if self.password else ()),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
             *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
-            *("--repl-diskless-sync-delay", "0"),
             password=self.password,
         )
 

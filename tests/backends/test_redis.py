@@ -17,6 +17,8 @@ from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis_servers import RedisServer, commands_run, pass_time
 
 
@@ -551,7 +553,7 @@ def test_a_client_that_is_assigned_does_the_work(cache: RedisCache) -> None:
 
 
 def test_a_failing_client_is_a_backend_error() -> None:
-    cache = RedisCache(redis.Redis(port=1), key_prefix="t_")
+    cache = RedisCache(redis.Redis(port=1, retry=Retry(NoBackoff(), 0)), key_prefix="t_")
     with pytest.raises(CacheBackendError, match="get by the application's Redis client failed"):
         cache.get("k")
 

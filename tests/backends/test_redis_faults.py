@@ -173,8 +173,6 @@ def test_a_read_only_server(server: RedisServer, tmp_path: Path) -> None:
         tmp_path / "replica",
         "--replicaof",
         f"127.0.0.1 {server.port}",
-        "--repl-diskless-sync-delay",
-        "0",
     )
     replica.start()
     try:
