@@ -3,6 +3,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+/// Longer than anybody waits, and short enough that no arithmetic on it overflows.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
+
 /// The end of the time that one operation may take, shared by all its steps.
 ///
 /// It counts real time, not the engine's clock: a server does not wait for a test.
@@ -13,8 +16,9 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline `total` from now.
+    /// The deadline `total` from now, a year at most.
     pub fn after(total: Duration) -> Self {
+        let total = total.min(LONGEST);
         Self {
             at: now() + total,
             total,
@@ -62,4 +66,35 @@ impl Deadline {
 )]
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_shrinks_to_an_error() {
+        assert!(
+            Deadline::after(Duration::from_secs(60))
+                .remaining()
+                .unwrap()
+                > Duration::from_secs(50)
+        );
+        let over = Deadline::after(Duration::ZERO);
+        assert_eq!(
+            over.remaining().unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
+        assert!(over.at_least(Duration::from_secs(60)).remaining().is_ok());
+    }
+
+    #[test]
+    fn the_sooner_limit_holds_and_no_limit_is_too_long() {
+        let minute = Duration::from_secs(60);
+        let endless = Deadline::after(Duration::MAX);
+        assert!(endless.remaining().unwrap() > minute);
+        assert!(endless.at_most(minute).remaining().unwrap() <= minute);
+        let short = Deadline::after(minute).at_most(Duration::MAX);
+        assert!(short.remaining().unwrap() <= minute);
+    }
 }
