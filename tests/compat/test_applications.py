@@ -6,6 +6,7 @@ Each test names the project whose code relies on it.
 from __future__ import annotations
 
 import struct
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,25 @@ def test_several_caches_on_one_application(app: Flask) -> None:
         assert [cache.get("key") for cache in caches.values()] == list(caches)
         assert caches["forms"].cache.namespace == "forms"
         assert caches["data"].cache.default_timeout == 60
+
+
+def test_looking_into_the_entries_of_simplecache(app: Flask) -> None:
+    """Several: a client-side lifetime from an entry's expiry, and removal by prefix."""
+    cache = Cache(app)
+    with app.app_context():
+        for key in ("user-1", "user-2", "page"):
+            cache.set(key, key, timeout=50)
+        entries = cache.cache._cache
+        expires, _ = entries.get("page", (0, b""))
+        assert 45 <= expires - time.time() <= 51
+        assert entries.get("absent", (0, b"")) == (0, b"")
+        for key in list(entries.keys()):
+            if key.startswith("user-"):
+                entries.pop(key)
+        assert cache.get_many("user-1", "user-2", "page") == [None, None, "page"]
+        entries.clear()
+        assert len(entries) == 0
+        assert cache.get("page") is None
 
 
 def test_memoize_keys_and_forced_calls(app: Flask) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, MutableMapping
 from datetime import timedelta
 from typing import Any
 
@@ -87,15 +87,16 @@ class SimpleCache(MemoryBackend, BaseCache):
         return cls(*args, **kwargs)
 
     @property
-    def _cache(self) -> Mapping[Any, tuple[int, bytes | None]]:
-        """A read-only view of the live entries as cachelib has them: {key: (expires, bytes)}."""
+    def _cache(self) -> MutableMapping[Any, tuple[int, bytes | None]]:
+        """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""
         return _Entries(self)
 
 
-class _Entries(Mapping[Any, tuple[int, bytes | None]]):
+class _Entries(MutableMapping[Any, tuple[int, bytes | None]]):
     """The live entries of a :class:`SimpleCache`, for applications that look into it.
 
     The value of a key is the Unix time at which it expires (0: never) and the serialized value.
+    Entries can be removed here; they are stored by :meth:`SimpleCache.set`.
     """
 
     def __init__(self, cache: SimpleCache) -> None:
@@ -103,6 +104,13 @@ class _Entries(Mapping[Any, tuple[int, bytes | None]]):
 
     def __getitem__(self, key: Any) -> tuple[int, bytes | None]:
         return self._all()[key]
+
+    def __setitem__(self, key: Any, entry: tuple[int, bytes | None]) -> None:
+        raise TypeError("entries are stored with SimpleCache.set(key, value, timeout)")
+
+    def __delitem__(self, key: Any) -> None:
+        if not self._of.delete(key):
+            raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
         return self._of.has(key)
@@ -115,6 +123,9 @@ class _Entries(Mapping[Any, tuple[int, bytes | None]]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} entries of {type(self._of).__name__}>"
+
+    def clear(self) -> None:
+        self._of.clear()
 
     def _all(self) -> dict[Any, tuple[int, bytes | None]]:
         dumps = self._of.serializer.dumps
