@@ -55,7 +55,10 @@ def main() -> None:
     for minor in sorted(newest_patch):
         print(f"{minor[0]}.{minor[1]} {newest_patch[minor][1]}")
     if not newest_patch:
-        sys.exit("no CPython >= 3.11 with venv found: on PATH, under pyenv, under uv")
+        sys.exit(
+            "no CPython >= 3.11 with venv found on PATH, under pyenv or under uv; "
+            "on Debian 12 and later: apt-get install python3-venv"
+        )
 
 
 if __name__ == "__main__":
