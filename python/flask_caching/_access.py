@@ -28,7 +28,9 @@ __all__ = [
     "read",
     "read_many",
     "reads_directly",
+    "saves_round_trips",
     "write",
+    "write_extending",
 ]
 
 #: What each internal method stands in for.
@@ -37,6 +39,7 @@ _INTERNAL = {
     "_read_many": "get_many",
     "_set": "set",
     "_extend": "set_many",
+    "_set_extending": "set",
     "add": "add",
 }
 
@@ -105,6 +108,44 @@ def write(cache: Cache, backend: Any, key: str, value: Any, timeout: Any) -> Any
     return cache.set(key, value, timeout=timeout)
 
 
+def saves_round_trips(cache: Cache, backend: Any) -> bool:
+    """Whether asking for several things at once is worth it: each question waits for a server."""
+    return (
+        getattr(backend, "_saves_round_trips", False)
+        and reads_directly(cache, backend, "_read")
+        and reads_directly(cache, backend, "_read_many")
+    )
+
+
+def write_extending(
+    cache: Cache,
+    backend: Any,
+    key: str,
+    value: Any,
+    timeout: Any,
+    versions: dict[str, str],
+    longest: dict[str, Any],
+) -> tuple[Any, list[str]]:
+    """Store ``value``, and let the versions that its key is made of live as long.
+
+    :param versions: as in :func:`extend_versions`, as is ``longest``.
+    :return: False where the value is not stored; the keys of the versions that are gone.
+    :raises UnstorableValueError: it cannot be stored (our backends only).
+    """
+    if (
+        getattr(backend, "_saves_round_trips", False)
+        and reads_directly(cache, backend, "_set_extending")
+        and reads_directly(cache, backend, "_extend")
+    ):
+        names = list(versions)
+        done, live = backend._set_extending(key, value, timeout, names)
+        return done, [name for name, lives in zip(names, live, strict=False) if not lives]
+    done = write(cache, backend, key, value, timeout)
+    if done is False:
+        return False, []
+    return done, extend_versions(cache, backend, versions, timeout, longest)
+
+
 def add_versions(
     cache: Cache, backend: Any, versions: dict[str, str], timeout: Any
 ) -> dict[str, str]:
@@ -134,8 +175,8 @@ def extend_versions(
     :param versions: the versions of the entry, by key.
     :param timeout: the entry's timeout.
     :param longest: for each version, the longest timeout of an entry so far; kept up to date.
-        Where a
-        lifetime can only be set with the value, a shorter one must not cut off the longer entries.
+        Where a lifetime can only be set with the value, a shorter one must not cut off the longer
+        entries.
     :return: the keys of those that are not there any more.
     """
     if reads_directly(cache, backend, "_extend"):

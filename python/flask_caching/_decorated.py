@@ -40,6 +40,7 @@ class Lookup:
         "computation",
         "key",
         "made_until",
+        "prefetched",
         "read_only",
         "state",
         "value",
@@ -52,6 +53,8 @@ class Lookup:
         self.value: Any = MISSING
         #: Where the result is to be stored; None: nowhere.
         self.key: str | None = None
+        #: A key, and what was found under it when it was only a guess.
+        self.prefetched: tuple[str, Any] | None = None
         #: The key may be read, but this call does not fill it.
         self.read_only = False
         #: The versions in the key, by their own keys.
@@ -127,8 +130,9 @@ class Decorated:
         """The timeout that a result is stored with."""
         return normalize_timeout(self.wrapper.cache_timeout)
 
-    def stored(self, lookup: Lookup, timeout: Any) -> None:
-        """A result was stored."""
+    def write(self, lookup: Lookup, key: str, rv: Any, timeout: Any) -> Any:
+        """Store a result; False where it was refused."""
+        return _access.write(self.cache, lookup.backend, key, rv, timeout)
 
     def answered(self) -> None:
         """The call was answered from the cache."""
@@ -234,7 +238,7 @@ class Decorated:
             return lookup
         if key is None:
             return lookup
-        value = MISSING if refreshed else self._read(state, backend, key, args, kwargs)
+        value = MISSING if refreshed else self._read(lookup, key, args, kwargs)
         if value is not MISSING:
             self._signal(self.hit_signal, state, key, args, kwargs)
             self.answered()
@@ -265,16 +269,16 @@ class Decorated:
             self.note_once("not initialized", "%s is not cached: %s", self.name, error)
             return None, None
 
-    def _read(
-        self,
-        state: AppState,
-        backend: Any,
-        key: str,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
+    def _read(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        state, backend = lookup.state, lookup.backend
+        assert state is not None
         try:
-            value = _access.read(self.cache, backend, key, self.cache_none)
+            if lookup.prefetched is not None and lookup.prefetched[0] == key:
+                value = lookup.prefetched[1]
+                if value is None and not self.cache_none:
+                    value = MISSING
+            else:
+                value = _access.read(self.cache, backend, key, self.cache_none)
         except Exception as error:
             state.failed(backend, error, "reading", self.name)
             return MISSING
@@ -341,10 +345,8 @@ class Decorated:
             with computation.lock:
                 if computation.superseded:
                     return False
-                done = _access.write(self.cache, backend, key, rv, timeout)
-                if done is False:
+                if self.write(lookup, key, rv, timeout) is False:
                     return False
-                self.stored(lookup, timeout)
         except UnstorableValueError as reason:
             self.note_once(
                 "unstorable", "The result of %s is served but not cached: %s", self.name, reason

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _access
+from ._access import MISSING
 from ._closures import identity_beside_name
 from ._context import active_context
 from ._decorated import Decorated, Lookup
@@ -30,6 +31,9 @@ __all__ = ["MemoizedFunctionCore", "memver_name", "new_version"]
 #: How many characters of the hash stand in a key.
 _HASH_LENGTH = 16
 _VERSION_LENGTH = 6
+
+#: Of how many instances the last versions are remembered.
+_MOST_GUESSES = 10_000
 
 
 def memver_name(namespace: str) -> str:
@@ -75,6 +79,7 @@ class MemoizedFunctionCore(Decorated):
             self._versioned += f".{short_digest(self._particular)}"
         self._function_names = [memver_name(self._versioned)]
         self._longest: dict[str, Any] = {}
+        self._last_versions: dict[tuple[Any, ...], tuple[str, ...]] = {}
         self.built_in_make_cache_key = self.make_cache_key
         bound_to = getattr(f, "__self__", None)
         self._bound_to = None if isinstance(bound_to, (type, type(sys))) else bound_to
@@ -187,13 +192,43 @@ class MemoizedFunctionCore(Decorated):
         timeout = normalize_timeout(self.wrapper.cache_timeout)
         doing = "reading"
         try:
-            found = _access.read_many(self.cache, backend, names)
+            found = self._found(lookup, prefix, names)
             doing = "storing"
             lookup.versions = self._completed(backend, names, found, timeout, lookup.made_until)
+            self._keep_versions(lookup, names)
         except Exception as error:
             state.failed(backend, error, doing, self.name)
             return None
         return prefix + "".join(lookup.versions.values())
+
+    def _found(self, lookup: Lookup, prefix: str, names: list[str]) -> list[Any]:
+        """The versions under ``names``; None for those that are not there.
+
+        Where each question waits for a server, the value is asked for in the same breath, under the
+        key it has if the versions are still the last ones seen.
+        """
+        backend = lookup.backend
+        if not _access.saves_round_trips(self.cache, backend):
+            return _access.read_many(self.cache, backend, names)
+        assert lookup.state is not None
+        place = (lookup.state.number, *names)
+        last = self._last_versions.get(place)
+        if last is None:
+            found = _access.read_many(self.cache, backend, names)
+        else:
+            guess = prefix + "".join(last)
+            *versions, value = backend._read_many(*names, guess)
+            lookup.prefetched = guess, value
+            found = [None if version is MISSING else version for version in versions]
+        return found
+
+    def _keep_versions(self, lookup: Lookup, names: list[str]) -> None:
+        """Remember versions for the next guess."""
+        assert lookup.state is not None
+        if _access.saves_round_trips(self.cache, lookup.backend):
+            if len(self._last_versions) >= _MOST_GUESSES:
+                self._last_versions.clear()
+            self._last_versions[lookup.state.number, *names] = tuple(lookup.versions.values())
 
     def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key of a call of the function with these arguments.
@@ -285,15 +320,18 @@ class MemoizedFunctionCore(Decorated):
             made_until.update(dict.fromkeys(missing, clock_wall() + lives))
         return versions
 
-    def stored(self, lookup: Lookup, timeout: Any) -> None:
-        gone = _access.extend_versions(
-            self.cache, lookup.backend, lookup.versions, timeout, self._longest
+    def write(self, lookup: Lookup, key: str, rv: Any, timeout: Any) -> Any:
+        done, gone = _access.write_extending(
+            self.cache, lookup.backend, key, rv, timeout, lookup.versions, self._longest
         )
+        if done is False:
+            return False
         # What this call made, and the function outlasted, is not deleted but expired.
         now = clock_wall() if gone else 0
         expired = {n: lookup.versions[n] for n in gone if now >= lookup.made_until.get(n, math.inf)}
         if expired:
             _access.add_versions(self.cache, lookup.backend, expired, timeout)
+        return done
 
     def reset(self, names: list[str]) -> None:
         """Forget all entries under the versions of these names."""

@@ -91,6 +91,29 @@ impl ByteStore {
         self.run(py, |backend| backend.set(key, &value, lifetime))
     }
 
+    /// Store a value and let the entries under `extended` live as long, in one round trip where there
+    /// is a server. Whether it was stored, and for each of `extended` whether it has a live entry.
+    #[pyo3(signature = (key, data, flags, timeout, extended))]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
+    fn set_extending(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        data: &[u8],
+        flags: u32,
+        timeout: Option<&Bound<'_, PyAny>>,
+        extended: Vec<Vec<u8>>,
+    ) -> PyResult<(bool, Vec<bool>)> {
+        let lifetime = self.lifetime(timeout)?;
+        let value = to_value(data, flags);
+        self.run(py, |backend| {
+            backend.set_extending(key, &value, lifetime, &slices(&extended))
+        })
+    }
+
     /// Store a value where the key has no live entry, in one atomic step; False where it has one.
     #[pyo3(signature = (key, data, flags=0, timeout=None))]
     fn add(

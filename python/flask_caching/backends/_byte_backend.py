@@ -10,7 +10,7 @@ import logging
 import numbers
 import pickle
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -259,6 +259,27 @@ class ByteBackend(BaseCache):
     def _extend(self, key: str, timeout: float | timedelta | None = None) -> bool:
         """Let the entry live for ``timeout`` from now where it would end sooner."""
         return self._store.extend(self._encode_key(key), timeout=self._timeout(timeout))
+
+    def _set_extending(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | timedelta | None = None,
+        extended: Sequence[str] = (),
+    ) -> tuple[bool, list[bool]]:
+        """:meth:`_set`, and :meth:`_extend` of the keys ``extended``, in one round trip.
+
+        :return: whether the value is stored, and for each of ``extended`` whether it has a value.
+        :raises UnstorableValueError: the value cannot be stored; the key has no value then.
+        """
+        wire_key = self._encode_key(key)
+        try:
+            data, flags = self._pack(key, wire_key, value)
+        except UnstorableValueError:
+            self._store.delete(wire_key)
+            raise
+        wire_keys = [self._encode_key(name) for name in extended]
+        return self._store.set_extending(wire_key, data, flags, self._timeout(timeout), wire_keys)
 
     def _timeout(self, timeout: float | timedelta | None) -> float | timedelta:
         return self.default_timeout if timeout is None else timeout

@@ -62,6 +62,8 @@ class RedisCache(ByteBackend):
     _servers: RedisServers | None
     #: The engine logs an outage of its own servers, so decorated functions need not.
     _logs_outages = True
+    #: Questions that are asked together are answered in one round trip.
+    _saves_round_trips = True
     #: Makes the clients for those who ask for them.
     _make_clients: Callable[[], dict[str, Any]]
 
@@ -134,7 +136,7 @@ class RedisCache(ByteBackend):
                 "to the client object in CACHE_REDIS_HOST: make the client with them."
             )
         self._clients = _both(client)
-        self._logs_outages = False
+        self._logs_outages = self._saves_round_trips = False
 
     def _check_connection(self) -> None:
         try:
@@ -280,7 +282,7 @@ class RedisCache(ByteBackend):
 
     def _replace_client(self, role: str, client: Any) -> None:
         self._clients[role] = client
-        self._logs_outages = False
+        self._logs_outages = self._saves_round_trips = False
         self._servers = None
         self._stores = {}
 

@@ -87,6 +87,26 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// [`set`](Self::set), and [`extend`](Self::extend) of the entries under `extended` by the same
+    /// lifetime where the value is stored; in one round trip where the backend waits for a server.
+    /// Returns whether the value was stored, and for each of `extended` whether it has a live entry.
+    fn set_extending(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+        extended: &[&[u8]],
+    ) -> Result<(bool, Vec<bool>)> {
+        if !self.set(key, value, lifetime)? {
+            return Ok((false, Vec::new()));
+        }
+        let live = extended
+            .iter()
+            .map(|key| self.extend(key, lifetime))
+            .collect::<Result<_>>()?;
+        Ok((true, live))
+    }
+
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()

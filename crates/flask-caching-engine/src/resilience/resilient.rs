@@ -227,6 +227,26 @@ impl<B: Backend> Backend for Resilient<B> {
         outcome
     }
 
+    fn set_extending(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+        extended: &[&[u8]],
+    ) -> Result<(bool, Vec<bool>)> {
+        let keys: Vec<&[u8]> = std::iter::once(key)
+            .chain(extended.iter().copied())
+            .collect();
+        self.settle("set", &keys)?;
+        let outcome = self.call("set", true, || {
+            self.backend.set_extending(key, value, lifetime, extended)
+        });
+        if lifetime == Lifetime::Expired {
+            return self.keep(outcome, &[key]);
+        }
+        outcome
+    }
+
     fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
         self.settle("add", &[key])?;
         self.call("add", true, || self.backend.add(key, value, lifetime))

@@ -146,6 +146,40 @@ impl Backend for Redis {
         stored
     }
 
+    fn set_extending(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+        extended: &[&[u8]],
+    ) -> Result<(bool, Vec<bool>)> {
+        if lifetime == Lifetime::Expired {
+            return Ok((self.set(key, value, lifetime)?, vec![true; extended.len()]));
+        }
+        let operation = Operation::store("set");
+        let mut requests = vec![Request {
+            key,
+            command: command::set(key, value, lifetime, false),
+        }];
+        requests.extend(extended.iter().map(|key| Request {
+            key,
+            command: command::extend(key, lifetime),
+        }));
+        let mut replies = self
+            .topology
+            .ask(operation, &requests, self.deadline())?
+            .into_iter();
+        let reader = self.reader(operation);
+        let stored = reader.done(&replies.next().unwrap_or(Reply::Nil));
+        if let Err(error) = &stored {
+            self.drop_old(key, error);
+        }
+        let live = replies
+            .map(|reply| reader.done(&reply))
+            .collect::<Result<_>>()?;
+        Ok((stored?, live))
+    }
+
     fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
         if lifetime == Lifetime::Expired {
             return Ok(!self.has(key)?);
