@@ -25,8 +25,10 @@ CONFUSABLE: list[Any] = [
     "(1,)", None, "None", "", (), [], {}, frozenset(), {1: 1}, {True: 1}, {1: True}, "0", "False",
     10**18, float(10**18),
 ]  # fmt: skip
-FRAGMENTS = ["'header'", "'header', x", "'header', x, y", "'row', y", "x", "'footer ' ~ x"]
+FRAGMENTS = ["'header'", "'header', x", "'header', x, y", "'row', y", "x", "'footer-' ~ x"]
 KEYS = ["k1", "k2", "clé", "with space", "view//page/a", "plain", "k" * 300]
+#: The keys that 2.5.1 can use on Memcached.
+MEMCACHED_KEYS = ["k1", "k2", "view//page/a", "plain"]
 # All odd, and time goes on by even steps: at the very end of a lifetime, 2.5.1's backends disagree.
 TIMEOUTS: list[Any] = [None, 0, 1, 5, 31, datetime.timedelta(seconds=11)]
 ONE_ARGUMENT = [
@@ -57,6 +59,10 @@ class Generator:
     def __init__(self, seed: int, backend: str) -> None:
         self._random = random.Random(seed)
         self._backend = backend
+        # Servers keep time themselves: nothing may expire while a program runs.
+        self._on_server = backend in ("RedisCache", "MemcachedCache")
+        self._timeouts = [None, 0, 31] if self._on_server else TIMEOUTS
+        self._keys = MEMCACHED_KEYS if backend == "MemcachedCache" else KEYS
         # Few of each, so that calls meet entries that others left.
         self._arguments = self._random.sample(self._random.choice([ARGUMENTS, CONFUSABLE]), 5)
         self._functions = self._random.sample(MEMOIZED, 5)
@@ -65,8 +71,8 @@ class Generator:
             (6, self._cached_function),
             (14, self._get),
             (14, self._explicit),
-            (3, lambda: ("delete", self._random.choice(KEYS))),
-            (8, self._advance),
+            (3, lambda: ("delete", self._random.choice(self._keys))),
+            (0 if self._on_server else 8, self._advance),
             (6, self._forget),
             (3, self._forget_unbound),
             (2, self._forget_attribute),
@@ -132,8 +138,11 @@ class Generator:
         return ("get", f"/{view}/{self._random.choice('aAb')}")
 
     def _explicit(self) -> Step:
-        key, other = self._random.choice(KEYS), self._random.choice(KEYS)
-        value, timeout = self._argument(), self._random.choice(TIMEOUTS)
+        key, other = self._random.choice(self._keys), self._random.choice(self._keys)
+        value, timeout = self._argument(), self._random.choice(self._timeouts)
+        if self._backend == "MemcachedCache" and isinstance(value, bool):
+            # pylibmc reads bools as ints.
+            value = int(value)
         steps: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
             ("get", (key,), {}),
             ("set", (key, value), {}),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -18,12 +19,27 @@ LENGTH = 120
 
 
 @pytest.mark.parametrize("subclass", [False, True], ids=["plain", "subclass"])
-@pytest.mark.parametrize("backend", ["SimpleCache", "FileSystemCache"])
+@pytest.mark.parametrize(
+    "backend", ["SimpleCache", "FileSystemCache", "RedisCache", "MemcachedCache"]
+)
 def test_random_programs_do_the_same(
-    backend: str, subclass: bool, reference: Worker, ours: Worker
+    backend: str,
+    subclass: bool,
+    reference: Worker,
+    ours: Worker,
+    request: pytest.FixtureRequest,
 ) -> None:
+    settings: dict[str, Any] = {"CACHE_TYPE": backend}
+    if backend == "RedisCache":
+        settings["CACHE_REDIS_PORT"] = request.getfixturevalue("redis_server").port
+    if backend == "MemcachedCache":
+        if not reference.call("stored_table", "has_pylibmc"):
+            pytest.skip("the reference has no pylibmc, which its Memcached backend needs")
+        port = request.getfixturevalue("memcached_server").port
+        settings["CACHE_MEMCACHED_SERVERS"] = [f"127.0.0.1:{port}"]
+
     def outcomes(program: Program) -> tuple[list[object], list[object]]:
-        arguments = (backend, subclass, program)
+        arguments = (settings, subclass, program)
         return reference.call("world", "run", *arguments), ours.call("world", "run", *arguments)
 
     def differs(program: Program) -> bool:

@@ -60,10 +60,10 @@ class Spy(Cache):
         return super().set(*args, **kwargs)
 
 
-def configuration(backend: str, stack: ExitStack) -> dict[str, Any]:
-    """The configuration of one application on a backend that nobody else uses."""
-    config: dict[str, Any] = {"CACHE_TYPE": backend, "CACHE_DEFAULT_TIMEOUT": 41}
-    if backend == "FileSystemCache":
+def configuration(settings: dict[str, Any], number: int, stack: ExitStack) -> dict[str, Any]:
+    """The configuration of one application, which shares no entry with the others."""
+    config = {"CACHE_DEFAULT_TIMEOUT": 41, "CACHE_KEY_PREFIX": f"app{number}:", **settings}
+    if config["CACHE_TYPE"] == "FileSystemCache":
         config["CACHE_DIR"] = stack.enter_context(tempfile.TemporaryDirectory())
     return config
 
@@ -71,7 +71,7 @@ def configuration(backend: str, stack: ExitStack) -> dict[str, Any]:
 class World:
     """Two applications on one ``Cache``, and functions and views of every decorated kind."""
 
-    def __init__(self, backend: str, subclass: bool, stack: ExitStack) -> None:
+    def __init__(self, settings: dict[str, Any], subclass: bool, stack: ExitStack) -> None:
         self.clock = Clock(stack)
         self.cache = Spy() if subclass else Cache()
         self.calls: list[Any] = []
@@ -80,8 +80,11 @@ class World:
         self.apps = [Flask(f"app{number}") for number in range(2)]
         self.functions: dict[str, Callable[..., Any]] = {}
         self.views: dict[str, Any] = {}
-        for app in self.apps:
-            self.cache.init_app(app, config=configuration(backend, stack))
+        for number, app in enumerate(self.apps):
+            self.cache.init_app(app, config=configuration(settings, number, stack))
+            with app.app_context():
+                # A server may hold entries of the world before.
+                self.cache.clear()
         self.define_functions()
         self.define_class()
         for view in self.define_views():
@@ -292,7 +295,9 @@ class World:
         return answer.status_code, answer.data, answer.content_type, answer.headers.get("X-Kind")
 
     def step_explicit(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return getattr(self.cache, method)(*args, **kwargs)
+        answer = getattr(self.cache, method)(*args, **kwargs)
+        # The order of a dict is that of the keys here, that of the server in 2.5.1.
+        return sorted(answer.items()) if isinstance(answer, dict) else answer
 
     def step_delete(self, key: str) -> Any:
         # Deleting what has expired is a success in 2.5.1 as long as it takes up room.
@@ -336,17 +341,17 @@ class World:
         return key[:16], len(key), self.cache.has(key)
 
 
-def run(backend: str, subclass: bool, program: list[tuple[Any, ...]]) -> list[Any]:
+def run(settings: dict[str, Any], subclass: bool, program: list[tuple[Any, ...]]) -> list[Any]:
     """Run a program in a new world.
 
-    :param backend: a ``CACHE_TYPE``.
+    :param settings: the configuration of the backend.
     :param subclass: whether the cache is a subclass that overrides ``get`` and ``set``.
     :param program: steps: the name of a ``step_`` method and its arguments.
     :returns: for each step what it returned (or raised), and the bodies that ran for it.
     """
     outcomes: list[Any] = []
     with ExitStack() as stack:
-        world = World(backend, subclass, stack)
+        world = World(settings, subclass, stack)
         for name, *arguments in program:
             ran = len(world.calls)
             seen = world.cache.seen if isinstance(world.cache, Spy) else []
