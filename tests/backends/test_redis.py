@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask
+from flask import Flask, request
 from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
@@ -56,6 +56,13 @@ class TestClientObject(Contract):
     # compare_exchange is two steps with a client of unknown abilities, counting is not.
     def make_backend(self) -> RedisCache:
         return RedisCache(redis.Redis(port=self.server.port), key_prefix="contract_")
+
+
+class TestSigned(Contract):
+    def make_backend(self) -> RedisCache:
+        cache = RedisCache("127.0.0.1", self.server.port, key_prefix="contract_")
+        cache.signing_keys = ["new", "old"]  # type: ignore[assignment]
+        return cache
 
 
 class TestTls(Contract):
@@ -325,6 +332,33 @@ def test_awkward_keys(redis_server: RedisServer) -> None:
     for key, other in zip(keys, keys[1:] + keys[:1], strict=True):
         _use_key(cache, key, other)
     assert redis_server.admin.get("injected") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["a b", "a%0d%0aSET injected 1%0d%0a", "%00", "x" * 5000, "%F0%9F%8D%B5", "%ff", "a*?"]
+)
+def test_whatever_a_user_puts_into_a_key_is_harmless(
+    redis_server: RedisServer, admin: Any, text: str
+) -> None:
+    app = Flask("paths")
+    app.config.update(
+        CACHE_TYPE="RedisCache", CACHE_REDIS_HOST="127.0.0.1", CACHE_REDIS_PORT=redis_server.port
+    )
+    cache = Cache(app)
+    calls = []
+
+    @app.get("/page")
+    @cache.cached(key_prefix=lambda: request.args["q"])
+    def page() -> str:
+        calls.append(1)
+        return "the page"
+
+    client = app.test_client()
+    first, second = client.get(f"/page?q={text}"), client.get(f"/page?q={text}")
+    assert first.data == second.data
+    assert len(calls) == 1
+    assert admin.dbsize() == 1
+    assert admin.get("injected") is None
 
 
 def _use_key(cache: RedisCache, key: str, other: str) -> None:
