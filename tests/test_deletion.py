@@ -613,6 +613,64 @@ def test_a_deletion_wins_over_a_fragment_that_is_rendered(
         assert render_template_string(source, name=name, value=value) == "new"
 
 
+@pytest.mark.parametrize("form", ["delete_memoized", "delete_memoized_verhash"])
+def test_a_version_that_is_being_replaced_is_not_written_again(app: Flask, form: str) -> None:
+    replacing, go_on, read = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(Foreign):
+        """Is asked to replace a version while somebody keeps the old one alive."""
+
+        def set_many(self, mapping: dict[str, Any], timeout: Any = None) -> list[Any]:
+            if threading.current_thread().name == "deleting":
+                self._wait()
+            return super().set_many(mapping, timeout)
+
+        def delete_many(self, *keys: str) -> list[Any]:
+            self._wait()
+            return super().delete_many(*keys)
+
+        def get_many(self, *keys: str) -> list[Any]:
+            found = super().get_many(*keys)
+            if replacing.is_set() and threading.current_thread().name == "keeping":
+                if read.is_set():
+                    go_on.set()
+                    deleting.join(1)
+                read.set()
+            return found
+
+        def _wait(self) -> None:
+            replacing.set()
+            go_on.wait(1)
+
+    cache = Cache(app, config={"CACHE_TYPE": Slow})
+    state = ["old"]
+
+    @cache.memoize()
+    def function(a: int) -> str:
+        return state[0]
+
+    def delete() -> None:
+        with app.app_context():
+            getattr(cache, form)(function)
+
+    def keep() -> None:
+        with app.app_context():
+            function(2)
+
+    with app.app_context():
+        assert function(1) == "old"
+        state[0] = "new"
+        deleting = threading.Thread(target=delete, name="deleting")
+        keeping = threading.Thread(target=keep, name="keeping")
+        deleting.start()
+        assert replacing.wait(10)
+        keeping.start()
+        keeping.join()
+        go_on.set()
+        deleting.join()
+        assert function(1) == "new"
+
+
 def test_a_deletion_of_another_key_does_not_stop_a_computation(cache: Cache, app: Flask) -> None:
     count = Counter()
 

@@ -69,7 +69,7 @@ def delete_versions(cache: Cache, f: Any) -> None:
         except Unidentifiable:
             return
     state, _ = cache._place()
-    state.in_flight.delete(names, functools.partial(cache.delete_many, *names))
+    state.in_flight.replace(names, functools.partial(cache.delete_many, *names))
 
 
 def normalized_arguments(

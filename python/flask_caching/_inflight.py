@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -38,6 +39,7 @@ class InFlight:
 
     def _reset(self) -> None:
         self._by_key: dict[Any, list[Computation]] = {}
+        self._replacing: Counter[str] = Counter()
         # Reentrant: the garbage collector may run an application's code that deletes.
         self._lock = threading.RLock()
 
@@ -50,6 +52,8 @@ class InFlight:
         with self._lock:
             for key in keys:
                 self._by_key.setdefault(key, []).append(computation)
+                if key in self._replacing:
+                    computation.superseded = True
         return computation
 
     def end(self, computation: Computation) -> None:
@@ -74,6 +78,21 @@ class InFlight:
             # A key that cannot be hashed: nothing is computed under it, and the backend says so.
             affected = []
         return self._supersede(affected, action)
+
+    def replace(self, keys: list[str], action: Callable[[], Any]) -> Any:
+        """Run ``action``, which replaces or deletes the versions under ``keys``.
+
+        What begins meanwhile, and may have read the old version, does not store either: a backend
+        without lifetimes to extend would be given the old version again.
+        """
+        with self._lock:
+            self._replacing.update(keys)
+        try:
+            return self.delete(keys, action)
+        finally:
+            with self._lock:
+                self._replacing.subtract(keys)
+                self._replacing += Counter()
 
     def clear(self, action: Callable[[], Any]) -> Any:
         """Run ``action``, which deletes everything."""

@@ -338,7 +338,7 @@ class MemoizedFunctionCore(Decorated):
         state, _ = self.cache._place()
         versions = {name: new_version() for name in names}
         timeout = normalize_timeout(self.wrapper.cache_timeout)
-        state.in_flight.delete(names, lambda: self.cache.set_many(versions, timeout=timeout))
+        state.in_flight.replace(names, lambda: self.cache.set_many(versions, timeout=timeout))
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""
