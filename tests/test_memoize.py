@@ -292,6 +292,43 @@ def test_a_result_of_none_is_an_answer_only_where_that_is_said(cache: Cache) -> 
     assert runs == [1, 2, 2]
 
 
+@pytest.mark.parametrize("value", [(640, 206), ("text", 304), ("text", "206"), ([], 206, {})])
+def test_a_tuple_is_data_and_not_a_response(cache: Cache, value: Any) -> None:
+    runs = []
+
+    @cache.memoize()
+    def function() -> Any:
+        runs.append(1)
+        return value
+
+    @cache.cached(key_prefix="numbers")
+    def numbers() -> Any:
+        runs.append(1)
+        return 640, 206
+
+    assert function() == function() == value
+    assert numbers() == numbers() == (640, 206)
+    assert len(runs) == 2
+
+
+def test_a_property_is_memoized(cache: Cache) -> None:
+    class Kind:
+        runs = 0
+
+        def __repr__(self) -> str:
+            return "Kind()"
+
+        @property
+        @cache.memoize()
+        def total(self) -> int:
+            Kind.runs += 1
+            return Kind.runs
+
+    assert Kind().total == Kind().total == 1
+    cache.delete_memoized(Kind.total.fget)  # type: ignore[attr-defined]
+    assert Kind().total == 2
+
+
 # What the decorator keeps of the function.
 
 

@@ -24,7 +24,7 @@ from flask import (
     stream_with_context,
 )
 from flask.views import MethodView
-from flask_caching import Cache, CachedResponse
+from flask_caching import Cache, CachedResponse, CacheKeyError
 from flask_caching.testing import ManualClock, manual_clock
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 
@@ -98,6 +98,46 @@ def test_a_key_of_the_applications_own_holds_for_every_method(
     for path in ("/made", "/called"):
         first = _text(app, path, method="POST")
         assert _text(app, path, method="POST") == _text(app, path) == first
+
+
+def test_a_called_prefix_with_the_query_holds_for_every_method(
+    app: Flask, cache: Cache, count: Counter, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.route("/", methods=["GET", "POST"])
+    @cache.cached(key_prefix=lambda: "called", query_string=True)
+    def view() -> str:
+        return str(count())
+
+    first = _text(app, "/?a=1", method="POST")
+    assert _text(app, "/?a=1") == first
+    assert _text(app, "/?a=2", method="POST") != first
+    with app.app_context():
+        assert (view(), view()) == ("3", "4")
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("key", [["a", "list"], {"a": "dict"}])
+def test_a_key_that_cannot_be_hashed_does_not_break_a_view(
+    app: Flask, cache: Cache, count: Counter, key: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.route("/bad")
+    @cache.cached(make_cache_key=lambda: key)
+    def bad() -> str:
+        return str(count())
+
+    @app.route("/good")
+    @cache.cached()
+    def good() -> str:
+        return "good"
+
+    for _ in range(3):
+        assert _text(app, "/bad")
+        assert _text(app, "/good") == "good"
+    assert count.runs == 3
+    assert len(caplog.records) == 1
+    app.debug = app.testing = True
+    with pytest.raises(CacheKeyError, match="hashed"):
+        _text(app, "/bad")
 
 
 def test_a_head_is_answered_by_what_a_get_stored_and_stores_nothing(

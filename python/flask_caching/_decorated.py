@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from ._identity import Unidentifiable
 from ._inflight import Computation
 from ._responses import why_not_storable
 from ._state import AppState
-from .errors import CacheNotInitializedError, UnstorableValueError
+from .errors import CacheKeyError, CacheNotInitializedError, UnstorableValueError
 from .utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Decorated:
         self.cache_none = cache_none
         self.source_check = source_check
         self._source: str | None = None
-        self._noted: set[str] = set()
+        self._noted: dict[str, object] = {}
         self._unless_wants_args = _asks(wants_args, unless)
         self._forced_update_wants_args = _asks(wants_args, forced_update)
         self._is_stale_wants_more = _asks(wants_extra_args, is_stale)
@@ -238,6 +238,10 @@ class Decorated:
             return lookup
         if key is None:
             return lookup
+        if not isinstance(key, (str, Hashable)):
+            error = CacheKeyError(f"{key!r} cannot be a key: it cannot be hashed")
+            state.failed(backend, error, "reading", self.name)
+            return lookup
         value = MISSING if refreshed else self._read(lookup, key, args, kwargs)
         if value is not MISSING:
             self._signal(self.hit_signal, state, key, args, kwargs)
@@ -323,7 +327,7 @@ class Decorated:
             filtered = rv.get_response() if isinstance(rv, HTTPException) else rv
             if not self.response_filter(filtered):
                 return False
-        reason = why_not_storable(rv)
+        reason = why_not_storable(rv, is_view=self.stores_http_exceptions)
         if reason:
             self.note_once(
                 reason, "The response of %s is served but not cached: %s.", self.name, reason
@@ -403,8 +407,8 @@ class Decorated:
 
     def note_once(self, what: str, message: str, *arguments: Any) -> None:
         """Log a warning about this function, the first time only."""
-        if what not in self._noted:
-            self._noted.add(what)
+        mark = object()
+        if self._noted.setdefault(what, mark) is mark:
             logger.warning(message, *arguments)
 
 

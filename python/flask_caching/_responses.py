@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -12,19 +13,24 @@ __all__ = ["why_not_storable"]
 #: Answers to a conditional or partial request: right for that request alone.
 _CONDITIONAL = frozenset({206, 304})
 
+#: What the first of a tuple may be that a view returns.
+_BODIES = (str, bytes, bytearray, dict, list, Response, Iterator)
 
-def why_not_storable(rv: Any) -> str | None:
+
+def why_not_storable(rv: Any, is_view: bool) -> str | None:
     """Why what a function returned must not be stored.
 
     :param rv: a return value of a view, an :class:`HTTPException` included, or any other value.
+    :param is_view: whether a tuple is a response, its status and its headers.
     :return: None where it may be stored; ``""`` where it is an answer that is never stored and
         nobody
         needs to be told; otherwise the reason.
     """
-    response = rv[0] if type(rv) is tuple and rv else rv
+    parts = rv if is_view and type(rv) is tuple and rv and isinstance(rv[0], _BODIES) else (rv,)
+    response = parts[0]
     if isinstance(response, HTTPException) and response.response is not None:
         response = response.response
-    if _status(rv, response) in _CONDITIONAL:
+    if _status(parts, response) in _CONDITIONAL:
         return ""
     if not isinstance(response, Response):
         return None
@@ -37,10 +43,10 @@ def why_not_storable(rv: Any) -> str | None:
     return None
 
 
-def _status(rv: Any, response: Any) -> int | None:
+def _status(parts: tuple[Any, ...], response: Any) -> int | None:
     status: Any = None
-    if type(rv) is tuple and len(rv) > 1 and not isinstance(rv[1], (dict, list, tuple)):
-        status = rv[1]
+    if len(parts) > 1 and not isinstance(parts[1], (dict, list, tuple)):
+        status = parts[1]
     elif isinstance(response, Response):
         status = response.status_code
     elif isinstance(response, HTTPException):

@@ -105,19 +105,19 @@ class CachedFunctionCore(Decorated):
         if custom is not None:
             key: str = custom(*args, **kwargs)
             return key
-        if self._is_of_request:
+        if self._is_of_request or self.query_string:
             method = active_method()
             if method is None:
                 self.note_once(
                     "no request",
                     "%s is not cached: it was called outside a request, and its key is made of the "
-                    "request. Give it a key_prefix without %%s.",
+                    "request.",
                     self.name,
                 )
                 return None
-            if method == "HEAD":
+            if self._is_of_request and method == "HEAD":
                 lookup.read_only = True
-            elif method != "GET":
+            elif self._is_of_request and method != "GET":
                 return None
         return self._key(lookup.state)
 
