@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from . import _deletion
 from ._closures import FirstOfName
 from ._context import active_app, active_context
-from ._engine import Guard, Proxied
+from ._engine import MISSING, Guard, Proxied
 from ._fragments import PREFIX, Fragments, is_fragment
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
@@ -55,6 +55,8 @@ class Cache:
     #: The application of the last :meth:`init_app`, used where no application context is active.
     app: Flask
     #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
+    _get: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    _set: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
     _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
     _backend_for_all: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
 
@@ -72,12 +74,14 @@ class Cache:
             self._guard.patch()
         if type(self).cache is Cache.cache:
             proxied = Proxied(self, PREFIX)
+            self._get, self._set = proxied.get, proxied.set
             self._backend_for = proxied.backend
             self._backend_for_all = proxied.backend_of_many
         else:
             # A subclass that chooses its backend itself is asked for it, each time.
             self._guard.patch()
             self._backend_for = self._backend_for_all = _look_closer
+            self._get = self._set = _look_closer_than_that
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
@@ -208,9 +212,9 @@ class Cache:
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The value under a key, None where there is none; see the backend's ``get(key)``."""
-        backend = self._backend_for(active_context(None), args)
-        if backend is not None:
-            return backend.get(*args, **kwargs)
+        value = self._get(active_context(None), args, kwargs)
+        if value is not MISSING:
+            return value
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return self._fragments.get(*args, **kwargs)
@@ -231,9 +235,9 @@ class Cache:
 
         :return: whether it is stored.
         """
-        backend = self._backend_for(active_context(None), args)
-        if backend is not None:
-            return backend.set(*args, **kwargs)
+        done: Any = self._set(active_context(None), args, kwargs)
+        if done is not MISSING:
+            return cast("bool | None", done)
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
@@ -565,6 +569,10 @@ def _by_position(
         return args, kwargs
     rest = dict(kwargs)
     return (rest.pop("key"),), rest
+
+
+def _look_closer_than_that(context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return MISSING
 
 
 def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:

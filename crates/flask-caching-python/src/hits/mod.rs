@@ -24,9 +24,11 @@ mod compute;
 mod kinds;
 mod memoized;
 mod place;
+mod proxied;
 mod table;
 mod view;
 
 pub(crate) use memoized::MemoizedHits;
-pub(crate) use place::{Guard, Proxied};
+pub(crate) use place::Guard;
+pub(crate) use proxied::Proxied;
 pub(crate) use view::ViewHits;

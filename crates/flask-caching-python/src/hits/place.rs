@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::memory::MemoryBackend;
 
@@ -146,7 +146,7 @@ impl Way {
 
 /// The backend of `cache` for the application whose context is `context`, whatever its kind.
 #[inline]
-fn backend_of<'py>(
+pub(super) fn backend_of<'py>(
     cache: &Bound<'py, PyAny>,
     context: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -163,63 +163,12 @@ fn backend_of<'py>(
     }
 }
 
-/// Where the proxies of a `Cache` go, for keys that stand for themselves.
-#[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct Proxied {
-    cache: Py<PyAny>,
-    /// Keys that begin with it are those of template fragments, stored elsewhere.
-    prefix: String,
-}
-
-#[pymethods]
-impl Proxied {
-    #[new]
-    fn new(cache: Py<PyAny>, prefix: String) -> Self {
-        Self { cache, prefix }
-    }
-
-    /// The backend that the proxies of the cache hand `args` to as they are, of which the first may be
-    /// a key; None where they have to look closer, as where the key is given by name. `context`: the active application context, or None.
-    fn backend<'py>(
-        &self,
-        context: &Bound<'py, PyAny>,
-        args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if args.is_empty() || self.is_elsewhere(&args.get_item(0)?) {
-            return Ok(None);
-        }
-        backend_of(self.cache.bind(context.py()), context)
-    }
-
-    /// The same where all of `keys` may be keys.
-    fn backend_of_many<'py>(
-        &self,
-        context: &Bound<'py, PyAny>,
-        keys: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if keys.iter_borrowed().any(|key| self.is_elsewhere(&key)) {
-            return Ok(None);
-        }
-        backend_of(self.cache.bind(context.py()), context)
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.cache)
-    }
-}
-
-impl Proxied {
-    /// Whether `key` names what is stored under another key.
-    #[inline]
-    fn is_elsewhere(&self, key: &Bound<'_, PyAny>) -> bool {
-        key.cast::<PyString>()
-            .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
-    }
-}
-
 /// Whether a class has the functions that nobody has replaced.
 #[inline]
-fn are(class: &Bound<'_, PyType>, originals: &[(Py<PyString>, Py<PyAny>)]) -> PyResult<bool> {
+pub(super) fn are(
+    class: &Bound<'_, PyType>,
+    originals: &[(Py<PyString>, Py<PyAny>)],
+) -> PyResult<bool> {
     for (name, original) in originals {
         if !class.getattr(name.bind(class.py()))?.is(original) {
             return Ok(false);

@@ -93,7 +93,7 @@ impl MemoryBackend {
     }
 
     /// The value of `key`, the caller's own; None for a miss.
-    fn get<'py>(
+    pub(crate) fn get<'py>(
         &self,
         py: Python<'py>,
         key: &Bound<'py, PyAny>,
@@ -135,7 +135,7 @@ impl MemoryBackend {
 
     /// Stores `value` under `key` for `timeout` seconds; False where it cannot be stored.
     #[pyo3(signature = (key, value, timeout = None))]
-    fn set(
+    pub(crate) fn set(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
