@@ -23,7 +23,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench_redis import PORT
+from bench_memcached import PORT as MEMCACHED_PORT
+from bench_redis import PORT as REDIS_PORT
 from question import COMPARISON, GROWTH, Question, load
 
 HERE = Path(__file__).parent
@@ -156,18 +157,25 @@ def print_row(row: Row) -> None:
     print(LINE.format(row.question, *numbers, row.target, row.met, peers).rstrip(), flush=True)
 
 
+#: What to run for the questions that need the variable; ``{}`` stands for the port.
+SERVERS = {
+    REDIS_PORT: ("redis-server", "--port", "{}", "--bind", "127.0.0.1", "--save", ""),
+    MEMCACHED_PORT: ("memcached", "-p", "{}", "-l", "127.0.0.1", "-U", "0", "-u", "root"),
+}
+
+
 @contextmanager
-def redis_server() -> Iterator[int | None]:
-    """The port of a Redis server that runs while the block does; None where none is installed."""
-    program = shutil.which("redis-server")
+def server(name: str, *options: str) -> Iterator[int | None]:
+    """The port of a server that runs while the block does; None where none is installed."""
+    program = shutil.which(name)
     if program is None:
         yield None
         return
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+        command = [program, *(option.format(port) for option in options)]
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
         try:
             for _ in range(100):
                 with socket.socket() as client:
@@ -176,8 +184,8 @@ def redis_server() -> Iterator[int | None]:
                 time.sleep(0.05)
             yield port
         finally:
-            server.terminate()
-            server.wait(timeout=10)
+            process.terminate()
+            process.wait(timeout=10)
 
 
 def parse() -> argparse.Namespace:
@@ -216,9 +224,10 @@ def main() -> None:
     ]
     rows: list[Row] = []
     with ExitStack() as stack:
-        port = stack.enter_context(redis_server()) if not options.growth else None
-        if port is not None:
-            os.environ[PORT] = str(port)
+        for variable in sorted({question.needs for question in questions if question.needs}):
+            port = stack.enter_context(server(*SERVERS[variable]))
+            if port is not None:
+                os.environ[variable] = str(port)
         ours = stack.enter_context(Worker(options.ours, pinned))
         theirs = stack.enter_context(Worker(options.theirs, pinned))
         names = [worker.ask(do="name")["package"] for worker in (ours, theirs)]
@@ -226,7 +235,7 @@ def main() -> None:
         print(LINE.format(*HEADINGS))
         for question in questions:
             if question.needs and question.needs not in os.environ:
-                print(f"{question.text}: not asked, redis-server is not installed")
+                print(f"{question.text}: not asked, {SERVERS[question.needs][0]} is not installed")
                 continue
             rows.append(ask(question, ours, theirs, options.smoke, rows))
             print_row(rows[-1])

@@ -18,6 +18,7 @@ COMPARISON = (
     "bench_template",
     "bench_file",
     "bench_redis",
+    "bench_memcached",
 )
 GROWTH = ("bench_growth",)
 
