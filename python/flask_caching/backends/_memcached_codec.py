@@ -82,16 +82,16 @@ def load(serializer: BaseSerializer, data: bytes, flags: int) -> Any:
     if flags & _ZLIB:
         data = zlib.decompress(data)
     kind = flags & _TYPES
-    if kind == _BYTES:
-        return data
+    if kind == _PICKLE:
+        return deserialize(serializer, data)
     if kind == _TEXT:
         return data.decode()
+    if kind == _BYTES:
+        return data
     if kind == _INTEGER:
         return int(data)
     if kind == _BOOL:
         # python-memcached gives these flags to integers.
         number = int(data)
         return bool(number) if data in (b"0", b"1") else number
-    if kind == _PICKLE:
-        return deserialize(serializer, data)
     raise ValueError(f"it has the unknown flags {flags:#x}")

@@ -53,6 +53,8 @@ class MemcachedCache(ByteBackend):
     :raises CacheConfigError: an option cannot be what it is.
     """
 
+    #: Whether a client object does the work, and serializes by itself.
+    _is_client = False
     #: Yields a client, for ``with``.
     _client_context: Callable[[], AbstractContextManager[Any]]
 
@@ -140,20 +142,18 @@ class MemcachedCache(ByteBackend):
         self._client = client
         self._client_context = partial(nullcontext, client)
         self._bytes = cast("ByteStore", ClientStore(client))
+        self._is_client = True
 
     def _use_options(self, options: MemcachedOptions) -> None:
         """Open the store that ``options`` describe, in the place of the one in use."""
         self._bytes = options.open()
         self._options = options
 
-    @property
-    def _is_client(self) -> bool:
-        """Whether a client object does the work, and serializes by itself."""
-        return isinstance(self._bytes, ClientStore)
-
     def _encode_key(self, key: str) -> bytes:
-        prefix = self.key_prefix() if callable(self.key_prefix) else self.key_prefix
-        return super()._encode_key(f"{prefix}{key}" if prefix and isinstance(key, str) else key)
+        prefix = self.key_prefix
+        if callable(prefix):
+            prefix = prefix()
+        return super()._encode_key(prefix + key if prefix and isinstance(key, str) else key)
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         if not self._is_client:

@@ -41,12 +41,12 @@ fn read_items(wire: &mut impl Wire, keys: &[&[u8]], items: &mut Vec<Option<Item>
             items.extend(awaited.map(|_| None));
             return Ok(());
         }
-        let (key, flags, length, cas) = value_line(&line).ok_or_else(|| answer_to(&line))?;
+        let (key, flags, length, cas) = value_line(line).ok_or_else(|| answer_to(line))?;
         loop {
             match awaited.next() {
                 Some(asked) if *asked == key => break,
                 Some(_) => items.push(None),
-                None => return Err(Failure::nonsense(&line)),
+                None => return Err(Failure::nonsense(line)),
             }
         }
         let mut data = wire.block(length + 2)?;
@@ -113,7 +113,7 @@ pub(super) fn store(
         }
         wire.send(&request)?;
         for _ in window {
-            results.push(stored(&wire.line()?)?);
+            results.push(stored(wire.line()?)?);
         }
     }
     Ok(results)
@@ -146,7 +146,7 @@ pub(super) fn delete(wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>>
             .collect();
         wire.send(&request)?;
         for _ in window {
-            deleted.push(match wire.line()?.as_slice() {
+            deleted.push(match wire.line()? {
                 b"DELETED" => true,
                 b"NOT_FOUND" => false,
                 line => return Err(answer_to(line)),
@@ -161,12 +161,12 @@ pub(super) fn delete(wire: &mut impl Wire, keys: &[&[u8]]) -> Outcome<Vec<bool>>
 pub(super) fn remove(wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool> {
     let rest = format!(" 0 -1 0 {cas}\r\n");
     let line = ask(wire, &[b"cas ", key, rest.as_bytes()])?;
-    Ok(stored(&line)? == Stored::Yes)
+    Ok(stored(line)? == Stored::Yes)
 }
 
 pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
     let line = ask(wire, &[b"incr ", key, format!(" {delta}").as_bytes()])?;
-    Ok(match line.as_slice() {
+    Ok(match line {
         b"NOT_FOUND" => Counted::Missing,
         line if line.starts_with(b"CLIENT_ERROR cannot increment") => Counted::NotANumber,
         line => Counted::To(number(line).ok_or_else(|| answer_to(line))?),
@@ -174,13 +174,13 @@ pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Coun
 }
 
 pub(super) fn has(wire: &mut impl Wire, key: &[u8]) -> Outcome<bool> {
-    match ask(wire, &[b"mg ", key])?.as_slice() {
+    match ask(wire, &[b"mg ", key])? {
         b"HD" => Ok(true),
         b"EN" => Ok(false),
         // A server without meta commands: appending nothing says whether there is something.
         b"ERROR" => {
             let line = ask(wire, &[b"append ", key, b" 0 0 0\r\n"])?;
-            match line.as_slice() {
+            match line {
                 b"STORED" => Ok(true),
                 b"NOT_STORED" => Ok(false),
                 line => Err(answer_to(line)),
@@ -191,7 +191,7 @@ pub(super) fn has(wire: &mut impl Wire, key: &[u8]) -> Outcome<bool> {
 }
 
 pub(super) fn remaining(wire: &mut impl Wire, key: &[u8]) -> Outcome<Remaining> {
-    match ask(wire, &[b"mg ", key, b" t"])?.as_slice() {
+    match ask(wire, &[b"mg ", key, b" t"])? {
         b"HD t-1" => Ok(Remaining::Forever),
         b"EN" => Ok(Remaining::Missing),
         b"ERROR" => Ok(Remaining::Unknown),
@@ -204,7 +204,7 @@ pub(super) fn remaining(wire: &mut impl Wire, key: &[u8]) -> Outcome<Remaining> 
 }
 
 pub(super) fn touch(wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<bool> {
-    match ask(wire, &[b"touch ", key, format!(" {exptime}").as_bytes()])?.as_slice() {
+    match ask(wire, &[b"touch ", key, format!(" {exptime}").as_bytes()])? {
         b"TOUCHED" => Ok(true),
         b"NOT_FOUND" => Ok(false),
         line => Err(answer_to(line)),
@@ -212,14 +212,14 @@ pub(super) fn touch(wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<b
 }
 
 pub(super) fn flush_all(wire: &mut impl Wire) -> Outcome<()> {
-    match ask(wire, &[b"flush_all"])?.as_slice() {
+    match ask(wire, &[b"flush_all"])? {
         b"OK" => Ok(()),
         line => Err(answer_to(line)),
     }
 }
 
 /// Sends one command line and returns the one line of the answer.
-fn ask(wire: &mut impl Wire, words: &[&[u8]]) -> Outcome<Vec<u8>> {
+fn ask<'a>(wire: &'a mut impl Wire, words: &[&[u8]]) -> Outcome<&'a [u8]> {
     let mut request = words.concat();
     request.extend_from_slice(b"\r\n");
     wire.send(&request)?;

@@ -20,16 +20,15 @@ pub(super) trait Wire {
     fn buffer(&mut self) -> &mut Buffer;
 
     /// The next line, without its CR LF.
-    fn line(&mut self) -> Outcome<Vec<u8>> {
+    fn line(&mut self) -> Outcome<&[u8]> {
         let mut searched = 0;
         loop {
             let unread = self.buffer().unread();
-            if let Some(end) = unread[searched..].iter().position(|byte| *byte == b'\n') {
-                let end = searched + end;
-                let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
-                let line = line.to_vec();
-                self.buffer().consume(end + 1);
-                return Ok(line);
+            let end = unread[searched..].iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end {
+                let line = self.buffer().read(searched + end + 1);
+                let line = line.strip_suffix(b"\n").unwrap_or(line);
+                return Ok(line.strip_suffix(b"\r").unwrap_or(line));
             }
             searched = unread.len();
             if searched > LONGEST_LINE {
@@ -47,11 +46,9 @@ pub(super) trait Wire {
             )));
         }
         let buffer = self.buffer();
-        let unread = buffer.unread();
-        let buffered = unread.len().min(count);
+        let buffered = buffer.unread().len().min(count);
         let mut block = Vec::with_capacity(count.min(4 * 1024 * 1024));
-        block.extend_from_slice(&unread[..buffered]);
-        buffer.consume(buffered);
+        block.extend_from_slice(buffer.read(buffered));
         while block.len() < count {
             let wanted = count - block.len();
             self.receive(&mut block, wanted)?;
@@ -81,12 +78,11 @@ impl Buffer {
         &self.bytes[self.start..]
     }
 
-    fn consume(&mut self, count: usize) {
+    /// The next `count` bytes, which the caller guarantees to be there.
+    fn read(&mut self, count: usize) -> &[u8] {
+        let start = self.start;
         self.start += count;
-        if self.start >= self.bytes.len() {
-            self.bytes.clear();
-            self.start = 0;
-        }
+        &self.bytes[start..self.start]
     }
 
     fn into_unread(mut self) -> Vec<u8> {
