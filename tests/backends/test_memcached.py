@@ -422,6 +422,49 @@ class TestClient:
         assert server.raw(b"p_k") == (pickle.dumps([1], 2), 1)
 
 
+@pytest.mark.parametrize(
+    "kind", ["MemcachedCache", "client object", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
+)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_functions_and_views(server: MemcachedServer, kind: str) -> None:
+    import memcache
+
+    client = kind == "client object"
+    app = Flask(__name__)
+    cache = Cache(
+        app,
+        config={
+            "CACHE_TYPE": "MemcachedCache" if client else kind,
+            "CACHE_MEMCACHED_SERVERS": memcache.Client([server.address])
+            if client
+            else [server.address],
+        },
+    )
+    computed: list[object] = []
+
+    @cache.memoize(timeout=100)
+    def twice(number: int) -> int:
+        computed.append(number)
+        return 2 * number
+
+    @app.get("/<name>")
+    @cache.cached()
+    def page(name: str) -> str:
+        computed.append(name)
+        return name
+
+    visitor = app.test_client()
+    with app.app_context():
+        assert [twice(2), twice(2), twice(3)] == [4, 4, 6]
+        cache.delete_memoized(twice, 2)
+        assert [twice(2), twice(3)] == [4, 6]
+        cache.delete_memoized(twice)
+        assert twice(3) == 6
+        assert [visitor.get(path).text for path in ("/a", "/a", "/b c")] == ["a", "a", "b c"]
+        assert visitor.get("/b c").text == "b c"
+    assert computed == [2, 3, 2, 3, "a", "b c"]
+
+
 @pytest.mark.parametrize("servers", [[], ["a b"], ["a:x"], [5], ["udp:a"], ["[::1"]])
 def test_addresses_that_are_none_are_refused(servers: list[Any]) -> None:
     with pytest.raises(CacheConfigError):

@@ -101,6 +101,7 @@ NAMES = [
     "a_full_cache_is_said",
     "odd_keys",
     "timeouts",
+    "functions",
     "damage",
 ]
 

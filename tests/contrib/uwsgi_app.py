@@ -133,6 +133,21 @@ def timeouts() -> None:
     assert not backend.has("k")
 
 
+def functions() -> None:
+    computed = []
+
+    @cache.memoize()
+    def twice(number: int) -> int:
+        computed.append(number)
+        return 2 * number
+
+    assert [twice(2), twice(2), twice(3)] == [4, 4, 6]
+    assert computed == [2, 3]
+    cache.delete_memoized(twice, 2)
+    assert [twice(2), twice(3)] == [4, 6]
+    assert computed == [2, 3, 2]
+
+
 def damage() -> None:
     backend: Any = UWSGICache(cache=NAME)
     backend._uwsgi.cache_update("k", b"garbage", 0, NAME)

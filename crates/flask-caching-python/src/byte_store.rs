@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flask_caching_engine::{Backend, Lifetime, Result, Value};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::error::to_py;
@@ -67,7 +68,7 @@ impl ByteStore {
     fn get_many<'py>(
         &self,
         py: Python<'py>,
-        keys: Vec<Vec<u8>>,
+        keys: Vec<PyBackedBytes>,
     ) -> PyResult<Vec<Option<Stored<'py>>>> {
         let values = self.run(py, |backend| backend.get_many(&slices(&keys)))?;
         Ok(values
@@ -105,7 +106,7 @@ impl ByteStore {
         data: &[u8],
         flags: u32,
         timeout: Option<&Bound<'_, PyAny>>,
-        extended: Vec<Vec<u8>>,
+        extended: Vec<PyBackedBytes>,
     ) -> PyResult<(bool, Vec<bool>)> {
         let lifetime = self.lifetime(timeout)?;
         let value = to_value(data, flags);
@@ -158,7 +159,7 @@ impl ByteStore {
         clippy::needless_pass_by_value,
         reason = "a list of Python's has nothing to borrow"
     )]
-    fn delete_many(&self, py: Python<'_>, keys: Vec<Vec<u8>>) -> PyResult<Vec<bool>> {
+    fn delete_many(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<Vec<bool>> {
         self.run(py, |backend| backend.delete_many(&slices(&keys)))
     }
 
@@ -232,6 +233,6 @@ fn to_value(data: &[u8], flags: u32) -> Value {
     }
 }
 
-fn slices(keys: &[Vec<u8>]) -> Vec<&[u8]> {
-    keys.iter().map(Vec::as_slice).collect()
+fn slices(keys: &[PyBackedBytes]) -> Vec<&[u8]> {
+    keys.iter().map(|key| &**key).collect()
 }

@@ -189,6 +189,13 @@ class ClientStore:
         stored = self.get(key)
         return stored is not None and self.set(key, stored[0], timeout=timeout)
 
+    def set_extending(
+        self, key: bytes, data: Any, flags: int, timeout: Any, extended: list[bytes]
+    ) -> tuple[bool, list[bool]]:
+        if not self.set(key, data, flags, timeout):
+            return False, []
+        return True, [self.extend(name, timeout) for name in extended]
+
     def compare_exchange(self, key: bytes, expected: Any, new: Any, timeout: Any = None) -> bool:
         if self.get(key) != expected:
             return False

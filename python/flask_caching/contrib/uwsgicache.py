@@ -138,6 +138,13 @@ class _UwsgiStore:
         # Only writing the value again would prolong its life, and could undo a deletion.
         return self.has(key)
 
+    def set_extending(
+        self, key: bytes, data: bytes, flags: int, timeout: Any, extended: list[bytes]
+    ) -> tuple[bool, list[bool]]:
+        if not self.set(key, data, flags, timeout):
+            return False, []
+        return True, [self.extend(name, timeout) for name in extended]
+
     def compare_exchange(
         self,
         key: bytes,

@@ -183,6 +183,10 @@ impl Backend for Memcached {
         server.compare_exchange(&key, expected, new, lifetime)
     }
 
+    fn is_left_alone(&self) -> bool {
+        self.servers.iter().all(Resilient::is_left_alone)
+    }
+
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let keys = wire_keys(keys.iter().copied());
         self.ask_each(&slices(&keys), |key| key, Resilient::get_many)

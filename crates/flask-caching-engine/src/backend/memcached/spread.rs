@@ -314,6 +314,10 @@ impl Backend for Spread {
         }
     }
 
+    fn is_left_alone(&self) -> bool {
+        self.memcached.is_left_alone()
+    }
+
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let mut values = Vec::with_capacity(keys.len());
         for (key, reading) in keys.iter().zip(self.read(keys)?) {
