@@ -457,6 +457,27 @@ def test_positional_only_parameters_and_keywords_do_not_mix(cache: Cache) -> Non
     assert function(2) == (2, 0, {})
 
 
+def test_a_missing_argument_is_not_none(cache: Cache) -> None:
+    @cache.memoize()
+    def function(a: Any, b: Any = 1) -> str:
+        return "result"
+
+    assert function(None) == "result"
+    with pytest.raises(TypeError):
+        function()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        function(b=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("wrap", [lambda a: a, lambda a: [a], lambda a: {a: a}, lambda a: -a])
+def test_an_integer_that_python_does_not_print_is_an_argument(
+    cache: Cache, wrap: Callable[[int], Any]
+) -> None:
+    function = _identity(cache)
+    assert function(wrap(10**5000)) == function(wrap(10**5000))
+    assert function(wrap(10**5000)) != function(wrap(10**5000 + 1))
+
+
 def test_one_call_written_in_several_ways_has_one_entry(cache: Cache) -> None:
     runs = []
 

@@ -29,8 +29,12 @@ from .utils import (  # noqa: E402
     get_arg_default,
     get_arg_names,
     get_id,
+    join_generator,
     make_template_fragment_key,
     normalize_timeout,
+    query_args_as_pairs,
+    wants_args,
+    wants_extra_args,
 )
 
 #: The hash constructors that are known to work as ``hash_method``; others do, too.
@@ -62,8 +66,12 @@ __all__ = [
     "get_arg_default",
     "get_arg_names",
     "get_id",
+    "join_generator",
     "make_template_fragment_key",
     "normalize_timeout",
+    "query_args_as_pairs",
     "signals",
     "utils",
+    "wants_args",
+    "wants_extra_args",
 ]

@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _SCALARS = frozenset({str, bytes, int, float, bool, type(None), complex, type(Ellipsis)})
+#: Bits of the longest integer that every Python prints (640 digits is the smallest limit).
+_LONGEST_DECIMAL = 2048
 #: As CPython prints addresses; shorter hexadecimal numbers are an application's own data.
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+|\b0x[0-9a-fA-F]{9,16}\b")
 _BUILTIN_REPRS: frozenset[Any] = frozenset(
@@ -119,7 +121,13 @@ def text_of_arguments(arguments: tuple[Any, ...], note: Callable[[Any], None]) -
 def text_of(value: Any, note: Callable[[Any], None]) -> str:
     """The text of one value; see :func:`text_of_arguments`."""
     try:
-        return repr(value) if is_plain(value) else _Writer(note).write(value)
+        if is_plain(value):
+            try:
+                return repr(value)
+            except ValueError:
+                # It holds an integer of more digits than Python prints.
+                pass
+        return _Writer(note).write(value)
     except RecursionError:
         raise Unidentifiable("an argument is nested too deeply") from None
 
@@ -161,6 +169,8 @@ class _Writer:
 
     def write(self, value: Any) -> str:
         kind = type(value)
+        if kind is int and value.bit_length() > _LONGEST_DECIMAL:
+            return hex(value)
         if kind in _SCALARS:
             return repr(value)
         if kind in (list, tuple, dict, set, frozenset):

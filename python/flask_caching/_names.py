@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
+    "del_chars",
     "function_name",
     "instance_name",
+    "null_control",
     "short_digest",
     "underlying_function",
     "valid_chars",
@@ -18,6 +20,10 @@ __all__ = [
 
 #: The characters of a name that stand in a key as they are; all others are left out.
 valid_chars = frozenset(string.ascii_letters + string.digits + "_.")
+
+#: The characters of Latin-1 that are left out, and what ``str.translate`` leaves them out by.
+del_chars = "".join(chr(code) for code in range(256) if chr(code) not in valid_chars)
+null_control: dict[int, None] = dict.fromkeys(map(ord, del_chars))
 
 #: Longer instance tokens are replaced by their digest.
 LONGEST_TOKEN = 128

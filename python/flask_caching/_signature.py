@@ -40,7 +40,8 @@ class ArgumentOrder:
             (
                 parameter.name,
                 parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                None if parameter.default is inspect.Parameter.empty else parameter.default,
+                # What is missing is marked by `Parameter.empty`: None is an argument like others.
+                parameter.default,
                 parameter.name in ignored,
             )
             for parameter in positional
@@ -48,7 +49,8 @@ class ArgumentOrder:
         #: Whether the same arguments always mean the same call: nothing is left out, and no default
         #: can change.
         self.is_fixed = not ignored and all(
-            _is_immutable(default) for _, _, default, _ in self._plan
+            default is inspect.Parameter.empty or _is_immutable(default)
+            for _, _, default, _ in self._plan
         )
         first = positional[0].name if positional else ""
         #: How many arguments can be given by position, and the defaults of the last of them.

@@ -40,7 +40,8 @@ R = TypeVar("R")
 #: The methods that an application may override, and that the decorators then go through.
 _PROXIES = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
 
-_UNSET: Any = object()
+#: In place of a function that is given by name.
+_UNSET: Any = ...
 
 
 class Cache:

@@ -12,10 +12,11 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
-from ._names import function_name, instance_name, short_digest, valid_chars
+from ._names import del_chars, function_name, instance_name, null_control, short_digest, valid_chars
 
 __all__ = [
     "FragmentKey",
+    "del_chars",
     "function_namespace",
     "get_arg_default",
     "get_arg_names",
@@ -24,6 +25,7 @@ __all__ = [
     "join_generator",
     "make_template_fragment_key",
     "normalize_timeout",
+    "null_control",
     "query_args_as_pairs",
     "valid_chars",
     "wants_args",

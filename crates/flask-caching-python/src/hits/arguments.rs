@@ -179,7 +179,8 @@ impl<'py> Probe<'py> {
             return Ok(Some(Self::Bytes(bytes.clone())));
         }
         if is_plain(argument, 0) {
-            return Ok(Some(Self::Repr(argument.repr()?)));
+            // An integer may have more digits than Python prints; the ordinary path knows of it.
+            return Ok(argument.repr().ok().map(Self::Repr));
         }
         kinds.probe(argument)
     }
