@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 from flask import (
     Flask,
@@ -20,13 +21,16 @@ from flask import (
     redirect,
     request,
     send_file,
-    stream_template_string,
     stream_with_context,
 )
 from flask.views import MethodView
 from flask_caching import Cache, CachedResponse, CacheKeyError
 from flask_caching.testing import ManualClock, manual_clock
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
+
+since_flask_2_2 = pytest.mark.skipif(
+    not hasattr(flask, "stream_template_string"), reason="older Flasks refuse what the view returns"
+)
 
 
 class Counter:
@@ -452,16 +456,18 @@ def test_a_stream_that_is_not_stored_is_not_read_ahead(
         (lambda: "text", b"text", 200),
         (lambda: b"bytes", b"bytes", 200),
         (lambda: {"a": [1]}, b'{"a":[1]}\n', 200),
-        (lambda: [1, 2], b"[1,2]\n", 200),
+        pytest.param(lambda: [1, 2], b"[1,2]\n", 200, marks=since_flask_2_2),
         (lambda: ("text", 201), b"text", 201),
         (lambda: ("text", {"X-A": "1"}), b"text", 200),
         (lambda: ("text", 202, {"X-A": "1"}), b"text", 202),
         (lambda: ({"a": 1}, 203), b'{"a":1}\n', 203),
         (lambda: jsonify(a=1), b'{"a":1}\n', 200),
         (lambda: redirect("/elsewhere"), None, 302),
-        (lambda: (c for c in "ab"), b"ab", 200),
-        (lambda: stream_template_string("a{{ 1 }}b"), b"a1b", 200),
-        (lambda: iter(["a", "b"]), b"ab", 200),
+        pytest.param(lambda: (c for c in "ab"), b"ab", 200, marks=since_flask_2_2),
+        pytest.param(
+            lambda: flask.stream_template_string("a{{ 1 }}b"), b"a1b", 200, marks=since_flask_2_2
+        ),
+        pytest.param(lambda: iter(["a", "b"]), b"ab", 200, marks=since_flask_2_2),
         (lambda: abort(404), None, 404),
         (lambda: abort(Response("own", 418)), b"own", 418),
         (lambda: Forbidden("no"), None, 403),
