@@ -160,7 +160,7 @@ def test_random_programs_do_the_same_without_it(
     monkeypatch: pytest.MonkeyPatch, backend: str, seed: int
 ) -> None:
     program = programs.Generator(seed, backend).program(150)
-    with_table = world.run(backend, False, program)
+    with_table = world.run({"CACHE_TYPE": backend}, False, program)
 
     original = Cache.__init__
 
@@ -169,7 +169,7 @@ def test_random_programs_do_the_same_without_it(
         self._guard.patch()
 
     monkeypatch.setattr(Cache, "__init__", without_table)
-    assert with_table == world.run(backend, False, program)
+    assert with_table == world.run({"CACHE_TYPE": backend}, False, program)
 
 
 def test_arguments_that_compare_equal_are_different_calls(cache: Cache, in_app: None) -> None:
