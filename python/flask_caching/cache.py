@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from . import _deletion
 from ._closures import FirstOfName
-from ._context import active_app, active_context
-from ._engine import MISSING, Guard, Proxied
-from ._fragments import PREFIX, Fragments, is_fragment
+from ._context import active_app
+from ._engine import Guard
+from ._fragments import Fragments
+from ._proxies import Proxies
 from ._state import AppState
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
@@ -37,14 +38,11 @@ __all__ = ["Cache"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: The methods that an application may override, and that the decorators then go through.
-_PROXIES = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
-
 #: In place of a function that is given by name.
 _UNSET: Any = ...
 
 
-class Cache:
+class Cache(Proxies):
     """Caches views, functions and template fragments of Flask applications.
 
     :param app: the application; without one, call :meth:`init_app` later.
@@ -55,11 +53,6 @@ class Cache:
 
     #: The application of the last :meth:`init_app`, used where no application context is active.
     app: Flask
-    #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
-    _get: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-    _set: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-    _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
-    _backend_for_all: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
 
     def __init__(
         self,
@@ -70,19 +63,11 @@ class Cache:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
         self._guard = Guard()
-        if self._overrides("get") or self._overrides("get_many"):
+        self._chooses_backend = type(self).cache is not Cache.cache
+        if self._chooses_backend or self._overrides("get") or self._overrides("get_many"):
             # What an application has put in their place sees every hit.
             self._guard.patch()
-        if type(self).cache is Cache.cache:
-            proxied = Proxied(self, PREFIX)
-            self._get, self._set = proxied.get, proxied.set
-            self._backend_for = proxied.backend
-            self._backend_for_all = proxied.backend_of_many
-        else:
-            # A subclass that chooses its backend itself is asked for it, each time.
-            self._guard.patch()
-            self._backend_for = self._backend_for_all = _look_closer
-            self._get = self._set = _look_closer_than_that
+        self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
@@ -129,11 +114,6 @@ class Cache:
         )
         app.extensions.setdefault("cache", {})[self] = backend
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in _PROXIES:
-            self._guard.patch()
-        super().__setattr__(name, value)
-
     # Which application.
 
     def __getattr__(self, name: str) -> Any:
@@ -152,6 +132,11 @@ class Cache:
 
         :raises CacheNotInitializedError: the cache is not set up for it.
         """
+        state, backend = self._own_place()
+        return state, (self.cache if self._chooses_backend else backend)
+
+    def _own_place(self) -> tuple[AppState, Any]:
+        """The same, where no subclass has a say."""
         app = active_app() or self.app
         try:
             return self._states[app], app.extensions["cache"][self]
@@ -171,7 +156,7 @@ class Cache:
 
         :raises CacheNotInitializedError: the cache is not set up for the active application.
         """
-        return cast("SimpleCache", self._place()[1])
+        return cast("SimpleCache", self._own_place()[1])
 
     @property
     def hash_method(self) -> Callable[..., Any]:
@@ -199,156 +184,6 @@ class Cache:
 
     def _source_check_of(self, state: AppState) -> bool:
         return bool(self.__dict__.get("_source_check", state.source_check))
-
-    @staticmethod
-    def _original_class() -> type[Cache]:
-        """The class whose proxies are those of this package."""
-        return Cache
-
-    def _overrides(self, name: str) -> bool:
-        """Whether the application has put something in place of a proxy."""
-        return getattr(type(self), name) is not _ORIGINALS[name] or name in self.__dict__
-
-    # The proxies.
-
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        """The value under a key, None where there is none; see the backend's ``get(key)``."""
-        value = self._get(active_context(None), args, kwargs)
-        if value is not MISSING:
-            return value
-        args, kwargs = _by_position(args, kwargs)
-        if args and is_fragment(args[0]):
-            return self._fragments.get(*args, **kwargs)
-        return self.cache.get(*args, **kwargs)
-
-    def has(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether a key has a value; see the backend's ``has(key)``."""
-        backend = self._backend_for(active_context(None), args)
-        if backend is not None:
-            return backend.has(*args, **kwargs)
-        args, kwargs = _by_position(args, kwargs)
-        if args and is_fragment(args[0]):
-            return any(self.cache.has(place) for place in self._fragments.places(args[0]))
-        return self.cache.has(*args, **kwargs)
-
-    def set(self, *args: Any, **kwargs: Any) -> bool | None:
-        """Store a value; see the backend's ``set(key, value, timeout=None)``.
-
-        :return: whether it is stored.
-        """
-        done: Any = self._set(active_context(None), args, kwargs)
-        if done is not MISSING:
-            return cast("bool | None", done)
-        args, kwargs = _by_position(args, kwargs)
-        if args:
-            args = (self._fragments.places(args[0])[0], *args[1:])
-        return self.cache.set(*args, **kwargs)
-
-    def add(self, *args: Any, **kwargs: Any) -> bool:
-        """Store a value unless there is one; see the backend's ``add(key, value, timeout=None)``.
-
-        :return: whether it is stored now, and was not before.
-        """
-        backend = self._backend_for(active_context(None), args)
-        if backend is not None:
-            return backend.add(*args, **kwargs)
-        args, kwargs = _by_position(args, kwargs)
-        if args:
-            args = (self._fragments.places(args[0])[0], *args[1:])
-        return self.cache.add(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> bool:
-        """Delete a key; see the backend's ``delete(key)``.
-
-        A computation that began before does not store its result any more.
-        """
-        state, backend = self._place()
-        args, kwargs = _by_position(args, kwargs)
-        if args and is_fragment(args[0]):
-            deleted = [
-                bool(state.in_flight.delete((place,), functools.partial(backend.delete, place)))
-                for place in self._fragments.places(args[0])
-            ]
-            return any(deleted)
-        result: bool = state.in_flight.delete(
-            args[:1], functools.partial(backend.delete, *args, **kwargs)
-        )
-        return result
-
-    def delete_many(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Delete keys; see the backend's ``delete_many(*keys)``.
-
-        :return: the keys that are gone now.
-        """
-        state, backend = self._place()
-        places = self._fragments.all_places(args)
-        gone = state.in_flight.delete(
-            places, functools.partial(backend.delete_many, *places, **kwargs)
-        )
-        named: list[str] = self._fragments.named(args, gone)
-        return named
-
-    def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Delete keys, the server freeing their memory later where the backend can."""
-        state, backend = self._place()
-        if not callable(getattr(backend, "unlink", None)):
-            return self.delete_many(*args, **kwargs)
-        places = self._fragments.all_places(args)
-        gone = state.in_flight.delete(places, functools.partial(backend.unlink, *places, **kwargs))
-        named: list[str] = self._fragments.named(args, gone)
-        return named
-
-    def clear(self) -> bool:
-        """Delete everything; see the backend's ``clear()`` for what else that may mean."""
-        state, backend = self._place()
-        return bool(state.in_flight.clear(backend.clear))
-
-    def get_many(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """The values under keys, in their order; see the backend's ``get_many(*keys)``."""
-        backend = self._backend_for_all(active_context(None), args)
-        if backend is not None:
-            return backend.get_many(*args, **kwargs)
-        if any(map(is_fragment, args)):
-            return self._fragments.get_many(args, **kwargs)
-        return self.cache.get_many(*args, **kwargs)
-
-    def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Store values; see the backend's ``set_many(mapping, timeout=None)``.
-
-        :return: the keys that are stored.
-        """
-        keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
-        if not any(map(is_fragment, keys)):
-            return self.cache.set_many(*args, **kwargs)
-        placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}
-        stored = self.cache.set_many(placed, *args[1:], **kwargs)
-        named: list[Any] = self._fragments.named(keys, stored)
-        return named
-
-    def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
-        backend = self._backend_for_all(active_context(None), args)
-        if backend is not None:
-            return backend.get_dict(*args, **kwargs)
-        if any(map(is_fragment, args)):
-            return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
-        return self.cache.get_dict(*args, **kwargs)
-
-    def inc(self, *args: Any, **kwargs: Any) -> int | None:
-        """Add to a number; see the backend's ``inc(key, delta=1)``.
-
-        :return: the sum.
-        """
-        result: int | None = self.cache.inc(*args, **kwargs)
-        return result
-
-    def dec(self, *args: Any, **kwargs: Any) -> int | None:
-        """Subtract from a number; see the backend's ``dec(key, delta=1)``.
-
-        :return: the difference.
-        """
-        result: int | None = self.cache.dec(*args, **kwargs)
-        return result
 
     # The decorators.
 
@@ -562,24 +397,6 @@ def _named(f: Any, kwargs: dict[str, Any]) -> Any:
     return kwargs.pop("f")
 
 
-def _by_position(
-    args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a proxy, with a key that is given by name in its place."""
-    if args or "key" not in kwargs:
-        return args, kwargs
-    rest = dict(kwargs)
-    return (rest.pop("key"),), rest
-
-
-def _look_closer_than_that(context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return MISSING
-
-
-def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:
-    return None
-
-
 def _check_decorated(f: Any) -> None:
     if isinstance(f, (classmethod, staticmethod)):
         raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
@@ -601,6 +418,3 @@ def _set_signing_keys(backend: Any, keys: Any) -> None:
         raise CacheConfigError(
             f"CACHE_SIGNING_KEY is set, but {type(backend).__name__} cannot sign its values"
         )
-
-
-_ORIGINALS = {name: getattr(Cache, name) for name in _PROXIES}

@@ -18,6 +18,7 @@ from ._decorated import Decorated, Lookup
 from ._engine import MemoizedHits, clock_wall
 from ._identity import instance_identity, text_of, text_of_arguments
 from ._names import function_name, instance_name, short_digest
+from ._proxies import Proxies
 from ._signature import ArgumentOrder
 from .signals import cache_memoize_hit, cache_memoize_miss
 from .utils import normalize_timeout
@@ -98,7 +99,7 @@ class MemoizedFunctionCore(Decorated):
         self.hits = MemoizedHits(
             self.cache,
             self.cache._guard,
-            self.cache._original_class(),
+            Proxies,
             self.call,
             self._recipe(),
         )

@@ -15,6 +15,7 @@ from ._cached_response import CachedResponse
 from ._context import active_context, active_method, active_request_context
 from ._decorated import Decorated, Lookup
 from ._engine import ViewHits
+from ._proxies import Proxies
 from .signals import cache_view_hit, cache_view_miss
 from .utils import get_function_parameters, query_args_as_pairs
 
@@ -81,7 +82,7 @@ class CachedFunctionCore(Decorated):
         self.hits = ViewHits(
             self.cache,
             self.cache._guard,
-            self.cache._original_class(),
+            Proxies,
             "%s" in self.key_prefix,
             self.query_string,
             self.wrapper.__dict__,

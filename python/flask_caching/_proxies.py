@@ -1,0 +1,225 @@
+"""The methods of ``Cache`` that hand on what they are given to the active application's backend.
+
+An application may override them; the decorators go through what it puts in their place.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from ._context import active_context
+from ._engine import MISSING, Guard, Proxied
+from ._fragments import PREFIX, Fragments, is_fragment
+
+if TYPE_CHECKING:
+    from ._state import AppState
+    from .backends.simplecache import SimpleCache
+
+__all__ = ["Proxies"]
+
+#: Those that the decorators use.
+_USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
+
+
+class Proxies:
+    """The proxies of :class:`~flask_caching.Cache`."""
+
+    _guard: Guard
+    _fragments: Fragments
+    _chooses_backend: bool
+    #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
+    _get: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    _set: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
+    _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
+    _backend_for_all: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
+
+    if TYPE_CHECKING:
+
+        @property
+        def cache(self) -> SimpleCache:
+            """The backend; see ``Cache``."""
+
+        def _place(self) -> tuple[AppState, Any]:
+            """The state and the backend; see ``Cache``."""
+
+    def _set_up_proxies(self) -> None:
+        if self._chooses_backend:
+            # A subclass that chooses its backend itself is asked for it, each time.
+            self._backend_for = self._backend_for_all = _look_closer
+            self._get = self._set = _look_closer_than_that
+            return
+        proxied = Proxied(self, PREFIX)
+        self._get, self._set = proxied.get, proxied.set
+        self._backend_for = proxied.backend
+        self._backend_for_all = proxied.backend_of_many
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _USED:
+            self._guard.patch()
+        super().__setattr__(name, value)
+
+    def _overrides(self, name: str) -> bool:
+        """Whether the application has put something in place of a proxy."""
+        return getattr(type(self), name) is not _ORIGINALS[name] or name in self.__dict__
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """The value under a key, None where there is none; see the backend's ``get(key)``."""
+        value = self._get(active_context(None), args, kwargs)
+        if value is not MISSING:
+            return value
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
+            return self._fragments.get(*args, **kwargs)
+        return self.cache.get(*args, **kwargs)
+
+    def has(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether a key has a value; see the backend's ``has(key)``."""
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.has(*args, **kwargs)
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
+            return any(self.cache.has(place) for place in self._fragments.places(args[0]))
+        return self.cache.has(*args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> bool | None:
+        """Store a value; see the backend's ``set(key, value, timeout=None)``.
+
+        :return: whether it is stored.
+        """
+        done: Any = self._set(active_context(None), args, kwargs)
+        if done is not MISSING:
+            return cast("bool | None", done)
+        args, kwargs = _by_position(args, kwargs)
+        if args:
+            args = (self._fragments.places(args[0])[0], *args[1:])
+        return self.cache.set(*args, **kwargs)
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        """Store a value unless there is one; see the backend's ``add(key, value, timeout=None)``.
+
+        :return: whether it is stored now, and was not before.
+        """
+        backend = self._backend_for(active_context(None), args)
+        if backend is not None:
+            return backend.add(*args, **kwargs)
+        args, kwargs = _by_position(args, kwargs)
+        if args:
+            args = (self._fragments.places(args[0])[0], *args[1:])
+        return self.cache.add(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        """Delete a key; see the backend's ``delete(key)``.
+
+        A computation that began before does not store its result any more.
+        """
+        state, backend = self._place()
+        args, kwargs = _by_position(args, kwargs)
+        if args and is_fragment(args[0]):
+            deleted = [
+                bool(state.in_flight.delete((place,), functools.partial(backend.delete, place)))
+                for place in self._fragments.places(args[0])
+            ]
+            return any(deleted)
+        result: bool = state.in_flight.delete(
+            args[:1], functools.partial(backend.delete, *args, **kwargs)
+        )
+        return result
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Delete keys; see the backend's ``delete_many(*keys)``.
+
+        :return: the keys that are gone now.
+        """
+        state, backend = self._place()
+        places = self._fragments.all_places(args)
+        gone = state.in_flight.delete(
+            places, functools.partial(backend.delete_many, *places, **kwargs)
+        )
+        named: list[str] = self._fragments.named(args, gone)
+        return named
+
+    def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
+        """Delete keys, the server freeing their memory later where the backend can."""
+        state, backend = self._place()
+        if not callable(getattr(backend, "unlink", None)):
+            return self.delete_many(*args, **kwargs)
+        places = self._fragments.all_places(args)
+        gone = state.in_flight.delete(places, functools.partial(backend.unlink, *places, **kwargs))
+        named: list[str] = self._fragments.named(args, gone)
+        return named
+
+    def clear(self) -> bool:
+        """Delete everything; see the backend's ``clear()`` for what else that may mean."""
+        state, backend = self._place()
+        return bool(state.in_flight.clear(backend.clear))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """The values under keys, in their order; see the backend's ``get_many(*keys)``."""
+        backend = self._backend_for_all(active_context(None), args)
+        if backend is not None:
+            return backend.get_many(*args, **kwargs)
+        if any(map(is_fragment, args)):
+            return self._fragments.get_many(args, **kwargs)
+        return self.cache.get_many(*args, **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Store values; see the backend's ``set_many(mapping, timeout=None)``.
+
+        :return: the keys that are stored.
+        """
+        keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
+        if not any(map(is_fragment, keys)):
+            return self.cache.set_many(*args, **kwargs)
+        placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}
+        stored = self.cache.set_many(placed, *args[1:], **kwargs)
+        named: list[Any] = self._fragments.named(keys, stored)
+        return named
+
+    def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
+        backend = self._backend_for_all(active_context(None), args)
+        if backend is not None:
+            return backend.get_dict(*args, **kwargs)
+        if any(map(is_fragment, args)):
+            return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
+        return self.cache.get_dict(*args, **kwargs)
+
+    def inc(self, *args: Any, **kwargs: Any) -> int | None:
+        """Add to a number; see the backend's ``inc(key, delta=1)``.
+
+        :return: the sum.
+        """
+        result: int | None = self.cache.inc(*args, **kwargs)
+        return result
+
+    def dec(self, *args: Any, **kwargs: Any) -> int | None:
+        """Subtract from a number; see the backend's ``dec(key, delta=1)``.
+
+        :return: the difference.
+        """
+        result: int | None = self.cache.dec(*args, **kwargs)
+        return result
+
+
+def _by_position(
+    args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a proxy, with a key that is given by name in its place."""
+    if args or "key" not in kwargs:
+        return args, kwargs
+    rest = dict(kwargs)
+    return (rest.pop("key"),), rest
+
+
+def _look_closer_than_that(context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return MISSING
+
+
+def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:
+    return None
+
+
+_ORIGINALS = {name: getattr(Proxies, name) for name in _USED}
