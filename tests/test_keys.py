@@ -259,6 +259,65 @@ def test_a_repr_that_writes_the_address_is_no_identity(cache: Cache, kind: type)
         del thing
 
 
+def _made_elsewhere() -> list[Any]:
+    """Objects of several classes of one name that print the same."""
+
+    def make() -> Any:
+        @dataclasses.dataclass(frozen=True)
+        class Point:
+            x: int
+            y: int
+
+        return Point(1, 2)
+
+    elsewhere = dataclasses.make_dataclass("Point", ["x", "y"])
+    elsewhere.__module__ = "elsewhere"
+    return [make(), make(), elsewhere(1, 2)]
+
+
+def test_classes_of_one_name_are_different_classes(cache: Cache) -> None:
+    @cache.memoize()
+    def address_of_class(thing: Any) -> int:
+        return id(type(thing))
+
+    things = [Point(1, 2), *_made_elsewhere()]
+    for _ in range(2):
+        for thing in things:
+            assert address_of_class(thing) == id(type(thing))
+
+
+def test_methods_of_classes_of_one_name_are_different(cache: Cache) -> None:
+    class Base:
+        kind = "base"
+
+        def __repr__(self) -> str:
+            return f"{type(self).__name__}(1)"
+
+        @cache.memoize()
+        def method(self) -> str:
+            return self.kind
+
+    def make(number: int) -> Any:
+        class Sub(Base):
+            kind = f"sub {number}"
+
+        class Own:
+            kind = f"own {number}"
+
+            def __repr__(self) -> str:
+                return "Own(1)"
+
+            @cache.memoize()
+            def method(self) -> str:
+                return self.kind
+
+        return Sub(), Own()
+
+    made = [thing for number in range(3) for thing in make(number)]
+    for thing in made:
+        assert thing.method() == thing.kind
+
+
 class Hexadecimal:
     def __init__(self, value: int) -> None:
         self.value = value

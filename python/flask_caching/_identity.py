@@ -153,10 +153,10 @@ def instance_identity(
         return f"{text} {token}"
     definer = getattr(function, "__qualname__", "").rpartition(".")[0]
     if definer == kind.__qualname__ and getattr(function, "__module__", "") == kind.__module__:
-        return text
+        return text if kind is instance else text + _rivals.suffix(_full_name(kind), kind)
     # Inherited: the class that defines the method, and its other subclasses, may print the same.
     if _names_class(text, kind) and definer.rpartition(".")[2] != kind.__name__:
-        return text
+        return text if kind is instance else text + _rivals.suffix_of_name(kind)
     return f"{text} of {_full_name(kind)}"
 
 
@@ -232,7 +232,7 @@ class _Writer:
             whole = repr(value.pattern)
             return text if whole in text else f"{text} {whole}"
         if _names_class(text, kind):
-            return text
+            return text + _rivals.suffix_of_name(kind)
         return f"{text} of {_full_name(kind)}"
 
     def _like_builtin(self, value: Any, kind: type) -> str:
@@ -357,15 +357,25 @@ class _Tokens:
 
 
 class _Rivals:
-    """Classes of one name: the first keeps its repr, the others get a token.
-
-    A class that its module holds under its name has no rival.
-    """
+    """Classes of one name, and so objects that print the same: the first keeps its repr."""
 
     def __init__(self) -> None:
         self._first: dict[str, weakref.ref[type]] = {}
+        self._first_of_name: dict[str, str] = {}
+
+    def suffix_of_name(self, kind: type) -> str:
+        """What tells the objects of a class from those of another class of its name."""
+        full_name = _full_name(kind)
+        first = self._first_of_name.setdefault(kind.__name__, full_name)
+        suffix = "" if first == full_name else f" of {full_name}"
+        return suffix + self.suffix(full_name, kind)
 
     def suffix(self, text: str, kind: type) -> str:
+        """What tells a class from another that prints, or is called, ``text``.
+
+        A class that its module holds under its name has no rival; of the others, that were made in
+        a function, all but the first get a token.
+        """
         if _is_importable(kind):
             return ""
         first = self._first.setdefault(text, weakref.ref(kind))
