@@ -411,6 +411,7 @@ class TestClient:
             assert client.delete_multi(["k", "y"], key_prefix="p_")
             assert client.get("p_k", "default") == "default"
             assert client.set("p_long", 1, int(time.time()) + 100)
+            client.disconnect_all()
             assert client.flush_all()
         assert cache.get("long") is None
 

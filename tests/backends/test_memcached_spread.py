@@ -42,6 +42,15 @@ class TestDefaults(Contract):
     options: ClassVar[dict[str, Any]] = {"key_prefix": "contract_"}
 
 
+class TestSigned(Contract):
+    options: ClassVar[dict[str, Any]] = {"chunksize": 64, "maxchunk": 4000}
+
+    def make_backend(self) -> SpreadSASLMemcachedCache:
+        backend = super().make_backend()
+        backend.signing_keys = "a key"
+        return backend
+
+
 class TestSmallPieces(Contract):
     options: ClassVar[dict[str, Any]] = {"chunksize": 16, "maxchunk": 4000}
 

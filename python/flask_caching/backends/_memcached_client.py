@@ -46,6 +46,7 @@ class MemcachedClient:
     ) -> None:
         self._store = store
         self._options = read
+        self._reopen = write
         self._behaviors = Behaviors(read, write)
 
     @property
@@ -126,6 +127,10 @@ class MemcachedClient:
     def flush_all(self) -> bool:
         """Empty the servers."""
         return self._store().clear()
+
+    def disconnect_all(self) -> None:
+        """Let go of the connections; the next operation makes new ones."""
+        self._reopen(self._options())
 
 
 def _bytes(key: str | bytes) -> bytes:

@@ -177,8 +177,8 @@ pub(super) fn has(wire: &mut impl Wire, key: &[u8]) -> Outcome<bool> {
     match ask(wire, &[b"mg ", key])? {
         b"HD" => Ok(true),
         b"EN" => Ok(false),
-        // A server without meta commands: appending nothing says whether there is something.
-        b"ERROR" => {
+        // Appending nothing says whether there is something.
+        line if is_unknown_command(line) => {
             let line = ask(wire, &[b"append ", key, b" 0 0 0\r\n"])?;
             match line {
                 b"STORED" => Ok(true),
@@ -194,7 +194,7 @@ pub(super) fn remaining(wire: &mut impl Wire, key: &[u8]) -> Outcome<Remaining> 
     match ask(wire, &[b"mg ", key, b" t"])? {
         b"HD t-1" => Ok(Remaining::Forever),
         b"EN" => Ok(Remaining::Missing),
-        b"ERROR" => Ok(Remaining::Unknown),
+        line if is_unknown_command(line) => Ok(Remaining::Unknown),
         line => line
             .strip_prefix(b"HD t")
             .and_then(number)
@@ -224,6 +224,11 @@ fn ask<'a>(wire: &'a mut impl Wire, words: &[&[u8]]) -> Outcome<&'a [u8]> {
     request.extend_from_slice(b"\r\n");
     wire.send(&request)?;
     wire.line()
+}
+
+/// Whether the answer to a meta command says that the server, or a proxy, knows none.
+fn is_unknown_command(line: &[u8]) -> bool {
+    line == b"ERROR" || line.starts_with(b"CLIENT_ERROR") || line.starts_with(b"SERVER_ERROR")
 }
 
 /// The failure that an answer other than the expected ones is.
