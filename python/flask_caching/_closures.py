@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from ._identity import Unidentifiable, is_plain, object_token, text_of
+from ._identity import Rivals, Unidentifiable, is_plain, object_token, text_of
 from ._names import function_name, short_digest, underlying_function
 
 __all__ = ["FirstOfName", "identity_beside_name", "source_text"]
@@ -143,7 +143,7 @@ def _token(value: Any) -> str:
 
 def _text(value: Any) -> str:
     try:
-        return text_of(value, lambda value: None)
+        return text_of(value, Rivals(lambda value: None))
     except Unidentifiable:
         return uuid.uuid4().hex
 

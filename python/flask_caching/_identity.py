@@ -34,6 +34,7 @@ from .errors import CacheKeyError
 from .utils import get_id
 
 __all__ = [
+    "Rivals",
     "Unidentifiable",
     "instance_identity",
     "is_plain",
@@ -108,17 +109,17 @@ def _is_plain_deep_down(value: Any) -> bool:
     return True
 
 
-def text_of_arguments(arguments: tuple[Any, ...], note: Callable[[Any], None]) -> str:
+def text_of_arguments(arguments: tuple[Any, ...], rivals: Rivals) -> str:
     """The text of a call's positional arguments.
 
     :param arguments: the arguments.
-    :param note: called with each object that had to be told apart by its identity.
+    :param rivals: the classes of the function's arguments.
     :raises Unidentifiable: one of them cannot be told apart.
     """
-    return text_of(arguments, note)
+    return text_of(arguments, rivals)
 
 
-def text_of(value: Any, note: Callable[[Any], None]) -> str:
+def text_of(value: Any, rivals: Rivals) -> str:
     """The text of one value; see :func:`text_of_arguments`."""
     try:
         if is_plain(value):
@@ -127,44 +128,42 @@ def text_of(value: Any, note: Callable[[Any], None]) -> str:
             except ValueError:
                 # It holds an integer of more digits than Python prints.
                 pass
-        return _Writer(note).write(value)
+        return _Writer(rivals).write(value)
     except RecursionError:
         raise Unidentifiable("an argument is nested too deeply") from None
 
 
-def instance_identity(
-    instance: Any, function: Callable[..., Any], note: Callable[[Any], None]
-) -> str:
+def instance_identity(instance: Any, function: Callable[..., Any], rivals: Rivals) -> str:
     """What stands for the instance or class that a method is called on.
 
     :param instance: the ``self`` or ``cls``.
     :param function: the method, undecorated.
-    :param note: called with the instance where it had to be told apart by its identity.
+    :param rivals: the classes of the function's arguments.
     :raises Unidentifiable: it cannot be told apart.
     """
     instance = _behind_proxy(instance)
     text = get_id(instance)
     kind = instance if isinstance(instance, type) else type(instance)
     if kind is instance:
-        text += _rivals.suffix(text, instance)
+        text += rivals.suffix(text, instance)
     elif not hasattr(instance, "__caching_id__") and _prints_address(text, instance):
         token = _tokens.token(instance)
-        note(instance)
+        rivals.note(instance)
         return f"{text} {token}"
     definer = getattr(function, "__qualname__", "").rpartition(".")[0]
     if definer == kind.__qualname__ and getattr(function, "__module__", "") == kind.__module__:
-        return text if kind is instance else text + _rivals.suffix(_full_name(kind), kind)
+        return text
     # Inherited: the class that defines the method, and its other subclasses, may print the same.
     if _names_class(text, kind) and definer.rpartition(".")[2] != kind.__name__:
-        return text if kind is instance else text + _rivals.suffix_of_name(kind)
+        return text if kind is instance else text + rivals.suffix_of_name(kind)
     return f"{text} of {_full_name(kind)}"
 
 
 class _Writer:
     """Writes one value; keeps the containers it is in, as a value may hold itself."""
 
-    def __init__(self, note: Callable[[Any], None]) -> None:
-        self._note = note
+    def __init__(self, rivals: Rivals) -> None:
+        self._rivals = rivals
         self._open: list[int] = []
 
     def write(self, value: Any) -> str:
@@ -213,26 +212,26 @@ class _Writer:
         if kind.__repr__ in _BUILTIN_REPRS:
             return self._like_builtin(value, kind)
         if _is_bulk(kind):
-            return f"{value!r} {_content_digest(value, self._note)}"
+            return f"{value!r} {_content_digest(value, self._rivals)}"
         members = members_of(value)
         if members is not None and not is_plain(members):
             return f"{_full_name(kind)}{self._inside(value, lambda: self.write(members))}"
         text = repr(value)
         if isinstance(value, type):
-            return text + _rivals.suffix(text, value)
+            return text + self._rivals.suffix(text, value)
         if _prints_address(text, value):
             identity = getattr(kind, "__caching_id__", None)
             if identity is not None:
                 return f"{get_id(value)} of {_full_name(kind)}"
             token = _tokens.token(value)
-            self._note(value)
+            self._rivals.note(value)
             return f"{text} {token}"
         if kind is re.Pattern:
             # Long patterns are cut off in their repr.
             whole = repr(value.pattern)
             return text if whole in text else f"{text} {whole}"
         if _names_class(text, kind):
-            return text + _rivals.suffix_of_name(kind)
+            return text + self._rivals.suffix_of_name(kind)
         return f"{text} of {_full_name(kind)}"
 
     def _like_builtin(self, value: Any, kind: type) -> str:
@@ -298,12 +297,12 @@ def _is_bulk(kind: type) -> bool:
     )
 
 
-def _content_digest(value: Any, note: Callable[[Any], None]) -> str:
+def _content_digest(value: Any, rivals: Rivals) -> str:
     try:
         content = pickle.dumps(value, protocol=4)
     except Exception:
         token = _tokens.token(value)
-        note(value)
+        rivals.note(value)
         return token
     return hashlib.sha256(content).hexdigest()
 
@@ -356,10 +355,17 @@ class _Tokens:
         return token
 
 
-class _Rivals:
-    """Classes of one name, and so objects that print the same: the first keeps its repr."""
+class Rivals:
+    """The classes that a function is called with: the first of a name keeps its repr.
 
-    def __init__(self) -> None:
+    They belong to a function, so that those of an application factory, which makes its classes and
+    functions again, have the same keys each time.
+
+    :param note: called with each object that had to be told apart by its identity.
+    """
+
+    def __init__(self, note: Callable[[Any], None]) -> None:
+        self.note = note
         self._first: dict[str, weakref.ref[type]] = {}
         self._first_of_name: dict[str, str] = {}
 
@@ -390,7 +396,6 @@ def _is_importable(kind: type) -> bool:
 
 
 _tokens = _Tokens()
-_rivals = _Rivals()
 
 
 def told_apart_by(value: Any) -> str | None:

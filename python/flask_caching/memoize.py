@@ -16,7 +16,7 @@ from ._closures import identity_beside_name
 from ._context import active_context
 from ._decorated import Decorated, Lookup
 from ._engine import MemoizedHits, clock_wall
-from ._identity import instance_identity, text_of, text_of_arguments
+from ._identity import Rivals, instance_identity, text_of, text_of_arguments
 from ._names import function_name, instance_name, short_digest
 from ._proxies import Proxies
 from ._signature import ArgumentOrder
@@ -69,6 +69,7 @@ class MemoizedFunctionCore(Decorated):
     ) -> None:
         super().__init__(cache, f, **options)
         self.make_name = make_name
+        self._rivals = Rivals(self._note_identity)
         self.order = ArgumentOrder(f, args_to_ignore)
         self.namespace = function_name(f)
         self._particular = identity_beside_name(
@@ -270,7 +271,7 @@ class MemoizedFunctionCore(Decorated):
         ordered, rest = order.normalize(args, kwargs)
         names = list(self._function_names)
         if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
-            identity = instance_identity(ordered[0], self.f, self._note_identity)
+            identity = instance_identity(ordered[0], self.f, self._rivals)
             ordered[0] = identity
             if order.on_instance:
                 names.append(memver_name(instance_name(self._versioned, identity)))
@@ -278,8 +279,8 @@ class MemoizedFunctionCore(Decorated):
             names += self.names_of(self._bound_to)
         name = self.namespace if self.make_name is None else self.make_name(self.namespace)
         text = (
-            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._note_identity)}"
-            f"{_text_of_keywords(rest, self._note_identity)}{self.source(state)}"
+            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._rivals)}"
+            f"{_text_of_keywords(rest, self._rivals)}{self.source(state)}"
         )
         return text, names
 
@@ -349,15 +350,15 @@ class MemoizedFunctionCore(Decorated):
             instance = None
         if instance is None or isinstance(instance, type):
             return [memver_name(self._versioned)]
-        identity = instance_identity(instance, self.f, self._note_identity)
+        identity = instance_identity(instance, self.f, self._rivals)
         return [memver_name(instance_name(self._versioned, identity))]
 
 
-def _text_of_keywords(keywords: dict[str, Any], note: Callable[[Any], None]) -> str:
+def _text_of_keywords(keywords: dict[str, Any], rivals: Rivals) -> str:
     """The keywords as the repr of an ``OrderedDict`` of this Python's."""
     if not keywords:
         return "OrderedDict()"
-    values = {name: text_of(value, note) for name, value in keywords.items()}
+    values = {name: text_of(value, rivals) for name, value in keywords.items()}
     if sys.version_info >= (3, 12):
         return "OrderedDict({" + ", ".join(f"{n!r}: {v}" for n, v in values.items()) + "})"
     return "OrderedDict([" + ", ".join(f"({n!r}, {v})" for n, v in values.items()) + "])"
