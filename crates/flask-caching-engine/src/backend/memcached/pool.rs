@@ -46,16 +46,16 @@ impl Pool {
     pub(super) fn lend(&self, deadline: Deadline) -> Outcome<Lease<'_>> {
         let mut state = self.lock();
         while state.lent >= self.options.size {
-            let all_in_use = format!(
-                "all connections (pool_size: {}) are in use",
-                self.options.size
-            );
+            let size = self.options.size;
             if !self.options.blocking {
-                return Err(Failure::Refused(all_in_use));
+                let why = format!("all connections (pool_size: {size}) are in use");
+                return Err(Failure::Refused(why));
             }
-            let left = deadline
-                .remaining()
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, all_in_use))?;
+            let left = deadline.remaining().map_err(|over| {
+                let why =
+                    format!("{over}: those before it use all connections (pool_size: {size})");
+                io::Error::new(over.kind(), why)
+            })?;
             state = self
                 .returned
                 .wait_timeout(state, left)
