@@ -426,21 +426,17 @@ class TestClient:
 @pytest.mark.parametrize(
     "kind", ["MemcachedCache", "client object", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 )
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_functions_and_views(server: MemcachedServer, kind: str) -> None:
+def test_functions_and_views(
+    server: MemcachedServer, kind: str, request: pytest.FixtureRequest
+) -> None:
     import memcache
 
-    client = kind == "client object"
+    servers: object = [server.address]
+    if kind == "client object":
+        kind, servers = "MemcachedCache", memcache.Client([server.address])
+        request.addfinalizer(servers.disconnect_all)
     app = Flask(__name__)
-    cache = Cache(
-        app,
-        config={
-            "CACHE_TYPE": "MemcachedCache" if client else kind,
-            "CACHE_MEMCACHED_SERVERS": memcache.Client([server.address])
-            if client
-            else [server.address],
-        },
-    )
+    cache = Cache(app, config={"CACHE_TYPE": kind, "CACHE_MEMCACHED_SERVERS": servers})
     computed: list[object] = []
 
     @cache.memoize(timeout=100)
