@@ -681,6 +681,36 @@ def test_another_key_can_be_put_in_place(app: Flask, cache: Cache, count: Counte
     assert _text(app, "/a") == _text(app, "/b") == "1"
 
 
+def test_the_key_of_a_request_is_made_of_the_arguments_or_of_the_request(
+    app: Flask, cache: Cache
+) -> None:
+    @app.route("/a/<name>")
+    @cache.cached()
+    def view(name: str) -> str:
+        return name
+
+    @app.route("/b/<use_request>")
+    @cache.cached()
+    def odd(use_request: str) -> str:
+        return use_request
+
+    @app.route("/q")
+    @cache.cached(query_string=True)
+    def by_query() -> str:
+        return "q"
+
+    make: Any = view.make_cache_key
+    with app.test_request_context("/elsewhere?x=1"):
+        assert make("1") == make(name="1") == "view//a/1"
+        assert make(use_request=True) == make(use_request=True, name="1") == "view//elsewhere"
+        assert make(use_request=False, name="1") == "view//a/1"
+        assert make(path="/a/2") == "view//a/2"
+        assert odd.make_cache_key(use_request="1") == "view//b/1"
+        assert by_query.make_cache_key(path="/q", query_args={"x": 1}) == (
+            "view//q" + hashlib.sha256(b"(('x', '1'),)").hexdigest()
+        )
+
+
 def test_an_answer_is_the_callers_own(app: Flask, cache: Cache) -> None:
     @app.route("/")
     @cache.cached()

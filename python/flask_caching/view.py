@@ -157,9 +157,11 @@ class CachedFunctionCore(Decorated):
 
         :param args: the view's arguments.
         :param kwargs: the view's arguments by name. ``path`` and ``query_args``, where the view
-            has no
-            arguments of these names, name the request instead.
+            has no arguments of these names, name the request instead, and ``use_request=True``
+            the active one.
         """
+        if "use_request" not in self._parameter_names and kwargs.pop("use_request", False):
+            return self.key_for(request.path, None, (), {})
         path, query_args = kwargs.pop("path", None), kwargs.pop("query_args", None)
         path, query_args, kwargs = self._sort_out(path, query_args, kwargs)
         return self.key_for(path, query_args, args, kwargs)
