@@ -17,6 +17,7 @@ __all__ = [
     "RedisServers",
     "Signer",
     "ViewHits",
+    "classes_changed",
     "clock_advance",
     "clock_resume",
     "clock_stop",
@@ -34,6 +35,7 @@ class Missing:
 
 MISSING: Final[Missing]
 
+def classes_changed() -> None: ...
 def clock_stop() -> None: ...
 def clock_advance(seconds: float) -> None: ...
 def clock_resume() -> None: ...

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._context import active_context
 from ._engine import MISSING, Guard, Proxied
 from ._fragments import PREFIX, Fragments, is_fragment
+from ._watched import Watched
 
 if TYPE_CHECKING:
     from ._state import AppState
@@ -23,7 +24,7 @@ __all__ = ["Proxies"]
 _USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
 
 
-class Proxies:
+class Proxies(metaclass=Watched):
     """The proxies of :class:`~flask_caching.Cache`."""
 
     _guard: Guard

@@ -11,6 +11,7 @@ from cachelib.serializers import BaseSerializer, SimpleSerializer
 from flask import Flask
 
 from .._engine import MemoryBackend
+from .._watched import Watched
 from ..errors import CacheConfigError
 from ._made_of import follow_overrides
 from .base import BaseCache
@@ -22,7 +23,7 @@ _METHODS = frozenset(
 ) - {"__init__"}
 
 
-class SimpleCache(MemoryBackend, BaseCache):
+class SimpleCache(MemoryBackend, BaseCache, metaclass=Watched):
     """A cache in the memory of this process, safe to use from many threads.
 
     Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not

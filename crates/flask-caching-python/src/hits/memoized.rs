@@ -361,7 +361,10 @@ impl MemoizedHits {
         let Some(lesson) = self.lesson(native.serial()) else {
             return Ok(None);
         };
-        if !self.writes.are_untouched(&self.way, backend)? {
+        if !self
+            .writes
+            .are_untouched(self.way.cache().bind(backend.py()), backend)?
+        {
             return Ok(None);
         }
         match recipe.compute(native, &lesson, arguments, args)? {

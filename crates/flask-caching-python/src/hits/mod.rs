@@ -29,6 +29,6 @@ mod table;
 mod view;
 
 pub(crate) use memoized::MemoizedHits;
-pub(crate) use place::Guard;
+pub(crate) use place::{Guard, classes_changed};
 pub(crate) use proxied::Proxied;
 pub(crate) use view::ViewHits;

@@ -1,6 +1,6 @@
 //! Which backend a call goes to, and whether it may be asked directly.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -8,6 +8,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::memory::MemoryBackend;
+
+/// How often a class of proxies or backends was made or changed.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// In place of a count of changes: nobody has looked yet.
+const NEVER: u64 = u64::MAX;
+
+/// A class whose methods are gone past was made, or one of its attributes was replaced.
+#[pyfunction]
+pub(crate) fn classes_changed() {
+    CHANGES.fetch_add(1, Ordering::Relaxed);
+}
 
 /// What a `Cache` tells the tables of its functions about itself.
 #[pyclass(frozen, module = "flask_caching._engine")]
@@ -54,7 +66,13 @@ pub(super) struct Way {
 
 /// The proxies of `Cache` and the methods of `MemoryBackend` that somebody goes past, with the
 /// functions that they are where nobody has replaced them.
+///
+/// Which they are is looked up again when a class has changed ([`classes_changed`]), or the backend is
+/// of another class.
 pub(super) struct Originals {
+    /// The count of changes, and the address of the backend's class, at which nobody had.
+    untouched_at: AtomicU64,
+    untouched_for: AtomicUsize,
     proxies: Vec<(Py<PyString>, Py<PyAny>)>,
     methods: Vec<(Py<PyString>, Py<PyAny>)>,
 }
@@ -62,32 +80,44 @@ pub(super) struct Originals {
 impl Originals {
     /// The proxies `names` of the class `proxied`, and the methods of the same names.
     pub(super) fn new(proxied: &Bound<'_, PyType>, names: &[&str]) -> PyResult<Self> {
-        let native = proxied.py().get_type::<MemoryBackend>();
-        let pick = |class: &Bound<'_, PyType>| {
-            names
-                .iter()
-                .map(|name| {
-                    let name = PyString::intern(class.py(), name);
-                    let function = class.getattr(&name)?.unbind();
-                    Ok((name.unbind(), function))
-                })
-                .collect::<PyResult<Vec<_>>>()
-        };
         Ok(Self {
-            proxies: pick(proxied)?,
-            methods: pick(&native)?,
+            proxies: functions(proxied, names)?,
+            ..Self::of_backend(proxied.py(), names)?
         })
     }
 
-    /// Whether nobody has replaced one of them, for the cache of `way` and `backend`.
+    /// The methods `names` alone.
+    pub(super) fn of_backend(py: Python<'_>, names: &[&str]) -> PyResult<Self> {
+        Ok(Self {
+            untouched_at: AtomicU64::new(NEVER),
+            untouched_for: AtomicUsize::new(0),
+            proxies: Vec::new(),
+            methods: functions(&py.get_type::<MemoryBackend>(), names)?,
+        })
+    }
+
+    /// Whether nobody has replaced one of them, for `cache` and `backend`.
     #[inline]
     pub(super) fn are_untouched(
         &self,
-        way: &Way,
+        cache: &Bound<'_, PyAny>,
         backend: &Bound<'_, MemoryBackend>,
     ) -> PyResult<bool> {
-        let cache = way.cache.bind(backend.py());
-        Ok(are(&cache.get_type(), &self.proxies)? && are(&backend.get_type(), &self.methods)?)
+        let changes = CHANGES.load(Ordering::Relaxed);
+        let class = backend.get_type();
+        let address = class.as_ptr().addr();
+        if self.untouched_at.load(Ordering::Relaxed) == changes
+            && self.untouched_for.load(Ordering::Relaxed) == address
+        {
+            return Ok(true);
+        }
+        let untouched = are(&cache.get_type(), &self.proxies)? && are(&class, &self.methods)?;
+        // A class that nothing watches is asked each time.
+        if untouched && !class.get_type().is(backend.py().get_type::<PyType>()) {
+            self.untouched_at.store(changes, Ordering::Relaxed);
+            self.untouched_for.store(address, Ordering::Relaxed);
+        }
+        Ok(untouched)
     }
 }
 
@@ -106,6 +136,11 @@ impl Way {
             guard,
             originals: Originals::new(originals, names)?,
         })
+    }
+
+    /// The cache.
+    pub(super) fn cache(&self) -> &Py<PyAny> {
+        &self.cache
     }
 
     /// When it changes, no entry of before may be used.
@@ -136,7 +171,9 @@ impl Way {
     pub(super) fn is_direct(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
         Ok(!self.guard.get().patched.load(Ordering::Relaxed)
             && !backend.get().is_patched()
-            && self.originals.are_untouched(self, backend)?)
+            && self
+                .originals
+                .are_untouched(self.cache.bind(backend.py()), backend)?)
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -163,12 +200,23 @@ pub(super) fn backend_of<'py>(
     }
 }
 
-/// Whether a class has the functions that nobody has replaced.
-#[inline]
-pub(super) fn are(
+/// The functions `names` of a class.
+fn functions(
     class: &Bound<'_, PyType>,
-    originals: &[(Py<PyString>, Py<PyAny>)],
-) -> PyResult<bool> {
+    names: &[&str],
+) -> PyResult<Vec<(Py<PyString>, Py<PyAny>)>> {
+    names
+        .iter()
+        .map(|name| {
+            let name = PyString::intern(class.py(), name);
+            let function = class.getattr(&name)?.unbind();
+            Ok((name.unbind(), function))
+        })
+        .collect()
+}
+
+/// Whether a class has the functions that nobody has replaced.
+fn are(class: &Bound<'_, PyType>, originals: &[(Py<PyString>, Py<PyAny>)]) -> PyResult<bool> {
     for (name, original) in originals {
         if !class.getattr(name.bind(class.py()))?.is(original) {
             return Ok(false);

@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::place::backend_of;
+use super::place::{Originals, backend_of};
 use crate::memory::MemoryBackend;
 use crate::missing::missing;
 
@@ -18,20 +18,19 @@ pub(crate) struct Proxied {
     cache: Py<PyAny>,
     /// Keys that begin with it are those of template fragments, stored elsewhere.
     prefix: String,
-    native_get: Py<PyAny>,
-    native_set: Py<PyAny>,
+    get: Originals,
+    set: Originals,
 }
 
 #[pymethods]
 impl Proxied {
     #[new]
     fn new(py: Python<'_>, cache: Py<PyAny>, prefix: String) -> PyResult<Self> {
-        let native = py.get_type::<MemoryBackend>();
         Ok(Self {
             cache,
             prefix,
-            native_get: native.getattr("get")?.unbind(),
-            native_set: native.getattr("set")?.unbind(),
+            get: Originals::of_backend(py, &["get"])?,
+            set: Originals::of_backend(py, &["set"])?,
         })
     }
 
@@ -74,7 +73,7 @@ impl Proxied {
         };
         if args.len() == 1
             && kwargs.is_empty()
-            && let Some(native) = native(&backend, intern!(py, "get"), &self.native_get)?
+            && let Some(native) = self.native(&backend, &self.get)?
         {
             let found = native.get(py, &args.get_item(0)?)?;
             return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
@@ -101,7 +100,7 @@ impl Proxied {
         };
         if args.len() == 2
             && kwargs.len() == usize::from(timeout.is_some())
-            && let Some(native) = native(&backend, intern!(py, "set"), &self.native_set)?
+            && let Some(native) = self.native(&backend, &self.set)?
         {
             let timeout = timeout.filter(|timeout| !timeout.is_none());
             let done = native.set(&args.get_item(0)?, &args.get_item(1)?, timeout.as_ref())?;
@@ -118,24 +117,25 @@ impl Proxied {
 }
 
 impl Proxied {
+    /// The in-process store behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn native<'a>(
+        &self,
+        backend: &'a Bound<'_, PyAny>,
+        method: &Originals,
+    ) -> PyResult<Option<&'a MemoryBackend>> {
+        let Ok(native) = backend.cast::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let is_original = !native.get().is_patched()
+            && method.are_untouched(self.cache.bind(backend.py()), native)?;
+        Ok(is_original.then(|| native.get()))
+    }
+
     /// Whether `key` names what is stored under another key.
     #[inline]
     fn is_elsewhere(&self, key: &Bound<'_, PyAny>) -> bool {
         key.cast::<PyString>()
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
     }
-}
-
-/// The in-process store behind `backend`, where its method `name` is still `original`.
-#[inline]
-fn native<'a>(
-    backend: &'a Bound<'_, PyAny>,
-    name: &Bound<'_, PyString>,
-    original: &Py<PyAny>,
-) -> PyResult<Option<&'a MemoryBackend>> {
-    let Ok(native) = backend.cast::<MemoryBackend>() else {
-        return Ok(None);
-    };
-    let is_original = !native.get().is_patched() && backend.get_type().getattr(name)?.is(original);
-    Ok(is_original.then(|| native.get()))
 }
