@@ -38,6 +38,7 @@ class Lookup:
     __slots__ = (
         "backend",
         "computation",
+        "is_known",
         "key",
         "made_until",
         "prefetched",
@@ -55,6 +56,8 @@ class Lookup:
         self.key: str | None = None
         #: A key, and what was found under it when it was only a guess.
         self.prefetched: tuple[str, Any] | None = None
+        #: The key came from the native table.
+        self.is_known = False
         #: The key may be read, but this call does not fill it.
         self.read_only = False
         #: The versions in the key, by their own keys.
@@ -304,7 +307,7 @@ class Decorated:
     ) -> None:
         if (
             self.hits is not None
-            and not self.cache._guard.patched
+            and not lookup.is_known
             and isinstance(lookup.backend, MemoryBackend)
         ):
             self.remember(lookup, key, args, kwargs)

@@ -58,7 +58,7 @@ class Proxies(metaclass=Watched):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _USED:
-            self._guard.patch()
+            self._guard.patch(versions=name not in ("get", "set", "has"))
         super().__setattr__(name, value)
 
     def _overrides(self, name: str) -> bool:

@@ -66,7 +66,7 @@ class Cache(Proxies):
         self._chooses_backend = type(self).cache is not Cache.cache
         if self._chooses_backend or self._overrides("get") or self._overrides("get_many"):
             # What an application has put in their place sees every hit.
-            self._guard.patch()
+            self._guard.patch(versions=self._chooses_backend or self._overrides("get_many"))
         self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config

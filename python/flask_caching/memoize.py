@@ -169,7 +169,7 @@ class MemoizedFunctionCore(Decorated):
     def find_signalled_hit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, Any] | None:
-        found: tuple[str, Any] | None = self.hits.get_signalled(args, kwargs, active_context(None))
+        found: tuple[str, Any] | None = self.hits.get_keyed(args, kwargs, active_context(None))
         return found
 
     def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -180,7 +180,7 @@ class MemoizedFunctionCore(Decorated):
             lookup.backend,
             key,
             lookup.versions,
-            lookup.state.enable_signals,
+            lookup.state.enable_signals or self.cache._guard.patched,
             self._may_compute_natively(lookup.state),
         )
 
@@ -189,6 +189,11 @@ class MemoizedFunctionCore(Decorated):
     def find_key(self, lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         state, backend = lookup.state, lookup.backend
         assert state is not None
+        known = self._known_key(args, kwargs)
+        if known is not None:
+            lookup.is_known = True
+            lookup.versions = {self._function_names[0]: known[_HASH_LENGTH:]}
+            return known
         prefix, names = self._prefix(state, args, kwargs)
         # Outside of the attempt: a timeout that is none is not a failure of the cache.
         timeout = normalize_timeout(self.wrapper.cache_timeout)
@@ -202,6 +207,13 @@ class MemoizedFunctionCore(Decorated):
             state.failed(backend, error, doing, self.name)
             return None
         return prefix + "".join(lookup.versions.values())
+
+    def _known_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """The key of a call made before, where an application's own ``get`` asks for it."""
+        if self.hits is None or self.order.on_instance or not self.cache._guard.patched:
+            return None
+        key: str | None = self.hits.key(args, kwargs, active_context(None))
+        return key
 
     def _found(self, lookup: Lookup, prefix: str, names: list[str]) -> list[Any]:
         """The versions under ``names``; None for those that are not there.

@@ -95,7 +95,8 @@ class CachedFunctionCore(Decorated):
 
     def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
         assert lookup.state is not None
-        if self._custom_make_cache_key() is None and not lookup.state.enable_signals:
+        told = lookup.state.enable_signals or self.cache._guard.patched
+        if self._custom_make_cache_key() is None and not told:
             self.hits.remember(active_request_context(None), lookup.backend, key)
 
     # The key of a call.

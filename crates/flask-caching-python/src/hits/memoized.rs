@@ -23,6 +23,9 @@ const PROXIES: [&str; 2] = ["get", "get_many"];
 /// The proxies that a miss goes past beside those.
 const WRITES: [&str; 3] = ["set", "set_many", "add"];
 
+/// The proxy that reads versions.
+const VERSIONS: [&str; 1] = ["get_many"];
+
 /// A function is used with few applications; one that is used with more is not computed here.
 const MOST_LESSONS: usize = 8;
 
@@ -40,8 +43,8 @@ type RecipeArguments = (
 enum Memory {
     /// Where its result is.
     Result(Place),
-    /// Where its result is, and under which key: signals are sent when it is found.
-    Signalled(Place, Py<PyAny>),
+    /// Where its result is, and under which key: somebody is told of the key when it is found.
+    Keyed(Place, Py<PyAny>),
     /// The part of its key that the arguments make.
     Prefix(Py<PyAny>),
 }
@@ -52,6 +55,8 @@ pub(crate) struct MemoizedHits {
     way: Way,
     /// The proxies that a miss goes past beside those of a hit.
     writes: Originals,
+    /// The proxies that versions are read past where values are not.
+    versions: Originals,
     kinds: Kinds,
     /// How a miss is computed here, where it can be.
     recipe: Option<Recipe>,
@@ -83,6 +88,7 @@ impl MemoizedHits {
         Ok(Self {
             way: Way::new(cache, guard, originals, &PROXIES)?,
             writes: Originals::new(originals, &WRITES)?,
+            versions: Originals::new(originals, &VERSIONS)?,
             recipe: recipe.map(
                 |(function, name, positional, defaults, more, attributes, finish)| {
                     Recipe::new(
@@ -138,9 +144,9 @@ impl MemoizedHits {
         }
     }
 
-    /// The key and the result of a call that was remembered with `signalled`; None where it is not in
+    /// The key and the result of a call that was remembered with `keyed`; None where it is not in
     /// the table.
-    fn get_signalled<'py>(
+    fn get_keyed<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
@@ -156,7 +162,7 @@ impl MemoizedHits {
             native.serial(),
             |known| arguments.is(known),
             |memory| match memory {
-                Memory::Signalled(place, key) => Some((*place, key.clone_ref(py))),
+                Memory::Keyed(place, key) => Some((*place, key.clone_ref(py))),
                 _ => None,
             },
         );
@@ -166,9 +172,47 @@ impl MemoizedHits {
         }))
     }
 
+    /// The key of a call that was remembered with `keyed`, while its versions are still there; None
+    /// where it is not in the table. For those who ask the proxies for the value.
+    fn key<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        context: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = args.py();
+        let Some(backend) = self.way.backend_of_versions(py, context, &self.versions)? else {
+            return Ok(None);
+        };
+        if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
+            return Ok(None);
+        }
+        let Some(arguments) = Arguments::read(&self.kinds, args, kwargs)? else {
+            return Ok(None);
+        };
+        let native = backend.get();
+        let found = self.table.find(
+            arguments.hash,
+            native.serial(),
+            |known| arguments.is(known),
+            |memory| match memory {
+                Memory::Keyed(place, key) => Some((*place, key.clone_ref(py))),
+                _ => None,
+            },
+        );
+        Ok(found.flatten().and_then(|(place, key)| {
+            let guards = place.guards();
+            let are_there = guards
+                .as_slice()
+                .iter()
+                .all(|guard| native.is_there(*guard));
+            are_there.then(|| key.into_bound(py))
+        }))
+    }
+
     /// Remembers that a call was answered from `backend` under `key`, which was made with
     /// `versions` (a dict of keys and versions). Nothing is remembered where either has changed
-    /// meanwhile, or where the arguments cannot be told apart here. `signalled`: hits are not to be
+    /// meanwhile, or where the arguments cannot be told apart here. `keyed`: hits are not to be
     /// answered without a word about the key. `teach`: misses on this backend may be computed by the
     /// recipe.
     #[expect(clippy::too_many_arguments, reason = "as the ordinary path knows them")]
@@ -179,10 +223,16 @@ impl MemoizedHits {
         backend: &Bound<'_, MemoryBackend>,
         key: &Bound<'_, PyAny>,
         versions: &Bound<'_, PyDict>,
-        signalled: bool,
+        keyed: bool,
         teach: bool,
     ) -> PyResult<()> {
-        if !self.way.is_direct(backend)? {
+        let goes_past = if keyed {
+            self.versions
+                .are_untouched(self.way.cache().bind(backend.py()), backend)?
+        } else {
+            self.way.is_direct(backend)?
+        };
+        if !goes_past {
             return Ok(());
         }
         self.check_epoch();
@@ -208,8 +258,8 @@ impl MemoizedHits {
             self.learn(native.serial(), versions, guards[0])?;
         }
         let place = Place::new(&guards, value);
-        let memory = if signalled {
-            Memory::Signalled(place, key.clone().unbind())
+        let memory = if keyed {
+            Memory::Keyed(place, key.clone().unbind())
         } else {
             Memory::Result(place)
         };

@@ -26,6 +26,8 @@ pub(crate) fn classes_changed() {
 pub(crate) struct Guard {
     /// A proxy was replaced on the instance.
     patched: AtomicBool,
+    /// Among them one that reads or writes many keys, as versions are.
+    versions_patched: AtomicBool,
     /// Changes when keys are made otherwise from now on.
     epoch: AtomicU64,
 }
@@ -36,6 +38,7 @@ impl Guard {
     fn new() -> Self {
         Self {
             patched: AtomicBool::new(false),
+            versions_patched: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
         }
     }
@@ -46,9 +49,12 @@ impl Guard {
         self.patched.load(Ordering::Relaxed)
     }
 
-    /// A proxy of the cache is about to be replaced on the instance.
-    fn patch(&self) {
+    /// A proxy of the cache is about to be replaced on the instance. `versions`: one that reads or
+    /// writes many keys, as versions are.
+    #[pyo3(signature = (versions = true))]
+    fn patch(&self, versions: bool) {
         self.patched.store(true, Ordering::Relaxed);
+        self.versions_patched.fetch_or(versions, Ordering::Relaxed);
     }
 
     /// Keys are made otherwise from now on: what is known of old ones is forgotten.
@@ -174,6 +180,28 @@ impl Way {
             && self
                 .originals
                 .are_untouched(self.cache.bind(backend.py()), backend)?)
+    }
+
+    /// The backend, where only the versions are read past what somebody may have put in its place,
+    /// whose names and functions are `versions`.
+    pub(super) fn backend_of_versions<'py>(
+        &self,
+        py: Python<'py>,
+        context: &Bound<'py, PyAny>,
+        versions: &Originals,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if self.guard.get().versions_patched.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let cache = self.cache.bind(py);
+        let Some(backend) = backend_of(cache, context)? else {
+            return Ok(None);
+        };
+        let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let direct = !backend.get().is_patched() && versions.are_untouched(cache, &backend)?;
+        Ok(direct.then_some(backend))
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
