@@ -87,6 +87,33 @@ def test_arrays_that_differ_have_different_entries(
     assert function(by_name=wrap(make(1))) != function(by_name=wrap(make(2)))
 
 
+class Vector(numpy.ndarray):  # type: ignore[misc,name-defined]
+    pass
+
+
+class Row(list[Any]):
+    pass
+
+
+def test_methods_of_what_holds_arrays_are_told_apart(cache: Cache) -> None:
+    def total(self: Any) -> float:
+        return float(numpy.sum(self if isinstance(self, (Vector, Row)) else self.data))
+
+    method = cache.memoize()(total)
+    makers: list[Callable[[Any], Any]] = [
+        Sample,
+        lambda data: Pair("a", data),
+        lambda data: data.view(Vector),
+        lambda data: Row([data]),
+    ]
+    for make in makers:
+        assert method(make(_long(1))) == 1
+        assert method(make(_long(2))) == 2
+        assert method(make(_long(1))) == 1
+        cache.delete_memoized(method, make(_long(1)))
+        assert method(make(_long(2))) == 2
+
+
 def test_a_numpy_scalar_is_not_a_python_number(cache: Cache) -> None:
     @cache.memoize()
     def kind_of(value: Any) -> str:

@@ -142,6 +142,8 @@ def instance_identity(instance: Any, function: Callable[..., Any], rivals: Rival
     :raises Unidentifiable: it cannot be told apart.
     """
     instance = _behind_proxy(instance)
+    if not hasattr(instance, "__caching_id__") and _prints_too_little(instance):
+        return _Writer(rivals).write(instance)
     text = get_id(instance)
     kind = instance if isinstance(instance, type) else type(instance)
     if kind is instance:
@@ -287,6 +289,16 @@ def _class_name_pattern(name: str) -> re.Pattern[str]:
 def _names_class(text: str, kind: type) -> bool:
     """Whether the repr names its object's class, so that no other class prints the same."""
     return _class_name_pattern(kind.__name__).search(text) is not None
+
+
+def _prints_too_little(value: Any) -> bool:
+    """Whether an object prints its members, and these less than what tells them apart."""
+    kind = type(value)
+    members = members_of(value)
+    if members is None and kind.__repr__ in _BUILTIN_REPRS:
+        base = next((b for b in (list, dict, tuple, set, frozenset) if issubclass(kind, b)), None)
+        members = None if base is None else base(value)
+    return _is_bulk(kind) or (members is not None and not is_plain(members))
 
 
 def _is_bulk(kind: type) -> bool:
