@@ -41,9 +41,11 @@ class Proxies(metaclass=Watched):
         @property
         def cache(self) -> SimpleCache:
             """The backend; see ``Cache``."""
+            ...
 
         def _place(self) -> tuple[AppState, Any]:
             """The state and the backend; see ``Cache``."""
+            ...
 
     def _set_up_proxies(self) -> None:
         if self._chooses_backend:
