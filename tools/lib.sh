@@ -20,8 +20,8 @@ need_cargo() {
 }
 
 # oldest_python, newest_python [BELOW]: the path of an interpreter, of a version below 3.14 for example.
-oldest_python() { python3 tools/pythons.py | head -n 1 | cut -d ' ' -f 2-; }
-newest_python() { python3 tools/pythons.py "$@" | tail -n 1 | cut -d ' ' -f 2-; }
+oldest_python() { python3 tools/pythons.py | sed -n '1s/^[^ ]* //p'; }
+newest_python() { python3 tools/pythons.py "$@" | sed -n '$s/^[^ ]* //p'; }
 
 # venv FOLDER PYTHON REQUIREMENTS...: a virtual environment with these requirement files installed;
 # made anew where the interpreter or one of the files has changed since it was made.
