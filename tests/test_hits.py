@@ -89,7 +89,8 @@ def test_a_call_that_was_answered_takes_no_ordinary_path(
     def f(x: Any) -> str:
         return "result"
 
-    f(argument)
+    # What can be changed by the function is known once it was answered.
+    assert f(argument) == f(argument)
     ordinary.clear()
     assert f(argument) == "result"
     assert ordinary == []
@@ -128,7 +129,8 @@ def test_a_method_that_was_answered_takes_no_ordinary_path(
             return self.base + other
 
     one, two = Adder(1), Adder(2)
-    assert [one.add(1), two.add(1)] == [2, 3]
+    for _ in range(2):
+        assert [one.add(1), two.add(1)] == [2, 3]
     ordinary.clear()
     assert [one.add(1), two.add(1)] == [2, 3]
     assert ordinary == []

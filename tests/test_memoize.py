@@ -311,6 +311,42 @@ def test_a_tuple_is_data_and_not_a_response(cache: Cache, value: Any) -> None:
     assert len(runs) == 2
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_an_argument_that_the_function_changes_is_the_one_it_was_given(
+    cache: Cache, warm: bool
+) -> None:
+    @cache.memoize()
+    def append(items: list[int], to: Any = None) -> int:
+        items.append(1)
+        return len(items)
+
+    class Kind:
+        def __init__(self) -> None:
+            self.number = 0
+
+        def __repr__(self) -> str:
+            return f"Kind({self.number})"
+
+        @cache.memoize()
+        def increase(self) -> int:
+            self.number += 1
+            return self.number
+
+    if warm:
+        for number in range(5):
+            append([number, 7])
+            append([number, 7])
+    items: list[int] = []
+    assert [append(items), append(items), append(items)] == [1, 2, 3]
+    assert append([]) == 1
+    assert append([1]) == 2
+    items = []
+    assert [append([], items), append(items=[], to=items)] == [1, 1]
+    kind = Kind()
+    assert [kind.increase(), kind.increase(), kind.increase()] == [1, 2, 3]
+    assert Kind().increase() == 1
+
+
 def test_a_property_is_memoized(cache: Cache) -> None:
     class Kind:
         runs = 0

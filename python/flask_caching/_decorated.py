@@ -18,6 +18,7 @@ from ._engine import MemoryBackend
 from ._identity import Unidentifiable
 from ._inflight import Computation
 from ._responses import why_not_storable
+from ._signature import is_immutable
 from ._state import AppState
 from .errors import CacheKeyError, CacheNotInitializedError, UnstorableValueError
 from .utils import join_generator, normalize_timeout, wants_args, wants_extra_args
@@ -321,7 +322,9 @@ class Decorated:
         if lookup.key is not None:
             if isinstance(rv, GeneratorType):
                 rv = join_generator(rv)
-            if self._is_wanted(rv) and self._store(lookup, rv):
+            stored = self._is_wanted(rv) and self._store(lookup, rv)
+            # The function may have changed an argument that can be changed, and so the call.
+            if stored and is_immutable((*args, *kwargs.values())):
                 self._remember(lookup, lookup.key, args, kwargs)
         return self._deliver(rv)
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from .utils import get_function_parameters
 
-__all__ = ["ArgumentOrder"]
+__all__ = ["ArgumentOrder", "is_immutable"]
 
 _SCALARS = (str, bytes, int, float, bool, complex, type(None))
 
 
-def _is_immutable(value: Any) -> bool:
+def is_immutable(value: Any) -> bool:
+    """Whether ``value`` is plain data that stays as it is."""
     if type(value) is tuple:
-        return all(_is_immutable(item) for item in value)
+        return all(is_immutable(item) for item in value)
     return type(value) in _SCALARS
 
 
@@ -49,7 +50,7 @@ class ArgumentOrder:
         #: Whether the same arguments always mean the same call: nothing is left out, and no default
         #: can change.
         self.is_fixed = not ignored and all(
-            default is inspect.Parameter.empty or _is_immutable(default)
+            default is inspect.Parameter.empty or is_immutable(default)
             for _, _, default, _ in self._plan
         )
         first = positional[0].name if positional else ""
