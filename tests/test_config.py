@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from flask import Flask
 from flask_caching import Cache, CacheConfigError, CacheError
 from flask_caching.backends import BaseCache, NullCache, SimpleCache
 from json_serializer import JSONSerializer
+from warned import caught_warnings
 from werkzeug.utils import ImportStringError
 
 
@@ -156,8 +156,7 @@ def test_old_names_work_and_the_warning_points_at_the_caller(
         lambda: Cache().init_app(Flask("x"), config),
         lambda: Cache(config=config).init_app(Flask("x")),
     ):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with caught_warnings() as caught:
             make()
         assert [w.category for w in caught] == [DeprecationWarning]
         assert new in str(caught[0].message)
@@ -166,8 +165,7 @@ def test_old_names_work_and_the_warning_points_at_the_caller(
 
 def test_the_null_cache_warns_at_the_callers_line() -> None:
     for make in (lambda: Cache(Flask("x")), lambda: Cache().init_app(Flask("x"))):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with caught_warnings() as caught:
             make()
         assert [w.category for w in caught] == [UserWarning]
         assert "CACHE_NO_NULL_WARNING" in str(caught[0].message)
@@ -178,8 +176,7 @@ def test_a_subclass_of_cache_is_warned_at_the_callers_line() -> None:
     class Own(Cache):
         pass
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with caught_warnings() as caught:
         Own(Flask("x"))
     assert caught[0].filename == __file__
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from cachelib.serializers import SimpleSerializer
 from flask import Flask
 from flask_caching import Cache
+from warned import caught_warnings
 
 QUIET = {"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}
 
@@ -36,8 +36,7 @@ def _by_init_app(config: dict[str, Any]) -> None:
 def test_a_warning_names_the_file_of_the_application(
     set_up: Callable[[dict[str, Any]], None], config: dict[str, Any], category: type[Warning]
 ) -> None:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with caught_warnings() as caught:
         set_up(config)
 
     assert [(warning.category, warning.filename) for warning in caught] == [(category, __file__)]

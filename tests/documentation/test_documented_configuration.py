@@ -13,6 +13,7 @@ from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends import FileSystemCache, NullCache, SimpleCache
 from flask_caching.testing import manual_clock
+from warned import caught_warnings
 
 
 def backend(**config: object) -> object:
@@ -28,8 +29,10 @@ def backend(**config: object) -> object:
     [("null", NullCache), ("simple", SimpleCache), ("filesystem", FileSystemCache)],
 )
 def test_old_names_work_and_name_the_new_ones(tmp_path: Path, old: str, expected: type) -> None:
-    with pytest.warns(DeprecationWarning, match=expected.__name__):
+    with caught_warnings() as caught:
         made = backend(CACHE_TYPE=old, CACHE_DIR=str(tmp_path), CACHE_NO_NULL_WARNING=True)
+    assert [warning.category for warning in caught] == [DeprecationWarning]
+    assert expected.__name__ in str(caught[0].message)
     assert type(made) is expected
 
 
