@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _access
 from ._access import MISSING
+from ._context import active_context
 from .errors import UnstorableValueError
 from .utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey
 
@@ -48,9 +49,13 @@ class _Aliases:
 class Fragments:
     """The fragments of one ``Cache``."""
 
+    #: Names may come from requests.
+    MOST_KNOWN = 4096
+
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._aliases = _Aliases()
+        self._known: dict[tuple[str, ...], FragmentKey] = {}
 
     # For the proxies of the cache, which are given public keys.
 
@@ -100,6 +105,20 @@ class Fragments:
         return [key for key in keys if any(place in places for place in self.places(key))]
 
     # For the tag.
+
+    def find(self, names: tuple[str, ...]) -> Any:
+        """A fragment that is in the in-process store, by the names it was rendered with before.
+
+        :return: the fragment; MISSING where it is not there, or has to be asked for.
+        """
+        place = self._known.get(names)
+        return MISSING if place is None else self._cache._read(active_context(None), place)
+
+    def learn(self, names: tuple[str, ...], place: FragmentKey) -> None:
+        """Remember where the fragment of these names is stored."""
+        if len(self._known) >= self.MOST_KNOWN:
+            self._known.clear()
+        self._known[names] = place
 
     def place_of_unnamed(self, key: FragmentKey, mark: str) -> FragmentKey:
         """The key of a block that has no name but the place it is written at.

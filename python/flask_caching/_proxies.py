@@ -31,6 +31,7 @@ class Proxies(metaclass=Watched):
     _fragments: Fragments
     _chooses_backend: bool
     #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
+    _read: Callable[[Any, Any], Any]
     _get: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
     _set: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
     _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
@@ -52,8 +53,10 @@ class Proxies(metaclass=Watched):
             # A subclass that chooses its backend itself is asked for it, each time.
             self._backend_for = self._backend_for_all = _look_closer
             self._get = self._set = _look_closer_than_that
+            self._read = _not_here
             return
-        proxied = Proxied(self, PREFIX)
+        proxied = Proxied(self, PREFIX, self._guard, Proxies)
+        self._read = proxied.read
         self._get, self._set = proxied.get, proxied.set
         self._backend_for = proxied.backend
         self._backend_for_all = proxied.backend_of_many
@@ -218,6 +221,10 @@ def _by_position(
 
 
 def _look_closer_than_that(context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return MISSING
+
+
+def _not_here(context: Any, key: Any) -> Any:
     return MISSING
 
 

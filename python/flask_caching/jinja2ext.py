@@ -25,6 +25,7 @@ from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.runtime import Undefined
 
+from ._engine import MISSING
 from ._names import short_digest
 from .errors import CacheConfigError
 from .utils import FragmentKey, normalize_timeout
@@ -112,8 +113,16 @@ class CacheExtension(Extension):
                 "{% cache %} is used in a Jinja environment that no Cache was set up for; call "
                 "cache.init_app(app) and render with that application's templates"
             )
-        key = FragmentKey(str(fragment_name), vary_on)
         fragments = cache._fragments
+        # A string may say that the fragment is to be deleted, an undefined timeout that it is not
+        # to be cached.
+        names: tuple[str, ...] | None = None
+        if not isinstance(timeout, (str, Undefined)):
+            names = (unnamed, str(fragment_name), *map(str, vary_on))
+            value = fragments.find(names)
+            if value is not MISSING:
+                return value
+        key = FragmentKey(str(fragment_name), vary_on)
         place = fragments.place_of_unnamed(key, unnamed) if unnamed else FragmentKey.at(key.storage)
         if isinstance(timeout, str) and timeout == "del":
             fragments.forget(place)
@@ -122,6 +131,8 @@ class CacheExtension(Extension):
             # A timeout that the template was not given is not a reason to cache for ever.
             return caller()
         seconds = None if timeout == _DEFAULT else 0 if timeout is None else timeout
+        if names is not None:
+            fragments.learn(names, place)
         return fragments.render(place, normalize_timeout(seconds), caller)
 
 

@@ -3,9 +3,9 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::place::{Originals, backend_of};
+use super::place::{Guard, Originals, Way, backend_of};
 use crate::memory::MemoryBackend;
 use crate::missing::missing;
 
@@ -20,14 +20,23 @@ pub(crate) struct Proxied {
     prefix: String,
     get: Originals,
     set: Originals,
+    /// For those who have asked for a key before, and go past the proxy.
+    way: Way,
 }
 
 #[pymethods]
 impl Proxied {
     #[new]
-    fn new(py: Python<'_>, cache: Py<PyAny>, prefix: String) -> PyResult<Self> {
+    fn new(
+        cache: &Bound<'_, PyAny>,
+        prefix: String,
+        guard: Py<Guard>,
+        originals: &Bound<'_, PyType>,
+    ) -> PyResult<Self> {
+        let py = cache.py();
         Ok(Self {
-            cache,
+            way: Way::new(cache, guard, originals, &["get"])?,
+            cache: cache.clone().unbind(),
             prefix,
             get: Originals::of_backend(py, &["get"])?,
             set: Originals::of_backend(py, &["set"])?,
@@ -58,6 +67,24 @@ impl Proxied {
             return Ok(None);
         }
         backend_of(self.cache.bind(context.py()), context)
+    }
+
+    /// The value under `key`, wherever it is stored for; `MISSING` where there is none, or the proxy
+    /// has to be asked.
+    fn read<'py>(
+        &self,
+        context: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = context.py();
+        let found = match self.way.backend(py, context)? {
+            Some(backend) => backend.get().get(py, key)?,
+            None => None,
+        };
+        match found {
+            Some(value) => Ok(value),
+            None => Ok(missing(py)?.into_bound(py)),
+        }
     }
 
     /// What the backend's `get` returns; `MISSING` where the proxy has to look closer.
@@ -112,7 +139,8 @@ impl Proxied {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.cache)
+        visit.call(&self.cache)?;
+        self.way.traverse(&visit)
     }
 }
 
