@@ -21,6 +21,8 @@ def _check(checker: str, file: str, tmp_path: Path, *options: str) -> str:
     pytest.importorskip(checker)
     # From elsewhere, so that the configuration of this project does not apply.
     command = [sys.executable, "-m", checker, *options, str(FOLDER / file)]
+    if checker == "pyright":  # which otherwise looks for packages with the first Python on PATH
+        command += ["--pythonpath", sys.executable]
     return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stdout
 
 

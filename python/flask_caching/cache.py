@@ -165,7 +165,7 @@ class Cache(Proxies):
 
     @hash_method.setter
     def hash_method(self, hash_method: Callable[..., Any]) -> None:
-        self.__dict__["_hash_method"] = hash_method
+        vars(self)["_hash_method"] = hash_method
         self._guard.forget()
 
     @property
@@ -175,7 +175,7 @@ class Cache(Proxies):
 
     @source_check.setter
     def source_check(self, source_check: bool) -> None:
-        self.__dict__["_source_check"] = source_check
+        vars(self)["_source_check"] = source_check
         self._guard.forget()
 
     def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
