@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from cachelib.serializers import SimpleSerializer
 from flask import Flask
 from flask_caching import (
     Cache,
@@ -149,3 +150,31 @@ def test_an_exception_of_a_receiver_is_the_applications(signalling: Cache) -> No
     with cache_memoize_hit.connected_to(receive), pytest.raises(Mistake):
         function()
     assert not signalling._states[signalling.app].in_flight._by_key
+
+
+def test_signals_can_be_switched_while_the_application_runs(cache: Cache, in_app: None) -> None:
+    heard: list[str] = []
+
+    def hear(sender: object, **kwargs: object) -> None:
+        heard.append(str(kwargs["cache_key"]))
+
+    @cache.memoize()
+    def f(x: int) -> int:
+        return x
+
+    with cache_memoize_hit.connected_to(hear):
+        assert [f(1), f(1)] == [1, 1]
+        assert (cache.enable_signals, heard) == (False, [])
+        cache.enable_signals = True
+        assert [f(1), f(1)] == [1, 1]
+        assert (cache.enable_signals, len(heard)) == (True, 2)
+        cache.enable_signals = False
+        assert [f(1), f(1)] == [1, 1]
+        assert len(heard) == 2
+
+
+def test_the_serializer_of_the_configuration_can_be_asked_for(app: Flask) -> None:
+    serializer = SimpleSerializer()
+    assert Cache(app, config={"CACHE_TYPE": "SimpleCache"}).serializer is None
+    config = {"CACHE_TYPE": "SimpleCache", "CACHE_SERIALIZER": serializer}
+    assert Cache(app, config=config).serializer is serializer

@@ -13,6 +13,7 @@ from ._inflight import InFlight
 from .errors import CacheBackendError, CacheKeyError
 
 if TYPE_CHECKING:
+    from cachelib.serializers import BaseSerializer
     from flask import Flask
 
 __all__ = ["AppState"]
@@ -28,12 +29,14 @@ class AppState:
     :param hash_method: ``CACHE_HASH_METHOD``.
     :param source_check: ``CACHE_SOURCE_CHECK``.
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
+    :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
 
     app: weakref.ref[Flask]
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
+    serializer: BaseSerializer | None = None
     #: Unlike that of any other state.
     number: int = field(default_factory=itertools.count().__next__)
     in_flight: InFlight = field(default_factory=InFlight)

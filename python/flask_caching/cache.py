@@ -29,6 +29,7 @@ from .memoize import MemoizedFunctionCore, memver_name
 from .view import CachedFunctionCore, QueryArgs
 
 if TYPE_CHECKING:
+    from cachelib.serializers import BaseSerializer
     from flask import Flask
 
     from .backends.simplecache import SimpleCache
@@ -111,6 +112,7 @@ class Cache(Proxies):
             hash_method=config["CACHE_HASH_METHOD"],
             source_check=bool(config["CACHE_SOURCE_CHECK"]),
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
+            serializer=serializer,
         )
         app.extensions.setdefault("cache", {})[self] = backend
 
@@ -122,7 +124,7 @@ class Cache(Proxies):
                 "This Cache is not set up for an application yet: make it with Cache(app), or call "
                 "cache.init_app(app)"
             )
-        if name in ("cache", "hash_method", "source_check"):
+        if name in ("cache", "hash_method", "source_check", "enable_signals", "serializer"):
             # Properties that raised an AttributeError; what they said is said again.
             self._place()
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -177,6 +179,22 @@ class Cache(Proxies):
     def source_check(self, source_check: bool) -> None:
         vars(self)["_source_check"] = source_check
         self._guard.forget()
+
+    @property
+    def enable_signals(self) -> bool:
+        """Whether signals are sent; setting it replaces ``CACHE_ENABLE_SIGNALS``."""
+        return self._place()[0].enable_signals
+
+    @enable_signals.setter
+    def enable_signals(self, enable_signals: bool) -> None:
+        for state in self._states.values():
+            state.enable_signals = bool(enable_signals)
+        self._guard.forget()
+
+    @property
+    def serializer(self) -> BaseSerializer | None:
+        """The serializer that ``CACHE_SERIALIZER`` describes; None: the backend's own is used."""
+        return self._place()[0].serializer
 
     def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
         method: Callable[..., Any] = self.__dict__.get("_hash_method", state.hash_method)
