@@ -11,10 +11,17 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-__all__ = ["active_app", "active_context", "active_method", "active_request_context"]
+__all__ = [
+    "active_app",
+    "active_context",
+    "active_extensions",
+    "active_method",
+    "active_request_context",
+]
 
 #: Returns the active application context, which has the application in ``app``; its argument where
-#: none is active. One read of a context variable: Flask's proxies cost a multiple of it.
+#: none is active, and an error or None where that is left out. One read of a context variable:
+#: Flask's proxies cost a multiple of it.
 active_context: Callable[..., Any]
 
 #: Returns the active request context, which has the request in ``request``; likewise.
@@ -25,7 +32,7 @@ try:
 except ImportError:  # Flask 2.1 keeps its contexts on stacks.
     from flask.globals import _app_ctx_stack, _request_ctx_stack  # type: ignore[attr-defined]
 
-    def _top_app_context(default: Any) -> Any:
+    def _top_app_context(default: Any = None) -> Any:
         context = _app_ctx_stack.top
         return default if context is None else context
 
@@ -41,7 +48,12 @@ else:
     try:
         from flask.globals import _cv_request
     except ImportError:  # Later Flasks have one context for both.
-        active_request_context = _cv_app.get
+
+        def _top_request_context(default: Any) -> Any:
+            context: Any = _cv_app.get(default)
+            return context if getattr(context, "has_request", False) else default
+
+        active_request_context = _top_request_context
     else:
         active_request_context = _cv_request.get
 
@@ -53,6 +65,12 @@ def active_app() -> Flask | None:
         return None
     app: Flask = context.app
     return app
+
+
+def active_extensions() -> dict[str, Any] | None:
+    """What extensions keep with the active application, or None outside any."""
+    context = active_context(None)
+    return None if context is None else context.app.extensions
 
 
 def active_method() -> str | None:

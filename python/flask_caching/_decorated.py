@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Hashable
-from types import GeneratorType
+from collections.abc import Callable, Hashable, Mapping
+from types import GeneratorType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -36,36 +36,25 @@ logger = logging.getLogger("flask_caching")
 class Lookup:
     """How far a call got: answered (``value`` is there), or to be computed and perhaps stored."""
 
-    __slots__ = (
-        "backend",
-        "computation",
-        "is_known",
-        "key",
-        "made_until",
-        "prefetched",
-        "read_only",
-        "state",
-        "value",
-        "versions",
-    )
+    # Defaults of the class, since most calls get on with them.
+    value: Any = MISSING
+    #: Where the result is to be stored; None: nowhere.
+    key: str | None = None
+    #: A key, and what was found under it when it was only a guess.
+    prefetched: tuple[str, Any] | None = None
+    #: The key came from the native table.
+    is_known = False
+    #: The key may be read, but this call does not fill it.
+    read_only = False
+    #: When the versions that this call made expire, on the wall clock.
+    made_until: Mapping[str, float] = MappingProxyType({})
+    computation: Computation | None = None
 
-    def __init__(self, state: AppState | None = None, backend: Any = None) -> None:
+    def __init__(self, state: AppState | None, backend: Any) -> None:
         self.state = state
         self.backend = backend
-        self.value: Any = MISSING
-        #: Where the result is to be stored; None: nowhere.
-        self.key: str | None = None
-        #: A key, and what was found under it when it was only a guess.
-        self.prefetched: tuple[str, Any] | None = None
-        #: The key came from the native table.
-        self.is_known = False
-        #: The key may be read, but this call does not fill it.
-        self.read_only = False
         #: The versions in the key, by their own keys.
         self.versions: dict[str, str] = {}
-        #: When those that this call made expire, on the wall clock.
-        self.made_until: dict[str, float] = {}
-        self.computation: Computation | None = None
 
 
 class Decorated:
@@ -145,6 +134,10 @@ class Decorated:
         """Make the native table of calls; None where calls cannot be told apart natively."""
         return None
 
+    def wrap_hits(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that answers a call by ``call``, the native table's."""
+        raise NotImplementedError
+
     def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result of a call that the native table has, otherwise MISSING."""
         raise NotImplementedError
@@ -161,13 +154,16 @@ class Decorated:
 
     # One call.
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer a call of the decorated function."""
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: str | None = None) -> Any:
+        """Answer a call of the decorated function.
+
+        :param asked: a key under which ``cache.get`` was asked just now, and had nothing.
+        """
         if self.is_async and _in_running_loop():
             return self._call_async(args, kwargs)
-        if self._bypassed(args, kwargs):
+        if self.unless is not None and self._bypassed(args, kwargs):
             return self._run(None, args, kwargs)
-        lookup = self._look_up(args, kwargs)
+        lookup = self._look_up(args, kwargs, asked)
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
@@ -183,7 +179,7 @@ class Decorated:
             self._end(lookup)
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._bypassed(args, kwargs):
+        if self.unless is not None and self._bypassed(args, kwargs):
             return await self.f(*args, **kwargs)
         lookup = self._look_up(args, kwargs)
         if lookup.value is not MISSING:
@@ -206,27 +202,31 @@ class Decorated:
         return self.cache._run_coroutine_function(self.f, args, kwargs)
 
     def _bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        if self.unless is None:
-            return False
+        assert self.unless is not None
         if self._unless_wants_args:
             return bool(self.unless(self.f, *args, **kwargs))
         return bool(self.unless())
 
     def refreshes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether ``forced_update`` asks for a new value."""
-        if self.forced_update is None:
-            return False
+        assert self.forced_update is not None
         if self._forced_update_wants_args:
             return bool(self.forced_update(*args, **kwargs))
         return bool(self.forced_update())
 
-    def _look_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Lookup:
+    def _look_up(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: str | None = None
+    ) -> Lookup:
         state, backend = self._place()
         lookup = Lookup(state, backend)
         if state is None:
             return lookup
-        refreshed = self.refreshes(args, kwargs)
-        if self.hits is not None and not refreshed and not self.cache._guard.patched:
+        if asked is not None:
+            lookup.prefetched = asked, None
+        refreshed = self.forced_update is not None and self.refreshes(args, kwargs)
+        # Elsewhere the table was asked before the call came here.
+        is_unasked = self.hits is not None and (state.enable_signals or not self.is_simple)
+        if is_unasked and not refreshed and not self.cache._guard.patched:
             key, value = self._find_hit(state, args, kwargs)
             if value is not MISSING:
                 refreshed = self._is_stale(value, args, kwargs)
@@ -388,7 +388,7 @@ class Decorated:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        if state.enable_signals:
+        if state.enable_signals and signal.receivers:
             function = {"f": self.f} if self.signals_function else {}
             signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
 

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, Self, final
 
 from cachelib.serializers import BaseSerializer
 from typing_extensions import disjoint_base
@@ -9,11 +9,12 @@ __all__ = [
     "MISSING",
     "ByteStore",
     "FileByteStore",
+    "FragmentHits",
     "Guard",
     "MemoizedHits",
     "MemoryBackend",
     "Missing",
-    "Proxied",
+    "NativeProxies",
     "RedisServers",
     "Signer",
     "ViewHits",
@@ -116,15 +117,27 @@ class Guard:
     def patched(self) -> bool: ...
     def patch(self, versions: bool = True) -> None: ...
     def forget(self) -> None: ...
+    def note_outage(self, settings: int, fails: bool) -> None: ...
+
+@disjoint_base
+class NativeProxies:
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self: ...
+    def get(self, *args: Any, **kwargs: Any) -> Any: ...
+    def get_many(self, *args: Any, **kwargs: Any) -> list[Any]: ...
+    def set(self, *args: Any, **kwargs: Any) -> bool | None: ...
+    def _direct(self, active_context: Callable[..., Any], prefix: str) -> None: ...
+    def _backend_for(self, args: tuple[Any, ...]) -> Any | None: ...
+    def _backend_for_all(self, keys: tuple[Any, ...]) -> Any | None: ...
+
+_Tag = tuple[Any, Any, list[Any], str]
 
 @final
-class Proxied:
-    def __new__(cls, cache: Any, prefix: str, guard: Guard, originals: type) -> Proxied: ...
-    def read(self, context: Any, key: Any) -> Any: ...
-    def backend(self, context: Any, args: tuple[Any, ...]) -> Any | None: ...
-    def get(self, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
-    def set(self, context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
-    def backend_of_many(self, context: Any, keys: tuple[Any, ...]) -> Any | None: ...
+class FragmentHits:
+    def __new__(
+        cls, cache: Any, guard: Guard, originals: type, no_timeout: str
+    ) -> FragmentHits: ...
+    def get(self, written: _Tag, extensions: dict[str, Any] | None) -> Any | None: ...
+    def remember(self, written: _Tag, backend: MemoryBackend, key: str) -> None: ...
 
 @final
 class MemoizedHits:
@@ -133,11 +146,16 @@ class MemoizedHits:
         cache: Any,
         guard: Guard,
         originals: type,
-        ordinary: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+        ordinary: Callable[..., Any],
+        none_is_miss: bool,
         recipe: tuple[Any, str, int, tuple[Any, ...], bool, dict[str, Any], Any] | None,
     ) -> MemoizedHits: ...
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any: ...
-    def get(self, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any: ...
+    def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
+    ) -> Any: ...
+    def get(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
+    ) -> Any: ...
     def remember(
         self,
         args: tuple[Any, ...],
@@ -145,13 +163,15 @@ class MemoizedHits:
         backend: MemoryBackend,
         key: Any,
         versions: dict[str, str],
-        keyed: bool,
+        signalled: bool,
         teach: bool,
     ) -> None: ...
     def get_keyed(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
     ) -> tuple[Any, Any] | None: ...
-    def key(self, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any) -> Any | None: ...
+    def key(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
+    ) -> Any | None: ...
     def prefix(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int
     ) -> Any | None: ...
@@ -172,10 +192,29 @@ class ViewHits:
         ordinary: Callable[[tuple[Any, ...], dict[str, Any]], Any],
     ) -> ViewHits: ...
     def call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: Any, request: Any
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        extensions: dict[str, Any] | None,
+        method: str | None,
+        path: str | None,
+        query: bytes | None,
     ) -> Any: ...
-    def get(self, context: Any, request: Any) -> Any: ...
-    def remember(self, request: Any, backend: MemoryBackend, key: Any) -> None: ...
+    def get(
+        self,
+        extensions: dict[str, Any] | None,
+        method: str | None,
+        path: str | None,
+        query: bytes | None,
+    ) -> Any: ...
+    def remember(
+        self,
+        method: str | None,
+        path: str | None,
+        query: bytes | None,
+        backend: MemoryBackend,
+        key: Any,
+    ) -> None: ...
 
 @disjoint_base
 class MemoryBackend:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from . import _access
 from ._access import MISSING
 from ._context import active_context
+from ._engine import FragmentHits, MemoryBackend
 from .errors import UnstorableValueError
 from .utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey
 
 if TYPE_CHECKING:
+    from ._inflight import Computation
+    from ._state import AppState
     from .cache import Cache
 
-__all__ = ["PREFIX", "Fragments", "is_fragment"]
+__all__ = ["NO_TIMEOUT", "PREFIX", "Fragments", "Tag", "is_fragment"]
+
+#: What a tag says: its timeout, its name, its keys, and what tells it apart where it has no name.
+Tag = tuple[Any, Any, list[Any], str]
+
+#: Stands for the timeout of a tag that has none; no timeout is written like this.
+NO_TIMEOUT = "default"
 
 PREFIX = TEMPLATE_FRAGMENT_KEY_TEMPLATE % ("", "")
 
@@ -47,15 +58,16 @@ class _Aliases:
 
 
 class Fragments:
-    """The fragments of one ``Cache``."""
+    """The fragments of one ``Cache``.
 
-    #: Names may come from requests.
-    MOST_KNOWN = 4096
+    :param originals: the class whose proxies nobody has replaced.
+    """
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, originals: type) -> None:
         self._cache = cache
         self._aliases = _Aliases()
-        self._known: dict[tuple[str, ...], FragmentKey] = {}
+        self._hits = FragmentHits(cache, cache._guard, originals, NO_TIMEOUT)
+        self._find = self._hits.get
 
     # For the proxies of the cache, which are given public keys.
 
@@ -106,19 +118,13 @@ class Fragments:
 
     # For the tag.
 
-    def find(self, names: tuple[str, ...]) -> Any:
-        """A fragment that is in the in-process store, by the names it was rendered with before.
+    def find(self, tag: Tag) -> Any:
+        """A fragment that is in the in-process store, and was rendered from this tag before.
 
-        :return: the fragment; MISSING where it is not there, or has to be asked for.
+        :return: the fragment; None where it is not there, or has to be asked for.
         """
-        place = self._known.get(names)
-        return MISSING if place is None else self._cache._read(active_context(None), place)
-
-    def learn(self, names: tuple[str, ...], place: FragmentKey) -> None:
-        """Remember where the fragment of these names is stored."""
-        if len(self._known) >= self.MOST_KNOWN:
-            self._known.clear()
-        self._known[names] = place
+        context = active_context(None)
+        return self._find(tag, None if context is None else context.app.extensions)
 
     def place_of_unnamed(self, key: FragmentKey, mark: str) -> FragmentKey:
         """The key of a block that has no name but the place it is written at.
@@ -139,12 +145,13 @@ class Fragments:
         except Exception as error:
             state.failed(backend, error, "storing", "a template fragment")
 
-    def render(self, key: FragmentKey, timeout: Any, caller: Callable[[], str]) -> Any:
+    def render(self, key: FragmentKey, timeout: Any, caller: Callable[[], str], tag: Tag) -> Any:
         """A fragment from the cache, or rendered, once, and stored.
 
         :param key: where it is stored.
         :param timeout: its timeout, as backends take it.
         :param caller: renders the block.
+        :param tag: what it will be found by.
         """
         cache = self._cache
         state, backend = cache._place()
@@ -157,26 +164,67 @@ class Fragments:
             if state.failures:
                 state.worked(backend, "reading")
         if value is not MISSING:
+            self._remember(backend, key, tag)
             return value
-        computation = state.in_flight.begin(key)
+        miss = _Miss(self, state, backend, key, timeout, tag, state.in_flight.begin(key))
         try:
-            rendered = caller()
-            try:
-                with computation.lock:
-                    if not computation.superseded:
-                        self._store(backend, key, rendered, timeout)
-            except Exception as error:
-                state.failed(backend, error, "storing", "a template fragment")
-            else:
-                if state.failures:
-                    state.worked(backend, "storing")
-            return rendered
-        finally:
-            state.in_flight.end(computation)
+            rendered: Any = caller()
+        except BaseException:
+            miss.end()
+            raise
+        # In an asynchronous environment a block is rendered when it is awaited.
+        return miss.keep_awaited(rendered) if isawaitable(rendered) else miss.keep(rendered)
 
-    def _store(self, backend: Any, key: str, rendered: str, timeout: Any) -> None:
+    def _remember(self, backend: Any, key: FragmentKey, tag: Tag) -> None:
+        if isinstance(backend, MemoryBackend):
+            self._hits.remember(tag, backend, key)
+
+
+@dataclass(frozen=True)
+class _Miss:
+    """A fragment that was not in the cache, until it is rendered and stored."""
+
+    fragments: Fragments
+    state: AppState
+    backend: Any
+    key: FragmentKey
+    timeout: Any
+    tag: Tag
+    computation: Computation
+
+    def keep(self, rendered: Any) -> Any:
+        """Store the fragment, unless it was deleted meanwhile, and return it."""
         try:
-            _access.write(self._cache, backend, key, rendered, timeout)
+            with self.computation.lock:
+                if not self.computation.superseded:
+                    self._store(rendered)
+        except Exception as error:
+            self.state.failed(self.backend, error, "storing", "a template fragment")
+        else:
+            if self.state.failures:
+                self.state.worked(self.backend, "storing")
+        finally:
+            self.end()
+        return rendered
+
+    async def keep_awaited(self, rendering: Awaitable[Any]) -> Any:
+        """The same for one that is still being rendered."""
+        try:
+            rendered = await rendering
+        except BaseException:
+            self.end()
+            raise
+        return self.keep(rendered)
+
+    def end(self) -> None:
+        """It is stored, or never will be."""
+        self.state.in_flight.end(self.computation)
+
+    def _store(self, rendered: Any) -> None:
+        cache = self.fragments._cache
+        try:
+            _access.write(cache, self.backend, self.key, rendered, self.timeout)
         except UnstorableValueError:
             # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
-            _access.write(self._cache, backend, key, str(rendered), timeout)
+            _access.write(cache, self.backend, self.key, str(rendered), self.timeout)
+        self.fragments._remember(self.backend, self.key, self.tag)

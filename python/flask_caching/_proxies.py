@@ -6,11 +6,10 @@ An application may override them; the decorators go through what it puts in thei
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ._context import active_context
-from ._engine import MISSING, Guard, Proxied
+from ._engine import Guard, NativeProxies
 from ._fragments import PREFIX, Fragments, is_fragment
 from ._watched import Watched
 
@@ -24,18 +23,15 @@ __all__ = ["Proxies"]
 _USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
 
 
-class Proxies(metaclass=Watched):
-    """The proxies of :class:`~flask_caching.Cache`."""
+class Proxies(NativeProxies, metaclass=Watched):
+    """The proxies of :class:`~flask_caching.Cache`, but for those of its native base class."""
 
     _guard: Guard
     _fragments: Fragments
     _chooses_backend: bool
-    #: The backend that the proxies hand their arguments to as they are; see ``Proxied``.
-    _read: Callable[[Any, Any], Any]
-    _get: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-    _set: Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
-    _backend_for: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
-    _backend_for_all: Callable[[Any, tuple[Any, ...]], SimpleCache | None]
+    #: Whether a proxy was replaced on the instance. To look into ``__dict__`` each time would make
+    #: one of the instance's attributes, and all access to them slower.
+    _replaces_proxies = False
 
     if TYPE_CHECKING:
 
@@ -49,32 +45,24 @@ class Proxies(metaclass=Watched):
             ...
 
     def _set_up_proxies(self) -> None:
-        if self._chooses_backend:
-            # A subclass that chooses its backend itself is asked for it, each time.
-            self._backend_for = self._backend_for_all = _look_closer
-            self._get = self._set = _look_closer_than_that
-            self._read = _not_here
-            return
-        proxied = Proxied(self, PREFIX, self._guard, Proxies)
-        self._read = proxied.read
-        self._get, self._set = proxied.get, proxied.set
-        self._backend_for = proxied.backend
-        self._backend_for_all = proxied.backend_of_many
+        # A subclass that chooses its backend itself is asked for it, each time.
+        if not self._chooses_backend:
+            self._direct(active_context, PREFIX)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _USED:
             self._guard.patch(versions=name not in ("get", "set", "has"))
+            self._replaces_proxies = True
         super().__setattr__(name, value)
 
     def _overrides(self, name: str) -> bool:
         """Whether the application has put something in place of a proxy."""
-        return getattr(type(self), name) is not _ORIGINALS[name] or name in self.__dict__
+        return getattr(type(self), name) is not _ORIGINALS[name] or (
+            self._replaces_proxies and name in self.__dict__
+        )
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        """The value under a key, None where there is none; see the backend's ``get(key)``."""
-        value = self._get(active_context(None), args, kwargs)
-        if value is not MISSING:
-            return value
+    def _get_elsewhere(self, *args: Any, **kwargs: Any) -> Any:
+        """``get`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return self._fragments.get(*args, **kwargs)
@@ -82,7 +70,7 @@ class Proxies(metaclass=Watched):
 
     def has(self, *args: Any, **kwargs: Any) -> bool:
         """Whether a key has a value; see the backend's ``has(key)``."""
-        backend = self._backend_for(active_context(None), args)
+        backend: SimpleCache | None = self._backend_for(args)
         if backend is not None:
             return backend.has(*args, **kwargs)
         args, kwargs = _by_position(args, kwargs)
@@ -90,14 +78,8 @@ class Proxies(metaclass=Watched):
             return any(self.cache.has(place) for place in self._fragments.places(args[0]))
         return self.cache.has(*args, **kwargs)
 
-    def set(self, *args: Any, **kwargs: Any) -> bool | None:
-        """Store a value; see the backend's ``set(key, value, timeout=None)``.
-
-        :return: whether it is stored.
-        """
-        done: Any = self._set(active_context(None), args, kwargs)
-        if done is not MISSING:
-            return cast("bool | None", done)
+    def _set_elsewhere(self, *args: Any, **kwargs: Any) -> bool | None:
+        """``set`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
@@ -108,7 +90,7 @@ class Proxies(metaclass=Watched):
 
         :return: whether it is stored now, and was not before.
         """
-        backend = self._backend_for(active_context(None), args)
+        backend: SimpleCache | None = self._backend_for(args)
         if backend is not None:
             return backend.add(*args, **kwargs)
         args, kwargs = _by_position(args, kwargs)
@@ -162,11 +144,8 @@ class Proxies(metaclass=Watched):
         state, backend = self._place()
         return bool(state.in_flight.clear(backend.clear))
 
-    def get_many(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """The values under keys, in their order; see the backend's ``get_many(*keys)``."""
-        backend = self._backend_for_all(active_context(None), args)
-        if backend is not None:
-            return backend.get_many(*args, **kwargs)
+    def _get_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """``get_many`` where a key may be one of a fragment."""
         if any(map(is_fragment, args)):
             return self._fragments.get_many(args, **kwargs)
         return self.cache.get_many(*args, **kwargs)
@@ -186,7 +165,7 @@ class Proxies(metaclass=Watched):
 
     def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
-        backend = self._backend_for_all(active_context(None), args)
+        backend: SimpleCache | None = self._backend_for_all(args)
         if backend is not None:
             return backend.get_dict(*args, **kwargs)
         if any(map(is_fragment, args)):
@@ -218,18 +197,6 @@ def _by_position(
         return args, kwargs
     rest = dict(kwargs)
     return (rest.pop("key"),), rest
-
-
-def _look_closer_than_that(context: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return MISSING
-
-
-def _not_here(context: Any, key: Any) -> Any:
-    return MISSING
-
-
-def _look_closer(context: Any, args: tuple[Any, ...]) -> Any:
-    return None
 
 
 _ORIGINALS = {name: getattr(Proxies, name) for name in _USED}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ._engine import Guard
 from ._inflight import InFlight
 from .errors import CacheBackendError, CacheKeyError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
     from flask import Flask
 
-__all__ = ["AppState"]
+__all__ = ["AppState", "AppStates"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -25,18 +26,20 @@ logger = logging.getLogger("flask_caching")
 class AppState:
     """The settings that apply while one application uses one ``Cache``.
 
-    :param app: the application.
     :param hash_method: ``CACHE_HASH_METHOD``.
     :param source_check: ``CACHE_SOURCE_CHECK``.
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
+    :param guard: what tells the fast path of an outage.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
 
-    app: weakref.ref[Flask]
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
+    guard: Guard
     serializer: BaseSerializer | None = None
+    #: The application, once it is one of :class:`AppStates`.
+    app: weakref.ref[Flask] = field(init=False)
     #: Unlike that of any other state.
     number: int = field(default_factory=itertools.count().__next__)
     in_flight: InFlight = field(default_factory=InFlight)
@@ -65,6 +68,7 @@ class AppState:
             return
         is_news = doing not in self._failing and (not self._failing or doing in self._sound)
         self.failures += 1
+        self.guard.note_outage(self.number, True)
         self._failing.add(doing)
         self._sound.discard(doing)
         if is_news and not (
@@ -86,6 +90,32 @@ class AppState:
         if self._failing:
             return
         failures, self.failures = self.failures, 0
+        self.guard.note_outage(self.number, False)
         self._sound.clear()
         if failures and not getattr(backend, "_logs_outages", False):
             logger.warning("The cache works again, after %d failed operations.", failures)
+
+
+class AppStates:
+    """The states of one ``Cache``, one for each application, for as long as that lives."""
+
+    def __init__(self) -> None:
+        # By the application's id: a WeakKeyDictionary costs a third of a call of a function that is
+        # not answered natively.
+        self._by_id: dict[int, AppState] = {}
+
+    def add(self, app: Flask, state: AppState) -> None:
+        """Keep the state of an application, in place of an earlier one."""
+        by_id, key = self._by_id, id(app)
+        state.app = weakref.ref(app, lambda _: by_id.pop(key, None))
+        by_id[key] = state
+
+    def __getitem__(self, app: Flask) -> AppState:
+        """The state of an application; a ``KeyError`` where it has none."""
+        state = self._by_id[id(app)]
+        if state.app() is not app:
+            raise KeyError(app)
+        return state
+
+    def __iter__(self) -> Iterator[AppState]:
+        return iter(list(self._by_id.values()))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from ._context import active_context, active_request_context
 from ._types import Timeout
-from .memoize import MemoizedFunctionCore
 
 if TYPE_CHECKING:
     from ._decorated import Decorated
@@ -28,7 +26,7 @@ def wrap(core: Decorated, timeout: Timeout | None) -> Any:
     hits = core.make_hits()
     if hits is None or not core.is_simple:
         return wrapper
-    fast: Any = _memoized(hits) if isinstance(core, MemoizedFunctionCore) else _view(hits)
+    fast: Any = core.wrap_hits(hits.call)
     fast.__dict__ = wrapper.__dict__
     functools.update_wrapper(fast, f, updated=())
     core.wrapper = fast
@@ -51,23 +49,5 @@ def _plain(core: Decorated) -> Any:
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
-
-    return decorated_function
-
-
-def _memoized(hits: Any) -> Any:
-    call = hits.call
-
-    def decorated_function(*args: Any, **kwargs: Any) -> Any:
-        return call(args, kwargs, active_context(None))
-
-    return decorated_function
-
-
-def _view(hits: Any) -> Any:
-    call = hits.call
-
-    def decorated_function(*args: Any, **kwargs: Any) -> Any:
-        return call(args, kwargs, active_context(None), active_request_context(None))
 
     return decorated_function

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from . import _deletion
 from ._closures import FirstOfName
-from ._context import active_app
+from ._context import active_app, active_context
 from ._engine import Guard
 from ._fragments import Fragments
 from ._proxies import Proxies
-from ._state import AppState
+from ._state import AppState, AppStates
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
 from ._wrapper import wrap
@@ -43,6 +42,21 @@ R = TypeVar("R")
 _UNSET: Any = ...
 
 
+class _NoApp:
+    """Stands in for ``Cache.app`` until that is set: an instance's attribute goes before it.
+
+    With a ``__getattr__`` every attribute of a cache, its methods too, would cost a multiple.
+    """
+
+    def __get__(self, cache: Cache | None, owner: type) -> Any:
+        if cache is None:
+            return self
+        raise CacheNotInitializedError(
+            "This Cache is not set up for an application yet: make it with Cache(app), or call "
+            "cache.init_app(app)"
+        )
+
+
 class Cache(Proxies):
     """Caches views, functions and template fragments of Flask applications.
 
@@ -53,7 +67,10 @@ class Cache(Proxies):
     """
 
     #: The application of the last :meth:`init_app`, used where no application context is active.
-    app: Flask
+    app: Flask = cast("Flask", _NoApp())
+    #: What was set in place of the configured values.
+    _hash_method: Callable[..., Any] | None = None
+    _source_check: bool | None = None
 
     def __init__(
         self,
@@ -71,9 +88,9 @@ class Cache(Proxies):
         self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
-        self._states: weakref.WeakKeyDictionary[Flask, AppState] = weakref.WeakKeyDictionary()
+        self._states = AppStates()
         self._first_of_name: dict[str, FirstOfName] = {}
-        self._fragments = Fragments(self)
+        self._fragments = Fragments(self, Proxies)
         if app is not None:
             self.init_app(app, config)
 
@@ -107,27 +124,17 @@ class Cache(Proxies):
                 )
         if config["CACHE_SIGNING_KEY"] is not None:
             _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])
-        self._states[app] = AppState(
-            app=weakref.ref(app),
+        state = AppState(
             hash_method=config["CACHE_HASH_METHOD"],
             source_check=bool(config["CACHE_SOURCE_CHECK"]),
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
+            guard=self._guard,
             serializer=serializer,
         )
+        self._states.add(app, state)
         app.extensions.setdefault("cache", {})[self] = backend
 
     # Which application.
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "app":
-            raise CacheNotInitializedError(
-                "This Cache is not set up for an application yet: make it with Cache(app), or call "
-                "cache.init_app(app)"
-            )
-        if name in ("cache", "hash_method", "source_check", "enable_signals", "serializer"):
-            # Properties that raised an AttributeError; what they said is said again.
-            self._place()
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def _place(self) -> tuple[AppState, Any]:
         """The state and the backend of the active application.
@@ -139,7 +146,8 @@ class Cache(Proxies):
 
     def _own_place(self) -> tuple[AppState, Any]:
         """The same, where no subclass has a say."""
-        app = active_app() or self.app
+        context = active_context(None)
+        app: Flask = self.app if context is None else context.app
         try:
             return self._states[app], app.extensions["cache"][self]
         except KeyError:
@@ -167,7 +175,7 @@ class Cache(Proxies):
 
     @hash_method.setter
     def hash_method(self, hash_method: Callable[..., Any]) -> None:
-        vars(self)["_hash_method"] = hash_method
+        self._hash_method = hash_method
         self._guard.forget()
 
     @property
@@ -177,7 +185,7 @@ class Cache(Proxies):
 
     @source_check.setter
     def source_check(self, source_check: bool) -> None:
-        vars(self)["_source_check"] = source_check
+        self._source_check = bool(source_check)
         self._guard.forget()
 
     @property
@@ -187,7 +195,7 @@ class Cache(Proxies):
 
     @enable_signals.setter
     def enable_signals(self, enable_signals: bool) -> None:
-        for state in self._states.values():
+        for state in self._states:
             state.enable_signals = bool(enable_signals)
         self._guard.forget()
 
@@ -197,11 +205,10 @@ class Cache(Proxies):
         return self._place()[0].serializer
 
     def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
-        method: Callable[..., Any] = self.__dict__.get("_hash_method", state.hash_method)
-        return method
+        return self._hash_method or state.hash_method
 
     def _source_check_of(self, state: AppState) -> bool:
-        return bool(self.__dict__.get("_source_check", state.source_check))
+        return bool(state.source_check if self._source_check is None else self._source_check)
 
     # The decorators.
 
@@ -333,7 +340,7 @@ class Cache(Proxies):
         self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         """Run a coroutine function to its end, as the active application runs its views."""
-        app = active_app() or self.__dict__.get("app")
+        app = active_app() or getattr(self, "app", None)
         if app is not None:
             try:
                 run = app.ensure_sync(f)

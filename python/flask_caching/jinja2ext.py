@@ -21,11 +21,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import nodes
+from jinja2 import nodes, pass_context
 from jinja2.ext import Extension
-from jinja2.runtime import Undefined
+from jinja2.runtime import Context, Undefined
 
-from ._engine import MISSING
+from ._fragments import NO_TIMEOUT, Tag
 from ._names import short_digest
 from .errors import CacheConfigError
 from .utils import FragmentKey, normalize_timeout
@@ -40,6 +40,25 @@ __all__ = ["JINJA_CACHE_ATTR_NAME", "CacheExtension"]
 #: The attribute of the Jinja environment that holds the cache.
 JINJA_CACHE_ATTR_NAME = "_template_fragment_cache"
 
+#: The filters that templates with the tag are compiled to use.
+_FIND = "flask_caching.find"
+_PUT_OUT = "flask_caching.put_out"
+
+
+@pass_context
+def _find(context: Context, tag: Tag) -> Any:
+    """The fragment of a tag where it is quickly found, otherwise None.
+
+    It takes the context so that it is not called when a template is compiled.
+    """
+    cache: Cache | None = getattr(context.environment, JINJA_CACHE_ATTR_NAME, None)
+    return None if cache is None else cache._fragments.find(tag)
+
+
+def _put_out(fragment: Any) -> Any:
+    """The fragment itself: the filter of a block puts out what it returns as it is."""
+    return fragment
+
 
 class CacheExtension(Extension):
     """Teaches a Jinja environment the tag ``{% cache %}``."""
@@ -48,6 +67,7 @@ class CacheExtension(Extension):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
+        environment.filters.update({_FIND: _find, _PUT_OUT: _put_out})
         self._parsing = threading.local()
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -56,10 +76,16 @@ class CacheExtension(Extension):
         self._parsing.lines = {}
         return source
 
-    def parse(self, parser: Parser) -> nodes.Node:
-        """Read the tag and make its body a macro that :meth:`_cache` may or may not call."""
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Read the tag.
+
+        Its body becomes a macro that :meth:`_cache` may or may not call. To make a macro, and to
+        call a method with it, costs more than to find a fragment; so one that is quickly found is
+        put out before that: ``tag = (timeout, name, [key, ...], mark)``, ``found = tag | find``,
+        and either ``found`` or the macro.
+        """
         line = next(parser.stream).lineno
-        timeout: nodes.Expr = nodes.Const(_DEFAULT)
+        timeout: nodes.Expr = nodes.Const(NO_TIMEOUT)
         name: nodes.Expr | None = None
         keys: list[nodes.Expr] = []
         if not parser.stream.current.test("block_end"):
@@ -71,15 +97,26 @@ class CacheExtension(Extension):
                 else:
                     keys.append(expression)
         unnamed = "" if name is not None else self._mark(parser, line)
-        arguments = [
-            timeout,
-            name or nodes.Const(f"{parser.filename}{line}"),
-            nodes.List(keys),
-            nodes.Const(unnamed),
-        ]
+        name = name or nodes.Const(f"{parser.filename}{line}")
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
-        call = self.call_method("_cache", arguments)
-        return nodes.CallBlock(call, [], [], body).set_lineno(line)
+        tag, found = parser.free_identifier(line), parser.free_identifier(line)
+        call = self.call_method("_cache", dyn_args=tag)
+        statements: list[nodes.Node] = [
+            nodes.Assign(
+                tag, nodes.Tuple([timeout, name, nodes.List(keys), nodes.Const(unnamed)], "load")
+            )
+        ]
+        render = nodes.CallBlock(call, [], [], body)
+        if type(self)._cache is CacheExtension._cache:
+            find = nodes.Filter(tag, _FIND, [], [], None, None)
+            put_out = nodes.Filter(found, _PUT_OUT, [], [], None, None)
+            statements += [
+                nodes.Assign(found, find),
+                nodes.If(found, [nodes.FilterBlock([], put_out)], [], [render]),
+            ]
+        else:
+            statements.append(render)
+        return [statement.set_lineno(line) for statement in statements]
 
     def _mark(self, parser: Parser, line: int) -> str:
         """What tells an unnamed block from others of its file and line; '' where nothing must."""
@@ -114,14 +151,10 @@ class CacheExtension(Extension):
                 "cache.init_app(app) and render with that application's templates"
             )
         fragments = cache._fragments
-        # A string may say that the fragment is to be deleted, an undefined timeout that it is not
-        # to be cached.
-        names: tuple[str, ...] | None = None
-        if not isinstance(timeout, (str, Undefined)):
-            names = (unnamed, str(fragment_name), *map(str, vary_on))
-            value = fragments.find(names)
-            if value is not MISSING:
-                return value
+        tag = (timeout, fragment_name, vary_on, unnamed)
+        value = fragments.find(tag)
+        if value is not None:
+            return value
         key = FragmentKey(str(fragment_name), vary_on)
         place = fragments.place_of_unnamed(key, unnamed) if unnamed else FragmentKey.at(key.storage)
         if isinstance(timeout, str) and timeout == "del":
@@ -130,11 +163,5 @@ class CacheExtension(Extension):
         if isinstance(timeout, Undefined):
             # A timeout that the template was not given is not a reason to cache for ever.
             return caller()
-        seconds = None if timeout == _DEFAULT else 0 if timeout is None else timeout
-        if names is not None:
-            fragments.learn(names, place)
-        return fragments.render(place, normalize_timeout(seconds), caller)
-
-
-#: Stands for a tag without a timeout; no timeout is written like this.
-_DEFAULT = "default"
+        seconds = None if timeout == NO_TIMEOUT else 0 if timeout is None else timeout
+        return fragments.render(place, normalize_timeout(seconds), caller, tag)

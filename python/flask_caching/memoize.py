@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from . import _access
 from ._access import MISSING
 from ._closures import identity_beside_name
-from ._context import active_context
+from ._context import active_context, active_extensions
 from ._decorated import Decorated, Lookup
 from ._engine import MemoizedHits, clock_wall
 from ._identity import Rivals, instance_identity, text_of, text_of_arguments
@@ -102,6 +102,7 @@ class MemoizedFunctionCore(Decorated):
             self.cache._guard,
             Proxies,
             self.call,
+            not self.cache_none,
             self._recipe(),
         )
         return self.hits
@@ -163,13 +164,20 @@ class MemoizedFunctionCore(Decorated):
         finally:
             self._end(lookup)
 
+    def wrap_hits(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def decorated_function(*args: Any, **kwargs: Any) -> Any:
+            context = active_context(None)
+            return call(args, kwargs, None if context is None else context.app.extensions)
+
+        return decorated_function
+
     def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.hits.get(args, kwargs, active_context(None))
+        return self.hits.get(args, kwargs, active_extensions())
 
     def find_signalled_hit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, Any] | None:
-        found: tuple[str, Any] | None = self.hits.get_keyed(args, kwargs, active_context(None))
+        found: tuple[str, Any] | None = self.hits.get_keyed(args, kwargs, active_extensions())
         return found
 
     def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
@@ -180,7 +188,7 @@ class MemoizedFunctionCore(Decorated):
             lookup.backend,
             key,
             lookup.versions,
-            lookup.state.enable_signals or self.cache._guard.patched,
+            lookup.state.enable_signals,
             self._may_compute_natively(lookup.state),
         )
 
@@ -201,7 +209,9 @@ class MemoizedFunctionCore(Decorated):
         try:
             found = self._found(lookup, prefix, names)
             doing = "storing"
-            lookup.versions = self._completed(backend, names, found, timeout, lookup.made_until)
+            made_until: dict[str, float] = {}
+            lookup.versions = self._completed(backend, names, found, timeout, made_until)
+            lookup.made_until = made_until
             self._keep_versions(lookup, names)
         except Exception as error:
             state.failed(backend, error, doing, self.name)
@@ -212,7 +222,7 @@ class MemoizedFunctionCore(Decorated):
         """The key of a call made before, where an application's own ``get`` asks for it."""
         if self.hits is None or self.order.on_instance or not self.cache._guard.patched:
             return None
-        key: str | None = self.hits.key(args, kwargs, active_context(None))
+        key: str | None = self.hits.key(args, kwargs, active_extensions())
         return key
 
     def _found(self, lookup: Lookup, prefix: str, names: list[str]) -> list[Any]:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 
 from ._cached_response import CachedResponse
-from ._context import active_context, active_method, active_request_context
+from ._context import active_context, active_extensions, active_method, active_request_context
 from ._decorated import Decorated, Lookup
 from ._engine import ViewHits
 from ._proxies import Proxies
@@ -90,14 +90,48 @@ class CachedFunctionCore(Decorated):
         )
         return self.hits
 
+    def wrap_hits(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        if not self._is_of_request:
+
+            def decorated_function(*args: Any, **kwargs: Any) -> Any:
+                context = active_context(None)
+                extensions = None if context is None else context.app.extensions
+                return call(args, kwargs, extensions, None, None, None)
+
+            return decorated_function
+
+        def decorated_view(*args: Any, **kwargs: Any) -> Any:
+            # The contexts' attributes: Flask's proxies cost a multiple of it.
+            context, active = active_context(None), active_request_context(None)
+            if context is None or active is None:
+                return self.call(args, kwargs)
+            request = active.request
+            return call(
+                args,
+                kwargs,
+                context.app.extensions,
+                request.method,
+                request.path,
+                request.query_string,
+            )
+
+        return decorated_view
+
+    def _request_parts(self) -> tuple[str | None, str | None, bytes | None]:
+        """The method, path and query string of the active request where the key is made of them."""
+        active = active_request_context(None) if self._is_of_request else None
+        if active is None:
+            return None, None, None
+        return active.request.method, active.request.path, active.request.query_string
+
     def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.hits.get(active_context(None), active_request_context(None))
+        return self.hits.get(active_extensions(), *self._request_parts())
 
     def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
         assert lookup.state is not None
         told = lookup.state.enable_signals or self.cache._guard.patched
         if self._custom_make_cache_key() is None and not told:
-            self.hits.remember(active_request_context(None), lookup.backend, key)
+            self.hits.remember(*self._request_parts(), lookup.backend, key)
 
     # The key of a call.
 

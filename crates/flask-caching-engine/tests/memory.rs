@@ -53,6 +53,28 @@ fn filled(threshold: usize, entries: usize) -> MemoryStore<usize> {
 }
 
 #[test]
+fn many_keys_are_read_in_their_order_from_one_shard_and_from_many() {
+    let _clock = Clock::hold();
+    for threshold in [500, 1_000_000] {
+        let store = filled(threshold, 100);
+        store.set(b"3", 3, seconds(5));
+        clock::advance(Duration::from_secs(6));
+        let keys: Vec<String> = (0..200).chain([7, 7, 3]).map(|n| n.to_string()).collect();
+        let mut read = Vec::new();
+        store.reader().read_each(&keys, |found| {
+            read.push(found.map(|(value, handle)| (*value, handle)));
+        });
+        let one_by_one: Vec<_> = keys
+            .iter()
+            .map(|key| store.read_with_handle(key.as_bytes(), |value, handle| (*value, handle)))
+            .collect();
+        assert_eq!(read, one_by_one);
+        assert_eq!(read[99].map(|(value, _)| value), Some(99));
+        assert_eq!((read[3], read[100]), (None, None));
+    }
+}
+
+#[test]
 fn the_threshold_is_never_exceeded() {
     let _clock = Clock::hold();
     for threshold in [1, 2, 10, 500, 5000] {

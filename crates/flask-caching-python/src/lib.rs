@@ -34,7 +34,9 @@ mod _engine {
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::hits::{Guard, MemoizedHits, Proxied, ViewHits, classes_changed};
+    use crate::hits::{
+        FragmentHits, Guard, MemoizedHits, NativeProxies, ViewHits, classes_changed,
+    };
     #[pymodule_export]
     use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]

@@ -9,10 +9,12 @@ use pyo3::types::{
     PyWeakrefReference,
 };
 
+use smallvec::SmallVec;
+
 use super::kinds::Kinds;
 
-/// Calls with more arguments than this take the ordinary path.
-const MOST: usize = 12;
+/// Calls with more arguments than this cost an allocation.
+const USUAL: usize = 6;
 
 /// Containers nested deeper than this take the ordinary path.
 const DEEPEST: u8 = 32;
@@ -51,68 +53,54 @@ pub(super) enum Known {
     Keyword(Py<PyString>),
 }
 
-/// All arguments of a call, in the order they were given.
+/// All arguments of a call, in the order they were given. It is large, and filled where it is used.
+#[derive(Default)]
 pub(super) struct Arguments<'py> {
-    probes: [Probe<'py>; MOST],
-    len: usize,
+    probes: SmallVec<[Probe<'py>; USUAL]>,
     pub(super) hash: u64,
 }
 
 impl<'py> Arguments<'py> {
-    /// The arguments of a call; `None` where `kinds` does not know how to tell one of them apart.
+    /// Reads the arguments of a call; `false` where `kinds` does not know how to tell one of them
+    /// apart.
     #[inline]
     pub(super) fn read(
+        &mut self,
         kinds: &Kinds,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-    ) -> PyResult<Option<Self>> {
-        let mut read = Self {
-            probes: [const { Probe::None }; MOST],
-            len: 0,
-            hash: 0,
-        };
+    ) -> PyResult<bool> {
         let mut hasher = FixedState::default().build_hasher();
-        if args.len() + 2 * kwargs.len() > MOST {
-            return Ok(None);
-        }
         for argument in args.iter_borrowed() {
             let Some(probe) = Probe::of(kinds, &argument)? else {
-                return Ok(None);
+                return Ok(false);
             };
-            read.push(probe, &mut hasher)?;
+            probe.hash_into(&mut hasher)?;
+            self.probes.push(probe);
         }
         if !kwargs.is_empty() {
             for (name, argument) in kwargs.iter() {
+                let name = Probe::Keyword(name.cast_into::<PyString>()?);
                 let Some(probe) = Probe::of(kinds, &argument)? else {
-                    return Ok(None);
+                    return Ok(false);
                 };
-                read.push(Probe::Keyword(name.cast_into::<PyString>()?), &mut hasher)?;
-                read.push(probe, &mut hasher)?;
+                for probe in [name, probe] {
+                    probe.hash_into(&mut hasher)?;
+                    self.probes.push(probe);
+                }
             }
         }
-        read.hash = hasher.finish();
-        Ok(Some(read))
-    }
-
-    #[inline]
-    fn push(&mut self, probe: Probe<'py>, hasher: &mut impl Hasher) -> PyResult<()> {
-        probe.hash_into(hasher)?;
-        self.probes[self.len] = probe;
-        self.len += 1;
-        Ok(())
-    }
-
-    fn probes(&self) -> &[Probe<'py>] {
-        &self.probes[..self.len]
+        self.hash = hasher.finish();
+        Ok(true)
     }
 
     /// Whether these are the arguments of a call in the table. Compares numbers, addresses and the
     /// text of exact strings and bytes: no Python code runs.
     #[inline]
     pub(super) fn is(&self, known: &[Known]) -> bool {
-        known.len() == self.len
+        known.len() == self.probes.len()
             && self
-                .probes()
+                .probes
                 .iter()
                 .zip(known)
                 .all(|(probe, known)| probe.is(known))
@@ -120,7 +108,7 @@ impl<'py> Arguments<'py> {
 
     /// Whether all are plain data, given by position.
     pub(super) fn are_plain(&self) -> bool {
-        !self.probes().iter().any(|probe| {
+        !self.probes.iter().any(|probe| {
             matches!(
                 probe,
                 Probe::Printed(..) | Probe::Object(_) | Probe::Keyword(_)
@@ -130,7 +118,7 @@ impl<'py> Arguments<'py> {
 
     /// The arguments as the table keeps them.
     pub(super) fn to_known(&self) -> PyResult<Box<[Known]>> {
-        self.probes()
+        self.probes
             .iter()
             .map(|probe| {
                 Ok(match probe {
@@ -178,7 +166,11 @@ impl<'py> Probe<'py> {
         if let Ok(bytes) = argument.cast_exact::<PyBytes>() {
             return Ok(Some(Self::Bytes(bytes.clone())));
         }
-        if is_plain(argument, 0) {
+        let may_be_plain = argument.is_exact_instance_of::<PyList>()
+            || argument.is_exact_instance_of::<PyTuple>()
+            || argument.is_exact_instance_of::<PyDict>()
+            || argument.is_exact_instance_of::<PyInt>();
+        if may_be_plain && is_plain(argument, 0) {
             // An integer may have more digits than Python prints; the ordinary path knows of it.
             return Ok(argument.repr().ok().map(Self::Repr));
         }

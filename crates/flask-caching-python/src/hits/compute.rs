@@ -4,6 +4,8 @@
 //! that has a say, a result that is plain data. The key is made as the ordinary path makes it; what
 //! is not the plainest case is handed to that path, before or after the function has run.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use flask_caching_engine::backend::memory::{Handle, Mark};
 use flask_caching_engine::key::memoize_prefix;
 use pyo3::intern;
@@ -37,6 +39,51 @@ pub(super) struct Lesson {
     pub(super) name: Py<PyString>,
     pub(super) version: Py<PyString>,
     pub(super) guard: Handle,
+}
+
+/// A function is used with few applications; one that is used with more is not computed here.
+const MOST_LESSONS: usize = 8;
+
+/// The lessons of one function.
+pub(super) struct Lessons(Mutex<Vec<Arc<Lesson>>>);
+
+impl Lessons {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    pub(super) fn of(&self, backend: u64) -> Option<Arc<Lesson>> {
+        self.lock()
+            .iter()
+            .find(|lesson| lesson.backend == backend)
+            .cloned()
+    }
+
+    /// Keeps the version that the ordinary path found on a backend.
+    pub(super) fn learn(&self, lesson: Lesson) {
+        let lesson = Arc::new(lesson);
+        let mut lessons = self.lock();
+        let known = lessons.iter().position(|old| old.backend == lesson.backend);
+        let old = match known {
+            Some(index) => Some(std::mem::replace(&mut lessons[index], lesson)),
+            None if lessons.len() < MOST_LESSONS => {
+                lessons.push(lesson);
+                None
+            }
+            None => Some(lesson),
+        };
+        drop(lessons);
+        drop(old);
+    }
+
+    pub(super) fn forget(&self) {
+        let forgotten = std::mem::take(&mut *self.lock());
+        drop(forgotten);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Lesson>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What became of a miss.

@@ -40,7 +40,7 @@ impl Kinds {
                 let text = argument.repr()?;
                 // An address identifies nothing: the ordinary path has a token for such an object.
                 let is_telling = text.is_exact_instance_of::<PyString>()
-                    && text.to_str().is_ok_and(|shown| !shown.contains("0x"));
+                    && text.to_str().is_ok_and(|shown| !has_address(shown));
                 Ok(is_telling.then(|| Probe::Printed(text, argument.get_type())))
             }
             None => Ok(None),
@@ -104,6 +104,12 @@ impl Kinds {
             .find(|(known, _)| kind.is(known))
             .map(|(_, told)| *told)
     }
+}
+
+/// Whether a repr may show an address. A search made for two bytes, in texts that are short as a rule.
+#[inline]
+fn has_address(shown: &str) -> bool {
+    shown.as_bytes().windows(2).any(|pair| pair == b"0x")
 }
 
 /// The class that decides about `argument`: its own, or, where it is a class, itself.

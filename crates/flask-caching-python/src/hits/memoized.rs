@@ -1,16 +1,16 @@
 //! Hits of a memoized function.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::arguments::{Arguments, Known};
-use super::compute::{Lesson, Outcome, Recipe};
+use super::compute::{Lesson, Lessons, Outcome, Recipe};
 use super::kinds::Kinds;
 use super::place::{Guard, Originals, Way};
 use super::table::{Place, Table, of_settings};
@@ -26,9 +26,6 @@ const WRITES: [&str; 3] = ["set", "set_many", "add"];
 /// The proxy that reads versions.
 const VERSIONS: [&str; 1] = ["get_many"];
 
-/// A function is used with few applications; one that is used with more is not computed here.
-const MOST_LESSONS: usize = 8;
-
 type RecipeArguments = (
     Py<PyAny>,
     String,
@@ -43,10 +40,19 @@ type RecipeArguments = (
 enum Memory {
     /// Where its result is.
     Result(Place),
-    /// Where its result is, and under which key: somebody is told of the key when it is found.
-    Keyed(Place, Py<PyAny>),
+    /// Where its result is, and under which key: somebody has a say when it is found.
+    Keyed(Place, Py<PyAny>, Say),
     /// The part of its key that the arguments make.
     Prefix(Py<PyAny>),
+}
+
+/// Who has a say in a hit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Say {
+    /// The receivers of signals.
+    Signals,
+    /// What an application has put in place of `get`.
+    Get,
 }
 
 /// The table of one memoized function; see the [module](super).
@@ -60,7 +66,9 @@ pub(crate) struct MemoizedHits {
     kinds: Kinds,
     /// How a miss is computed here, where it can be.
     recipe: Option<Recipe>,
-    lessons: Mutex<Vec<Arc<Lesson>>>,
+    lessons: Lessons,
+    /// Whether a None that `get` returned is a miss.
+    none_is_miss: bool,
     /// Answers a call that is not in the table.
     ordinary: Py<PyAny>,
     table: Table<Box<[Known]>, Memory>,
@@ -72,17 +80,20 @@ pub(crate) struct MemoizedHits {
 impl MemoizedHits {
     /// The table of a function of `cache`.
     ///
-    /// `originals`: the class whose proxies nobody has replaced. `ordinary(args, kwargs)`: answers a
-    /// call that is not in the table. `recipe`: None, or the function, its name in keys, how many
-    /// arguments it takes by position, a tuple of the defaults of the last of them, whether it takes
-    /// more, the decorated function's attributes, and `finish(args, kwargs, result, key,
-    /// version_name, version, mark)`, which stores a result that is not plain data.
+    /// `originals`: the class whose proxies nobody has replaced. `ordinary(args, kwargs, asked)`:
+    /// answers a call that is not in the table; `asked` is a key under which `cache.get` has just
+    /// found nothing, or None. `none_is_miss`: whether a None that is stored is no answer. `recipe`:
+    /// None, or the function, its name in keys, how many arguments it takes by position, a tuple of
+    /// the defaults of the last of them, whether it takes more, the decorated function's attributes,
+    /// and `finish(args, kwargs, result, key, version_name, version, mark)`, which stores a result
+    /// that is not plain data.
     #[new]
     fn new(
         cache: &Bound<'_, PyAny>,
         guard: Py<Guard>,
         originals: &Bound<'_, PyType>,
         ordinary: Py<PyAny>,
+        none_is_miss: bool,
         recipe: Option<RecipeArguments>,
     ) -> PyResult<Self> {
         Ok(Self {
@@ -96,26 +107,31 @@ impl MemoizedHits {
                     )
                 },
             ),
-            lessons: Mutex::new(Vec::new()),
+            lessons: Lessons::new(),
             kinds: Kinds::new(),
+            none_is_miss,
             ordinary,
             table: Table::new(),
             epoch: AtomicU64::new(0),
         })
     }
 
-    /// Answers a call: from the table, or the ordinary way. `context`: the active application
-    /// context, or None.
+    /// Answers a call: from the table, or the ordinary way. `extensions`: those of the active
+    /// application, or None.
     fn call<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
-        match self.look_up(args, kwargs, context) {
+        if self.way.is_patched() {
+            return self.ask(args, kwargs, extensions);
+        }
+        let mut arguments = Arguments::default();
+        match self.look_up(&mut arguments, args, kwargs, extensions) {
             Ok(Found::Value(value)) => return Ok(value),
-            Ok(Found::Nothing(backend, arguments)) => {
+            Ok(Found::Nothing(backend)) => {
                 if kwargs.is_empty()
                     && let Some(result) = self.compute(&backend, &arguments, args)?
                 {
@@ -134,87 +150,76 @@ impl MemoizedHits {
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
-        match self.look_up(args, kwargs, context) {
+        match self.look_up(&mut Arguments::default(), args, kwargs, extensions) {
             Ok(Found::Value(value)) => Ok(value),
             Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
             _ => Ok(missing(py)?.into_bound(py)),
         }
     }
 
-    /// The key and the result of a call that was remembered with `keyed`; None where it is not in
-    /// the table.
+    /// The key and the result of a call that signals are sent of; None where it is not in the table.
     fn get_keyed<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>> {
         let py = args.py();
-        let Some((backend, arguments)) = self.read(args, kwargs, context)? else {
+        let Some(backend) = self.way.backend(py, extensions)? else {
             return Ok(None);
         };
+        let mut arguments = Arguments::default();
+        if !self.read(&mut arguments, args, kwargs)? {
+            return Ok(None);
+        }
         let native = backend.get();
-        let found = self.table.find(
-            arguments.hash,
-            native.serial(),
-            |known| arguments.is(known),
-            |memory| match memory {
-                Memory::Keyed(place, key) => Some((*place, key.clone_ref(py))),
-                _ => None,
-            },
-        );
-        Ok(found.flatten().and_then(|(place, key)| {
+        let found = self.find(&arguments, native.serial(), |memory| {
+            memory.keyed(py, Say::Signals)
+        });
+        Ok(found.and_then(|(place, key)| {
             let value = native.hit(py, place.guards().as_slice(), place.value)?;
-            Some((key.into_bound(py), value))
+            Some((key, value))
         }))
     }
 
-    /// The key of a call that was remembered with `keyed`, while its versions are still there; None
-    /// where it is not in the table. For those who ask the proxies for the value.
+    /// The key of a call that an application's own `get` is asked for, while its versions are still
+    /// there; None where it is not in the table.
     fn key<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = args.py();
-        let Some(backend) = self.way.backend_of_versions(py, context, &self.versions)? else {
+        let versions = &self.versions;
+        let Some(backend) = self.way.backend_of_versions(py, extensions, versions)? else {
             return Ok(None);
         };
-        if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
+        let mut arguments = Arguments::default();
+        if !self.read(&mut arguments, args, kwargs)? {
             return Ok(None);
         }
-        let Some(arguments) = Arguments::read(&self.kinds, args, kwargs)? else {
-            return Ok(None);
-        };
         let native = backend.get();
-        let found = self.table.find(
-            arguments.hash,
-            native.serial(),
-            |known| arguments.is(known),
-            |memory| match memory {
-                Memory::Keyed(place, key) => Some((*place, key.clone_ref(py))),
-                _ => None,
-            },
-        );
-        Ok(found.flatten().and_then(|(place, key)| {
+        let found = self.find(&arguments, native.serial(), |memory| {
+            memory.keyed(py, Say::Get)
+        });
+        Ok(found.and_then(|(place, key)| {
             let guards = place.guards();
             let are_there = guards
                 .as_slice()
                 .iter()
                 .all(|guard| native.is_there(*guard));
-            are_there.then(|| key.into_bound(py))
+            are_there.then_some(key)
         }))
     }
 
     /// Remembers that a call was answered from `backend` under `key`, which was made with
     /// `versions` (a dict of keys and versions). Nothing is remembered where either has changed
-    /// meanwhile, or where the arguments cannot be told apart here. `keyed`: hits are not to be
-    /// answered without a word about the key. `teach`: misses on this backend may be computed by the
-    /// recipe.
+    /// meanwhile, or where the arguments cannot be told apart here. `signalled`: signals are sent of
+    /// hits. `teach`: misses on this backend may be computed by the recipe.
     #[expect(clippy::too_many_arguments, reason = "as the ordinary path knows them")]
     fn remember(
         &self,
@@ -223,23 +228,28 @@ impl MemoizedHits {
         backend: &Bound<'_, MemoryBackend>,
         key: &Bound<'_, PyAny>,
         versions: &Bound<'_, PyDict>,
-        keyed: bool,
+        signalled: bool,
         teach: bool,
     ) -> PyResult<()> {
-        let goes_past = if keyed {
-            self.versions
-                .are_untouched(self.way.cache().bind(backend.py()), backend)?
-        } else {
-            self.way.is_direct(backend)?
+        let cache = self.way.cache().bind(backend.py());
+        let say = match (signalled, self.way.is_patched()) {
+            (true, _) => Some(Say::Signals),
+            (false, true) => Some(Say::Get),
+            (false, false) => None,
         };
-        if !goes_past {
+        let goes_past = match say {
+            Some(_) => self.versions.are_untouched(cache, backend)?,
+            None => self.way.is_direct(backend)?,
+        };
+        if !goes_past || versions.len() > 2 {
             return Ok(());
         }
         self.check_epoch();
         self.kinds.learn(args, kwargs)?;
-        let Some(arguments) = Arguments::read(&self.kinds, args, kwargs)? else {
+        let mut arguments = Arguments::default();
+        if !self.read(&mut arguments, args, kwargs)? {
             return Ok(());
-        };
+        }
         let native = backend.get();
         let mut guards = Vec::with_capacity(2);
         for (name, version) in versions.iter() {
@@ -251,17 +261,13 @@ impl MemoizedHits {
         let Some((value, false)) = native.handle(key)? else {
             return Ok(());
         };
-        if guards.len() > 2 {
-            return Ok(());
-        }
-        if guards.len() == 1 && teach {
-            self.learn(native.serial(), versions, guards[0])?;
+        if teach && let [guard] = guards[..] {
+            self.learn(native.serial(), versions, guard)?;
         }
         let place = Place::new(&guards, value);
-        let memory = if keyed {
-            Memory::Keyed(place, key.clone().unbind())
-        } else {
-            Memory::Result(place)
+        let memory = match say {
+            Some(say) => Memory::Keyed(place, key.clone().unbind(), say),
+            None => Memory::Result(place),
         };
         self.insert(&arguments, native.serial(), memory)
     }
@@ -275,22 +281,16 @@ impl MemoizedHits {
         settings: u32,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = args.py();
-        if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
+        let mut arguments = Arguments::default();
+        if !self.read(&mut arguments, args, kwargs)? {
             return Ok(None);
         }
-        let Some(arguments) = Arguments::read(&self.kinds, args, kwargs)? else {
-            return Ok(None);
-        };
-        let found = self.table.find(
-            arguments.hash,
-            of_settings(settings),
-            |known| arguments.is(known),
-            |memory| match memory {
-                Memory::Prefix(prefix) => Some(prefix.clone_ref(py)),
+        Ok(
+            self.find(&arguments, of_settings(settings), |memory| match memory {
+                Memory::Prefix(prefix) => Some(prefix.bind(py).clone()),
                 _ => None,
-            },
-        );
-        Ok(found.flatten().map(|prefix| prefix.into_bound(py)))
+            }),
+        )
     }
 
     /// Remembers the part of a call's key that its arguments make.
@@ -303,12 +303,11 @@ impl MemoizedHits {
     ) -> PyResult<()> {
         self.check_epoch();
         self.kinds.learn(args, kwargs)?;
-        match Arguments::read(&self.kinds, args, kwargs)? {
-            Some(arguments) => {
-                self.insert(&arguments, of_settings(settings), Memory::Prefix(prefix))
-            }
-            None => Ok(()),
+        let mut arguments = Arguments::default();
+        if !self.read(&mut arguments, args, kwargs)? {
+            return Ok(());
         }
+        self.insert(&arguments, of_settings(settings), Memory::Prefix(prefix))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -333,65 +332,108 @@ impl MemoizedHits {
 }
 
 /// What the table says of a call.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives on the stack of one call"
-)]
 enum Found<'py> {
     /// Its result.
     Value(Bound<'py, PyAny>),
-    /// Nothing, although it could: the backend it goes to, and its arguments.
-    Nothing(Bound<'py, MemoryBackend>, Arguments<'py>),
+    /// Nothing, although it could: the backend it goes to.
+    Nothing(Bound<'py, MemoryBackend>),
     /// The call is not for the table.
     NotHere,
 }
 
+impl Memory {
+    /// Where the result is, and its key, where `say` has a say.
+    fn keyed<'py>(&self, py: Python<'py>, say: Say) -> Option<(Place, Bound<'py, PyAny>)> {
+        match self {
+            Self::Keyed(place, key, whose) if *whose == say => Some((*place, key.bind(py).clone())),
+            _ => None,
+        }
+    }
+}
+
 impl MemoizedHits {
-    /// The backend a call goes to, and its arguments; `None` where it is not for the table.
+    /// Reads the arguments of a call; `false` where they cannot be told apart, or keys are made
+    /// otherwise since the table was filled.
     #[inline]
     fn read<'py>(
         &self,
+        arguments: &mut Arguments<'py>,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<(Bound<'py, MemoryBackend>, Arguments<'py>)>> {
-        let Some(backend) = self.way.backend(args.py(), context)? else {
-            return Ok(None);
-        };
+    ) -> PyResult<bool> {
         if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
-            return Ok(None);
+            return Ok(false);
         }
-        let arguments = Arguments::read(&self.kinds, args, kwargs)?;
-        Ok(arguments.map(|arguments| (backend, arguments)))
+        arguments.read(&self.kinds, args, kwargs)
     }
 
+    /// What `read` makes of what is known of a call; `read` is called under the table's lock.
+    #[inline]
+    fn find<R>(
+        &self,
+        arguments: &Arguments<'_>,
+        backend: u64,
+        read: impl FnOnce(&Memory) -> Option<R>,
+    ) -> Option<R> {
+        self.table
+            .find(arguments.hash, backend, |known| arguments.is(known), read)
+            .flatten()
+    }
+
+    /// Looks a call up; `arguments` are filled with its own.
     #[inline]
     fn look_up<'py>(
         &self,
+        arguments: &mut Arguments<'py>,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Found<'py>> {
-        let Some((backend, arguments)) = self.read(args, kwargs, context)? else {
+        let Some(backend) = self.way.backend(args.py(), extensions)? else {
             return Ok(Found::NotHere);
         };
+        if !self.read(arguments, args, kwargs)? {
+            return Ok(Found::NotHere);
+        }
         let native = backend.get();
-        let place = self.table.find(
-            arguments.hash,
-            native.serial(),
-            |known| arguments.is(known),
-            |memory| match memory {
-                Memory::Result(place) => Some(*place),
-                _ => None,
-            },
-        );
-        let value = place
-            .flatten()
-            .and_then(|place| native.hit(args.py(), place.guards().as_slice(), place.value));
+        let place = self.find(arguments, native.serial(), |memory| match memory {
+            Memory::Result(place) => Some(*place),
+            _ => None,
+        });
+        let value =
+            place.and_then(|place| native.hit(args.py(), place.guards().as_slice(), place.value));
         Ok(match value {
             Some(value) => Found::Value(value),
-            None => Found::Nothing(backend, arguments),
+            None => Found::Nothing(backend),
         })
+    }
+
+    /// Answers a call of a cache whose `get` is the application's own: by that, where the call's key
+    /// is known, and nobody else has a say.
+    fn ask<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        extensions: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        let ordinary = self.ordinary.bind(py);
+        if !self.none_is_miss || self.way.has_outage() {
+            return ordinary.call1((args, kwargs));
+        }
+        let key = match self.key(args, kwargs, extensions) {
+            Ok(Some(key)) => key,
+            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
+            Ok(None) | Err(_) => return ordinary.call1((args, kwargs)),
+        };
+        let cache = self.way.cache().bind(py);
+        match cache.call_method1(intern!(py, "get"), (&key,)) {
+            Ok(value) if !value.is_none() => Ok(value),
+            // It was asked once, and is not asked again.
+            Ok(_) => ordinary.call1((args, kwargs, key)),
+            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
+            Err(_) => ordinary.call1((args, kwargs)),
+        }
     }
 
     /// Computes a call that the table does not know; `None` where that is for the ordinary path.
@@ -408,13 +450,11 @@ impl MemoizedHits {
         let Some(recipe) = &self.recipe else {
             return Ok(None);
         };
-        let Some(lesson) = self.lesson(native.serial()) else {
+        let Some(lesson) = self.lessons.of(native.serial()) else {
             return Ok(None);
         };
-        if !self
-            .writes
-            .are_untouched(self.way.cache().bind(backend.py()), backend)?
-        {
+        let cache = self.way.cache().bind(backend.py());
+        if !self.writes.are_untouched(cache, backend)? {
             return Ok(None);
         }
         match recipe.compute(native, &lesson, arguments, args)? {
@@ -429,36 +469,16 @@ impl MemoizedHits {
         }
     }
 
-    fn lesson(&self, backend: u64) -> Option<Arc<Lesson>> {
-        lock(&self.lessons)
-            .iter()
-            .find(|lesson| lesson.backend == backend)
-            .cloned()
-    }
-
     /// Keeps the version that the ordinary path found on a backend.
     fn learn(&self, backend: u64, versions: &Bound<'_, PyDict>, guard: Handle) -> PyResult<()> {
-        let Some((name, version)) = versions.iter().next() else {
-            return Ok(());
-        };
-        let lesson = Arc::new(Lesson {
-            backend,
-            name: name.cast_into::<PyString>()?.unbind(),
-            version: version.cast_into::<PyString>()?.unbind(),
-            guard,
-        });
-        let mut lessons = lock(&self.lessons);
-        let known = lessons.iter().position(|old| old.backend == backend);
-        let old = match known {
-            Some(index) => Some(std::mem::replace(&mut lessons[index], lesson)),
-            None if lessons.len() < MOST_LESSONS => {
-                lessons.push(lesson);
-                None
-            }
-            None => Some(lesson),
-        };
-        drop(lessons);
-        drop(old);
+        if let Some((name, version)) = versions.iter().next() {
+            self.lessons.learn(Lesson {
+                backend,
+                name: name.cast_into::<PyString>()?.unbind(),
+                version: version.cast_into::<PyString>()?.unbind(),
+                guard,
+            });
+        }
         Ok(())
     }
 
@@ -476,12 +496,7 @@ impl MemoizedHits {
         let now = self.way.epoch();
         if self.epoch.swap(now, Ordering::Relaxed) != now {
             self.table.clear();
-            let forgotten = std::mem::take(&mut *lock(&self.lessons));
-            drop(forgotten);
+            self.lessons.forget();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

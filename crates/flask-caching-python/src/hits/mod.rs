@@ -21,14 +21,16 @@
 
 mod arguments;
 mod compute;
+mod fragments;
 mod kinds;
 mod memoized;
 mod place;
-mod proxied;
+mod proxies;
 mod table;
 mod view;
 
+pub(crate) use fragments::FragmentHits;
 pub(crate) use memoized::MemoizedHits;
 pub(crate) use place::{Guard, classes_changed};
-pub(crate) use proxied::Proxied;
+pub(crate) use proxies::NativeProxies;
 pub(crate) use view::ViewHits;

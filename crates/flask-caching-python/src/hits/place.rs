@@ -1,6 +1,7 @@
 //! Which backend a call goes to, and whether it may be asked directly.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -30,6 +31,10 @@ pub(crate) struct Guard {
     versions_patched: AtomicBool,
     /// Changes when keys are made otherwise from now on.
     epoch: AtomicU64,
+    /// The numbers of the applications' settings under which the cache fails at present, and how many
+    /// they are.
+    outages: Mutex<Vec<u32>>,
+    outage_count: AtomicUsize,
 }
 
 #[pymethods]
@@ -40,6 +45,8 @@ impl Guard {
             patched: AtomicBool::new(false),
             versions_patched: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
+            outages: Mutex::new(Vec::new()),
+            outage_count: AtomicUsize::new(0),
         }
     }
 
@@ -60,6 +67,17 @@ impl Guard {
     /// Keys are made otherwise from now on: what is known of old ones is forgotten.
     fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The cache begins or ceases to fail under the settings of this number: until it works, the
+    /// ordinary path sees every call.
+    fn note_outage(&self, settings: u32, fails: bool) {
+        let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+        outages.retain(|known| *known != settings);
+        if fails {
+            outages.push(settings);
+        }
+        self.outage_count.store(outages.len(), Ordering::Relaxed);
     }
 }
 
@@ -155,49 +173,57 @@ impl Way {
         self.guard.get().epoch.load(Ordering::Relaxed)
     }
 
-    /// The backend of the application whose context is `context` (None: the one the cache was last
-    /// set up for), where it is an in-process store that may be asked directly.
+    /// The in-process store among `extensions`, those of the active application (None: of the one the
+    /// cache was last set up for), where it may be asked directly.
     #[inline]
     pub(super) fn backend<'py>(
         &self,
         py: Python<'py>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        let Some(backend) = backend_of(self.cache.bind(py), context)? else {
+        if self.is_patched() {
             return Ok(None);
-        };
-        let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
+        }
+        let Some(backend) = native_backend_of(self.cache.bind(py), extensions)? else {
             return Ok(None);
         };
         Ok(self.is_direct(&backend)?.then_some(backend))
     }
 
+    /// Whether a proxy of the cache was replaced on the instance, or by its class.
+    #[inline]
+    pub(super) fn is_patched(&self) -> bool {
+        self.guard.get().patched.load(Ordering::Relaxed)
+    }
+
+    /// Whether the cache fails at present.
+    pub(super) fn has_outage(&self) -> bool {
+        self.guard.get().outage_count.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether nothing that somebody put in its place would be gone past on the way to `backend`.
     #[inline]
     pub(super) fn is_direct(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
-        Ok(!self.guard.get().patched.load(Ordering::Relaxed)
+        Ok(!self.is_patched()
             && !backend.get().is_patched()
             && self
                 .originals
                 .are_untouched(self.cache.bind(backend.py()), backend)?)
     }
 
-    /// The backend, where only the versions are read past what somebody may have put in its place,
-    /// whose names and functions are `versions`.
+    /// The same where only the versions are read past what somebody may have put in its place, whose
+    /// names and functions are `versions`.
     pub(super) fn backend_of_versions<'py>(
         &self,
         py: Python<'py>,
-        context: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
         versions: &Originals,
     ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
         if self.guard.get().versions_patched.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let cache = self.cache.bind(py);
-        let Some(backend) = backend_of(cache, context)? else {
-            return Ok(None);
-        };
-        let Ok(backend) = backend.cast_into::<MemoryBackend>() else {
+        let Some(backend) = native_backend_of(cache, extensions)? else {
             return Ok(None);
         };
         let direct = !backend.get().is_patched() && versions.are_untouched(cache, &backend)?;
@@ -209,23 +235,36 @@ impl Way {
     }
 }
 
-/// The backend of `cache` for the application whose context is `context`, whatever its kind.
+/// The backend of `cache` among `extensions`, those of the active application (None: of the one the
+/// cache was last set up for), whatever its kind.
 #[inline]
 pub(super) fn backend_of<'py>(
     cache: &Bound<'py, PyAny>,
-    context: &Bound<'py, PyAny>,
+    extensions: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let py = cache.py();
-    let app = if context.is_none() {
-        cache.getattr(intern!(py, "app"))?
+    let name = intern!(py, "cache").as_any();
+    let caches = if extensions.is_none() {
+        item(&extensions_of(&cache.getattr(intern!(py, "app"))?)?, name)?
     } else {
-        context.getattr(intern!(py, "app"))?
+        item(extensions, name)?
     };
-    let extensions = app.getattr(intern!(py, "extensions"))?;
-    match item(&extensions, intern!(py, "cache").as_any())? {
-        Some(caches) => item(&caches, cache),
-        None => Ok(None),
-    }
+    caches.map_or(Ok(None), |caches| item(&caches, cache))
+}
+
+/// An application's `extensions`.
+#[inline]
+pub(super) fn extensions_of<'py>(app: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    app.getattr(intern!(app.py(), "extensions"))
+}
+
+/// The same, where that is an in-process store.
+#[inline]
+fn native_backend_of<'py>(
+    cache: &Bound<'py, PyAny>,
+    extensions: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+    Ok(backend_of(cache, extensions)?.and_then(|backend| backend.cast_into().ok()))
 }
 
 /// The functions `names` of a class.

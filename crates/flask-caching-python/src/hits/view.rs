@@ -40,6 +40,13 @@ struct Parts {
     query: bool,
 }
 
+/// A request as the decorated function hands it over; None where there is none, or it does not matter.
+struct Request<'a, 'py> {
+    method: &'a Bound<'py, PyAny>,
+    path: &'a Bound<'py, PyAny>,
+    query: &'a Bound<'py, PyAny>,
+}
+
 /// The table of one cached view; see the [module](super).
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct ViewHits {
@@ -85,17 +92,24 @@ impl ViewHits {
         })
     }
 
-    /// Answers a call: from the table, or the ordinary way. `context`, `request`: the active
-    /// contexts, or None.
+    /// Answers a call: from the table, or the ordinary way. `extensions`: those of the active
+    /// application, or None. `method`, `path`, `query`: of the active request, or None.
     fn call<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        context: &Bound<'py, PyAny>,
-        request: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
+        method: &Bound<'py, PyAny>,
+        path: &Bound<'py, PyAny>,
+        query: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
-        match self.find(context, request) {
+        let request = Request {
+            method,
+            path,
+            query,
+        };
+        match self.find(extensions, &request) {
             Ok(Some(value)) => Ok(value),
             Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
             // What failed here fails again the ordinary way, which knows what to do about it.
@@ -106,11 +120,18 @@ impl ViewHits {
     /// The answer to the active request, `MISSING` where it is not in the table.
     fn get<'py>(
         &self,
-        context: &Bound<'py, PyAny>,
-        request: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
+        method: &Bound<'py, PyAny>,
+        path: &Bound<'py, PyAny>,
+        query: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = context.py();
-        match self.find(context, request) {
+        let py = extensions.py();
+        let request = Request {
+            method,
+            path,
+            query,
+        };
+        match self.find(extensions, &request) {
             Ok(Some(value)) => Ok(value),
             Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
             Ok(None) | Err(_) => Ok(missing(py)?.into_bound(py)),
@@ -120,7 +141,9 @@ impl ViewHits {
     /// Remembers that the active request was answered from `backend` under `key`.
     fn remember(
         &self,
-        request: &Bound<'_, PyAny>,
+        method: &Bound<'_, PyAny>,
+        path: &Bound<'_, PyAny>,
+        query: &Bound<'_, PyAny>,
         backend: &Bound<'_, MemoryBackend>,
         key: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
@@ -128,7 +151,12 @@ impl ViewHits {
         if self.epoch.swap(now, Ordering::Relaxed) != now {
             self.table.clear();
         }
-        let Some(probe) = self.probe(request)? else {
+        let request = Request {
+            method,
+            path,
+            query,
+        };
+        let Some(probe) = self.probe(&request)? else {
             return Ok(());
         };
         let native = backend.get();
@@ -161,11 +189,11 @@ impl ViewHits {
     #[inline]
     fn find<'py>(
         &self,
-        context: &Bound<'py, PyAny>,
-        request: &Bound<'py, PyAny>,
+        extensions: &Bound<'py, PyAny>,
+        request: &Request<'_, 'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = context.py();
-        let Some(backend) = self.way.backend(py, context)? else {
+        let py = extensions.py();
+        let Some(backend) = self.way.backend(py, extensions)? else {
             return Ok(None);
         };
         if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
@@ -195,42 +223,28 @@ impl ViewHits {
 
     /// What the key of a request is made of; `None` where its method or kind forbids a short cut.
     #[inline]
-    fn probe<'py>(&self, request: &Bound<'py, PyAny>) -> PyResult<Option<Probe<'py>>> {
-        let py = request.py();
+    fn probe<'py>(&self, request: &Request<'_, 'py>) -> PyResult<Option<Probe<'py>>> {
         let mut hasher = FixedState::default().build_hasher();
         let (mut path, mut query) = (None, None);
         if self.parts.path || self.parts.query {
-            if request.is_none() {
-                return Ok(None);
+            match request.method.cast_exact::<PyString>() {
+                Ok(method) if method == "GET" || method == "HEAD" => {}
+                _ => return Ok(None),
             }
-            let request = request.getattr(intern!(py, "request"))?;
-            let method = request.getattr(intern!(py, "method"))?;
-            let Ok(method) = method.cast_exact::<PyString>() else {
+        }
+        if self.parts.path {
+            let Ok(text) = request.path.cast_exact::<PyString>() else {
                 return Ok(None);
             };
-            if method != "GET" && method != "HEAD" {
+            text.hash()?.hash(&mut hasher);
+            path = Some(text.clone());
+        }
+        if self.parts.query {
+            let Ok(bytes) = request.query.cast_exact::<PyBytes>() else {
                 return Ok(None);
-            }
-            if self.parts.path {
-                let Ok(text) = request
-                    .getattr(intern!(py, "path"))?
-                    .cast_into_exact::<PyString>()
-                else {
-                    return Ok(None);
-                };
-                text.hash()?.hash(&mut hasher);
-                path = Some(text);
-            }
-            if self.parts.query {
-                let Ok(bytes) = request
-                    .getattr(intern!(py, "query_string"))?
-                    .cast_into_exact::<PyBytes>()
-                else {
-                    return Ok(None);
-                };
-                bytes.hash()?.hash(&mut hasher);
-                query = Some(bytes);
-            }
+            };
+            bytes.hash()?.hash(&mut hasher);
+            query = Some(bytes.clone());
         }
         Ok(Some(Probe {
             path,

@@ -124,10 +124,10 @@ impl MemoryBackend {
     /// A dict of `keys` and their values; None for each miss.
     #[pyo3(signature = (*keys))]
     fn get_dict<'py>(&self, keys: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyDict>> {
-        let found = PyDict::new(keys.py());
-        let reader = self.store().reader();
-        for key in keys {
-            let value = self.lookup_in(&reader, keys.py(), &key)?;
+        let py = keys.py();
+        let found = PyDict::new(py);
+        let values = self.lookup_all(keys, &py.None().into_bound(py))?;
+        for (key, value) in keys.iter().zip(values) {
             found.set_item(key, value)?;
         }
         Ok(found)

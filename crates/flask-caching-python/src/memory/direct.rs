@@ -2,7 +2,7 @@
 
 use flask_caching_engine::backend::memory::{Handle, Mark};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
@@ -21,14 +21,12 @@ impl MemoryBackend {
     /// A handle to the value of `key`, if it has one, and whether that value is None.
     pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, bool)>> {
         let py = key.py();
-        Ok(self
-            .find(&self.store().reader(), py, key)?
-            .map(|(stored, handle)| {
-                (
-                    handle,
-                    matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
-                )
-            }))
+        Ok(self.find(py, key)?.map(|(stored, handle)| {
+            (
+                handle,
+                matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
+            )
+        }))
     }
 
     /// A handle to the value of `key`, if that is the very string `expected`.
@@ -38,10 +36,20 @@ impl MemoryBackend {
         expected: &Bound<'_, PyAny>,
     ) -> PyResult<Option<Handle>> {
         let py = key.py();
-        Ok(match self.find(&self.store().reader(), py, key)? {
+        Ok(match self.find(py, key)? {
             Some((Stored::Atom(atom), handle)) if atom.bind(py).eq(expected)? => Some(handle),
             _ => None,
         })
+    }
+
+    /// As `get_many`, where no key begins with `prefix`; otherwise `None`.
+    pub(crate) fn get_many_without<'py>(
+        &self,
+        keys: &Bound<'py, PyTuple>,
+        prefix: &[u8],
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let none = keys.py().None().into_bound(keys.py());
+        self.lookup_all_where(keys, &none, |key| !key.starts_with(prefix))
     }
 
     /// The present point in the order of the store's deletions.

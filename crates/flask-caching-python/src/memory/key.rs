@@ -15,6 +15,9 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 
 const TOKEN: u8 = 0xFF;
 
+/// Bytes that are no key: neither a string's nor, being the mark of one alone, a token.
+pub(super) const NO_KEY: &[u8] = &[TOKEN];
+
 /// Tokens of keys that are gone are dropped when there are this many more tokens than entries.
 const SLACK: usize = 64;
 

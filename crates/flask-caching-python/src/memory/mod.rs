@@ -10,6 +10,7 @@
 
 mod backend;
 mod direct;
+mod immutable;
 mod key;
 mod number;
 mod operations;

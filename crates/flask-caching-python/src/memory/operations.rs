@@ -1,14 +1,21 @@
 //! What the methods of the backend are made of: from keys and values to the store, and back.
 
+use std::borrow::Cow;
+
 use flask_caching_engine::Lifetime;
-use flask_caching_engine::backend::memory::{Handle, Reader};
+use flask_caching_engine::backend::memory::Handle;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
+use super::key::NO_KEY;
 use super::number;
 use super::value::{Failure, Stored};
 use crate::logging;
+
+/// What belongs to each of many keys, which are few as a rule.
+type Few<T> = SmallVec<[T; 16]>;
 
 impl MemoryBackend {
     #[inline]
@@ -17,34 +24,47 @@ impl MemoryBackend {
         py: Python<'py>,
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.lookup_in(&self.store().reader(), py, key)
-    }
-
-    #[inline]
-    pub(super) fn lookup_in<'py>(
-        &self,
-        reader: &Reader<'_, Stored>,
-        py: Python<'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.find(reader, py, key)? {
+        match self.find(py, key)? {
             None => Ok(None),
             Some((stored, handle)) => self.load(key, stored, handle),
         }
     }
 
-    /// The values of `keys` in their order, `missing` for each miss.
-    #[inline]
+    /// The values of `keys` as of one moment, in their order; `missing` for each miss.
     pub(super) fn lookup_all<'py>(
         &self,
         keys: &Bound<'py, PyTuple>,
         missing: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
+        let values = self.lookup_all_where(keys, missing, |_| true)?;
+        Ok(values.unwrap_or_else(|| PyList::empty(keys.py())))
+    }
+
+    /// The same; `None` where one of the keys is not `here`.
+    pub(super) fn lookup_all_where<'py>(
+        &self,
+        keys: &Bound<'py, PyTuple>,
+        missing: &Bound<'py, PyAny>,
+        here: impl Fn(&[u8]) -> bool,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
         let py = keys.py();
-        let reader = self.store().reader();
+        let keys: Few<_> = keys.iter().collect();
+        let mut wanted = Few::with_capacity(keys.len());
+        for key in &keys {
+            let bytes = self.tokens.known(key)?.unwrap_or(Cow::Borrowed(NO_KEY));
+            if !here(&bytes) {
+                return Ok(None);
+            }
+            wanted.push(bytes);
+        }
+        let mut found = Few::with_capacity(keys.len());
+        self.store().reader().read_each(&wanted, |entry| {
+            found.push(entry.map(|(stored, handle)| (stored.clone_ref(py), handle)));
+        });
         let mut failure = None;
-        let values = keys.iter().map(|key| {
-            self.lookup_in(&reader, py, &key)
+        let values = found.into_iter().zip(&keys).map(|(found, key)| {
+            let value = found.map_or(Ok(None), |(stored, handle)| self.load(key, stored, handle));
+            value
                 .unwrap_or_else(|error| {
                     failure = Some(error);
                     None
@@ -52,21 +72,22 @@ impl MemoryBackend {
                 .unwrap_or_else(|| missing.clone())
         });
         let values = PyList::new(py, values)?;
-        failure.map_or(Ok(values), Err)
+        failure.map_or(Ok(Some(values)), Err)
     }
 
     /// The stored value of `key`, and a handle to it.
     #[inline]
     pub(super) fn find(
         &self,
-        reader: &Reader<'_, Stored>,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
     ) -> PyResult<Option<(Stored, Handle)>> {
         let Some(key) = self.tokens.known(key)? else {
             return Ok(None);
         };
-        Ok(reader.read_with_handle(&key, |stored, handle| (stored.clone_ref(py), handle)))
+        Ok(self
+            .store()
+            .read_with_handle(&key, |stored, handle| (stored.clone_ref(py), handle)))
     }
 
     /// The caller's own value of what was found; an entry that cannot be read is removed.
@@ -164,7 +185,7 @@ impl MemoryBackend {
         let delta = delta.cloned().unwrap_or_else(|| number::one(py));
         let store = self.store();
         loop {
-            let found = match self.find(&store.reader(), py, key)? {
+            let found = match self.find(py, key)? {
                 Some((stored, handle)) => {
                     self.load(key, stored, handle)?.map(|value| (value, handle))
                 }

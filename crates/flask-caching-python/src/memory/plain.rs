@@ -1,7 +1,7 @@
 //! Plain data: what a value is made of when it can be copied without pickling it.
 //!
-//! An *atom* is immutable through and through (exact `str`, `bytes`, `int`, `float`, `bool`, `None`,
-//! and tuples and frozensets of atoms): it is handed out by reference. *Plain* data is exact lists,
+//! An *atom* is immutable through and through (exact `str`, `bytes`, `int`, `float`, `bool`, `None`, the
+//! like of `Decimal` and `date`, and tuples and frozensets of atoms): it is handed out by reference. *Plain* data is exact lists,
 //! dicts, sets and tuples of plain data, in which no mutable container appears twice: a copy made
 //! part by part is what a pickled copy would be. Everything else is left to pickle, which keeps the
 //! identity of parts that appear twice and refuses what is too deep.
@@ -11,9 +11,9 @@
 
 use foldhash::{HashSet, HashSetExt};
 use pyo3::prelude::*;
-use pyo3::types::{
-    PyBool, PyBytes, PyDict, PyFloat, PyFrozenSet, PyInt, PyList, PySet, PyString, PyTuple,
-};
+use pyo3::types::{PyDict, PyFrozenSet, PyList, PySet, PyTuple};
+
+use super::immutable::is_scalar;
 
 /// Deeper values than this are left to pickle.
 const DEEPEST: u8 = 64;
@@ -41,7 +41,7 @@ pub(super) enum Plain {
 impl Plain {
     /// The frozen form of `value`; `None` where it is not plain data.
     pub(super) fn freeze(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        if is_scalar(value) {
+        if is_scalar(value)? {
             return Ok(Some(Self::Atom(value.clone().unbind())));
         }
         Freezer::default().freeze(value, 0)
@@ -68,15 +68,6 @@ impl Plain {
 
 fn thaw_all<'py>(py: Python<'py>, items: &[Plain]) -> PyResult<Vec<Bound<'py, PyAny>>> {
     items.iter().map(|item| item.thaw(py)).collect()
-}
-
-fn is_scalar(value: &Bound<'_, PyAny>) -> bool {
-    value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_none()
-        || value.is_exact_instance_of::<PyBytes>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_exact_instance_of::<PyBool>()
 }
 
 /// One walk over a value.
@@ -209,7 +200,7 @@ impl Freezer {
     }
 
     fn is_atom(&mut self, value: &Bound<'_, PyAny>, depth: u8) -> PyResult<bool> {
-        if is_scalar(value) {
+        if is_scalar(value)? {
             return Ok(true);
         }
         if depth >= DEEPEST {

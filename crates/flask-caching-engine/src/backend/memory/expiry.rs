@@ -21,6 +21,9 @@ pub(super) struct Expiries {
     heap: BinaryHeap<Reverse<(u64, u32)>>,
     /// For each slot the time of its valid item in the heap; [`NEVER`]: it has none.
     queued: Vec<u64>,
+    /// When the heap's first item comes up. Every operation asks, most when nothing has: it is kept
+    /// here so that they need not look into the heap's memory.
+    next: u64,
 }
 
 /// What became of a slot that came up.
@@ -36,6 +39,7 @@ impl Expiries {
         Self {
             heap: BinaryHeap::new(),
             queued: Vec::new(),
+            next: NEVER,
         }
     }
 
@@ -52,6 +56,7 @@ impl Expiries {
         if expires < self.queued[at] {
             self.queued[at] = expires;
             self.heap.push(Reverse((expires, slot)));
+            self.next = self.next.min(expires);
             if self.heap.len() > SMALL + 2 * self.queued.len() {
                 self.drop_stale();
             }
@@ -61,19 +66,17 @@ impl Expiries {
     /// Whether a slot has come up by `now`.
     #[inline]
     pub(super) fn is_due(&self, now: u64) -> bool {
-        self.heap
-            .peek()
-            .is_some_and(|&Reverse((expires, _))| expires <= now)
+        self.next <= now
     }
 
     /// Takes one item that has come up by `now`, and asks `look` what is to become of its slot.
     /// `None`: none has come up. `Some(true)`: the slot's entry was gone.
     pub(super) fn take_due(&mut self, now: u64, look: impl FnOnce(u32) -> Due) -> Option<bool> {
-        let &Reverse((expires, slot)) = self.heap.peek()?;
-        if expires > now {
+        if self.next > now {
             return None;
         }
-        self.heap.pop();
+        let Reverse((expires, slot)) = self.heap.pop()?;
+        self.look_ahead();
         if self.queued[slot as usize] != expires {
             return Some(false);
         }
@@ -91,6 +94,14 @@ impl Expiries {
         let queued = &self.queued;
         self.heap
             .retain(|&Reverse((expires, slot))| queued[slot as usize] == expires);
+        self.look_ahead();
+    }
+
+    fn look_ahead(&mut self) {
+        self.next = self
+            .heap
+            .peek()
+            .map_or(NEVER, |&Reverse((expires, _))| expires);
     }
 
     #[cfg(test)]

@@ -12,6 +12,7 @@ mod expiry;
 mod handle;
 mod key;
 mod order;
+mod reader;
 mod shard;
 
 use std::hash::BuildHasher;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 
 pub use self::handle::Handle;
+pub use self::reader::Reader;
 
 use self::deletions::Deletions;
 pub use self::deletions::Mark;
@@ -57,26 +59,6 @@ pub struct MemoryStore<V> {
     deletions: Deletions,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
-}
-
-/// Reads as of the moment it was made at: the clock is read once for many keys.
-pub struct Reader<'s, V> {
-    store: &'s MemoryStore<V>,
-    now: u64,
-}
-
-impl<V> Reader<'_, V> {
-    /// See [`MemoryStore::read_with_handle`].
-    #[inline]
-    pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
-        let place = self.store.place(key);
-        self.store
-            .with_shard_at(self.now, place.shard, |shard, now, _| {
-                let (slot, entry) = shard.find_live(place.hash, key, now)?;
-                let handle = self.store.handle(place, slot, entry.stamp);
-                Some(read(&entry.value, handle))
-            })
-    }
 }
 
 /// A key with its hash, and the shard it belongs to.
@@ -140,14 +122,6 @@ impl<V> MemoryStore<V> {
     #[inline]
     pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
         self.reader().read_with_handle(key, read)
-    }
-
-    /// Reads of many keys as of one moment.
-    pub fn reader(&self) -> Reader<'_, V> {
-        Reader {
-            store: self,
-            now: clock::monotonic().0,
-        }
     }
 
     /// Whether `key` has a live entry. This does not count as a use of it.

@@ -1,0 +1,58 @@
+//! Reads of several keys as of one moment.
+
+use super::{Handle, MemoryStore};
+use crate::clock;
+
+/// Reads as of the moment it was made at: the clock is read once for many keys.
+pub struct Reader<'s, V> {
+    store: &'s MemoryStore<V>,
+    now: u64,
+}
+
+impl<V> MemoryStore<V> {
+    /// Reads of many keys as of one moment.
+    pub fn reader(&self) -> Reader<'_, V> {
+        Reader {
+            store: self,
+            now: clock::monotonic().0,
+        }
+    }
+}
+
+impl<V> Reader<'_, V> {
+    /// See [`MemoryStore::read_with_handle`].
+    #[inline]
+    pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {
+        let place = self.store.place(key);
+        self.store
+            .with_shard_at(self.now, place.shard, |shard, now, _| {
+                let (slot, entry) = shard.find_live(place.hash, key, now)?;
+                let handle = self.store.handle(place, slot, entry.stamp);
+                Some(read(&entry.value, handle))
+            })
+    }
+
+    /// Hands the value of each of `keys`, in their order, to `read`; `None` for a miss. Neighbours in
+    /// one shard are read under one lock, under which `read` is called: it must not call the store,
+    /// block, or drop a value.
+    pub fn read_each<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        mut read: impl FnMut(Option<(&V, Handle)>),
+    ) {
+        let mut places = keys
+            .iter()
+            .map(|key| self.store.place(key.as_ref()))
+            .peekable();
+        while let Some(index) = places.peek().map(|place| place.shard) {
+            self.store.with_shard_at(self.now, index, |shard, now, _| {
+                while let Some(place) = places.next_if(|place| place.shard == index) {
+                    let found = shard.find_live(place.hash, place.key, now);
+                    read(found.map(|(slot, entry)| {
+                        (&entry.value, self.store.handle(place, slot, entry.stamp))
+                    }));
+                }
+            });
+        }
+    }
+}
