@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from flask import Flask
@@ -21,9 +22,30 @@ def view_function(**options: Any) -> Statement:
     return Statement("page()", {"page": page})
 
 
-def request(app: Flask) -> Statement:
-    """One GET of ``/page`` as a WSGI server makes it."""
-    environ = EnvironBuilder("/page").get_environ()
+@functools.cache
+def pages() -> Flask:
+    """An application with a page that is cached and one that is not.
+
+    One application: where things happen to lie in memory makes more of a difference than the cache.
+    """
+    app, cache = make()
+
+    @app.get("/cached")
+    @cache.cached(timeout=300)
+    def cached() -> str:
+        return "<h1>A page</h1>"
+
+    @app.get("/trivial")
+    def trivial() -> str:
+        return "<h1>A page</h1>"
+
+    return app
+
+
+def request(path: str) -> Statement:
+    """One GET as a WSGI server makes it."""
+    app = pages()
+    environ = EnvironBuilder(path).get_environ()
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
         assert status == "200 OK"
@@ -37,27 +59,6 @@ def request(app: Flask) -> Statement:
     return Statement("answer()", {"answer": answer})
 
 
-def cached_request() -> Statement:
-    app, cache = make()
-
-    @app.get("/page")
-    @cache.cached(timeout=300)
-    def page() -> str:
-        return "<h1>A page</h1>"
-
-    return request(app)
-
-
-def trivial_request() -> Statement:
-    app, _ = make()
-
-    @app.get("/page")
-    def page() -> str:
-        return "<h1>A page</h1>"
-
-    return request(app)
-
-
 QUESTIONS = [
     Question("cached view function, plain", view_function, ratio=35, micros=0.30),
     Question(
@@ -68,9 +69,9 @@ QUESTIONS = [
     ),
     Question(
         "whole WSGI request, cached view",
-        cached_request,
+        lambda: request("/cached"),
         micros=1.0,
-        peers={"trivial view": trivial_request},
+        peers={"trivial view": lambda: request("/trivial")},
         baseline="trivial view",
     ),
 ]

@@ -25,7 +25,7 @@ from typing import Any
 
 from bench_memcached import PORT as MEMCACHED_PORT
 from bench_redis import PORT as REDIS_PORT
-from question import COMPARISON, GROWTH, Question, load
+from question import COMPARISON, GROWTH, WITHOUT, Question, load
 
 HERE = Path(__file__).parent
 ROUNDS = 11
@@ -120,8 +120,14 @@ def medians(question: Question, contenders: list[Contender], smoke: bool) -> lis
 
 
 def row(question: Question, times: list[float], earlier: list[Row]) -> Row:
-    """Compare with the target: a ratio, a number of µs, or the time of something else."""
+    """Compare with the target: a ratio, a number of µs, or the time of something else.
+
+    :param times: ours, theirs, the peers', and ours and theirs without what is asked about.
+    """
     ours, theirs = times[:2]
+    if question.without is not None:
+        *times, ours_without, theirs_without = times
+        ours, theirs = ours - ours_without, theirs - theirs_without
     peers = dict(zip(question.peers, times[2:], strict=True))
     wanted: list[str] = []
     met: list[bool] = []
@@ -205,6 +211,8 @@ def ask(question: Question, ours: Worker, theirs: Worker, smoke: bool, earlier: 
     contenders = [Contender(ours), Contender(theirs)]
     for peer in question.peers:
         contenders.append(Contender(ours if peer == question.baseline else theirs, peer))
+    if question.without is not None:
+        contenders += [Contender(ours, WITHOUT), Contender(theirs, WITHOUT)]
     times = medians(question, contenders, smoke)
     ours.forget()
     theirs.forget()

@@ -33,6 +33,9 @@ class Statement:
 
 Build = Callable[[], Statement]
 
+#: In place of a peer's name: what a question is asked without.
+WITHOUT = "without"
+
 
 @dataclass(frozen=True)
 class Question:
@@ -42,6 +45,7 @@ class Question:
     :param build: makes the statement; called once a process.
     :param ratio: how many times as fast as Flask-Caching is asked for.
     :param micros: how many microseconds are asked for, on a quiet machine.
+    :param without: the same without what is asked about, of either package: its time is taken off.
     :param peers: other answers to the same question, by name.
     :param baseline: a peer that is timed beside this package; at most ``micros`` more than it takes
         are asked for.
@@ -54,11 +58,20 @@ class Question:
     build: Build
     ratio: float | None = None
     micros: float | None = None
+    without: Build | None = None
     peers: dict[str, Build] = field(default_factory=dict)
     baseline: str | None = None
     at_most_twice: str | None = None
     runs: int = 1
     needs: str | None = None
+
+    def builds(self) -> dict[str | None, Build]:
+        """What makes the statements: the question's own under None, its peers' by their names."""
+        builds: dict[str | None, Build] = {None: self.build}
+        builds.update(self.peers)
+        if self.without is not None:
+            builds[WITHOUT] = self.without
+        return builds
 
 
 def load(modules: Iterable[str]) -> list[Question]:

@@ -23,7 +23,7 @@ def _timer(questions: list[Question], text: str, peer: str | None) -> timeit.Tim
     key = (text, peer)
     if key not in _statements:
         question = next(q for q in questions if q.text == text)
-        statement: Statement = question.peers[peer]() if peer else question.build()
+        statement: Statement = question.builds()[peer]()
         _statements[key] = timeit.Timer(statement.code, globals=statement.names)
         _statements[key].timeit(1)  # the first call fills the cache
     return _statements[key]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from . import _access
 from ._access import MISSING
-from ._context import active_context
 from ._engine import FragmentHits, MemoryBackend
 from .errors import UnstorableValueError
 from .utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey
@@ -66,8 +65,7 @@ class Fragments:
     def __init__(self, cache: Cache, originals: type) -> None:
         self._cache = cache
         self._aliases = _Aliases()
-        self._hits = FragmentHits(cache, cache._guard, originals, NO_TIMEOUT)
-        self._find = self._hits.get
+        self.hits = FragmentHits(cache, cache._guard, originals, NO_TIMEOUT)
 
     # For the proxies of the cache, which are given public keys.
 
@@ -117,14 +115,6 @@ class Fragments:
         return [key for key in keys if any(place in places for place in self.places(key))]
 
     # For the tag.
-
-    def find(self, tag: Tag) -> Any:
-        """A fragment that is in the in-process store, and was rendered from this tag before.
-
-        :return: the fragment; None where it is not there, or has to be asked for.
-        """
-        context = active_context(None)
-        return self._find(tag, None if context is None else context.app.extensions)
 
     def place_of_unnamed(self, key: FragmentKey, mark: str) -> FragmentKey:
         """The key of a block that has no name but the place it is written at.
@@ -177,7 +167,7 @@ class Fragments:
 
     def _remember(self, backend: Any, key: FragmentKey, tag: Tag) -> None:
         if isinstance(backend, MemoryBackend):
-            self._hits.remember(tag, backend, key)
+            self.hits.remember(tag, backend, key)
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class Cache(Proxies):
         self._states = AppStates()
         self._first_of_name: dict[str, FirstOfName] = {}
         self._fragments = Fragments(self, Proxies)
+        self._find_fragment = self._fragments.hits.get
         if app is not None:
             self.init_app(app, config)
 

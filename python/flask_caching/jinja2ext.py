@@ -25,6 +25,7 @@ from jinja2 import nodes, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context, Undefined
 
+from ._context import active_context, active_extensions
 from ._fragments import NO_TIMEOUT, Tag
 from ._names import short_digest
 from .errors import CacheConfigError
@@ -52,7 +53,10 @@ def _find(context: Context, tag: Tag) -> Any:
     It takes the context so that it is not called when a template is compiled.
     """
     cache: Cache | None = getattr(context.environment, JINJA_CACHE_ATTR_NAME, None)
-    return None if cache is None else cache._fragments.find(tag)
+    if cache is None:
+        return None
+    active = active_context(None)
+    return cache._find_fragment(tag, None if active is None else active.app.extensions)
 
 
 def _put_out(fragment: Any) -> Any:
@@ -152,7 +156,7 @@ class CacheExtension(Extension):
             )
         fragments = cache._fragments
         tag = (timeout, fragment_name, vary_on, unnamed)
-        value = fragments.find(tag)
+        value = cache._find_fragment(tag, active_extensions())
         if value is not None:
             return value
         key = FragmentKey(str(fragment_name), vary_on)

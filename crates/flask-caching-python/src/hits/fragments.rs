@@ -7,7 +7,8 @@ use foldhash::fast::FixedState;
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyFloat, PyInt, PyList, PyString, PyType};
+use pyo3::types::{PyBool, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
+use smallvec::SmallVec;
 
 use super::arguments::same_text;
 use super::place::{Guard, Way};
@@ -17,16 +18,8 @@ use crate::memory::MemoryBackend;
 /// The proxy that a hit of a fragment goes past.
 const PROXIES: [&str; 1] = ["get"];
 
-/// What a tag says: its timeout, its name and its keys, and what tells it apart where it has no name.
-type Written<'py> = (
-    Bound<'py, PyAny>,
-    Bound<'py, PyAny>,
-    Bound<'py, PyList>,
-    Bound<'py, PyString>,
-);
-
-/// The texts that a fragment is found by.
-struct Texts<'py>(Vec<Bound<'py, PyString>>);
+/// The texts that a fragment is found by; as a rule its mark, its name and a key or two.
+struct Texts<'py>(SmallVec<[Bound<'py, PyString>; 4]>);
 
 /// The table of the fragments of one `Cache`; see the [module](super).
 #[pyclass(frozen, module = "flask_caching._engine")]
@@ -55,16 +48,16 @@ impl FragmentHits {
         })
     }
 
-    /// The fragment of a tag, None where it is not in the table. `written`: the tag's timeout, name and
-    /// keys, and what tells it apart where it has no name. `extensions`: those of the active
+    /// The fragment of a tag, None where it is not in the table. `tag`: its timeout, its name, a list of
+    /// its keys, and what tells it apart where it has no name. `extensions`: those of the active
     /// application, or None.
     fn get<'py>(
         &self,
-        written: Written<'py>,
+        tag: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = extensions.py();
-        match self.find(&written, extensions) {
+        match self.find(tag, extensions) {
             Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
             // What failed here fails again the ordinary way, which knows what to do about it.
             found => Ok(found.unwrap_or(None)),
@@ -74,11 +67,11 @@ impl FragmentHits {
     /// Remembers that a tag was answered from `backend` under `key`.
     fn remember(
         &self,
-        written: Written<'_>,
+        tag: &Bound<'_, PyTuple>,
         backend: &Bound<'_, MemoryBackend>,
         key: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let Some(texts) = self.read(&written)? else {
+        let Some(texts) = self.read(tag)? else {
             return Ok(());
         };
         let native = backend.get();
@@ -105,14 +98,14 @@ impl FragmentHits {
     #[inline]
     fn find<'py>(
         &self,
-        written: &Written<'py>,
+        tag: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = extensions.py();
         let Some(backend) = self.way.backend(py, extensions)? else {
             return Ok(None);
         };
-        let Some(texts) = self.read(written)? else {
+        let Some(texts) = self.read(tag)? else {
             return Ok(None);
         };
         let native = backend.get();
@@ -128,20 +121,22 @@ impl FragmentHits {
     /// The texts a tag is found by; `None` where its timeout may forbid a short cut, as that of a tag
     /// that deletes does, or its name or one of its keys may have another text next time.
     #[inline]
-    fn read<'py>(&self, written: &Written<'py>) -> PyResult<Option<Texts<'py>>> {
-        let (timeout, name, keys, unnamed) = written;
+    fn read<'py>(&self, tag: &Bound<'py, PyTuple>) -> PyResult<Option<Texts<'py>>> {
+        let timeout = tag.get_borrowed_item(0)?;
         let is_usual = match timeout.cast_exact::<PyString>() {
             Ok(timeout) => timeout == self.no_timeout.as_str(),
             Err(_) => {
-                is_number(timeout) || timeout.is_none() || timeout.is_exact_instance_of::<PyDelta>()
+                is_number(&timeout)
+                    || timeout.is_none()
+                    || timeout.is_exact_instance_of::<PyDelta>()
             }
         };
         if !is_usual {
             return Ok(None);
         }
-        let mut texts = Vec::with_capacity(2 + keys.len());
-        texts.push(unnamed.clone());
-        for part in std::iter::once(name.clone()).chain(keys) {
+        let (name, keys, mark) = (tag.get_item(1)?, tag.get_item(2)?, tag.get_item(3)?);
+        let mut texts = SmallVec::new();
+        for part in [mark, name].into_iter().chain(keys.cast::<PyList>()?) {
             match part.cast_into_exact::<PyString>() {
                 Ok(text) => texts.push(text),
                 Err(error) => {
