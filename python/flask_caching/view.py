@@ -100,20 +100,16 @@ class CachedFunctionCore(Decorated):
 
             return decorated_function
 
+        of_query = self.query_string
+
         def decorated_view(*args: Any, **kwargs: Any) -> Any:
             # The contexts' attributes: Flask's proxies cost a multiple of it.
             context, active = active_context(None), active_request_context(None)
             if context is None or active is None:
                 return self.call(args, kwargs)
             request = active.request
-            return call(
-                args,
-                kwargs,
-                context.app.extensions,
-                request.method,
-                request.path,
-                request.query_string,
-            )
+            query = request.query_string if of_query else None
+            return call(args, kwargs, context.app.extensions, request.method, request.path, query)
 
         return decorated_view
 

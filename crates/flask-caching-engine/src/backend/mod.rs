@@ -63,8 +63,9 @@ pub trait Backend: Send + Sync {
     /// [`crate::ErrorKind::Value`] where the stored value is not an integer.
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64>;
 
-    /// Lets the entry under `key` live for `lifetime` from now where it would end sooner, without
-    /// touching its value: a concurrent write or deletion is never undone. `false`: no live entry.
+    /// Lets the entry under `key` live for at least `lifetime` from now where it would end sooner,
+    /// without touching its value: a concurrent write or deletion is never undone. `false`: no live
+    /// entry.
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool>;
 
     /// Where `key` still holds exactly `expected`, puts `new` in its place, or removes the entry

@@ -16,8 +16,9 @@ use crate::clock;
 /// The file with the victims of the last scan.
 const NAME: &str = "victims.__wz_cache";
 
-/// A scan finds one entry in so many (and all that expired).
-const BATCH: usize = 8;
+/// A scan finds one entry in so many (and all that expired). However long its list is, what is taken
+/// from it is the least recently used entry of all: those that are not on it were used later.
+const BATCH: usize = 2;
 
 /// No line of the list is longer: the digits of a recency, a blank, a name, a newline.
 const LONGEST_LINE: usize = 256;

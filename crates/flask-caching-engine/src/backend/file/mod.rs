@@ -19,6 +19,7 @@ mod count;
 mod directory;
 mod eviction;
 mod format;
+mod lifetime;
 mod lock;
 mod naming;
 mod options;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use count::{Count, Notation};
 use directory::{Directory, OwnFile};
 use format::{Expiry, Layout};
+use lifetime::{expiry, extended};
 use lock::Turn;
 use naming::Naming;
 pub use naming::{CustomHash, HashMethod};
@@ -352,15 +354,6 @@ impl FileStore {
     }
 }
 
-/// When an entry stored now expires. `None`: it would be expired at once.
-fn expiry(lifetime: Lifetime) -> Option<Expiry> {
-    match lifetime {
-        Lifetime::Forever => Some(None),
-        Lifetime::For(duration) => Some(Some(clock::wall().saturating_add(duration))),
-        Lifetime::Expired => None,
-    }
-}
-
 impl Backend for FileStore {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         Ok(self.read(key, &self.naming.of(key)?))
@@ -458,14 +451,17 @@ impl Backend for FileStore {
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
         let name = self.naming.of(key)?;
+        // Without a turn first: most often there is nothing to change.
+        match self.find(key, &name) {
+            Found::Live(_, _, expires) if extended(expires, lifetime).is_some() => {}
+            found => return Ok(matches!(found, Found::Live(..))),
+        }
         let _turn = self.turn("extend")?;
         let Found::Live(bytes, start, expires) = self.find(key, &name) else {
             return Ok(false);
         };
-        if let (Some(current), Some(extended)) = (expires, expiry(lifetime))
-            && extended.is_none_or(|extended| extended > current)
-        {
-            self.replace("extend", key, &name, &bytes[start..], extended)?;
+        if let Some(expires) = extended(expires, lifetime) {
+            self.replace("extend", key, &name, &bytes[start..], expires)?;
         }
         Ok(true)
     }
