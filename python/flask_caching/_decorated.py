@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException
 from . import _access
 from ._access import MISSING
 from ._closures import source_text
-from ._engine import MemoryBackend
+from ._engine import Deadline, MemoryBackend
 from ._identity import Unidentifiable
 from ._inflight import Computation
 from ._responses import why_not_storable
@@ -46,8 +46,8 @@ class Lookup:
     is_known = False
     #: The key may be read, but this call does not fill it.
     read_only = False
-    #: When the versions that this call made expire, on the wall clock.
-    made_until: Mapping[str, float] = MappingProxyType({})
+    #: When the versions that this call made expire.
+    made_until: Mapping[str, Deadline] = MappingProxyType({})
     computation: Computation | None = None
 
     def __init__(self, state: AppState | None, backend: Any) -> None:

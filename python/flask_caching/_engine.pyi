@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 __all__ = [
     "MISSING",
     "ByteStore",
+    "Deadline",
     "FileByteStore",
     "FragmentHits",
     "Guard",
@@ -42,6 +43,11 @@ def clock_advance(seconds: float) -> None: ...
 def clock_resume() -> None: ...
 def clock_wall() -> float: ...
 def timeout_seconds(timeout: Any) -> float: ...
+
+@final
+class Deadline:
+    def __new__(cls, timeout: _Timeout, default_timeout: _Timeout) -> Deadline: ...
+    def has_passed(self) -> bool: ...
 
 @disjoint_base
 class ByteStore:

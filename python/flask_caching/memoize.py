@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import sys
 import uuid
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from ._access import MISSING
 from ._closures import identity_beside_name
 from ._context import active_context, active_extensions
 from ._decorated import Decorated, Lookup
-from ._engine import MemoizedHits, clock_wall
+from ._engine import Deadline, MemoizedHits
 from ._identity import Rivals, instance_identity, text_of, text_of_arguments
 from ._names import function_name, instance_name, short_digest
 from ._proxies import Proxies
@@ -209,7 +208,7 @@ class MemoizedFunctionCore(Decorated):
         try:
             found = self._found(lookup, prefix, names)
             doing = "storing"
-            made_until: dict[str, float] = {}
+            made_until: dict[str, Deadline] = {}
             lookup.versions = self._completed(backend, names, found, timeout, made_until)
             lookup.made_until = made_until
             self._keep_versions(lookup, names)
@@ -324,7 +323,7 @@ class MemoizedFunctionCore(Decorated):
         names: list[str],
         found: list[Any],
         timeout: Any,
-        made_until: dict[str, float],
+        made_until: dict[str, Deadline],
     ) -> dict[str, str]:
         """The versions that were found, and new ones in place of those that were not."""
         if all(type(version) is str for version in found):
@@ -340,8 +339,8 @@ class MemoizedFunctionCore(Decorated):
         }
         if missing:
             versions |= _access.add_versions(self.cache, backend, missing, timeout)
-            lives = _access.lifetime(backend, timeout)
-            made_until.update(dict.fromkeys(missing, clock_wall() + lives))
+            until = Deadline(timeout, getattr(backend, "default_timeout", 300))
+            made_until.update(dict.fromkeys(missing, until))
         return versions
 
     def write(self, lookup: Lookup, key: str, rv: Any, timeout: Any) -> Any:
@@ -351,8 +350,12 @@ class MemoizedFunctionCore(Decorated):
         if done is False:
             return False
         # What this call made, and the function outlasted, is not deleted but expired.
-        now = clock_wall() if gone else 0
-        expired = {n: lookup.versions[n] for n in gone if now >= lookup.made_until.get(n, math.inf)}
+        made_until = lookup.made_until
+        expired = {
+            name: lookup.versions[name]
+            for name in gone
+            if name in made_until and made_until[name].has_passed()
+        }
         if expired:
             _access.add_versions(self.cache, lookup.backend, expired, timeout)
         return done

@@ -1,7 +1,7 @@
 //! The in-process store: what it promises beyond the contract of every backend.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -315,17 +315,6 @@ fn delete_handle_leaves_a_newer_value() {
 }
 
 #[test]
-fn a_revoked_permit_stores_nothing() {
-    let store = MemoryStore::new(10);
-    let permit = AtomicBool::new(true);
-    assert!(store.set_if(b"key", 1, Forever, || permit.load(Ordering::Acquire)));
-    permit.store(false, Ordering::Release);
-    store.delete(b"key");
-    assert!(!store.set_if(b"key", 2, Forever, || permit.load(Ordering::Acquire)));
-    assert!(!store.contains(b"key"));
-}
-
-#[test]
 fn a_lifetime_already_over_removes() {
     let store = MemoryStore::new(10);
     store.set(b"key", 1, Forever);
@@ -373,7 +362,9 @@ fn a_value_may_call_the_store_when_it_is_dropped() {
         store.set(b"key", value(), seconds(1));
         store.set(b"key", value(), seconds(1));
         store.add(b"key", value(), Forever);
-        store.set_if(b"key", value(), Forever, || false);
+        let before = store.mark();
+        store.delete(b"key");
+        assert_eq!(store.set_since(b"key", value(), Forever, before), None);
         store.set(b"key", value(), Expired);
         let stale = store.set(b"key", value(), Forever).unwrap();
         store.delete(b"key");

@@ -48,7 +48,7 @@ mod _engine {
     #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]
-    use crate::timeout::timeout_seconds;
+    use crate::timeout::{Deadline, timeout_seconds};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

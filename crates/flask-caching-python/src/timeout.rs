@@ -1,6 +1,8 @@
 //! Timeouts as Python writes them: None, a number of seconds, a `timedelta`.
 
-use flask_caching_engine::{Lifetime, Timeout};
+use std::time::Duration;
+
+use flask_caching_engine::{Lifetime, Timeout, clock};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -28,4 +30,34 @@ pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
         "a timeout must be None, a number of seconds or a timedelta, not {}",
         timeout.get_type().name()?
     )))
+}
+
+/// When an entry expires that is stored now.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Deadline {
+    /// The time since 1970-01-01 UTC; `None`: never.
+    at: Option<Duration>,
+}
+
+#[pymethods]
+impl Deadline {
+    /// That of an entry stored with `timeout`, on a backend with `default_timeout`.
+    #[new]
+    fn new(
+        timeout: Option<&Bound<'_, PyAny>>,
+        default_timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let default = from_python(default_timeout)?.resolve(Lifetime::Forever);
+        let at = match from_python(timeout)?.resolve(default) {
+            Lifetime::Forever => None,
+            Lifetime::For(duration) => Some(clock::wall().saturating_add(duration)),
+            Lifetime::Expired => Some(clock::wall()),
+        };
+        Ok(Self { at })
+    }
+
+    /// Whether it has come, on the engine's clock.
+    fn has_passed(&self) -> bool {
+        self.at.is_some_and(|at| clock::wall() >= at)
+    }
 }

@@ -138,19 +138,6 @@ impl<V> MemoryStore<V> {
         self.write(key, value, lifetime, |_, _, _| true).1
     }
 
-    /// Stores `value` under `key` if `permit` says so. It is asked under the shard's lock, as the
-    /// last thing before the write: who revokes the permit first and deletes the key then is sure
-    /// that the value is gone afterwards. Returns whether the permit held.
-    pub fn set_if(
-        &self,
-        key: &[u8],
-        value: V,
-        lifetime: Lifetime,
-        permit: impl Fn() -> bool,
-    ) -> bool {
-        self.write(key, value, lifetime, |_, _, _| permit()).0
-    }
-
     /// The present point in the order of deletions, for [`set_since`](Self::set_since).
     pub fn mark(&self) -> Mark {
         self.deletions.mark()
