@@ -1,9 +1,11 @@
-//! The fast path of a hit: from the raw arguments of a call, or a request's path, straight to a slot
-//! of the in-process store, in one native call.
+//! The fast path of a hit: from the raw arguments of a call, a request's path or a fragment's name,
+//! straight to a slot of the in-process store, in one native call.
 //!
-//! A decorated function has a table of the calls it was answered for. An entry says: *these very
-//! arguments, on this backend, were found under a key whose slots are these*. The key was made, and
-//! the entry found, by the ordinary path in Python; the table only remembers where. Invariants:
+//! A decorated function has a table of the calls it was answered for (`memoized`, `view`), a `Cache`
+//! one of the fragments it has rendered (`fragments`). An entry says: *these very arguments, on this
+//! backend, were found under a key whose slots are these*. The key was made, and the entry found, by
+//! the ordinary path in Python; the table only remembers where. A cache whose `get` is the
+//! application's own is asked, by the key that the table remembers. Invariants:
 //!
 //! 1. **Nothing is decided here that the ordinary path would decide otherwise.** Where anything is
 //!    unusual (an overridden or patched proxy, another kind of backend, an argument that is not plain
