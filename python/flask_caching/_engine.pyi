@@ -154,6 +154,8 @@ class MemoizedHits:
         originals: type,
         ordinary: Callable[..., Any],
         none_is_miss: bool,
+        ignored_places: list[int],
+        ignored_names: list[str],
         recipe: tuple[Any, str, int, tuple[Any, ...], bool, dict[str, Any], Any] | None,
     ) -> MemoizedHits: ...
     def call(

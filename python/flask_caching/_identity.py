@@ -29,7 +29,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from ._members import members_of
+from ._members import member_names, members_of
 from .errors import CacheKeyError
 from .utils import get_id
 
@@ -410,21 +410,30 @@ def _is_importable(kind: type) -> bool:
 _tokens = _Tokens()
 
 
-def told_apart_by(value: Any) -> str | None:
+def told_apart_by(value: Any) -> str | tuple[str, ...] | None:
     """What tells an argument apart from others of its class, without the help of this module.
 
     :param value: the argument.
-    :return: ``"repr"``, ``"identity"``, or None where it takes what this module does.
+    :return: ``"repr"``; the names of the attributes that it prints, where its repr does if those of
+        these do; ``"caching_id"``; ``"identity"``; or None where it takes what this module does.
     """
     if isinstance(value, type):
         plain = type(value) is type and not hasattr(value, "__caching_id__")
         return "identity" if plain else None
     kind = type(value)
-    if hasattr(value, "__caching_id__") or _is_bulk(kind) or kind.__module__ == "werkzeug.local":
+    if _is_bulk(kind) or kind.__module__ == "werkzeug.local":
         return None
-    if _repr_of(kind) is object.__repr__:
+    prints_nothing = _repr_of(kind) is object.__repr__
+    if hasattr(value, "__caching_id__"):
+        return "caching_id" if prints_nothing and hasattr(kind, "__caching_id__") else None
+    if prints_nothing:
         return "identity" if kind.__weakrefoffset__ else None
-    if members_of(value) is not None or _prints_address(repr(value), value):
+    if _prints_address(repr(value), value):
+        return None
+    names = member_names(kind)
+    if names is not None:
+        return names
+    if members_of(value) is not None:
         return None
     return "repr" if isinstance(_repr_of(kind), FunctionType) else None
 

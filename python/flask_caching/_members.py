@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import MappingProxyType, MethodType, SimpleNamespace
 from typing import Any
 
-__all__ = ["members_of"]
+__all__ = ["member_names", "members_of"]
 
 #: By the function that prints them, since a subclass may have one of its own.
 _KNOWN: dict[Any, Callable[[Any], Any]] = {
@@ -38,14 +38,33 @@ def members_of(value: Any) -> Any:
     known = _KNOWN.get(printed_by)
     if known is not None:
         return known(value)
-    if isinstance(value, tuple) and hasattr(kind, "_fields") and _is_of(printed_by, "collections"):
+    if _is_named_tuple(kind):
         return tuple(value)
-    if dataclasses.is_dataclass(value) and _is_generated(printed_by):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.repr}
+    names = member_names(kind)
+    return None if names is None else {name: getattr(value, name, None) for name in names}
+
+
+def member_names(kind: type) -> tuple[str, ...] | None:
+    """The attributes that objects of a named tuple, a dataclass or the like print and nothing else.
+
+    :return: None where ``kind`` is no such class.
+    """
+    if _is_named_tuple(kind):
+        return tuple(kind._fields)  # type: ignore[attr-defined]
+    if not _is_generated(kind.__repr__):
+        return None
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind) if field.repr)
     attributes = getattr(kind, "__attrs_attrs__", None)
-    if attributes is not None and _is_generated(printed_by):
-        return {a.name: getattr(value, a.name, None) for a in attributes if a.repr}
-    return None
+    return None if attributes is None else tuple(a.name for a in attributes if a.repr)
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return (
+        issubclass(kind, tuple)
+        and hasattr(kind, "_fields")
+        and _is_of(kind.__repr__, "collections")
+    )
 
 
 def _is_of(function: Any, module: str) -> bool:

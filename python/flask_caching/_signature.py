@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from ._immutable import IMMUTABLE
 from .utils import get_function_parameters
 
 __all__ = ["ArgumentOrder", "is_immutable"]
@@ -17,7 +18,8 @@ def is_immutable(value: Any) -> bool:
     """Whether ``value`` is plain data that stays as it is."""
     if type(value) is tuple:
         return all(is_immutable(item) for item in value)
-    return type(value) in _SCALARS
+    kind = type(value)
+    return kind in _SCALARS or IMMUTABLE.get(kind, "") is None
 
 
 class ArgumentOrder:
@@ -47,12 +49,14 @@ class ArgumentOrder:
             )
             for parameter in positional
         ]
-        #: Whether the same arguments always mean the same call: nothing is left out, and no default
-        #: can change.
-        self.is_fixed = not ignored and all(
-            default is inspect.Parameter.empty or is_immutable(default)
-            for _, _, default, _ in self._plan
+        #: Whether the same arguments always mean the same call: no default can change.
+        self.is_fixed = all(
+            left_out or default is inspect.Parameter.empty or is_immutable(default)
+            for _, _, default, left_out in self._plan
         )
+        #: The places of the arguments that are left out, and their names.
+        self.ignored_places = [at for at, (*_, left_out) in enumerate(self._plan) if left_out]
+        self.ignored_names = sorted(ignored)
         first = positional[0].name if positional else ""
         #: How many arguments can be given by position, and the defaults of the last of them.
         self.positional = len(positional)

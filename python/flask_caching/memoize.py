@@ -102,6 +102,8 @@ class MemoizedFunctionCore(Decorated):
             Proxies,
             self.call,
             not self.cache_none,
+            order.ignored_places,
+            order.ignored_names,
             self._recipe(),
         )
         return self.hits
@@ -116,6 +118,7 @@ class MemoizedFunctionCore(Decorated):
             or self.hash_method not in (None, hashlib.sha256)
             or order.on_instance
             or order.on_class
+            or order.ignored_names
         ):
             return None
         return (

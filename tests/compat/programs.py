@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime
 import random
+import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 Step = tuple[Any, ...]
@@ -18,6 +20,8 @@ ARGUMENTS: list[Any] = [
     0, 1, 2, 3, 7, -1, 1.0, 2.5, -0.0, True, False, None, "", "1", "a", "é", "a'b", 'a"b', b"a",
     (), (1,), (1, "a"), [], [1, 2], {}, {"a": 1}, {"b": 2, "a": [1]}, ((1, 2), [3]),
     10**30, float("inf"), 1 + 2j, range(3), datetime.date(2024, 2, 29), frozenset({1}), "x" * 300,
+    datetime.datetime(2024, 2, 29, 12), datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC),
+    Decimal("1.50"), [Decimal(1), datetime.timedelta(hours=1)], {5}, uuid.UUID(int=9),
 ]  # fmt: skip
 #: Equal, or printed alike, and yet different arguments.
 CONFUSABLE: list[Any] = [

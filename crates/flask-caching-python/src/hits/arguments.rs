@@ -11,13 +11,11 @@ use pyo3::types::{
 
 use smallvec::SmallVec;
 
+use super::data::{is_plain, is_telling, is_told_by_repr};
 use super::kinds::Kinds;
 
 /// Calls with more arguments than this cost an allocation.
 const USUAL: usize = 6;
-
-/// Containers nested deeper than this take the ordinary path.
-const DEEPEST: u8 = 32;
 
 /// One argument of a call that is being looked up.
 pub(super) enum Probe<'py> {
@@ -53,6 +51,43 @@ pub(super) enum Known {
     Keyword(Py<PyString>),
 }
 
+/// The arguments of a function that are left out of its keys.
+pub(super) struct Ignored {
+    places: Vec<usize>,
+    names: Vec<Py<PyString>>,
+}
+
+impl Ignored {
+    pub(super) fn new(places: Vec<usize>, names: Vec<Py<PyString>>) -> Self {
+        Self { places, names }
+    }
+
+    /// The arguments of a call that are not left out: those by position, and those by name.
+    #[inline]
+    pub(super) fn rest<'a, 'py>(
+        &'a self,
+        args: &'a Bound<'py, PyTuple>,
+        kwargs: &'a Bound<'py, PyDict>,
+    ) -> (
+        impl Iterator<Item = Borrowed<'a, 'py, PyAny>>,
+        impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
+    ) {
+        let by_position = args
+            .iter_borrowed()
+            .enumerate()
+            .filter(|(place, _)| !self.places.contains(place))
+            .map(|(_, argument)| argument);
+        // An iterator of an empty dict costs something, too.
+        let by_name = (!kwargs.is_empty()).then(|| kwargs.iter());
+        let by_name = by_name.into_iter().flatten().filter(|(name, _)| {
+            !name
+                .cast_exact::<PyString>()
+                .is_ok_and(|name| self.names.iter().any(|known| same_text(name, known)))
+        });
+        (by_position, by_name)
+    }
+}
+
 /// All arguments of a call, in the order they were given. It is large, and filled where it is used.
 #[derive(Default)]
 pub(super) struct Arguments<'py> {
@@ -67,27 +102,27 @@ impl<'py> Arguments<'py> {
     pub(super) fn read(
         &mut self,
         kinds: &Kinds,
+        ignored: &Ignored,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<bool> {
         let mut hasher = FixedState::default().build_hasher();
-        for argument in args.iter_borrowed() {
+        let (by_position, by_name) = ignored.rest(args, kwargs);
+        for argument in by_position {
             let Some(probe) = Probe::of(kinds, &argument)? else {
                 return Ok(false);
             };
             probe.hash_into(&mut hasher)?;
             self.probes.push(probe);
         }
-        if !kwargs.is_empty() {
-            for (name, argument) in kwargs.iter() {
-                let name = Probe::Keyword(name.cast_into::<PyString>()?);
-                let Some(probe) = Probe::of(kinds, &argument)? else {
-                    return Ok(false);
-                };
-                for probe in [name, probe] {
-                    probe.hash_into(&mut hasher)?;
-                    self.probes.push(probe);
-                }
+        for (name, argument) in by_name {
+            let name = Probe::Keyword(name.cast_into::<PyString>()?);
+            let Some(probe) = Probe::of(kinds, &argument)? else {
+                return Ok(false);
+            };
+            for probe in [name, probe] {
+                probe.hash_into(&mut hasher)?;
+                self.probes.push(probe);
             }
         }
         self.hash = hasher.finish();
@@ -170,11 +205,17 @@ impl<'py> Probe<'py> {
             || argument.is_exact_instance_of::<PyTuple>()
             || argument.is_exact_instance_of::<PyDict>()
             || argument.is_exact_instance_of::<PyInt>();
-        if may_be_plain && is_plain(argument, 0) {
+        if may_be_plain && is_plain(argument) {
             // An integer may have more digits than Python prints; the ordinary path knows of it.
             return Ok(argument.repr().ok().map(Self::Repr));
         }
-        kinds.probe(argument)
+        if let Some(probe) = kinds.probe(argument)? {
+            return Ok(Some(probe));
+        }
+        let text = is_told_by_repr(argument).then(|| argument.repr().ok());
+        Ok(text
+            .flatten()
+            .map(|text| Self::Printed(text, argument.get_type())))
     }
 
     #[inline]
@@ -228,30 +269,11 @@ pub(super) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool
     one.as_ptr() == other.as_ptr() || one.as_any().eq(other.bind(one.py())).unwrap_or(false)
 }
 
-/// Whether the repr of `value` identifies it: built-in data all through, sets excepted.
-pub(super) fn is_plain(value: &Bound<'_, PyAny>, depth: u8) -> bool {
-    if value.is_exact_instance_of::<PyString>()
-        || value.is_exact_instance_of::<PyInt>()
-        || value.is_none()
-        || value.is_exact_instance_of::<PyBool>()
-        || value.is_exact_instance_of::<PyFloat>()
-        || value.is_exact_instance_of::<PyBytes>()
-    {
-        return true;
-    }
-    if depth == DEEPEST {
-        return false;
-    }
-    if let Ok(list) = value.cast_exact::<PyList>() {
-        return list.iter().all(|item| is_plain(&item, depth + 1));
-    }
-    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        return tuple.iter_borrowed().all(|item| is_plain(&item, depth + 1));
-    }
-    if let Ok(dict) = value.cast_exact::<PyDict>() {
-        return dict
-            .iter()
-            .all(|(key, item)| is_plain(&key, depth + 1) && is_plain(&item, depth + 1));
-    }
-    false
+/// How an object is looked up that prints `text`.
+#[inline]
+pub(super) fn printed<'py>(
+    object: &Bound<'py, PyAny>,
+    text: Bound<'py, PyString>,
+) -> Option<Probe<'py>> {
+    is_telling(&text).then(|| Probe::Printed(text, object.get_type()))
 }

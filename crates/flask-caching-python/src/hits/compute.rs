@@ -15,6 +15,17 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 use super::arguments::Arguments;
 use crate::memory::{MemoryBackend, Written};
 
+/// What [`Recipe::new`] takes, as Python hands it over.
+pub(super) type RecipeArguments = (
+    Py<PyAny>,
+    String,
+    usize,
+    Py<PyTuple>,
+    bool,
+    Py<PyDict>,
+    Py<PyAny>,
+);
+
 /// How a function's key is made of its arguments.
 pub(super) struct Recipe {
     /// The function.
@@ -95,15 +106,11 @@ pub(super) enum Outcome<'py> {
 }
 
 impl Recipe {
-    /// The recipe of `function`.
+    /// The recipe of a function: itself, its name in keys, how many arguments it takes by position,
+    /// the defaults of the last of them, whether it takes more, the decorated function's attributes,
+    /// and `finish`.
     pub(super) fn new(
-        function: Py<PyAny>,
-        name: String,
-        positional: usize,
-        defaults: Py<PyTuple>,
-        takes_more: bool,
-        attributes: Py<PyDict>,
-        finish: Py<PyAny>,
+        (function, name, positional, defaults, takes_more, attributes, finish): RecipeArguments,
     ) -> Self {
         Self {
             function,

@@ -4,27 +4,34 @@
 //! that is itself an argument: once for that class). Until it has, such a call takes the ordinary
 //! path.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::{Probe, is_plain};
+use super::arguments::{Ignored, Probe, printed};
+use super::data::{is_plain, is_told_by_repr};
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
 const MOST_KINDS: usize = 16;
 
 /// What tells the objects of a class apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Told {
     ByRepr,
+    /// Its repr, while these attributes, which are all that it prints, are told apart by theirs.
+    ByMembers(Py<PyTuple>),
+    /// What its method `__caching_id__` returns.
+    ByCachingId,
     ByIdentity,
+    /// More than can be seen here.
+    Otherwise,
 }
 
 /// The classes whose objects a function was called with.
-pub(super) struct Kinds(Mutex<Vec<(Py<PyType>, Told)>>);
+pub(super) struct Kinds(Mutex<Vec<(Py<PyType>, Arc<Told>)>>);
 
 impl Kinds {
     pub(super) fn new() -> Self {
@@ -34,49 +41,75 @@ impl Kinds {
     /// How `argument` is looked up; `None` where its class is not known.
     #[inline]
     pub(super) fn probe<'py>(&self, argument: &Bound<'py, PyAny>) -> PyResult<Option<Probe<'py>>> {
-        match self.told(&key(argument)) {
-            Some(Told::ByIdentity) => Ok(Some(Probe::Object(argument.clone()))),
-            Some(Told::ByRepr) => {
-                let text = argument.repr()?;
-                // An address identifies nothing: the ordinary path has a token for such an object.
-                let is_telling = text.is_exact_instance_of::<PyString>()
-                    && text.to_str().is_ok_and(|shown| !has_address(shown));
-                Ok(is_telling.then(|| Probe::Printed(text, argument.get_type())))
+        let Some(told) = self.told(&key(argument)) else {
+            return Ok(None);
+        };
+        match &*told {
+            Told::ByIdentity => Ok(Some(Probe::Object(argument.clone()))),
+            Told::ByRepr => Ok(printed(argument, argument.repr()?)),
+            Told::ByMembers(names) => {
+                for name in names.bind(argument.py()).iter_borrowed() {
+                    let name = name.cast::<PyString>()?;
+                    if !is_told_by_repr(&argument.getattr(&*name)?) {
+                        return Ok(None);
+                    }
+                }
+                Ok(printed(argument, argument.repr()?))
             }
-            None => Ok(None),
+            Told::ByCachingId => {
+                let id = argument.call_method0(intern!(argument.py(), "__caching_id__"))?;
+                match id.cast_into_exact::<PyString>() {
+                    Ok(text) => Ok(Some(Probe::Printed(text, argument.get_type()))),
+                    Err(_) => Ok(None),
+                }
+            }
+            Told::Otherwise => Ok(None),
         }
     }
 
     /// Asks about the classes of the arguments that are not known yet.
     pub(super) fn learn(
         &self,
+        ignored: &Ignored,
         args: &Bound<'_, PyTuple>,
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
+        let (by_position, by_name) = ignored.rest(args, kwargs);
+        for argument in by_position {
+            self.learn_of(&argument)?;
+        }
+        for (_, argument) in by_name {
+            self.learn_of(&argument)?;
+        }
+        Ok(())
+    }
+
+    fn learn_of(&self, argument: &Bound<'_, PyAny>) -> PyResult<()> {
         static TOLD_APART_BY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-        let py = args.py();
-        let by_name = kwargs.values();
-        for argument in args.iter().chain(by_name.iter()) {
-            if is_plain(&argument, 0) {
-                continue;
-            }
-            let kind = key(&argument);
-            if self.told(&kind).is_some() {
-                continue;
-            }
-            let told: Option<String> = TOLD_APART_BY
-                .import(py, "flask_caching._identity", "told_apart_by")?
-                .call1((&argument,))?
-                .extract()?;
-            let told = match told.as_deref() {
+        let py = argument.py();
+        if is_plain(argument) || is_told_by_repr(argument) {
+            return Ok(());
+        }
+        let kind = key(argument);
+        if self.told(&kind).is_some() {
+            return Ok(());
+        }
+        let told = TOLD_APART_BY
+            .import(py, "flask_caching._identity", "told_apart_by")?
+            .call1((argument,))?;
+        let told = if let Ok(names) = told.cast::<PyTuple>() {
+            Told::ByMembers(names.clone().unbind())
+        } else {
+            match told.extract::<Option<String>>()?.as_deref() {
                 Some("repr") => Told::ByRepr,
+                Some("caching_id") => Told::ByCachingId,
                 Some("identity") => Told::ByIdentity,
-                _ => continue,
-            };
-            let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if kinds.len() < MOST_KINDS {
-                kinds.push((kind.unbind(), told));
+                _ => Told::Otherwise,
             }
+        };
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kinds.len() < MOST_KINDS {
+            kinds.push((kind.unbind(), Arc::new(told)));
         }
         Ok(())
     }
@@ -96,20 +129,14 @@ impl Kinds {
     }
 
     #[inline]
-    fn told(&self, kind: &Bound<'_, PyType>) -> Option<Told> {
+    fn told(&self, kind: &Bound<'_, PyType>) -> Option<Arc<Told>> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .iter()
             .find(|(known, _)| kind.is(known))
-            .map(|(_, told)| *told)
+            .map(|(_, told)| Arc::clone(told))
     }
-}
-
-/// Whether a repr may show an address. A search made for two bytes, in texts that are short as a rule.
-#[inline]
-fn has_address(shown: &str) -> bool {
-    shown.as_bytes().windows(2).any(|pair| pair == b"0x")
 }
 
 /// The class that decides about `argument`: its own, or, where it is a class, itself.

@@ -9,8 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::{Arguments, Known};
-use super::compute::{Lesson, Lessons, Outcome, Recipe};
+use super::arguments::{Arguments, Ignored, Known};
+use super::compute::{Lesson, Lessons, Outcome, Recipe, RecipeArguments};
 use super::kinds::Kinds;
 use super::place::{Guard, Originals, Way};
 use super::table::{Place, Table, of_settings};
@@ -25,16 +25,6 @@ const WRITES: [&str; 3] = ["set", "set_many", "add"];
 
 /// The proxy that reads versions.
 const VERSIONS: [&str; 1] = ["get_many"];
-
-type RecipeArguments = (
-    Py<PyAny>,
-    String,
-    usize,
-    Py<PyTuple>,
-    bool,
-    Py<PyDict>,
-    Py<PyAny>,
-);
 
 /// What is known of a call.
 enum Memory {
@@ -64,6 +54,7 @@ pub(crate) struct MemoizedHits {
     /// The proxies that versions are read past where values are not.
     versions: Originals,
     kinds: Kinds,
+    ignored: Ignored,
     /// How a miss is computed here, where it can be.
     recipe: Option<Recipe>,
     lessons: Lessons,
@@ -82,33 +73,31 @@ impl MemoizedHits {
     ///
     /// `originals`: the class whose proxies nobody has replaced. `ordinary(args, kwargs, asked)`:
     /// answers a call that is not in the table; `asked` is a key under which `cache.get` has just
-    /// found nothing, or None. `none_is_miss`: whether a None that is stored is no answer. `recipe`:
-    /// None, or the function, its name in keys, how many arguments it takes by position, a tuple of
+    /// found nothing, or None. `none_is_miss`: whether a None that is stored is no answer.
+    /// `ignored_places`, `ignored_names`: the arguments that are left out of keys. `recipe`: None, or the function, its name in keys, how many arguments it takes by position, a tuple of
     /// the defaults of the last of them, whether it takes more, the decorated function's attributes,
     /// and `finish(args, kwargs, result, key, version_name, version, mark)`, which stores a result
     /// that is not plain data.
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a function")]
     fn new(
         cache: &Bound<'_, PyAny>,
         guard: Py<Guard>,
         originals: &Bound<'_, PyType>,
         ordinary: Py<PyAny>,
         none_is_miss: bool,
+        ignored_places: Vec<usize>,
+        ignored_names: Vec<Py<PyString>>,
         recipe: Option<RecipeArguments>,
     ) -> PyResult<Self> {
         Ok(Self {
             way: Way::new(cache, guard, originals, &PROXIES)?,
             writes: Originals::new(originals, &WRITES)?,
             versions: Originals::new(originals, &VERSIONS)?,
-            recipe: recipe.map(
-                |(function, name, positional, defaults, more, attributes, finish)| {
-                    Recipe::new(
-                        function, name, positional, defaults, more, attributes, finish,
-                    )
-                },
-            ),
+            recipe: recipe.map(Recipe::new),
             lessons: Lessons::new(),
             kinds: Kinds::new(),
+            ignored: Ignored::new(ignored_places, ignored_names),
             none_is_miss,
             ordinary,
             table: Table::new(),
@@ -245,7 +234,7 @@ impl MemoizedHits {
             return Ok(());
         }
         self.check_epoch();
-        self.kinds.learn(args, kwargs)?;
+        self.kinds.learn(&self.ignored, args, kwargs)?;
         let mut arguments = Arguments::default();
         if !self.read(&mut arguments, args, kwargs)? {
             return Ok(());
@@ -258,8 +247,9 @@ impl MemoizedHits {
             };
             guards.push(guard);
         }
-        let Some((value, false)) = native.handle(key)? else {
-            return Ok(());
+        let value = match native.handle(key)? {
+            Some((value, is_none)) if !(is_none && self.none_is_miss) => value,
+            _ => return Ok(()),
         };
         if teach && let [guard] = guards[..] {
             self.learn(native.serial(), versions, guard)?;
@@ -302,7 +292,7 @@ impl MemoizedHits {
         prefix: Py<PyAny>,
     ) -> PyResult<()> {
         self.check_epoch();
-        self.kinds.learn(args, kwargs)?;
+        self.kinds.learn(&self.ignored, args, kwargs)?;
         let mut arguments = Arguments::default();
         if !self.read(&mut arguments, args, kwargs)? {
             return Ok(());
@@ -364,7 +354,7 @@ impl MemoizedHits {
         if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
             return Ok(false);
         }
-        arguments.read(&self.kinds, args, kwargs)
+        arguments.read(&self.kinds, &self.ignored, args, kwargs)
     }
 
     /// What `read` makes of what is known of a call; `read` is called under the table's lock.

@@ -23,6 +23,7 @@
 
 mod arguments;
 mod compute;
+mod data;
 mod fragments;
 mod kinds;
 mod memoized;

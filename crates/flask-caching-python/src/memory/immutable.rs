@@ -10,7 +10,7 @@ type Class = (Py<PyType>, Option<Py<PyString>>);
 
 /// Whether `value` has no parts that could be changed, and no parts that are walked into.
 #[inline]
-pub(super) fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is_scalar(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     if value.is_exact_instance_of::<PyString>()
         || value.is_exact_instance_of::<PyInt>()
         || value.is_none()

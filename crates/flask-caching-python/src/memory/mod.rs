@@ -20,3 +20,4 @@ mod value;
 
 pub(crate) use backend::MemoryBackend;
 pub(crate) use direct::Written;
+pub(crate) use immutable::is_scalar;
