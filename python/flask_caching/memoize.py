@@ -207,14 +207,19 @@ class MemoizedFunctionCore(Decorated):
         prefix, names = self._prefix(state, args, kwargs)
         # Outside of the attempt: a timeout that is none is not a failure of the cache.
         timeout = normalize_timeout(self.wrapper.cache_timeout)
+        guesses = _access.saves_round_trips(self.cache, backend)
         doing = "reading"
         try:
-            found = self._found(lookup, prefix, names)
+            if guesses:
+                found = self._found_with_guess(lookup, prefix, names)
+            else:
+                found = _access.read_many(self.cache, backend, names)
             doing = "storing"
             made_until: dict[str, Deadline] = {}
             lookup.versions = self._completed(backend, names, found, timeout, made_until)
             lookup.made_until = made_until
-            self._keep_versions(lookup, names)
+            if guesses:
+                self._keep_versions(lookup, names)
         except Exception as error:
             state.failed(backend, error, doing, self.name)
             return None
@@ -227,34 +232,29 @@ class MemoizedFunctionCore(Decorated):
         key: str | None = self.hits.key(args, kwargs, active_extensions())
         return key
 
-    def _found(self, lookup: Lookup, prefix: str, names: list[str]) -> list[Any]:
+    def _found_with_guess(self, lookup: Lookup, prefix: str, names: list[str]) -> list[Any]:
         """The versions under ``names``; None for those that are not there.
 
-        Where each question waits for a server, the value is asked for in the same breath, under the
+        As each question waits for a server, the value is asked for in the same breath, under the
         key it has if the versions are still the last ones seen.
         """
-        backend = lookup.backend
-        if not _access.saves_round_trips(self.cache, backend):
-            return _access.read_many(self.cache, backend, names)
         assert lookup.state is not None
-        place = (lookup.state.number, *names)
-        last = self._last_versions.get(place)
+        last = self._last_versions.get((lookup.state.number, *names))
         if last is None:
-            found = _access.read_many(self.cache, backend, names)
-        else:
-            guess = prefix + "".join(last)
-            *versions, value = backend._read_many(*names, guess)
-            lookup.prefetched = guess, value
-            found = [None if version is MISSING else version for version in versions]
-        return found
+            return _access.read_many(self.cache, lookup.backend, names)
+        guess = prefix + "".join(last)
+        *versions, value = lookup.backend._read_many(*names, guess)
+        lookup.prefetched = guess, value
+        return [None if version is MISSING else version for version in versions]
 
     def _keep_versions(self, lookup: Lookup, names: list[str]) -> None:
         """Remember versions for the next guess."""
         assert lookup.state is not None
-        if _access.saves_round_trips(self.cache, lookup.backend):
+        place, versions = (lookup.state.number, *names), tuple(lookup.versions.values())
+        if self._last_versions.get(place) != versions:
             if len(self._last_versions) >= _MOST_GUESSES:
                 self._last_versions.clear()
-            self._last_versions[lookup.state.number, *names] = tuple(lookup.versions.values())
+            self._last_versions[place] = versions
 
     def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key of a call of the function with these arguments.

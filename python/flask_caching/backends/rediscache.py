@@ -224,12 +224,11 @@ class RedisCache(ByteBackend):
     def _load(self, key: str, data: bytes, flags: int) -> Any:
         serializer = self.serializer
         # Nearly every value, without the questions that the others need.
-        if (
-            data.startswith(b"!\x80")
-            and serializer.__class__ is RedisSerializer
-            and not serializer.__dict__
-        ):
-            return pickle.loads(data[1:])
+        if serializer.__class__ is RedisSerializer and not serializer.__dict__:
+            if data.startswith(b"!\x80"):
+                return pickle.loads(data[1:])
+            if data.isdigit():
+                return int(data)
         return super()._load(key, data, flags)
 
     @property
