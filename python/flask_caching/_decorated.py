@@ -154,16 +154,23 @@ class Decorated:
 
     # One call.
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: str | None = None) -> Any:
+    def call(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        asked: str | None = None,
+        key: Any = MISSING,
+    ) -> Any:
         """Answer a call of the decorated function.
 
         :param asked: a key under which ``cache.get`` was asked just now, and had nothing.
+        :param key: the key of the call, where the application has made it already.
         """
         if self.is_async and _in_running_loop():
             return self._call_async(args, kwargs)
         if self.unless is not None and self._bypassed(args, kwargs):
             return self._run(None, args, kwargs)
-        lookup = self._look_up(args, kwargs, asked)
+        lookup = self._look_up(args, kwargs, asked, key)
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
@@ -215,7 +222,11 @@ class Decorated:
         return bool(self.forced_update())
 
     def _look_up(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], asked: str | None = None
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        asked: str | None = None,
+        key: Any = MISSING,
     ) -> Lookup:
         state, backend = self._place()
         lookup = Lookup(state, backend)
@@ -227,22 +238,24 @@ class Decorated:
         # Elsewhere the table was asked before the call came here.
         is_unasked = self.hits is not None and (state.enable_signals or not self.is_simple)
         if is_unasked and not refreshed and not self.cache._guard.patched:
-            key, value = self._find_hit(state, args, kwargs)
+            signalled, value = self._find_hit(state, args, kwargs)
             if value is not MISSING:
                 refreshed = self._is_stale(value, args, kwargs)
                 if not refreshed:
-                    if key is not None:
-                        self._signal(self.hit_signal, state, key, args, kwargs)
+                    if signalled is not None:
+                        self._signal(self.hit_signal, state, signalled, args, kwargs)
                     lookup.value = value
                     return lookup
         try:
-            key = self.find_key(lookup, args, kwargs)
+            if key is MISSING:
+                key = self.find_key(lookup, args, kwargs)
         except Unidentifiable as reason:
             self.note_once("unidentifiable", "%s is not cached: %s", self.name, reason)
             return lookup
         if key is None:
             return lookup
-        if not isinstance(key, (str, Hashable)):
+        is_hashable: bool = isinstance(key, (str, Hashable))
+        if not is_hashable:
             error = CacheKeyError(f"{key!r} cannot be a key: it cannot be hashed")
             state.failed(backend, error, "reading", self.name)
             return lookup

@@ -12,6 +12,7 @@ __all__ = [
     "FileByteStore",
     "FragmentHits",
     "Guard",
+    "KeyedHits",
     "MemoizedHits",
     "MemoryBackend",
     "Missing",
@@ -123,6 +124,7 @@ class Guard:
     def patched(self) -> bool: ...
     def patch(self, versions: bool = True) -> None: ...
     def forget(self) -> None: ...
+    def send_signals(self) -> None: ...
     def note_outage(self, settings: int, fails: bool) -> None: ...
 
 @disjoint_base
@@ -142,8 +144,8 @@ class FragmentHits:
     def __new__(
         cls, cache: Any, guard: Guard, originals: type, no_timeout: str
     ) -> FragmentHits: ...
-    def get(self, written: _Tag, extensions: dict[str, Any] | None) -> Any | None: ...
-    def remember(self, written: _Tag, backend: MemoryBackend, key: str) -> None: ...
+    def get(self, tag: _Tag, extensions: dict[str, Any] | None) -> Any | None: ...
+    def remember(self, tag: _Tag, backend: MemoryBackend, key: str) -> None: ...
 
 @final
 class MemoizedHits:
@@ -186,6 +188,22 @@ class MemoizedHits:
     def remember_prefix(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int, prefix: Any
     ) -> None: ...
+
+@final
+class KeyedHits:
+    def __new__(
+        cls,
+        cache: Any,
+        guard: Guard,
+        originals: type,
+        make_key: Callable[..., Any],
+        takes_arguments: bool,
+        attributes: dict[str, Any],
+        ordinary: Callable[..., Any],
+    ) -> KeyedHits: ...
+    def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
+    ) -> Any: ...
 
 @final
 class ViewHits:

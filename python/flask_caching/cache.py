@@ -133,6 +133,8 @@ class Cache(Proxies):
             serializer=serializer,
         )
         self._states.add(app, state)
+        if state.enable_signals:
+            self._guard.send_signals()
         app.extensions.setdefault("cache", {})[self] = backend
 
     # Which application.
@@ -198,6 +200,8 @@ class Cache(Proxies):
     def enable_signals(self, enable_signals: bool) -> None:
         for state in self._states:
             state.enable_signals = bool(enable_signals)
+        if enable_signals:
+            self._guard.send_signals()
         self._guard.forget()
 
     @property

@@ -14,7 +14,7 @@ from flask import Response, after_this_request, current_app, has_request_context
 from ._cached_response import CachedResponse
 from ._context import active_context, active_extensions, active_method, active_request_context
 from ._decorated import Decorated, Lookup
-from ._engine import ViewHits
+from ._engine import KeyedHits, ViewHits
 from ._proxies import Proxies
 from .signals import cache_view_hit, cache_view_miss
 from .utils import get_function_parameters, query_args_as_pairs
@@ -72,13 +72,13 @@ class CachedFunctionCore(Decorated):
     # Hits.
 
     def make_hits(self) -> Any:
-        if (
-            self.is_async
-            or callable(self.key_prefix)
-            or self.user_make_cache_key is not None
-            or self.response_hit_indication
-        ):
+        if self.is_async or self.response_hit_indication:
             return None
+        if self.user_make_cache_key is not None:
+            return self._keyed_hits(self.user_make_cache_key, takes_arguments=True)
+        if callable(self.key_prefix):
+            # With a query string, the method of the request has a say as well.
+            return None if self.query_string else self._keyed_hits(self._prefix_key, False)
         self.hits = ViewHits(
             self.cache,
             self.cache._guard,
@@ -90,7 +90,29 @@ class CachedFunctionCore(Decorated):
         )
         return self.hits
 
+    def _keyed_hits(self, make_key: Callable[..., Any], takes_arguments: bool) -> KeyedHits:
+        return KeyedHits(
+            self.cache,
+            self.cache._guard,
+            Proxies,
+            make_key,
+            takes_arguments,
+            self.wrapper.__dict__,
+            self.call,
+        )
+
+    def _prefix_key(self) -> str:
+        """The key where ``key_prefix`` is a callable."""
+        return self._key(self.cache._place()[0])
+
     def wrap_hits(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        if self.user_make_cache_key is not None or callable(self.key_prefix):
+
+            def decorated_with_key(*args: Any, **kwargs: Any) -> Any:
+                context = active_context(None)
+                return call(args, kwargs, None if context is None else context.app.extensions)
+
+            return decorated_with_key
         if not self._is_of_request:
 
             def decorated_function(*args: Any, **kwargs: Any) -> Any:

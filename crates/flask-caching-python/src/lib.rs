@@ -35,7 +35,7 @@ mod _engine {
     use crate::file::FileByteStore;
     #[pymodule_export]
     use crate::hits::{
-        FragmentHits, Guard, MemoizedHits, NativeProxies, ViewHits, classes_changed,
+        FragmentHits, Guard, KeyedHits, MemoizedHits, NativeProxies, ViewHits, classes_changed,
     };
     #[pymodule_export]
     use crate::memcached::{memcached_wire_key, open_memcached_store};

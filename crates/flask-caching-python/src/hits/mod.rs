@@ -5,7 +5,8 @@
 //! one of the fragments it has rendered (`fragments`). An entry says: *these very arguments, on this
 //! backend, were found under a key whose slots are these*. The key was made, and the entry found, by
 //! the ordinary path in Python; the table only remembers where. A cache whose `get` is the
-//! application's own is asked, by the key that the table remembers. Invariants:
+//! application's own is asked, by the key that the table remembers; where the application makes the
+//! keys, a key is all it takes (`keyed`). Invariants:
 //!
 //! 1. **Nothing is decided here that the ordinary path would decide otherwise.** Where anything is
 //!    unusual (an overridden or patched proxy, another kind of backend, an argument that is not plain
@@ -25,6 +26,7 @@ mod arguments;
 mod compute;
 mod data;
 mod fragments;
+mod keyed;
 mod kinds;
 mod memoized;
 mod place;
@@ -33,6 +35,7 @@ mod table;
 mod view;
 
 pub(crate) use fragments::FragmentHits;
+pub(crate) use keyed::KeyedHits;
 pub(crate) use memoized::MemoizedHits;
 pub(crate) use place::{Guard, classes_changed};
 pub(crate) use proxies::NativeProxies;

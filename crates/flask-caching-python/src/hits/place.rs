@@ -35,6 +35,8 @@ pub(crate) struct Guard {
     /// they are.
     outages: Mutex<Vec<u32>>,
     outage_count: AtomicUsize,
+    /// Signals are sent for some application, or were.
+    signals: AtomicBool,
 }
 
 #[pymethods]
@@ -47,6 +49,7 @@ impl Guard {
             epoch: AtomicU64::new(0),
             outages: Mutex::new(Vec::new()),
             outage_count: AtomicUsize::new(0),
+            signals: AtomicBool::new(false),
         }
     }
 
@@ -67,6 +70,11 @@ impl Guard {
     /// Keys are made otherwise from now on: what is known of old ones is forgotten.
     fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Signals are sent from now on, for some application.
+    fn send_signals(&self) {
+        self.signals.store(true, Ordering::Relaxed);
     }
 
     /// The cache begins or ceases to fail under the settings of this number: until it works, the
@@ -188,6 +196,19 @@ impl Way {
             return Ok(None);
         };
         Ok(self.is_direct(&backend)?.then_some(backend))
+    }
+
+    /// The same where nobody wants to hear of a hit: no signals are sent, and no end of an outage is
+    /// awaited.
+    pub(super) fn unheard_backend<'py>(
+        &self,
+        py: Python<'py>,
+        extensions: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if self.has_outage() || self.guard.get().signals.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.backend(py, extensions)
     }
 
     /// Whether a proxy of the cache was replaced on the instance, or by its class.
