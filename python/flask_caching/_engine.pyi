@@ -183,7 +183,7 @@ class MemoizedHits:
         self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
     ) -> Any | None: ...
     def prefix(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int, plain: bool
     ) -> Any | None: ...
     def remember_prefix(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int, prefix: Any

@@ -132,11 +132,13 @@ class MemoizedFunctionCore(Decorated):
         )
 
     def _may_compute_natively(self, state: AppState) -> bool:
-        return not (
-            state.enable_signals
-            or self.cache._source_check_of(state)
-            or self.cache._hash_method_of(state) is not hashlib.sha256
-        )
+        return not state.enable_signals and self._has_plain_keys(state)
+
+    def _has_plain_keys(self, state: AppState) -> bool:
+        """Whether keys are made as the recipe makes them."""
+        return self.cache._hash_method_of(
+            state
+        ) is hashlib.sha256 and not self.cache._source_check_of(state)
 
     def _finish_native(
         self,
@@ -278,7 +280,7 @@ class MemoizedFunctionCore(Decorated):
         """The part of the key that the arguments make, and the names of the versions that apply."""
         hits = None if self.order.on_instance else self.hits
         if hits is not None:
-            prefix = hits.prefix(args, kwargs, state.number)
+            prefix = hits.prefix(args, kwargs, state.number, self._has_plain_keys(state))
             if prefix is not None:
                 return prefix, self._function_names
         text, names = self._describe(state, args, kwargs)

@@ -171,10 +171,23 @@ impl Recipe {
         arguments: &Arguments<'_>,
         args: &Bound<'_, PyTuple>,
     ) -> PyResult<Option<String>> {
+        let key = self.prefix(arguments, args)?;
+        Ok(key.and_then(|mut key| {
+            key.push_str(lesson.version.bind(py).to_str().ok()?);
+            Some(key)
+        }))
+    }
+
+    /// The part of a call's key that its arguments make; `None` where they are not plain data alone.
+    pub(super) fn prefix(
+        &self,
+        arguments: &Arguments<'_>,
+        args: &Bound<'_, PyTuple>,
+    ) -> PyResult<Option<String>> {
         if !arguments.are_plain() {
             return Ok(None);
         }
-        let defaults = self.defaults.bind(py);
+        let defaults = self.defaults.bind(args.py());
         let given = args.len();
         let required = self.positional - defaults.len();
         if given < required || (given > self.positional && !self.takes_more) {
@@ -186,8 +199,7 @@ impl Recipe {
         } else {
             args.repr()?
         };
-        let (Ok(printed), Ok(version)) = (printed.to_str(), lesson.version.bind(py).to_str())
-        else {
+        let Ok(printed) = printed.to_str() else {
             return Ok(None);
         };
         let mut text = String::with_capacity(self.name.len() + printed.len() + 16);
@@ -195,9 +207,8 @@ impl Recipe {
         text.push_str(printed);
         text.push_str("OrderedDict()");
         let prefix = memoize_prefix(&text);
-        let mut key = String::with_capacity(prefix.len() + version.len());
+        let mut key = String::with_capacity(2 * prefix.len());
         key.extend(prefix.map(char::from));
-        key.push_str(version);
         Ok(Some(key))
     }
 

@@ -263,17 +263,25 @@ impl MemoizedHits {
     }
 
     /// The part of a call's key that its arguments make; None where it is not known. `settings`: the
-    /// number of the application's settings.
+    /// number of the application's settings; `plain`: under them the recipe makes keys.
     fn prefix<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
         settings: u32,
+        plain: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = args.py();
         let mut arguments = Arguments::default();
         if !self.read(&mut arguments, args, kwargs)? {
             return Ok(None);
+        }
+        if plain
+            && kwargs.is_empty()
+            && let Some(recipe) = &self.recipe
+            && let Some(prefix) = recipe.prefix(&arguments, args)?
+        {
+            return Ok(Some(PyString::new(py, &prefix).into_any()));
         }
         Ok(
             self.find(&arguments, of_settings(settings), |memory| match memory {
