@@ -176,9 +176,9 @@ def test_an_extension_of_the_applications_own_is_called_each_time(app: Flask) ->
     languages: list[str] = []
 
     class Localized(CacheExtension):
-        def _cache(self, timeout: Any, name: Any, keys: Any, *args: Any, **kwargs: Any) -> Any:
+        def _cache(self, timeout: Any, fragment_name: Any, vary_on: Any, caller: Any) -> Any:  # type: ignore[override]
             languages.append("de")
-            return super()._cache(timeout, name, [*keys, "de"], *args, **kwargs)
+            return super()._cache(timeout, fragment_name, [*vary_on, "de"], caller=caller)
 
     environment = Environment(extensions=[Localized])
     environment._template_fragment_cache = app.jinja_env._template_fragment_cache  # type: ignore[attr-defined]

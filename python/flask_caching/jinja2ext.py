@@ -104,22 +104,20 @@ class CacheExtension(Extension):
         name = name or nodes.Const(f"{parser.filename}{line}")
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
         tag, found = parser.free_identifier(line), parser.free_identifier(line)
-        call = self.call_method("_cache", dyn_args=tag)
-        statements: list[nodes.Node] = [
-            nodes.Assign(
-                tag, nodes.Tuple([timeout, name, nodes.List(keys), nodes.Const(unnamed)], "load")
-            )
-        ]
-        render = nodes.CallBlock(call, [], [], body)
+        written = [timeout, name, nodes.List(keys)]
+        render = nodes.CallBlock(self.call_method("_cache", dyn_args=tag), [], [], body)
         if type(self)._cache is CacheExtension._cache:
+            written.append(nodes.Const(unnamed))
             find = nodes.Filter(tag, _FIND, [], [], None, None)
             put_out = nodes.Filter(found, _PUT_OUT, [], [], None, None)
-            statements += [
+            output: list[nodes.Node] = [
                 nodes.Assign(found, find),
                 nodes.If(found, [nodes.FilterBlock([], put_out)], [], [render]),
             ]
         else:
-            statements.append(render)
+            # An application's own is called each time, with what Flask-Caching calls it with.
+            output = [render]
+        statements = [nodes.Assign(tag, nodes.Tuple(written, "load")), *output]
         return [statement.set_lineno(line) for statement in statements]
 
     def _mark(self, parser: Parser, line: int) -> str:

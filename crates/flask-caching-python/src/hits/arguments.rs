@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::data::{is_plain, is_telling, is_told_by_repr};
 use super::kinds::Kinds;
+use crate::memory::is_scalar;
 
 /// Calls with more arguments than this cost an allocation.
 const USUAL: usize = 6;
@@ -211,6 +212,9 @@ impl<'py> Probe<'py> {
         }
         if let Some(probe) = kinds.probe(argument)? {
             return Ok(Some(probe));
+        }
+        if is_scalar(argument)? {
+            return Ok(printed(argument, argument.repr()?));
         }
         let text = is_told_by_repr(argument).then(|| argument.repr().ok());
         Ok(text
