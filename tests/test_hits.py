@@ -553,6 +553,39 @@ def test_a_decorated_function_and_its_cache_can_be_collected() -> None:
     assert [reference() for reference in died] == [None] * 5
 
 
+def test_applications_and_caches_of_every_kind_leave_nothing_behind() -> None:
+    class OwnCache(Cache):
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            return super().get(*args, **kwargs)
+
+    def work() -> list[weakref.ref[Any]]:
+        app = Flask("collected")
+        cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+        own = OwnCache(app, config={"CACHE_TYPE": "SimpleCache"})
+        source = "{% cache 60, 'x' %}body{% endcache %}"
+        functions: list[Any] = [
+            cache.cached(make_cache_key=lambda x: "key")(lambda x: 1),
+            cache.cached(key_prefix=lambda: "prefix")(lambda x: 1),
+            cache.memoize(args_to_ignore=["y"])(lambda x, y=1: 1),
+            cache.memoize(unless=lambda: False)(lambda x: 1),
+            own.memoize()(lambda x: 1),
+        ]
+        with app.test_request_context("/"):
+            for _ in range(3):
+                assert [f(1) for f in functions] == [1] * 5
+                assert app.jinja_env.from_string(source).render() == "body"
+        return [weakref.ref(thing) for thing in (app, cache, own, cache.cache, *functions)]
+
+    references = work()
+    gc.collect()
+    assert [reference() for reference in references] == [None] * 9
+    before = len(gc.get_objects())
+    for _ in range(20):
+        work()
+    gc.collect()
+    assert len(gc.get_objects()) - before < 50
+
+
 def test_calls_and_decorations_leave_nothing_behind(cache: Cache, in_app: None) -> None:
     @cache.memoize()
     def f(x: Any) -> Any:
