@@ -49,7 +49,7 @@ class Uwsgi(Server):
             super().start()
 
     def is_ready(self) -> bool:
-        return self.ask("/pid") != ""
+        return self.ask("/page") != ""
 
     def kill(self) -> None:
         if self.process is not None:
@@ -124,10 +124,13 @@ def test_keys_longer_than_the_cache_takes(uwsgi: Uwsgi) -> None:
 
 def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:
     uwsgi.run("clear")
+    page = uwsgi.ask("/page")
+    assert {uwsgi.ask("/page") for _ in range(30)} == {page}
+    _, shared = uwsgi.ask("/meet/1").split()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(uwsgi.ask, ["/page"] * 4))
-    assert len({uwsgi.ask("/page") for _ in range(30)}) == 1
-    assert len({uwsgi.ask("/pid") for _ in range(50)}) > 1
+        answers = [answer.split() for answer in pool.map(uwsgi.ask, ["/meet/4"] * 4)]
+    assert len({worker for worker, _ in answers}) == 4
+    assert {value for _, value in answers} == {shared}
 
 
 def test_four_workers_lose_no_count(uwsgi: Uwsgi) -> None:

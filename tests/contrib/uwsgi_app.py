@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import time
 import traceback
 from typing import Any
 
@@ -194,6 +195,18 @@ def page() -> str:
     return os.urandom(8).hex()
 
 
-@app.get("/pid")
-def pid() -> str:
-    return str(os.getpid())
+@cache.cached(key_prefix="shared")
+def shared() -> str:
+    return os.urandom(8).hex()
+
+
+@app.get("/meet/<int:workers>")
+def meet(workers: int) -> str:
+    """This worker's id and what all share, once so many requests are under way: none has two."""
+    backend: Any = UWSGICache(cache=NAME)
+    counter = f"met {workers}"
+    backend.inc(counter)
+    deadline = time.monotonic() + 20
+    while backend.get(counter) < workers and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return f"{os.getpid()} {shared()}"
