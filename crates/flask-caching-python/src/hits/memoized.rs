@@ -71,13 +71,15 @@ pub(crate) struct MemoizedHits {
 impl MemoizedHits {
     /// The table of a function of `cache`.
     ///
-    /// `originals`: the class whose proxies nobody has replaced. `ordinary(args, kwargs, asked)`:
-    /// answers a call that is not in the table; `asked` is a key under which `cache.get` has just
-    /// found nothing, or None. `none_is_miss`: whether a None that is stored is no answer.
-    /// `ignored_places`, `ignored_names`: the arguments that are left out of keys. `recipe`: None, or the function, its name in keys, how many arguments it takes by position, a tuple of
-    /// the defaults of the last of them, whether it takes more, the decorated function's attributes,
-    /// and `finish(args, kwargs, result, key, version_name, version, mark)`, which stores a result
-    /// that is not plain data.
+    /// - `originals`: the class whose proxies nobody has replaced.
+    /// - `ordinary(args, kwargs, asked)`: answers a call that is not in the table; `asked` is a key
+    ///   under which `cache.get` has just found nothing, or left out.
+    /// - `none_is_miss`: whether a None that is stored is no answer.
+    /// - `ignored_places`, `ignored_names`: the arguments that are left out of keys.
+    /// - `recipe`: None, or the function, its name in keys, how many arguments it takes by position, a
+    ///   tuple of the defaults of the last of them, whether it takes more, the decorated function's
+    ///   attributes, and `finish(args, kwargs, result, key, version_name, version, mark)`, which
+    ///   stores a result that is not plain data.
     #[new]
     #[expect(clippy::too_many_arguments, reason = "all that is known of a function")]
     fn new(
