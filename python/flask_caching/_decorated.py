@@ -254,8 +254,7 @@ class Decorated:
             return lookup
         if key is None:
             return lookup
-        is_hashable: bool = isinstance(key, (str, Hashable))
-        if not is_hashable:
+        if not _is_hashable(key):
             error = CacheKeyError(f"{key!r} cannot be a key: it cannot be hashed")
             state.failed(backend, error, "reading", self.name)
             return lookup
@@ -441,6 +440,10 @@ def _asks(
     except (TypeError, ValueError):
         # A built-in without a signature.
         return False
+
+
+def _is_hashable(key: object) -> bool:
+    return isinstance(key, (str, Hashable))
 
 
 def _in_running_loop() -> bool:
