@@ -279,7 +279,7 @@ pub(super) fn extensions_of<'py>(app: &Bound<'py, PyAny>) -> PyResult<Bound<'py,
     app.getattr(intern!(app.py(), "extensions"))
 }
 
-/// The same, where that is an in-process store.
+/// The backend that [`backend_of`] finds, where it is an in-process store.
 #[inline]
 fn native_backend_of<'py>(
     cache: &Bound<'py, PyAny>,
