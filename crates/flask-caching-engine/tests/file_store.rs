@@ -456,6 +456,31 @@ fn the_threshold_holds_with_many_writers() {
 }
 
 #[test]
+fn a_write_whose_draft_was_swept_counts_its_entry_once() {
+    let cache = Cache::new(50);
+    cache.set("first", "value");
+    let lock = File::open(cache.directory.path().join("lock.__wz_cache")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert!(cache.set("second", "value")));
+        // What a sweep does to a draft that its writer has not locked yet.
+        let draft = loop {
+            match cache
+                .files()
+                .into_iter()
+                .find(|name| name.starts_with("new-"))
+            {
+                Some(name) => break name,
+                None => std::thread::yield_now(),
+            }
+        };
+        fs::remove_file(cache.directory.path().join(draft)).unwrap();
+        lock.unlock().unwrap();
+    });
+    assert_eq!(cache.store.len(), 2);
+}
+
+#[test]
 fn a_writer_that_is_stopped_in_its_turn_is_not_waited_for_long() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(FileOptions {

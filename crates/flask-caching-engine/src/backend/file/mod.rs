@@ -239,16 +239,19 @@ impl FileStore {
 
     /// Makes room where `name` will be new, and puts `draft` there; in a turn of the lock.
     fn publish(&self, draft: NamedTempFile, name: &str) -> io::Result<()> {
-        if self.threshold > 0 && !self.directory.exists(name)? {
-            let kept = self.count.read(&self.directory);
-            let count = self.make_room(kept)? + 1;
-            // Counted before it is there: who dies in between leaves the count too high, which the
-            // next scan puts right, never too low.
-            if kept != Some(count) {
-                self.set_count(count);
-            }
+        if self.threshold == 0 || self.directory.exists(name)? {
+            return self.directory.publish(draft, name);
         }
-        self.directory.publish(draft, name)
+        let kept = self.count.read(&self.directory);
+        let others = self.make_room(kept)?;
+        // Counted before it is there: who dies in between leaves the count too high, which the next
+        // scan puts right, never too low.
+        if kept != Some(others + 1) {
+            self.set_count(others + 1);
+        }
+        self.directory
+            .publish(draft, name)
+            .inspect_err(|_| self.set_count(others))
     }
 
     /// Evicts until one more entry is within the threshold, where there are as many as the count
