@@ -11,6 +11,7 @@
 mod backend;
 mod direct;
 mod immutable;
+mod instances;
 mod key;
 mod number;
 mod operations;

@@ -1,19 +1,24 @@
 //! Plain data: what a value is made of when it can be copied without pickling it.
 //!
 //! An *atom* is immutable through and through (exact `str`, `bytes`, `int`, `float`, `bool`, `None`, the
-//! like of `Decimal` and `date`, and tuples and frozensets of atoms): it is handed out by reference. *Plain* data is exact lists,
-//! dicts, sets and tuples of plain data, in which no mutable container appears twice: a copy made
-//! part by part is what a pickled copy would be. Everything else is left to pickle, which keeps the
-//! identity of parts that appear twice and refuses what is too deep.
+//! like of `Decimal` and `date`, members of enumerations, and tuples and frozensets of atoms): it is
+//! handed out by reference. *Plain* data is exact lists, dicts, sets and tuples of plain data, and
+//! objects that are their class and a `__dict__` of plain data, in which nothing mutable appears twice:
+//! a copy made part by part is what a pickled copy would be. Everything else is left to pickle, which
+//! keeps the identity of parts that appear twice and refuses what is too deep.
 //!
 //! The frozen form is private to the cache and never changed after it is made. It holds references
-//! to atoms only, so it is never part of a reference cycle.
+//! to atoms and to classes that modules keep, so it is never part of a reference cycle.
 
-use foldhash::{HashSet, HashSetExt};
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFrozenSet, PyList, PySet, PyTuple};
 
 use super::immutable::is_scalar;
+use super::instances::{Blueprint, Named, enumeration_of, is_named};
 
 /// Deeper values than this are left to pickle.
 const DEEPEST: u8 = 64;
@@ -22,7 +27,53 @@ const DEEPEST: u8 = 64;
 const MOST_RESERVED: usize = 1024;
 
 /// A frozen value.
-pub(super) enum Plain {
+pub(super) struct Frozen {
+    value: Plain,
+    /// The classes of its objects that are not Python's own.
+    classes: Vec<Named>,
+}
+
+impl Frozen {
+    /// The frozen form of `value`; `None` where it is not plain data.
+    pub(super) fn new(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        if is_scalar(value)? {
+            return Ok(Some(Self {
+                value: Plain::Atom(value.clone().unbind()),
+                classes: Vec::new(),
+            }));
+        }
+        let mut freezer = Freezer::default();
+        let frozen = freezer.freeze(value, 0)?;
+        Ok(frozen.map(|value| Self {
+            value,
+            classes: freezer.classes,
+        }))
+    }
+
+    /// The value itself, where it can be handed out by reference for good.
+    pub(super) fn into_atom(self) -> Result<Py<PyAny>, Self> {
+        match self {
+            Self {
+                value: Plain::Atom(atom),
+                classes,
+            } if classes.is_empty() => Ok(atom),
+            frozen => Err(frozen),
+        }
+    }
+
+    /// A value equal to the one that was frozen, whose mutable parts are all new.
+    ///
+    /// # Errors
+    /// A class is no longer found by its name.
+    pub(super) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        for class in &self.classes {
+            class.check(py)?;
+        }
+        self.value.thaw(py)
+    }
+}
+
+enum Plain {
     /// Handed out by reference.
     Atom(Py<PyAny>),
     /// A list of atoms, kept as a tuple: the garbage collector does not track those.
@@ -36,19 +87,12 @@ pub(super) enum Plain {
         atoms: Py<PyDict>,
         nested: Box<[(Py<PyAny>, Plain)]>,
     },
+    /// An object, of whose attributes it is made.
+    Object(Arc<Blueprint>, Box<Plain>),
 }
 
 impl Plain {
-    /// The frozen form of `value`; `None` where it is not plain data.
-    pub(super) fn freeze(value: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
-        if is_scalar(value)? {
-            return Ok(Some(Self::Atom(value.clone().unbind())));
-        }
-        Freezer::default().freeze(value, 0)
-    }
-
-    /// A value equal to the one that was frozen, whose mutable parts are all new.
-    pub(super) fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn thaw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         Ok(match self {
             Self::Atom(atom) => atom.bind(py).clone(),
             Self::AtomList(items) => items.bind(py).to_list().into_any(),
@@ -62,6 +106,7 @@ impl Plain {
                 }
                 copy.into_any()
             }
+            Self::Object(blueprint, attributes) => blueprint.build(attributes.thaw(py)?)?,
         })
     }
 }
@@ -73,12 +118,15 @@ fn thaw_all<'py>(py: Python<'py>, items: &[Plain]) -> PyResult<Vec<Bound<'py, Py
 /// One walk over a value.
 #[derive(Default)]
 struct Freezer {
-    /// Addresses of the mutable containers met so far: one that is met again is aliased, or
-    /// contains itself.
+    /// Addresses of the mutable containers and objects met so far: one that is met again is aliased,
+    /// or contains itself.
     mutable: Addresses,
     /// Addresses of immutable containers known to be atoms, so that a tuple that appears in many
     /// places is walked once.
     atoms: Addresses,
+    /// By the address of a class, how its objects are made.
+    blueprints: Option<HashMap<usize, Option<Arc<Blueprint>>>>,
+    classes: Vec<Named>,
 }
 
 /// A set of addresses that allocates nothing until it is used.
@@ -140,7 +188,39 @@ impl Freezer {
                 None
             });
         }
-        Ok(None)
+        self.freeze_object(value, depth)
+    }
+
+    fn freeze_object(&mut self, object: &Bound<'_, PyAny>, depth: u8) -> PyResult<Option<Plain>> {
+        let Some(blueprint) = self.blueprint(object)? else {
+            return Ok(None);
+        };
+        if !self.mutable.insert(object) {
+            return Ok(None);
+        }
+        let attributes = object.getattr(intern!(object.py(), "__dict__"))?;
+        let Ok(attributes) = attributes.cast_exact::<PyDict>() else {
+            return Ok(None);
+        };
+        if !is_named(attributes) {
+            return Ok(None);
+        }
+        let frozen = self.freeze_dict(attributes, depth + 1)?;
+        Ok(frozen.map(|attributes| Plain::Object(blueprint, Box::new(attributes))))
+    }
+
+    fn blueprint(&mut self, object: &Bound<'_, PyAny>) -> PyResult<Option<Arc<Blueprint>>> {
+        let class = object.get_type_ptr().addr();
+        let known = self.blueprints.get_or_insert_with(HashMap::new);
+        if let Some(blueprint) = known.get(&class) {
+            return Ok(blueprint.clone());
+        }
+        let blueprint = Blueprint::of(object)?.map(|(blueprint, class)| {
+            self.classes.push(class);
+            Arc::new(blueprint)
+        });
+        known.insert(class, blueprint.clone());
+        Ok(blueprint)
     }
 
     fn freeze_list(&mut self, list: &Bound<'_, PyList>, depth: u8) -> PyResult<Option<Plain>> {
@@ -211,12 +291,22 @@ impl Freezer {
         } else if let Ok(set) = value.cast_exact::<PyFrozenSet>() {
             self.atoms.contains(value) || self.are_atoms(set.iter(), depth)?
         } else {
-            return Ok(false);
+            self.atoms.contains(value) || self.is_enumeration_member(value)?
         };
         if is_atom {
             self.atoms.insert(value);
         }
         Ok(is_atom)
+    }
+
+    fn is_enumeration_member(&mut self, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some(class) = enumeration_of(value)? else {
+            return Ok(false);
+        };
+        if !self.classes.contains(&class) {
+            self.classes.push(class);
+        }
+        Ok(true)
     }
 
     fn are_atoms<'py>(

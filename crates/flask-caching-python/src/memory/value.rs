@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-use super::plain::Plain;
+use super::plain::Frozen;
 use super::settings::Settings;
 
 /// A value as the store keeps it. It is cloned under the store's lock, so a clone is a count.
@@ -15,7 +15,7 @@ pub(super) enum Stored {
     /// Immutable: handed out by reference.
     Atom(Py<PyAny>),
     /// Copied natively by each read.
-    Plain(Arc<Plain>),
+    Plain(Arc<Frozen>),
     /// What the serializer made of it; given back to it by each read.
     Serialized(Py<PyBytes>),
 }
@@ -53,9 +53,9 @@ impl Stored {
         if !settings.is_native() {
             return Ok(None);
         }
-        Ok(Plain::freeze(value)?.map(|plain| match plain {
-            Plain::Atom(atom) => Self::Atom(atom),
-            plain => Self::Plain(Arc::new(plain)),
+        Ok(Frozen::new(value)?.map(|frozen| match frozen.into_atom() {
+            Ok(atom) => Self::Atom(atom),
+            Err(frozen) => Self::Plain(Arc::new(frozen)),
         }))
     }
 
