@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import pickle
+import pickletools
 import random
 import stat
 import struct
@@ -290,6 +291,73 @@ def test_a_damaged_file_is_logged_and_removed(cache, caplog):
     assert record.levelno == logging.WARNING
     assert str(path) in record.getMessage()
     assert cache._file_count == 0
+
+
+@pytest.mark.parametrize("length", [65_535, 65_536, 65_537, 1_000_000])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        bytes,
+        bytearray,
+        lambda data: [data],
+        lambda data: data.decode(),
+        lambda data: data.decode() + "\u00e9\U0001f600",
+        lambda data: data.decode() + "\udc80",
+    ],
+)
+def test_values_of_many_bytes_are_read_as_they_were(cache, length, wrap):
+    value = wrap(b"0123456789" * (length // 10) + b"x" * (length % 10))
+    cache.set("k", value)
+    assert cache.get("k") == value
+    assert type(cache.get("k")) is type(value)
+    assert cache.get_many("k", "none") == [value, None]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_files_of_cachelib_of_many_bytes_are_read(cache, protocol):
+    value = b"\x94." * 50_000
+    written = pickle.dumps(value, protocol)
+    path = path_of(cache, "k")
+    for data in (written, pickletools.optimize(written), written[:-1] + b"0\x8c\x03end."):
+        path.write_bytes(bytes(4) + data)
+        assert cache.get("k") == pickle.loads(data)
+
+
+def test_a_pickle_that_only_begins_and_ends_like_one_of_bytes_is_not_one(cache):
+    # What follows the bytes takes them away again, and leaves None.
+    pickled = b"\x80\x05B" + (70_000).to_bytes(4, "little") + bytes(70_000) + b"0N"
+    path_of(cache, "k").write_bytes(bytes(4) + pickled + b".")
+    assert cache._read("k") is None
+    # As long as one of bytes is, but with another end.
+    path_of(cache, "k").write_bytes(bytes(4) + pickled[:-1] + b".")
+    assert cache._read("k") is MISSING
+
+
+@pytest.mark.parametrize("at", [12, 20, 38, 39, 45, 50, 40_000, 400_000, -3, -2, -1])
+@pytest.mark.parametrize("damage", ["changed", "cut", "longer"])
+def test_damage_to_many_bytes_is_seen(cache, caplog, at, damage):
+    caplog.set_level(logging.CRITICAL)
+    cache.set("k", b"0123456789" * 50_000)
+    path = path_of(cache, "k")
+    data = bytearray(path.read_bytes())
+    if damage == "changed":
+        data[at] ^= 0x41
+    elif damage == "cut":
+        del data[at:]
+    else:
+        data[at:at] = b"."
+    path.write_bytes(data)
+    assert cache.get("k") is None
+    assert not path.exists()
+    assert cache._file_count == 0
+
+
+def test_many_bytes_that_are_not_signed_are_refused(cache):
+    cache.set("k", bytes(100_000))
+    cache.signing_keys = ["a key"]
+    assert cache.get("k") is None
+    cache.set("k", bytes(100_000))
+    assert cache.get("k") == bytes(100_000)
 
 
 def test_a_pickle_of_a_class_that_is_gone_is_removed(cache, caplog):

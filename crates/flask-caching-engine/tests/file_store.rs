@@ -336,6 +336,41 @@ fn a_damaged_file_is_a_miss_and_is_removed() {
 }
 
 #[test]
+fn an_open_entry_is_read_into_parts_whatever_happens_to_its_key() {
+    let cache = Cache::new(10);
+    for length in [0, 1, 5, 40_000, 300_000] {
+        let value: Vec<u8> = (0..length)
+            .map(|n| u8::try_from(n % 251).unwrap())
+            .collect();
+        let stored = Value::from(value.clone());
+        cache.store.set(b"key", &stored, FOREVER).unwrap();
+        let entry = cache.store.open_entry(b"key").unwrap().unwrap();
+        assert_eq!((entry.len(), entry.is_empty()), (length, length == 0));
+        assert!(value.starts_with(entry.beginning()));
+        cache.set("key", "another value");
+        let (mut head, mut rest) = (vec![0; length.min(7)], vec![0; length.saturating_sub(7)]);
+        entry
+            .read_into(&mut [&mut head, &mut [], &mut rest])
+            .unwrap();
+        assert_eq!([head, rest].concat(), value);
+    }
+    assert!(cache.store.open_entry(b"none").unwrap().is_none());
+    cache
+        .store
+        .set(b"key", &Value::from(vec![7; 100_000]), FOREVER)
+        .unwrap();
+    let path = cache.path("key");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[90_000] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let entry = cache.store.open_entry(b"key").unwrap().unwrap();
+    let unreadable = entry.read_into(&mut [&mut vec![0; 100_000]]).unwrap_err();
+    cache.set("key", "written meanwhile");
+    cache.store.discard(b"key", &unreadable).unwrap();
+    assert_eq!(cache.get("key").as_deref(), Some("written meanwhile"));
+}
+
+#[test]
 fn a_file_of_another_key_is_not_its_value() {
     let cache = Cache::new(10);
     cache.set("a", "value of a");

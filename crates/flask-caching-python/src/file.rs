@@ -4,14 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flask_caching_engine::backend::file::{Contents, FileOptions, FileStore, HashMethod};
+use flask_caching_engine::backend::file::{
+    Contents, FileOptions, FileStore, HashMethod, OpenEntry, Unreadable,
+};
 use flask_caching_engine::{Error, ErrorKind};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::byte_store::ByteStore;
 use crate::error::to_py;
 use crate::logging;
+use crate::pickled::{Buffer, Kind, Single};
 
 /// A directory of files as a store of bytes.
 ///
@@ -53,6 +57,28 @@ impl FileByteStore {
         Ok(PyClassInitializer::from(base).add_subclass(Self(store)))
     }
 
+    /// The value under `key` as `(data, flags)`, or None.
+    fn get<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        match self.open(py, key)? {
+            Some(entry) => self.read(py, key, entry),
+            None => Ok(None),
+        }
+    }
+
+    /// As `get`, but where the data is the pickle of one long `bytes` or `str`: that object.
+    fn load<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(entry) = self.open(py, key)? else {
+            return Ok(None);
+        };
+        match Single::of(entry.beginning(), entry.len()) {
+            None => Ok(self.read(py, key, entry)?.map(Bound::into_any)),
+            Some(single) => match single.kind {
+                Kind::Bytes => self.load_bytes(py, key, entry, single),
+                Kind::Text => self.load_text(py, key, entry, single),
+            },
+        }
+    }
+
     /// The path of the file of `key`, which may not exist.
     fn path_of(&self, key: &[u8]) -> PyResult<PathBuf> {
         self.0.path_of(key).map_err(|error| to_py(&error))
@@ -76,6 +102,105 @@ impl FileByteStore {
         logging::hand_on(py)?;
         removed.map_err(|error| to_py(&error))
     }
+}
+
+impl FileByteStore {
+    fn open(&self, py: Python<'_>, key: &[u8]) -> PyResult<Option<OpenEntry>> {
+        let opened = py.detach(|| self.0.open_entry(key));
+        logging::hand_on(py)?;
+        opened.map_err(|error| to_py(&error))
+    }
+
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        key: &[u8],
+        entry: OpenEntry,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let length = entry.len();
+        // Of a short one all was read when it was opened: nothing is waited for.
+        let is_short = entry.beginning().len() == length;
+        let mut outcome = Ok(());
+        let data = PyBytes::new_with(py, length, |data| {
+            let read = || entry.read_into(&mut [data]);
+            outcome = if is_short { read() } else { py.detach(read) };
+            Ok(())
+        })?;
+        if self.is_read(py, key, outcome)? {
+            pair(data).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn load_bytes<'py>(
+        &self,
+        py: Python<'py>,
+        key: &[u8],
+        entry: OpenEntry,
+        mut single: Single,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut outcome = Ok(());
+        let data = PyBytes::new_with(py, single.length, |data| {
+            let parts: &mut [&mut [u8]] = &mut [&mut single.head, data, &mut single.tail];
+            outcome = py.detach(|| entry.read_into(parts));
+            Ok(())
+        })?;
+        if !self.is_read(py, key, outcome)? {
+            return Ok(None);
+        }
+        if single.is_whole() {
+            return Ok(Some(data.into_any()));
+        }
+        let pickle = single.pickle(data.as_bytes());
+        pair(PyBytes::new(py, &pickle)).map(|pair| Some(pair.into_any()))
+    }
+
+    fn load_text<'py>(
+        &self,
+        py: Python<'py>,
+        key: &[u8],
+        entry: OpenEntry,
+        mut single: Single,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(mut buffer) = Buffer::take(single.length) else {
+            return Err(PyMemoryError::new_err(()));
+        };
+        let parts: &mut [&mut [u8]] = &mut [&mut single.head, buffer.bytes(), &mut single.tail];
+        let outcome = py.detach(|| entry.read_into(parts));
+        if !self.is_read(py, key, outcome)? {
+            return Ok(None);
+        }
+        if single.is_whole()
+            && let Ok(text) = PyString::from_bytes(py, buffer.bytes())
+        {
+            return Ok(Some(text.into_any()));
+        }
+        // Among others, text with lone surrogates, which only pickle reads.
+        let pickle = single.pickle(buffer.bytes());
+        pair(PyBytes::new(py, &pickle)).map(|pair| Some(pair.into_any()))
+    }
+
+    /// Whether the entry of `key` could be read; a damaged one is removed.
+    fn is_read(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        outcome: Result<(), Unreadable>,
+    ) -> PyResult<bool> {
+        let Err(unreadable) = outcome else {
+            return Ok(true);
+        };
+        let discarded = py.detach(|| self.0.discard(key, &unreadable));
+        logging::hand_on(py)?;
+        discarded.map_err(|error| to_py(&error))?;
+        Ok(false)
+    }
+}
+
+/// Data and flags; a file keeps none.
+fn pair(data: Bound<'_, PyBytes>) -> PyResult<Bound<'_, PyTuple>> {
+    (&data, 0).into_pyobject(data.py())
 }
 
 fn to_hash_method(hash_method: &Bound<'_, PyAny>) -> PyResult<HashMethod> {

@@ -17,6 +17,8 @@ mod logging;
 mod memcached;
 mod memory;
 mod missing;
+mod pickled;
+mod plain_data;
 mod redis;
 mod signing;
 mod timeout;
@@ -43,6 +45,8 @@ mod _engine {
     use crate::memory::MemoryBackend;
     #[pymodule_export]
     use crate::missing::Missing;
+    #[pymodule_export]
+    use crate::plain_data::is_plain;
     #[pymodule_export]
     use crate::redis::RedisServers;
     #[pymodule_export]

@@ -8,6 +8,7 @@ from typing import Any
 
 from cachelib.serializers import BaseSerializer, JSONSerializer, RedisSerializer, SimpleSerializer
 
+from .._engine import is_plain
 from ..errors import UnstorableValueError
 
 __all__ = ["is_faithful", "serialize"]
@@ -37,7 +38,7 @@ def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     if not isinstance(data, bytes):
         # The serializers of cachelib log a pickling error and return nothing.
         raise UnstorableValueError(_why(value, "cannot be serialized", None))
-    if (_is_pickle(serializer) or _looks_like_pickle(data)) and _is_plain(value):
+    if (_is_pickle(serializer) or _looks_like_pickle(data)) and is_plain(value):
         return data
     try:
         restored = serializer.loads(data)
@@ -99,22 +100,6 @@ def _looks_like_pickle(data: bytes) -> bool:
     Those derived from cachelib's for Redis put an exclamation mark before it.
     """
     return data.removeprefix(b"!")[:1] == b"\x80" and data[-1:] == b"."
-
-
-def _is_plain(value: Any, _depth: int = 0) -> bool:
-    kind = type(value)
-    if kind in _SCALARS:
-        return True
-    if _depth > 20:
-        return False
-    if kind in (list, tuple, set, frozenset):
-        return all(_is_plain(item, _depth + 1) for item in value)
-    if kind is dict:
-        return all(
-            _is_plain(key, _depth + 1) and _is_plain(item, _depth + 1)
-            for key, item in value.items()
-        )
-    return False
 
 
 def _why(value: Any, what: str, error: BaseException | None) -> str:

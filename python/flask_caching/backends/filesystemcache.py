@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
 from flask import Flask
 
-from .._engine import FileByteStore, Signer
+from .._engine import MISSING, FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
 from ._byte_backend import ByteBackend, deserialize, logger, unpickle
 from ._made_of import follow_overrides
@@ -138,6 +138,15 @@ class FileSystemCache(ByteBackend):
         if self.signing_keys:
             self._signer = Signer(self.signing_keys)
         self._open()
+
+    def _read(self, key: str, foreign_text: bool = False) -> Any:
+        if self._signer is not None or self._codec is not _PICKLING:
+            return super()._read(key, foreign_text)
+        wire_key = self._encode_key(key)
+        stored = self._files.load(wire_key)
+        if isinstance(stored, tuple):
+            return self._unpack(key, wire_key, stored, foreign_text)
+        return MISSING if stored is None else stored
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         return serialize(self._codec, value), 0

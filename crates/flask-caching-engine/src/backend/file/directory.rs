@@ -35,14 +35,17 @@ pub(super) struct Directory {
     mapped_to: Option<u32>,
 }
 
+/// Tells a file from one that replaced it: device, inode, and when it was written.
+pub(super) type Identity = (u64, u64, Recency);
+
 /// A file of the directory that is open for reading and is this user's own.
 pub(super) struct OwnFile {
-    file: File,
-    length: u64,
+    pub(super) file: File,
+    /// In bytes. A file is complete before it gets its name, and is never written to again.
+    pub(super) length: u64,
     accessed: Recency,
     modified: Recency,
-    /// Tells this file from one that replaced it.
-    pub(super) identity: (u64, u64, Recency),
+    pub(super) identity: Identity,
 }
 
 impl Directory {
@@ -326,23 +329,12 @@ impl OwnFile {
         self.accessed.max(self.modified)
     }
 
-    /// The whole file.
-    pub(super) fn read(&mut self) -> io::Result<Vec<u8>> {
-        // A file is complete before it gets its name, and is never written to again.
-        let mut bytes = Vec::new();
-        bytes
-            .try_reserve_exact(usize::try_from(self.length).unwrap_or(usize::MAX))
-            .map_err(|_| io::ErrorKind::OutOfMemory)?;
-        (&mut self.file).take(self.length).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
     /// The first `length` bytes, or fewer where the file is shorter.
     pub(super) fn read_head(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(length);
-        (&mut self.file)
-            .take(length as u64)
-            .read_to_end(&mut bytes)?;
+        // No further than the file's end, which would be asked for once more.
+        let length = self.length.min(length as u64);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        (&mut self.file).take(length).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

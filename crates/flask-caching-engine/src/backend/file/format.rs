@@ -76,35 +76,64 @@ pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[u8]) -> 
     head.extend_from_slice(&seconds);
     if layout == Layout::Enveloped {
         let nanos = nanoseconds(expires).to_le_bytes();
-        let sum = checksum(key, seconds, nanos, data);
+        let mut hasher = hasher(key, seconds, nanos);
+        hasher.update(data);
         head.extend_from_slice(MARK);
         head.extend_from_slice(&nanos);
         head.extend_from_slice(&(data.len() as u64).to_le_bytes());
-        head.extend_from_slice(&sum.to_le_bytes());
+        head.extend_from_slice(&hasher.digest().to_le_bytes());
         head.push(POP);
     }
     head
 }
 
-/// Reads the whole file of `key`.
+/// Reads the first bytes of the file of `key`, at least [`HEAD`] where it has so many.
 ///
 /// # Errors
-/// What is wrong with it, as far as it can be seen without reading the value itself.
-pub(super) fn parse(key: &[u8], file: &[u8]) -> Result<Entry, Damage> {
+/// What is wrong with them.
+pub(super) fn open(key: &[u8], file: &[u8]) -> Result<(Entry, Check), Damage> {
     let (entry, envelope) = parse_head(file)?;
-    let Some(envelope) = envelope else {
-        return Ok(entry);
-    };
-    let data = &file[entry.start..];
     let seconds = *file.first_chunk().ok_or(Damage::Truncated)?;
-    match (data.len() as u64).cmp(&envelope.length) {
-        std::cmp::Ordering::Less => Err(Damage::Truncated),
-        std::cmp::Ordering::Equal
-            if checksum(key, seconds, envelope.nanos, data) == envelope.checksum =>
-        {
-            Ok(entry)
+    Ok((entry, Check::new(key, seconds, envelope)))
+}
+
+/// Compares a value, which it is shown piece by piece, with what the envelope says of it.
+pub(super) struct Check {
+    envelope: Option<(Envelope, Xxh3)>,
+    length: u64,
+}
+
+impl Check {
+    fn new(key: &[u8], seconds: [u8; 4], envelope: Option<Envelope>) -> Self {
+        Self {
+            envelope: envelope.map(|envelope| {
+                let hasher = hasher(key, seconds, envelope.nanos);
+                (envelope, hasher)
+            }),
+            length: 0,
         }
-        _ => Err(Damage::Checksum),
+    }
+
+    /// Shows it the next piece.
+    pub(super) fn update(&mut self, piece: &[u8]) {
+        if let Some((_, hasher)) = &mut self.envelope {
+            hasher.update(piece);
+            self.length += piece.len() as u64;
+        }
+    }
+
+    /// # Errors
+    /// What it was shown is not the value.
+    pub(super) fn finish(&self) -> Result<(), Damage> {
+        match &self.envelope {
+            Some((envelope, _)) if self.length < envelope.length => Err(Damage::Truncated),
+            Some((envelope, hasher))
+                if self.length > envelope.length || hasher.digest() != envelope.checksum =>
+            {
+                Err(Damage::Checksum)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -155,14 +184,14 @@ fn parse_head(file: &[u8]) -> Result<(Entry, Option<Envelope>), Damage> {
     Ok((entry, Some(envelope)))
 }
 
-fn checksum(key: &[u8], seconds: [u8; 4], nanos: [u8; 8], data: &[u8]) -> u64 {
+/// What makes the checksum, once it is shown the value.
+fn hasher(key: &[u8], seconds: [u8; 4], nanos: [u8; 8]) -> Xxh3 {
     let mut hasher = Xxh3::new();
     hasher.update(&(key.len() as u64).to_le_bytes());
     hasher.update(key);
     hasher.update(&seconds);
     hasher.update(&nanos);
-    hasher.update(data);
-    hasher.digest()
+    hasher
 }
 
 /// Whole seconds, rounded up. What is past 2106, the end of the format, expires there.
@@ -188,6 +217,14 @@ mod tests {
         let mut file = head(layout, key, expires, data);
         file.extend_from_slice(data);
         file
+    }
+
+    fn parse(key: &[u8], file: &[u8]) -> Result<Entry, Damage> {
+        let (entry, mut check) = open(key, file)?;
+        for piece in file[entry.start..].chunks(7) {
+            check.update(piece);
+        }
+        check.finish().map(|()| entry)
     }
 
     #[test]

@@ -23,26 +23,25 @@ mod lifetime;
 mod lock;
 mod naming;
 mod options;
+mod reading;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use count::{Count, Notation};
-use directory::{Directory, OwnFile};
+use directory::Directory;
 use format::{Expiry, Layout};
 use lifetime::{expiry, extended};
 use lock::Turn;
 use naming::Naming;
 pub use naming::{CustomHash, HashMethod};
 pub use options::{Contents, FileOptions};
+pub use reading::{OpenEntry, Unreadable};
 use tempfile::NamedTempFile;
 
 use super::{Backend, Value};
-use crate::{Error, ErrorKind, Lifetime, Result, clock};
-
-/// How often at most the use of an entry is written down.
-const TOUCH_RESOLUTION: Duration = Duration::from_millis(10);
+use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// A cache in the files of one directory.
 #[derive(Debug)]
@@ -53,16 +52,6 @@ pub struct FileStore {
     threshold: u64,
     layout: Layout,
     lock_timeout: Duration,
-}
-
-/// What a file was found to hold.
-enum Found {
-    /// A live entry: its bytes, where the value starts in them, when it expires.
-    Live(Vec<u8>, usize, Expiry),
-    /// Nothing that can be read: no file, an expired one, somebody else's.
-    Nothing,
-    /// A damaged entry.
-    Damaged(OwnFile),
 }
 
 impl FileStore {
@@ -169,61 +158,6 @@ impl FileStore {
         })
     }
 
-    /// Reads the file `name` of `key`. What is not ours to read is logged and `Nothing`.
-    fn find(&self, key: &[u8], name: &str) -> Found {
-        let read = self.directory.open_own(name).and_then(|file| {
-            file.map(|mut file| file.read().map(|bytes| (file, bytes)))
-                .transpose()
-        });
-        let (file, bytes) = match read {
-            Ok(Some(read)) => read,
-            Ok(None) => return Found::Nothing,
-            Err(error) => {
-                self.warn(name, "is not read", &error);
-                return Found::Nothing;
-            }
-        };
-        match format::parse(key, &bytes) {
-            Ok(entry) if entry.is_live(clock::wall()) => {
-                if self.threshold > 0 {
-                    file.touch(TOUCH_RESOLUTION);
-                }
-                Found::Live(bytes, entry.start, entry.expires)
-            }
-            Ok(_) => Found::Nothing,
-            Err(damage) => {
-                self.warn(name, "is damaged and is removed", &damage);
-                Found::Damaged(file)
-            }
-        }
-    }
-
-    /// The value of `key`; what is damaged is removed, unless it was replaced meanwhile.
-    fn read(&self, key: &[u8], name: &str) -> Option<Value> {
-        match self.find(key, name) {
-            Found::Live(mut bytes, start, _) => {
-                bytes.drain(..start);
-                Some(Value::from(bytes))
-            }
-            Found::Nothing => None,
-            Found::Damaged(damaged) => {
-                let removed = self.turn("get").and_then(|_turn| {
-                    let current = self.directory.open_own(name);
-                    if current
-                        .is_ok_and(|file| file.is_some_and(|f| f.identity == damaged.identity))
-                    {
-                        self.remove(name, "get")?;
-                    }
-                    Ok(())
-                });
-                if let Err(error) = removed {
-                    self.warn(name, "stays", &error);
-                }
-                None
-            }
-        }
-    }
-
     /// Removes a file in a turn of the lock. `false`: there was none.
     fn remove(&self, name: &str, operation: &'static str) -> Result<bool> {
         let removed = self
@@ -313,7 +247,7 @@ impl FileStore {
                 Ok(turn) => turn,
                 Err(error) => return Ok(Err(error)),
             };
-            if unless_live && matches!(self.find(key, name), Found::Live(..)) {
+            if unless_live && matches!(self.find(key, name), Ok(Some(_))) {
                 return Ok(Ok(false));
             }
             self.publish(draft, name).map(|()| Ok(true))
@@ -359,7 +293,7 @@ impl FileStore {
 
 impl Backend for FileStore {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        Ok(self.read(key, &self.naming.of(key)?))
+        Ok(self.read(key, &self.naming.of(key)?).map(Value::from))
     }
 
     fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
@@ -389,7 +323,7 @@ impl Backend for FileStore {
             return Ok(false);
         }
         let _turn = self.turn("delete")?;
-        let live = matches!(self.find(key, &name), Found::Live(..));
+        let live = matches!(self.find(key, &name), Ok(Some(_)));
         Ok(self.remove(&name, "delete")? && live)
     }
 
@@ -433,8 +367,8 @@ impl Backend for FileStore {
         };
         let _turn = self.turn("incr")?;
         let (sum, expires) = match self.find(key, &name) {
-            Found::Live(bytes, start, expires) => {
-                let number: i64 = std::str::from_utf8(&bytes[start..])
+            Ok(Some((value, expires))) => {
+                let number: i64 = std::str::from_utf8(&value)
                     .ok()
                     .and_then(|text| text.parse().ok())
                     .ok_or_else(|| not_a_number("the stored value is not an integer"))?;
@@ -443,7 +377,7 @@ impl Backend for FileStore {
                     .ok_or_else(|| not_a_number("the sum is too large"))?;
                 (sum, Some(expires))
             }
-            Found::Nothing | Found::Damaged(_) => (delta, expiry(lifetime)),
+            Ok(None) | Err(_) => (delta, expiry(lifetime)),
         };
         let Some(expires) = expires else {
             return Ok(sum);
@@ -456,15 +390,15 @@ impl Backend for FileStore {
         let name = self.naming.of(key)?;
         // Without a turn first: most often there is nothing to change.
         match self.find(key, &name) {
-            Found::Live(_, _, expires) if extended(expires, lifetime).is_some() => {}
-            found => return Ok(matches!(found, Found::Live(..))),
+            Ok(Some((_, expires))) if extended(expires, lifetime).is_some() => {}
+            found => return Ok(matches!(found, Ok(Some(_)))),
         }
         let _turn = self.turn("extend")?;
-        let Found::Live(bytes, start, expires) = self.find(key, &name) else {
+        let Ok(Some((value, expires))) = self.find(key, &name) else {
             return Ok(false);
         };
         if let Some(expires) = extended(expires, lifetime) {
-            self.replace("extend", key, &name, &bytes[start..], expires)?;
+            self.replace("extend", key, &name, &value, expires)?;
         }
         Ok(true)
     }
@@ -480,7 +414,7 @@ impl Backend for FileStore {
         let operation = "compare_exchange";
         let _turn = self.turn(operation)?;
         let expires = match self.find(key, &name) {
-            Found::Live(bytes, start, expires) if bytes[start..] == expected.data => expires,
+            Ok(Some((value, expires))) if value == expected.data => expires,
             _ => return Ok(false),
         };
         let Some(new) = new else {
