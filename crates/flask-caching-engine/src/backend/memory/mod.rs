@@ -10,6 +10,7 @@ mod bytes;
 mod deletions;
 mod expiry;
 mod handle;
+mod index;
 mod key;
 mod order;
 mod reader;

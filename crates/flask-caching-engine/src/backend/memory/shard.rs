@@ -1,12 +1,11 @@
-//! One shard: a table from keys to slots, the slots, their order of eviction and their expiries.
+//! One shard: an index from keys to slots, the slots, their order of eviction and their expiries.
 //!
 //! Nothing here drops a value: what is removed goes to the caller's [`Removed`], which drops it
 //! when the shard's lock is free again. A value may be a foreign object whose drop runs anything,
 //! this store included.
 
-use hashbrown::HashTable;
-
 use super::expiry::{Due, Expiries, NEVER};
+use super::index::Index;
 use super::key::StoredKey;
 use super::order::Order;
 
@@ -62,20 +61,9 @@ impl<V> Entry<V> {
     }
 }
 
-/// A key's place in the table: half of its hash saves the look at most slots that do not match.
-struct Bucket {
-    hash: u32,
-    slot: u32,
-}
-
-/// hashbrown takes the bucket from the low bits and its tag from the top ones.
-fn table_hash(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
-}
-
 /// See the module.
 pub(super) struct Shard<V> {
-    table: HashTable<Bucket>,
+    index: Index,
     slots: Vec<Option<Entry<V>>>,
     free: Vec<u32>,
     order: Order,
@@ -88,7 +76,7 @@ pub(super) struct Shard<V> {
 impl<V> Shard<V> {
     pub(super) fn new() -> Self {
         Self {
-            table: HashTable::new(),
+            index: Index::new(),
             slots: Vec::new(),
             free: Vec::new(),
             order: Order::new(),
@@ -99,7 +87,7 @@ impl<V> Shard<V> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.index.len()
     }
 
     /// The live entry of `key`, counted as used, and its slot.
@@ -181,10 +169,7 @@ impl<V> Shard<V> {
             // The store's threshold is below u32::MAX.
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         };
-        self.table
-            .insert_unique(table_hash(hash), Bucket { hash, slot }, |bucket| {
-                table_hash(bucket.hash)
-            });
+        self.index.insert(hash, slot);
         self.order.push(slot);
         self.expiries.watch(slot, expires);
         (slot, stamp)
@@ -277,14 +262,11 @@ impl<V> Shard<V> {
 
     #[inline]
     fn find(&self, hash: u32, key: &[u8]) -> Option<u32> {
-        self.table
-            .find(table_hash(hash), |bucket| {
-                bucket.hash == hash
-                    && self.slots[bucket.slot as usize]
-                        .as_ref()
-                        .is_some_and(|entry| entry.key.as_bytes() == key)
-            })
-            .map(|bucket| bucket.slot)
+        self.index.find(hash, |slot| {
+            self.slots[slot as usize]
+                .as_ref()
+                .is_some_and(|entry| entry.key.as_bytes() == key)
+        })
     }
 
     fn take_due(&mut self, now: u64, removed: &mut Removed<V>) -> Option<bool> {
@@ -314,12 +296,7 @@ impl<V> Shard<V> {
 
     fn take(&mut self, slot: u32) -> Option<Entry<V>> {
         let entry = self.slots[slot as usize].take()?;
-        if let Ok(bucket) = self
-            .table
-            .find_entry(table_hash(entry.hash), |bucket| bucket.slot == slot)
-        {
-            bucket.remove();
-        }
+        self.index.remove(entry.hash, slot);
         self.order.remove(slot);
         self.free.push(slot);
         Some(entry)
