@@ -32,9 +32,8 @@ impl Index {
 
     /// The slot under `hash` that `is_it` says is the one.
     #[inline]
-    pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
-        self.place(hash, |slot| is_it(slot))
-            .map(|at| slot_of(self.words[at]))
+    pub(super) fn find(&self, hash: u32, is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        self.place(hash, is_it).map(|at| slot_of(self.words[at]))
     }
 
     /// Adds `slot` under `hash`. The caller guarantees that it is not there.
@@ -48,21 +47,21 @@ impl Index {
 
     /// Removes `slot` from under `hash`, if it is there.
     pub(super) fn remove(&mut self, hash: u32, slot: u32) {
-        let Some(mut hole) = self.place(hash, |found| found == slot) else {
+        let Some(mut gap) = self.place(hash, |found| found == slot) else {
             return;
         };
         self.len -= 1;
-        let mut at = self.after(hole);
+        let mut at = self.after(gap);
         while self.words[at] != 0 {
-            // What would be looked for at the hole, or before it, moves into it.
+            // What is looked for at the gap or before it moves into it.
             let home = self.home(hash_of(self.words[at]));
-            if self.distance(home, at) >= self.distance(hole, at) {
-                self.words[hole] = self.words[at];
-                hole = at;
+            if self.distance(home, at) >= self.distance(gap, at) {
+                self.words[gap] = self.words[at];
+                gap = at;
             }
             at = self.after(at);
         }
-        self.words[hole] = 0;
+        self.words[gap] = 0;
     }
 
     #[inline]
