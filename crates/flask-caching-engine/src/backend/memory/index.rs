@@ -115,7 +115,6 @@ impl Index {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the halves of a word")]
 fn hash_of(word: u64) -> u32 {
     (word >> 32) as u32
 }
