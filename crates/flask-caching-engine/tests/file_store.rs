@@ -135,7 +135,7 @@ fn a_victim_that_was_used_since_the_scan_is_spared() {
         cache.set(&number.to_string(), "value");
         age(&cache, &number.to_string(), number);
     }
-    // The scan lists 0, 1, 2 and 3; 0 goes.
+    // The scan lists all, 0 first.
     cache.set("new", "value");
     assert!(!cache.path("0").exists());
     cache.get("1");

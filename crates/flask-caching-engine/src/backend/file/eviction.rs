@@ -1,9 +1,10 @@
 //! Which entries go when the directory is full: expired ones, then the least recently used.
 //!
-//! To find them the directory must be scanned, so a scan finds many: it writes the next
-//! [`BATCH`]th part of the entries down, in the order in which they are to go, in a file that all
-//! processes take their victims from. A full cache so costs a scan once in as many writes, and each
-//! write the same whatever the threshold. A victim that was used since the scan is spared.
+//! To find them the directory must be scanned, so a scan finds all: it writes the entries down, in the
+//! order in which they are to go, in a file that all processes take their victims from. A full cache so
+//! costs a scan once in as many writes as it has entries, and each write the same whatever the
+//! threshold. A victim that was used since the scan is spared; what was written since was used later
+//! than all that is listed.
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -15,10 +16,6 @@ use crate::clock;
 
 /// The file with the victims of the last scan.
 const NAME: &str = "victims.__wz_cache";
-
-/// A scan finds one entry in so many (and all that expired). However long its list is, what is taken
-/// from it is the least recently used entry of all: those that are not on it were used later.
-const BATCH: usize = 2;
 
 /// No line of the list is longer: the digits of a recency, a blank, a name, a newline.
 const LONGEST_LINE: usize = 256;
@@ -104,11 +101,6 @@ pub(super) fn scan(directory: &Directory, naming: &Naming) -> io::Result<u64> {
         }
     }
     let count = expired.len() + live.len();
-    let batch = (count / BATCH).max(1).min(live.len());
-    if batch < live.len() {
-        live.select_nth_unstable_by_key(batch, |victim| victim.recency);
-        live.truncate(batch);
-    }
     live.sort_unstable_by_key(|victim| victim.recency);
     write(directory, expired.iter().chain(&live))?;
     Ok(count as u64)
