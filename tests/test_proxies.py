@@ -20,17 +20,26 @@ class Recording(BaseCache):
     def factory(app: Any, config: Any, args: Any, kwargs: Any) -> Recording:
         return Recording()
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        return ("get", args, kwargs)
-
-    def set(self, *args: Any, **kwargs: Any) -> Any:
-        return ("set", args, kwargs)
-
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        return ("get_many", args, kwargs)
+    def __getattribute__(self, name: str) -> Any:
+        if name not in HANDED_ON:
+            return super().__getattribute__(name)
+        return lambda *args, **kwargs: (name, args, kwargs)
 
 
-@pytest.mark.parametrize("name", ["get", "set", "get_many"])
+HANDED_ON = (
+    "get",
+    "set",
+    "get_many",
+    "has",
+    "add",
+    "delete",
+    "delete_many",
+    "get_dict",
+    "set_many",
+)
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
 @pytest.mark.parametrize(
     ("args", "kwargs"),
     [

@@ -9,7 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Computation", "InFlight"]
+__all__ = ["Computation", "InFlight", "under_way"]
+
+#: The computations under way on any backend of this process.
+under_way: set[Computation] = set()
 
 
 class Computation:
@@ -49,6 +52,7 @@ class InFlight:
         The caller guarantees to end it.
         """
         computation = Computation(keys)
+        under_way.add(computation)
         with self._lock:
             for key in keys:
                 self._by_key.setdefault(key, []).append(computation)
@@ -58,6 +62,7 @@ class InFlight:
 
     def end(self, computation: Computation) -> None:
         """The computation is over, stored or not."""
+        under_way.discard(computation)
         with self._lock:
             for key in computation.keys:
                 running = self._by_key.get(key)
@@ -115,6 +120,7 @@ _all: weakref.WeakSet[InFlight] = weakref.WeakSet()
 
 def _forget_other_threads() -> None:
     # A forked child has none of its parent's other threads, which may have held a lock.
+    under_way.clear()
     for in_flight in list(_all):
         in_flight._reset()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ._context import active_context
 from ._engine import Guard, NativeProxies
 from ._fragments import PREFIX, Fragments, is_fragment
+from ._inflight import under_way
 from ._watched import Watched
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Proxies(NativeProxies, metaclass=Watched):
     def _set_up_proxies(self) -> None:
         # A subclass that chooses its backend itself is asked for it, each time.
         if not self._chooses_backend:
-            self._direct(active_context, PREFIX)
+            self._direct(active_context, PREFIX, under_way)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _USED:
@@ -68,11 +69,8 @@ class Proxies(NativeProxies, metaclass=Watched):
             return self._fragments.get(*args, **kwargs)
         return self.cache.get(*args, **kwargs)
 
-    def has(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether a key has a value; see the backend's ``has(key)``."""
-        backend: SimpleCache | None = self._backend_for(args)
-        if backend is not None:
-            return backend.has(*args, **kwargs)
+    def _has_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
+        """``has`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return any(self.cache.has(place) for place in self._fragments.places(args[0]))
@@ -85,24 +83,15 @@ class Proxies(NativeProxies, metaclass=Watched):
             args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.set(*args, **kwargs)
 
-    def add(self, *args: Any, **kwargs: Any) -> bool:
-        """Store a value unless there is one; see the backend's ``add(key, value, timeout=None)``.
-
-        :return: whether it is stored now, and was not before.
-        """
-        backend: SimpleCache | None = self._backend_for(args)
-        if backend is not None:
-            return backend.add(*args, **kwargs)
+    def _add_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
+        """``add`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.add(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> bool:
-        """Delete a key; see the backend's ``delete(key)``.
-
-        A computation that began before does not store its result any more.
-        """
+    def _delete_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
+        """``delete`` where a computation may have to be superseded, or as in ``_has_elsewhere``."""
         state, backend = self._place()
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
@@ -116,11 +105,8 @@ class Proxies(NativeProxies, metaclass=Watched):
         )
         return result
 
-    def delete_many(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Delete keys; see the backend's ``delete_many(*keys)``.
-
-        :return: the keys that are gone now.
-        """
+    def _delete_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[str]:
+        """``delete_many`` as in ``_delete_elsewhere``."""
         state, backend = self._place()
         places = self._fragments.all_places(args)
         gone = state.in_flight.delete(
@@ -156,6 +142,9 @@ class Proxies(NativeProxies, metaclass=Watched):
         :return: the keys that are stored.
         """
         keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
+        backend: SimpleCache | None = self._backend_for_all(keys)
+        if backend is not None:
+            return backend.set_many(*args, **kwargs)
         if not any(map(is_fragment, keys)):
             return self.cache.set_many(*args, **kwargs)
         placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}
@@ -163,11 +152,8 @@ class Proxies(NativeProxies, metaclass=Watched):
         named: list[Any] = self._fragments.named(keys, stored)
         return named
 
-    def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The values under keys, by key; see the backend's ``get_dict(*keys)``."""
-        backend: SimpleCache | None = self._backend_for_all(args)
-        if backend is not None:
-            return backend.get_dict(*args, **kwargs)
+    def _get_dict_elsewhere(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """``get_dict`` where a key may be one of a fragment."""
         if any(map(is_fragment, args)):
             return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
         return self.cache.get_dict(*args, **kwargs)

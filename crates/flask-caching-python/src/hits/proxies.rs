@@ -5,16 +5,16 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PyLookupError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PySet, PyString, PyTuple};
 
 use super::place::{Originals, backend_of, extensions_of};
 use crate::memory::MemoryBackend;
 
-/// The base class of `flask_caching.Cache`: the proxies that are asked most, and where the others go.
+/// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
-/// For keys that stand for themselves they make the backend's call; where that is an in-process store
-/// whose method nobody has replaced, without a detour through Python. Whatever else is for
-/// `_get_elsewhere`, `_get_many_elsewhere` and `_set_elsewhere`, which take the same arguments.
+/// For keys that stand for themselves they make the backend's call; `get`, `get_many` and `set` do
+/// where that is an in-process store whose method nobody has replaced, without a detour through Python.
+/// Whatever else is for `_get_elsewhere`, `_set_elsewhere`, ..., which take the same arguments.
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
     direction: OnceLock<Direction>,
@@ -27,6 +27,8 @@ struct Direction {
     active_context: Py<PyAny>,
     /// Keys that begin with it are those of template fragments, stored elsewhere.
     prefix: String,
+    /// The computations under way, which a deletion has to supersede.
+    under_way: Py<PySet>,
     get: Originals,
     get_many: Originals,
     set: Originals,
@@ -44,11 +46,19 @@ impl NativeProxies {
     }
 
     /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
-    /// context `active_context()` returns. Until then, all are elsewhere.
-    fn _direct(&self, py: Python<'_>, active_context: Py<PyAny>, prefix: String) -> PyResult<()> {
+    /// context `active_context()` returns; to delete, while no computation is `under_way`. Until then,
+    /// all are elsewhere.
+    fn _direct(
+        &self,
+        py: Python<'_>,
+        active_context: Py<PyAny>,
+        prefix: String,
+        under_way: Py<PySet>,
+    ) -> PyResult<()> {
         let direction = Direction {
             active_context,
             prefix,
+            under_way,
             get: Originals::of_backend(py, &["get"])?,
             get_many: Originals::of_backend(py, &["get_many"])?,
             set: Originals::of_backend(py, &["set"])?,
@@ -57,24 +67,13 @@ impl NativeProxies {
         Ok(())
     }
 
-    /// The backend that a proxy hands `args` to as they are, of which the first may be a key; None
-    /// where it has to look closer, as where the key is given by name.
-    fn _backend_for<'py>(
-        slf: &Bound<'py, Self>,
-        args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(Direction::of_key(slf, args)?.map(|(_, backend)| backend))
-    }
-
-    /// The same where all of `keys` may be keys.
+    /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
+    /// look closer.
     fn _backend_for_all<'py>(
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyTuple>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let found = Direction::of(slf)?;
-        Ok(found
-            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_elsewhere(&key)))
-            .map(|(_, backend)| backend))
+        Ok(Direction::of_keys(slf, keys)?.map(|(_, backend)| backend))
     }
 
     /// The value under a key, None where there is none; see the backend's `get(key)`.
@@ -145,6 +144,82 @@ impl NativeProxies {
         }
         backend.call_method(intern!(py, "set"), args, kwargs)
     }
+
+    /// Whether a key has a value; see the backend's `has(key)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn has<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match Direction::of_key(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(py, "has"), args, kwargs),
+            None => slf.call_method(intern!(py, "_has_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Store a value unless there is one; see the backend's `add(key, value, timeout=None)`. Returns
+    /// whether it is stored now, and was not before.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn add<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match Direction::of_key(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(py, "add"), args, kwargs),
+            None => slf.call_method(intern!(py, "_add_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Delete a key; see the backend's `delete(key)`. A computation that began before does not store
+    /// its result any more.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn delete<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match Direction::of_key(slf, args)? {
+            Some((direction, backend)) if direction.is_idle(py) => {
+                backend.call_method(intern!(py, "delete"), args, kwargs)
+            }
+            _ => slf.call_method(intern!(py, "_delete_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Delete keys; see the backend's `delete_many(*keys)`. Returns the keys that are gone now.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn delete_many<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match Direction::of_keys(slf, args)? {
+            Some((direction, backend)) if direction.is_idle(py) => {
+                backend.call_method(intern!(py, "delete_many"), args, kwargs)
+            }
+            _ => slf.call_method(intern!(py, "_delete_many_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// The values under keys, by key; see the backend's `get_dict(*keys)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn get_dict<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        match Direction::of_keys(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(py, "get_dict"), args, kwargs),
+            None => slf.call_method(intern!(py, "_get_dict_elsewhere"), args, kwargs),
+        }
+    }
 }
 
 impl Direction {
@@ -179,6 +254,21 @@ impl Direction {
         };
         let is_here = !args.is_empty() && !found.0.is_elsewhere(&*args.get_borrowed_item(0)?);
         Ok(is_here.then_some(found))
+    }
+
+    /// The same, where all of `keys` may be such keys.
+    fn of_keys<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let found = Self::of(cache)?;
+        Ok(found
+            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_elsewhere(&key))))
+    }
+
+    /// Whether no computation is under way that a deletion would have to supersede.
+    fn is_idle(&self, py: Python<'_>) -> bool {
+        self.under_way.bind(py).is_empty()
     }
 
     /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.

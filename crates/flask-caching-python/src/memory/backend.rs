@@ -314,7 +314,8 @@ impl MemoryBackend {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // Values hold no cycle: they are atoms, private copies of plain data, or bytes.
+        // Values hold no cycle: they are atoms, private copies of plain data, bytes, and classes that
+        // modules keep.
         visit.call(self.tokens.dict())?;
         self.settings.traverse(&visit)
     }
