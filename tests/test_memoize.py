@@ -13,7 +13,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask_caching import Cache
 from flask_caching.testing import ManualClock, manual_clock
 
@@ -290,6 +290,22 @@ def test_a_result_of_none_is_an_answer_only_where_that_is_said(cache: Cache) -> 
     recomputed(2)
     recomputed(2)
     assert runs == [1, 2, 2]
+
+
+def test_a_response_to_a_conditional_request_is_not_stored_however_often_it_is_computed(
+    cache: Cache,
+) -> None:
+    calls: list[int] = []
+
+    @cache.memoize(60)
+    def page(status: int) -> Response:
+        calls.append(status)
+        return Response("page", status=status)
+
+    # The first calls teach the function's version, after which misses are computed natively.
+    for status in (200, 201, 304, 304, 206, 206, 202, 202):
+        assert page(status).status_code == status
+    assert calls == [200, 201, 304, 304, 206, 206, 202]
 
 
 @pytest.mark.parametrize("value", [(640, 206), ("text", 304), ("text", "206"), ([], 206, {})])

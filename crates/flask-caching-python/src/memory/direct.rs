@@ -84,8 +84,10 @@ impl MemoryBackend {
         mark: Mark,
         version: &Bound<'_, PyString>,
     ) -> PyResult<Written> {
-        let Some(stored) = Stored::natively(value, &self.settings)? else {
-            return Ok(Written::NotPlain);
+        let stored = match Stored::natively(value, &self.settings)? {
+            // Of an object others may have to say whether it is stored: some responses are not.
+            Some(stored) if !stored.is_object() => stored,
+            _ => return Ok(Written::NotPlain),
         };
         let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();

@@ -50,6 +50,11 @@ impl Frozen {
         }))
     }
 
+    /// Whether the value is an object of a class that is not Python's own.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self.value, Plain::Object(..))
+    }
+
     /// The value itself, where it can be handed out by reference for good.
     pub(super) fn into_atom(self) -> Result<Py<PyAny>, Self> {
         match self {

@@ -66,6 +66,11 @@ impl Stored {
         }
     }
 
+    /// Whether it is an object that is copied natively, and not data alone.
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self, Self::Plain(frozen) if frozen.is_object())
+    }
+
     /// The caller's own copy of the value.
     pub(super) fn load<'py>(
         self,
