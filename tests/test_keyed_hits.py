@@ -17,13 +17,13 @@ from werkzeug.exceptions import Gone, HTTPException
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The keys with which calls took the ordinary path."""
     taken: list[Any] = []
-    call = CachedFunctionCore.call
+    answer = CachedFunctionCore.answer
 
     def noted(self: Any, args: Any, kwargs: Any, asked: Any = None, *key: Any) -> Any:
         taken.extend(key or ("none made",))
-        return call(self, args, kwargs, asked, *key)
+        return answer(self, args, kwargs, asked, *key)
 
-    monkeypatch.setattr(CachedFunctionCore, "call", noted)
+    monkeypatch.setattr(CachedFunctionCore, "answer", noted)
     return taken
 
 

@@ -35,13 +35,13 @@ def cache(app: Flask) -> Asked:
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the functions whose calls took the ordinary path."""
     taken: list[str] = []
-    call = MemoizedFunctionCore.call
+    answer = MemoizedFunctionCore.answer
 
-    def noted(self: Any, *args: Any) -> Any:
+    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
         taken.append(self.f.__name__)
-        return call(self, *args)
+        return answer(self, *args, **kwargs)
 
-    monkeypatch.setattr(MemoizedFunctionCore, "call", noted)
+    monkeypatch.setattr(MemoizedFunctionCore, "answer", noted)
     return taken
 
 

@@ -108,8 +108,9 @@ class Decorated:
         self._unless_wants_args = _asks(wants_args, unless)
         self._forced_update_wants_args = _asks(wants_args, forced_update)
         self._is_stale_wants_more = _asks(wants_extra_args, is_stale)
-        #: Whether a call that is found is answered by what was found and nothing else.
-        self.is_simple = not self.is_async and (unless, forced_update, is_stale) == (None,) * 3
+        #: Whether a call that is found is answered by what was found and nothing else, once
+        #: ``unless`` and ``forced_update`` were asked.
+        self.is_simple = not self.is_async and is_stale is None
         #: The native table of calls that were answered before, where this function can have one.
         self.hits: Any = None
 
@@ -154,28 +155,35 @@ class Decorated:
 
     # One call.
 
-    def call(
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Answer a call of the decorated function."""
+        if self.is_async and _in_running_loop():
+            return self._call_async(args, kwargs)
+        if self.unless is not None and self.is_bypassed(args, kwargs):
+            return self.run(args, kwargs)
+        refreshed = self.forced_update is not None and self.is_refreshed(args, kwargs)
+        return self.answer(args, kwargs, refreshed=refreshed)
+
+    def answer(
         self,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         asked: str | None = None,
         key: Any = MISSING,
+        refreshed: bool = False,
     ) -> Any:
-        """Answer a call of the decorated function.
+        """Answer a call of which ``unless`` and ``forced_update`` were asked.
 
         :param asked: a key under which ``cache.get`` was asked just now, and had nothing.
         :param key: the key of the call, where the application has made it already.
+        :param refreshed: whether ``forced_update`` wants a new value.
         """
-        if self.is_async and _in_running_loop():
-            return self._call_async(args, kwargs)
-        if self.unless is not None and self._bypassed(args, kwargs):
-            return self._run(None, args, kwargs)
-        lookup = self._look_up(args, kwargs, asked, key)
+        lookup = self._look_up(args, kwargs, asked, key, refreshed)
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
             try:
-                rv = self._run(lookup.state, args, kwargs)
+                rv = self.run(args, kwargs)
             except HTTPException as error:
                 if not self.stores_http_exceptions:
                     raise
@@ -186,9 +194,10 @@ class Decorated:
             self._end(lookup)
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.unless is not None and self._bypassed(args, kwargs):
+        if self.unless is not None and self.is_bypassed(args, kwargs):
             return await self.f(*args, **kwargs)
-        lookup = self._look_up(args, kwargs)
+        refreshed = self.forced_update is not None and self.is_refreshed(args, kwargs)
+        lookup = self._look_up(args, kwargs, refreshed=refreshed)
         if lookup.value is not MISSING:
             return self._deliver(lookup.value)
         try:
@@ -203,18 +212,20 @@ class Decorated:
         finally:
             self._end(lookup)
 
-    def _run(self, state: AppState | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the undecorated function returns."""
         if not self.is_async:
             return self.f(*args, **kwargs)
         return self.cache._run_coroutine_function(self.f, args, kwargs)
 
-    def _bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def is_bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``unless`` keeps the call away from the cache."""
         assert self.unless is not None
         if self._unless_wants_args:
             return bool(self.unless(self.f, *args, **kwargs))
         return bool(self.unless())
 
-    def refreshes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether ``forced_update`` asks for a new value."""
         assert self.forced_update is not None
         if self._forced_update_wants_args:
@@ -227,6 +238,7 @@ class Decorated:
         kwargs: dict[str, Any],
         asked: str | None = None,
         key: Any = MISSING,
+        refreshed: bool = False,
     ) -> Lookup:
         state, backend = self._place()
         lookup = Lookup(state, backend)
@@ -234,7 +246,6 @@ class Decorated:
             return lookup
         if asked is not None:
             lookup.prefetched = asked, None
-        refreshed = self.forced_update is not None and self.refreshes(args, kwargs)
         # Elsewhere the table was asked before the call came here.
         is_unasked = self.hits is not None and (state.enable_signals or not self.is_simple)
         if is_unasked and not refreshed and not self.cache._guard.patched:

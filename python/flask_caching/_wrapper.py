@@ -27,6 +27,8 @@ def wrap(core: Decorated, timeout: Timeout | None) -> Any:
     if hits is None or not core.is_simple:
         return wrapper
     fast: Any = core.wrap_hits(hits.call)
+    if core.unless is not None or core.forced_update is not None:
+        fast = _asking(core, fast)
     fast.__dict__ = wrapper.__dict__
     functools.update_wrapper(fast, f, updated=())
     core.wrapper = fast
@@ -49,5 +51,19 @@ def _plain(core: Decorated) -> Any:
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
+
+    return decorated_function
+
+
+def _asking(core: Decorated, answer: Any) -> Any:
+    """The same for a function with ``unless`` or ``forced_update``, which are asked first."""
+    unless, forced_update = core.unless, core.forced_update
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        if unless is not None and core.is_bypassed(args, kwargs):
+            return core.run(args, kwargs)
+        if forced_update is not None and core.is_refreshed(args, kwargs):
+            return core.answer(args, kwargs, refreshed=True)
+        return answer(*args, **kwargs)
 
     return decorated_function

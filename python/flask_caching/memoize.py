@@ -100,7 +100,7 @@ class MemoizedFunctionCore(Decorated):
             self.cache,
             self.cache._guard,
             Proxies,
-            self.call,
+            self.answer,
             not self.cache_none,
             order.ignored_places,
             order.ignored_names,

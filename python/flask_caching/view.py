@@ -86,7 +86,7 @@ class CachedFunctionCore(Decorated):
             "%s" in self.key_prefix,
             self.query_string,
             self.wrapper.__dict__,
-            self.call,
+            self.answer,
         )
         return self.hits
 
@@ -98,7 +98,7 @@ class CachedFunctionCore(Decorated):
             make_key,
             takes_arguments,
             self.wrapper.__dict__,
-            self.call,
+            self.answer,
         )
 
     def _prefix_key(self) -> str:
@@ -128,7 +128,7 @@ class CachedFunctionCore(Decorated):
             # The contexts' attributes: Flask's proxies cost a multiple of it.
             context, active = active_context(None), active_request_context(None)
             if context is None or active is None:
-                return self.call(args, kwargs)
+                return self.answer(args, kwargs)
             request = active.request
             query = request.query_string if of_query else None
             return call(args, kwargs, context.app.extensions, request.method, request.path, query)
