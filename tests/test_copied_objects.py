@@ -7,6 +7,7 @@ import copyreg
 import enum
 import sys
 import threading
+import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -303,6 +304,20 @@ def test_what_pickle_refuses_is_refused(caplog: pytest.LogCaptureFixture) -> Non
         cache.set("key", "old")
         assert cache.set("key", value) is False, value
         assert cache.get("key") is None
+
+
+def test_a_module_that_raises_for_unknown_names_is_no_failure_of_the_application(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Module(types.ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            raise ImportError(name)
+
+    monkeypatch.setitem(sys.modules, "lazy", Module("lazy"))
+    elsewhere = type("Elsewhere", (Plain,), {"__module__": "lazy"})
+    nowhere = type("Nowhere", (Plain,), {"__module__": ["not hashable"]})
+    for value in (elsewhere(a=1), nowhere(a=1), [elsewhere(a=1)]):
+        assert SimpleCache().set("key", value) is False
 
 
 @pytest.mark.parametrize("value", [Row(1), [Color.RED], Color.RED, (Color.RED,)], ids=repr)

@@ -99,6 +99,10 @@ pub(super) struct Blueprint {
 impl Blueprint {
     /// The blueprint of the class of `object`; `None` where its objects are left to pickle.
     pub(super) fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<(Self, Named)>> {
+        left_to_pickle(object.py(), Self::try_of(object))
+    }
+
+    fn try_of(object: &Bound<'_, PyAny>) -> PyResult<Option<(Self, Named)>> {
         let class = object.get_type();
         let Some(set_dict) = set_dict_of(&class)? else {
             return Ok(None);
@@ -133,6 +137,10 @@ impl Blueprint {
 /// The class of `object`, where pickle gives `object` itself back: a member of an enumeration, found
 /// by its name or value.
 pub(super) fn enumeration_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Named>> {
+    left_to_pickle(object.py(), try_enumeration_of(object))
+}
+
+fn try_enumeration_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Named>> {
     static ENUM_TYPE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     static GETATTR: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = object.py();
@@ -143,19 +151,17 @@ pub(super) fn enumeration_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Named
     {
         return Ok(None);
     }
-    let Some(reduced) = reduce(object)? else {
-        return Ok(None);
-    };
-    let Ok((find, arguments)) = reduced.extract::<(Bound<'_, PyAny>, Bound<'_, PyTuple>)>() else {
+    let Ok((find, arguments)) = reduce(object)?.extract::<(Bound<'_, PyAny>, Bound<'_, PyTuple>)>()
+    else {
         return Ok(None);
     };
     if !find.is(&class) && !find.is(GETATTR.import(py, "builtins", "getattr")?) {
         return Ok(None);
     }
-    match find.call1(arguments) {
-        Ok(found) if found.is(object) => Named::of(&class),
-        Ok(_) => Ok(None),
-        Err(error) => none_unless_interrupted(py, error),
+    if find.call1(arguments)?.is(object) {
+        Named::of(&class)
+    } else {
+        Ok(None)
     }
 }
 
@@ -205,10 +211,8 @@ fn is_reduced_to_its_dict(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         Option<Bound<'py, PyAny>>,
     );
     let py = object.py();
-    let Some(reduced) = reduce(object)? else {
-        return Ok(false);
-    };
-    let Ok((rebuild, (class,), state, None, None)) = reduced.extract::<Reduced<'_>>() else {
+    let Ok((rebuild, (class,), state, None, None)) = reduce(object)?.extract::<Reduced<'_>>()
+    else {
         return Ok(false);
     };
     let dict = object.getattr(intern!(py, "__dict__"))?;
@@ -217,21 +221,20 @@ fn is_reduced_to_its_dict(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         && (state.is_none() || state.is(dict)))
 }
 
-/// `None`: it cannot be pickled, which pickle itself says best.
-fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = object.py();
-    match object.call_method1(intern!(py, "__reduce_ex__"), (PROTOCOL,)) {
-        Ok(reduced) => Ok(Some(reduced)),
-        Err(error) => none_unless_interrupted(py, error),
-    }
+fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    object.call_method1(intern!(object.py(), "__reduce_ex__"), (PROTOCOL,))
 }
 
-fn none_unless_interrupted<T>(py: Python<'_>, error: PyErr) -> PyResult<Option<T>> {
-    if error.is_instance_of::<PyException>(py) {
-        Ok(None)
-    } else {
-        Err(error)
-    }
+/// What was found of an object; nothing where looking at it raised an exception: if it cannot be
+/// pickled, pickle says so best.
+fn left_to_pickle<T>(py: Python<'_>, found: PyResult<Option<T>>) -> PyResult<Option<T>> {
+    found.or_else(|error| {
+        if error.is_instance_of::<PyException>(py) {
+            Ok(None)
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// Whether the keys of `dict`, the attributes of an object, are names, and none overrides a hook.
