@@ -21,9 +21,9 @@ def full_cache() -> Cache:
     return cache
 
 
-def get() -> Statement:
+def get(value: str | bytes = "a value") -> Statement:
     cache = full_cache()
-    cache.set("key", "a value")
+    cache.set("key", value)
     return Statement("cache.get('key')", {"cache": cache})
 
 
@@ -42,6 +42,8 @@ def miss() -> Statement:
 
 QUESTIONS = [
     Question("FileSystemCache get", get, ratio=2),
+    Question("FileSystemCache get of 1 MB of text", lambda: get("x" * 1_000_000)),
+    Question("FileSystemCache get of 1 MB of bytes", lambda: get(b"x" * 1_000_000)),
     Question("FileSystemCache set, cache full", set_, ratio=10),
     Question("FileSystemCache memoize miss, cache full", miss, ratio=100),
 ]

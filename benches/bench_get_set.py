@@ -60,5 +60,6 @@ QUESTIONS = [
             "cachetools": lambda: cachetools_statement("store['key1'] = 'another value'"),
         },
     ),
+    Question("cache.delete", lambda: cache_statement("cache.delete('no key')")),
     Question("get_many of 10", lambda: cache_statement("cache.get_many(*keys)"), 14, 0.5),
 ]

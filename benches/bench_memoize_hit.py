@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from flask_caching import Cache
@@ -75,6 +76,22 @@ def list_argument() -> Statement:
     return Statement("total(numbers)", {"total": total, "numbers": [1, 2, 3, 4, 5]})
 
 
+@dataclass
+class Row:
+    number: int
+    name: str
+
+
+def dataclasses() -> Statement:
+    _, cache = make()
+
+    @cache.memoize(timeout=300)
+    def rows() -> list[Row]:
+        return [Row(number, f"row {number}") for number in range(100)]
+
+    return Statement("rows()", {"rows": rows})
+
+
 def dicts() -> Statement:
     _, cache = make()
 
@@ -138,6 +155,7 @@ QUESTIONS = [
     Question("memoize hit, method with a Python __repr__", method, ratio=85, micros=0.55),
     Question("memoize hit, a list as argument", list_argument, ratio=33, micros=1.4),
     Question("memoize hit returning 100 small dicts", dicts, ratio=9, micros=5.3),
+    Question("memoize hit returning 100 small dataclass objects", dataclasses),
     Question("memoize hit with unless", lambda: with_options(unless=_never), ratio=15, micros=3),
     Question(
         "memoize hit with forced_update",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Response, jsonify
 from question import Question, Statement, make
 from werkzeug.test import EnvironBuilder
 
@@ -19,6 +19,18 @@ def view_function(**options: Any) -> Statement:
         return "<h1>A page</h1>"
 
     app.test_request_context("/page?b=2&a=1").push()
+    return Statement("page()", {"page": page})
+
+
+def view_response() -> Statement:
+    app, cache = make()
+
+    @app.get("/page")
+    @cache.cached(timeout=300)
+    def page() -> Response:
+        return jsonify(title="A page")
+
+    app.test_request_context("/page").push()
     return Statement("page()", {"page": page})
 
 
@@ -67,6 +79,8 @@ QUESTIONS = [
         ratio=35,
         micros=0.35,
     ),
+    Question("cached view function, a Response", view_response),
+    Question("cached view function, unless", lambda: view_function(unless=lambda: False), ratio=15),
     Question(
         "whole WSGI request, cached view",
         lambda: request("/cached"),
