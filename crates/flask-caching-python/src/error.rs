@@ -1,6 +1,7 @@
 //! The only mapping from engine errors to Python exceptions.
 
 use flask_caching_engine::{Error, ErrorKind};
+use pyo3::exceptions::PyException;
 use pyo3::import_exception;
 use pyo3::prelude::*;
 
@@ -17,6 +18,21 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         ErrorKind::Value => pyo3::exceptions::PyTypeError::new_err(message),
         _ => CacheBackendError::new_err(message),
     }
+}
+
+/// What an attempt found; nothing where it raised an exception: what failed here fails again the
+/// ordinary way, which knows what to do about it. `KeyboardInterrupt` and its like are passed on.
+pub(crate) fn unless_raised<T>(
+    py: Python<'_>,
+    attempt: PyResult<Option<T>>,
+) -> PyResult<Option<T>> {
+    attempt.or_else(|error| {
+        if error.is_instance_of::<PyException>(py) {
+            Ok(None)
+        } else {
+            Err(error)
+        }
+    })
 }
 
 fn describe(error: &Error) -> String {

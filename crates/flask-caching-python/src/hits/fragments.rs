@@ -4,7 +4,6 @@ use std::hash::{BuildHasher, Hash, Hasher};
 
 use flask_caching_engine::backend::memory::Handle;
 use foldhash::fast::FixedState;
-use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
@@ -13,6 +12,7 @@ use smallvec::SmallVec;
 use super::arguments::same_text;
 use super::place::{Guard, Way};
 use super::table::Table;
+use crate::error::unless_raised;
 use crate::memory::MemoryBackend;
 
 /// The proxy that a hit of a fragment goes past.
@@ -56,12 +56,7 @@ impl FragmentHits {
         tag: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = extensions.py();
-        match self.find(tag, extensions) {
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            // What failed here fails again the ordinary way, which knows what to do about it.
-            found => Ok(found.unwrap_or(None)),
-        }
+        unless_raised(extensions.py(), self.find(tag, extensions))
     }
 
     /// Remembers that a tag was answered from `backend` under `key`.

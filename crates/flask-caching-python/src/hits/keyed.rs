@@ -1,12 +1,12 @@
 //! Hits under keys that an application makes itself.
 
-use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::place::{Guard, Way};
+use super::place::{Guard, KeyAttribute, Way};
+use crate::error::unless_raised;
 
 /// The proxy that such a hit goes past.
 const PROXIES: [&str; 1] = ["get"];
@@ -19,9 +19,7 @@ pub(crate) struct KeyedHits {
     make_key: Py<PyAny>,
     /// Whether `make_key` is called with the arguments of the call.
     takes_arguments: bool,
-    /// The function's attributes, of which `make_cache_key` may be replaced, and what it is otherwise.
-    attributes: Py<PyDict>,
-    make_cache_key: Py<PyAny>,
+    key_attribute: KeyAttribute,
     /// Answers a call that is not answered here.
     ordinary: Py<PyAny>,
 }
@@ -48,8 +46,7 @@ impl KeyedHits {
             way: Way::new(cache, guard, originals, &PROXIES)?,
             make_key,
             takes_arguments,
-            make_cache_key: attributes.as_any().get_item("make_cache_key")?.unbind(),
-            attributes: attributes.clone().unbind(),
+            key_attribute: KeyAttribute::new(attributes)?,
             ordinary,
         })
     }
@@ -63,11 +60,9 @@ impl KeyedHits {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
         let ordinary = self.ordinary.bind(py);
-        let backend = match self.way.unheard_backend(py, extensions) {
-            Ok(Some(backend)) if self.makes_keys(py)? => backend,
-            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
-            // What failed here fails again the ordinary way, which knows what to do about it.
-            Ok(_) | Err(_) => return ordinary.call1((args, kwargs)),
+        let backend = match unless_raised(py, self.way.unheard_backend(py, extensions))? {
+            Some(backend) if self.key_attribute.is_original(py)? => backend,
+            _ => return ordinary.call1((args, kwargs)),
         };
         let make_key = self.make_key.bind(py);
         let key = if self.takes_arguments {
@@ -75,32 +70,19 @@ impl KeyedHits {
         } else {
             make_key.call0()?
         };
-        match backend.get().get(py, &key) {
+        match unless_raised(py, backend.get().get(py, &key))? {
             // An exception that a view raised is raised again, the ordinary way.
-            Ok(Some(value)) if !value.is_none() && !value.is_instance_of::<PyBaseException>() => {
+            Some(value) if !value.is_none() && !value.is_instance_of::<PyBaseException>() => {
                 Ok(value)
             }
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            Ok(_) | Err(_) => ordinary.call1((args, kwargs, py.None(), key)),
+            _ => ordinary.call1((args, kwargs, py.None(), key)),
         }
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.way.traverse(&visit)?;
         visit.call(&self.make_key)?;
-        visit.call(&self.attributes)?;
-        visit.call(&self.make_cache_key)?;
+        self.key_attribute.traverse(&visit)?;
         visit.call(&self.ordinary)
-    }
-}
-
-impl KeyedHits {
-    /// Whether keys are made here: the function's attribute is what it was.
-    fn makes_keys(&self, py: Python<'_>) -> PyResult<bool> {
-        let current = self
-            .attributes
-            .bind(py)
-            .get_item(intern!(py, "make_cache_key"))?;
-        Ok(current.is_some_and(|current| current.is(&self.make_cache_key)))
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flask_caching_engine::backend::memory::Handle;
-use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,6 +13,7 @@ use super::compute::{Lesson, Lessons, Outcome, Recipe, RecipeArguments};
 use super::kinds::Kinds;
 use super::place::{Guard, Originals, Way};
 use super::table::{Place, Table, of_settings};
+use crate::error::unless_raised;
 use crate::memory::MemoryBackend;
 use crate::missing::missing;
 
@@ -120,18 +120,16 @@ impl MemoizedHits {
             return self.ask(args, kwargs, extensions);
         }
         let mut arguments = Arguments::default();
-        match self.look_up(&mut arguments, args, kwargs, extensions) {
-            Ok(Found::Value(value)) => return Ok(value),
-            Ok(Found::Nothing(backend)) => {
+        match unless_raised(py, self.look_up(&mut arguments, args, kwargs, extensions))? {
+            Some(Found::Value(value)) => return Ok(value),
+            Some(Found::Nothing(backend)) => {
                 if kwargs.is_empty()
                     && let Some(result) = self.compute(&backend, &arguments, args)?
                 {
                     return Ok(result);
                 }
             }
-            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
-            // What failed here fails again the ordinary way, which knows what to do about it.
-            Ok(Found::NotHere) | Err(_) => {}
+            None => {}
         }
         self.ordinary.bind(py).call1((args, kwargs))
     }
@@ -144,10 +142,10 @@ impl MemoizedHits {
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
-        match self.look_up(&mut Arguments::default(), args, kwargs, extensions) {
-            Ok(Found::Value(value)) => Ok(value),
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            _ => Ok(missing(py)?.into_bound(py)),
+        let found = self.look_up(&mut Arguments::default(), args, kwargs, extensions);
+        match unless_raised(py, found)? {
+            Some(Found::Value(value)) => Ok(value),
+            Some(Found::Nothing(_)) | None => Ok(missing(py)?.into_bound(py)),
         }
     }
 
@@ -337,8 +335,6 @@ enum Found<'py> {
     Value(Bound<'py, PyAny>),
     /// Nothing, although it could: the backend it goes to.
     Nothing(Bound<'py, MemoryBackend>),
-    /// The call is not for the table.
-    NotHere,
 }
 
 impl Memory {
@@ -380,7 +376,7 @@ impl MemoizedHits {
             .flatten()
     }
 
-    /// Looks a call up; `arguments` are filled with its own.
+    /// Looks a call up; `arguments` are filled with its own. `None`: the call is not for the table.
     #[inline]
     fn look_up<'py>(
         &self,
@@ -388,12 +384,12 @@ impl MemoizedHits {
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
         extensions: &Bound<'py, PyAny>,
-    ) -> PyResult<Found<'py>> {
+    ) -> PyResult<Option<Found<'py>>> {
         let Some(backend) = self.way.backend(args.py(), extensions)? else {
-            return Ok(Found::NotHere);
+            return Ok(None);
         };
         if !self.read(arguments, args, kwargs)? {
-            return Ok(Found::NotHere);
+            return Ok(None);
         }
         let native = backend.get();
         let place = self.find(arguments, native.serial(), |memory| match memory {
@@ -402,10 +398,10 @@ impl MemoizedHits {
         });
         let value =
             place.and_then(|place| native.hit(args.py(), place.guards().as_slice(), place.value));
-        Ok(match value {
+        Ok(Some(match value {
             Some(value) => Found::Value(value),
             None => Found::Nothing(backend),
-        })
+        }))
     }
 
     /// Answers a call of a cache whose `get` is the application's own: by that, where the call's key
@@ -421,18 +417,16 @@ impl MemoizedHits {
         if !self.none_is_miss || self.way.has_outage() {
             return ordinary.call1((args, kwargs));
         }
-        let key = match self.key(args, kwargs, extensions) {
-            Ok(Some(key)) => key,
-            Err(error) if !error.is_instance_of::<PyException>(py) => return Err(error),
-            Ok(None) | Err(_) => return ordinary.call1((args, kwargs)),
+        let Some(key) = unless_raised(py, self.key(args, kwargs, extensions))? else {
+            return ordinary.call1((args, kwargs));
         };
         let cache = self.way.cache().bind(py);
-        match cache.call_method1(intern!(py, "get"), (&key,)) {
-            Ok(value) if !value.is_none() => Ok(value),
+        let got = cache.call_method1(intern!(py, "get"), (&key,)).map(Some);
+        match unless_raised(py, got)? {
+            Some(value) if !value.is_none() => Ok(value),
             // It was asked once, and is not asked again.
-            Ok(_) => ordinary.call1((args, kwargs, key)),
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            Err(_) => ordinary.call1((args, kwargs)),
+            Some(_) => ordinary.call1((args, kwargs, key)),
+            None => ordinary.call1((args, kwargs)),
         }
     }
 

@@ -323,3 +323,34 @@ fn item<'py>(
         Err(_) => Ok(None),
     }
 }
+
+/// The attribute `make_cache_key` of a cached function, which an application may replace.
+pub(super) struct KeyAttribute {
+    /// The function's attributes.
+    attributes: Py<PyDict>,
+    original: Py<PyAny>,
+}
+
+impl KeyAttribute {
+    /// That of a function with `attributes`, in which nobody has replaced it yet.
+    pub(super) fn new(attributes: &Bound<'_, PyDict>) -> PyResult<Self> {
+        Ok(Self {
+            attributes: attributes.clone().unbind(),
+            original: attributes.as_any().get_item("make_cache_key")?.unbind(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn is_original(&self, py: Python<'_>) -> PyResult<bool> {
+        let current = self
+            .attributes
+            .bind(py)
+            .get_item(intern!(py, "make_cache_key"))?;
+        Ok(current.is_some_and(|current| current.is(&self.original)))
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.attributes)?;
+        visit.call(&self.original)
+    }
+}

@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flask_caching_engine::backend::memory::Handle;
 use foldhash::fast::FixedState;
-use pyo3::exceptions::{PyBaseException, PyException};
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType};
 
 use super::arguments::same_text;
-use super::place::{Guard, Way};
+use super::place::{Guard, KeyAttribute, Way};
 use super::table::Table;
+use crate::error::unless_raised;
 use crate::memory::MemoryBackend;
 use crate::missing::missing;
 
@@ -52,9 +52,7 @@ struct Request<'a, 'py> {
 pub(crate) struct ViewHits {
     way: Way,
     parts: Parts,
-    /// The view's attributes, of which `make_cache_key` may be replaced, and what it is otherwise.
-    attributes: Py<PyDict>,
-    make_cache_key: Py<PyAny>,
+    key_attribute: KeyAttribute,
     /// Answers a call that is not in the table.
     ordinary: Py<PyAny>,
     table: Table<Known, Handle>,
@@ -80,10 +78,8 @@ impl ViewHits {
         attributes: &Bound<'_, PyDict>,
         ordinary: Py<PyAny>,
     ) -> PyResult<Self> {
-        let make_cache_key = attributes.as_any().get_item("make_cache_key")?.unbind();
         Ok(Self {
-            attributes: attributes.clone().unbind(),
-            make_cache_key,
+            key_attribute: KeyAttribute::new(attributes)?,
             way: Way::new(cache, guard, originals, &PROXIES)?,
             parts: Parts { path, query },
             ordinary,
@@ -109,11 +105,9 @@ impl ViewHits {
             path,
             query,
         };
-        match self.find(extensions, &request) {
-            Ok(Some(value)) => Ok(value),
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            // What failed here fails again the ordinary way, which knows what to do about it.
-            Ok(None) | Err(_) => self.ordinary.bind(py).call1((args, kwargs)),
+        match unless_raised(py, self.find(extensions, &request))? {
+            Some(value) => Ok(value),
+            None => self.ordinary.bind(py).call1((args, kwargs)),
         }
     }
 
@@ -131,10 +125,9 @@ impl ViewHits {
             path,
             query,
         };
-        match self.find(extensions, &request) {
-            Ok(Some(value)) => Ok(value),
-            Err(error) if !error.is_instance_of::<PyException>(py) => Err(error),
-            Ok(None) | Err(_) => Ok(missing(py)?.into_bound(py)),
+        match unless_raised(py, self.find(extensions, &request))? {
+            Some(value) => Ok(value),
+            None => Ok(missing(py)?.into_bound(py)),
         }
     }
 
@@ -175,8 +168,7 @@ impl ViewHits {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.way.traverse(&visit)?;
-        visit.call(&self.attributes)?;
-        visit.call(&self.make_cache_key)?;
+        self.key_attribute.traverse(&visit)?;
         visit.call(&self.ordinary)
     }
 
@@ -196,14 +188,9 @@ impl ViewHits {
         let Some(backend) = self.way.backend(py, extensions)? else {
             return Ok(None);
         };
-        if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
-            return Ok(None);
-        }
-        let make_cache_key = self
-            .attributes
-            .bind(py)
-            .get_item(intern!(py, "make_cache_key"))?;
-        if !make_cache_key.is_some_and(|current| current.is(&self.make_cache_key)) {
+        if self.epoch.load(Ordering::Relaxed) != self.way.epoch()
+            || !self.key_attribute.is_original(py)?
+        {
             return Ok(None);
         }
         let Some(probe) = self.probe(request)? else {

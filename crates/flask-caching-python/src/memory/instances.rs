@@ -1,11 +1,13 @@
 //! Objects of classes that pickle copies without running a line of them: it makes a new object and
 //! fills its `__dict__`. And members of enumerations, of which it makes no second one.
 
-use pyo3::exceptions::{PyAttributeError, PyException};
+use pyo3::exceptions::PyAttributeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use crate::error::unless_raised;
 
 /// What a class can define to have a say in how its objects are pickled and made anew.
 const HOOKS: [&str; 10] = [
@@ -99,7 +101,7 @@ pub(super) struct Blueprint {
 impl Blueprint {
     /// The blueprint of the class of `object`; `None` where its objects are left to pickle.
     pub(super) fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<(Self, Named)>> {
-        left_to_pickle(object.py(), Self::try_of(object))
+        unless_raised(object.py(), Self::try_of(object))
     }
 
     fn try_of(object: &Bound<'_, PyAny>) -> PyResult<Option<(Self, Named)>> {
@@ -137,7 +139,7 @@ impl Blueprint {
 /// The class of `object`, where pickle gives `object` itself back: a member of an enumeration, found
 /// by its name or value.
 pub(super) fn enumeration_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Named>> {
-    left_to_pickle(object.py(), try_enumeration_of(object))
+    unless_raised(object.py(), try_enumeration_of(object))
 }
 
 fn try_enumeration_of(object: &Bound<'_, PyAny>) -> PyResult<Option<Named>> {
@@ -223,18 +225,6 @@ fn is_reduced_to_its_dict(object: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     object.call_method1(intern!(object.py(), "__reduce_ex__"), (PROTOCOL,))
-}
-
-/// What was found of an object; nothing where looking at it raised an exception: if it cannot be
-/// pickled, pickle says so best.
-fn left_to_pickle<T>(py: Python<'_>, found: PyResult<Option<T>>) -> PyResult<Option<T>> {
-    found.or_else(|error| {
-        if error.is_instance_of::<PyException>(py) {
-            Ok(None)
-        } else {
-            Err(error)
-        }
-    })
 }
 
 /// Whether the keys of `dict`, the attributes of an object, are names, and none overrides a hook.

@@ -11,6 +11,7 @@
 //! a mark, the exact time of expiry, the length of the value and a checksum. The checksum covers the
 //! key as well: a file that is copied to another key's name is a damaged one.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::Xxh3;
@@ -87,51 +88,46 @@ pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[u8]) -> 
     head
 }
 
-/// Reads the first bytes of the file of `key`, at least [`HEAD`] where it has so many.
+/// Reads the `beginning` of the file of `key`, at least [`HEAD`] bytes where it has so many.
 ///
 /// # Errors
-/// What is wrong with them.
-pub(super) fn open(key: &[u8], file: &[u8]) -> Result<(Entry, Check), Damage> {
-    let (entry, envelope) = parse_head(file)?;
-    let seconds = *file.first_chunk().ok_or(Damage::Truncated)?;
-    Ok((entry, Check::new(key, seconds, envelope)))
+/// What is wrong with it, or with the file's `length`.
+pub(super) fn open(key: &[u8], beginning: &[u8], length: u64) -> Result<(Entry, Check), Damage> {
+    let (entry, envelope) = parse_head(beginning)?;
+    if let Some(envelope) = &envelope {
+        match (length - entry.start as u64).cmp(&envelope.length) {
+            Ordering::Less => return Err(Damage::Truncated),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(Damage::Checksum),
+        }
+    }
+    let seconds = *beginning.first_chunk().ok_or(Damage::Truncated)?;
+    Ok((entry, Check::new(key, seconds, envelope.as_ref())))
 }
 
 /// Compares a value, which it is shown piece by piece, with what the envelope says of it.
-pub(super) struct Check {
-    envelope: Option<(Envelope, Xxh3)>,
-    length: u64,
-}
+pub(super) struct Check(Option<(Xxh3, u64)>);
 
 impl Check {
-    fn new(key: &[u8], seconds: [u8; 4], envelope: Option<Envelope>) -> Self {
-        Self {
-            envelope: envelope.map(|envelope| {
-                let hasher = hasher(key, seconds, envelope.nanos);
-                (envelope, hasher)
-            }),
-            length: 0,
-        }
+    fn new(key: &[u8], seconds: [u8; 4], envelope: Option<&Envelope>) -> Self {
+        Self(envelope.map(|envelope| {
+            let hasher = hasher(key, seconds, envelope.nanos);
+            (hasher, envelope.checksum)
+        }))
     }
 
     /// Shows it the next piece.
     pub(super) fn update(&mut self, piece: &[u8]) {
-        if let Some((_, hasher)) = &mut self.envelope {
+        if let Some((hasher, _)) = &mut self.0 {
             hasher.update(piece);
-            self.length += piece.len() as u64;
         }
     }
 
     /// # Errors
     /// What it was shown is not the value.
     pub(super) fn finish(&self) -> Result<(), Damage> {
-        match &self.envelope {
-            Some((envelope, _)) if self.length < envelope.length => Err(Damage::Truncated),
-            Some((envelope, hasher))
-                if self.length > envelope.length || hasher.digest() != envelope.checksum =>
-            {
-                Err(Damage::Checksum)
-            }
+        match &self.0 {
+            Some((hasher, checksum)) if hasher.digest() != *checksum => Err(Damage::Checksum),
             _ => Ok(()),
         }
     }
@@ -220,7 +216,7 @@ mod tests {
     }
 
     fn parse(key: &[u8], file: &[u8]) -> Result<Entry, Damage> {
-        let (entry, mut check) = open(key, file)?;
+        let (entry, mut check) = open(key, file, file.len() as u64)?;
         for piece in file[entry.start..].chunks(7) {
             check.update(piece);
         }

@@ -145,8 +145,8 @@ impl OpenEntry {
         let mut beginning = file
             .read_head(BEGINNING)
             .map_err(|error| unreadable(error.into()))?;
-        let (entry, check) =
-            format::open(key, &beginning).map_err(|damage| unreadable(damage.into()))?;
+        let (entry, check) = format::open(key, &beginning, file.length)
+            .map_err(|damage| unreadable(damage.into()))?;
         beginning.drain(..entry.start);
         Ok(Self {
             file,
