@@ -586,6 +586,62 @@ def test_applications_and_caches_of_every_kind_leave_nothing_behind() -> None:
     assert len(gc.get_objects()) - before < 50
 
 
+def test_a_default_that_changes_makes_another_call(
+    cache: Cache, in_app: None, ordinary: list[str]
+) -> None:
+    options: dict[str, Any] = {"a": 1}
+    person = Person(1)
+    runs: list[Any] = []
+
+    @cache.memoize()
+    def f(x: int, options: dict[str, Any] = options, person: Person = person) -> str:
+        runs.append(x)
+        return f"{x} {options} {person}"
+
+    def ask(*args: Any, **kwargs: Any) -> str:
+        one, other, third = (f(*args, **kwargs) for _ in range(3))
+        assert one == other == third == f.uncached(*args, **kwargs)
+        runs.pop()
+        return one
+
+    assert ask(1) == "1 {'a': 1} Person(1)"
+    ordinary.clear()
+    assert ask(1) == "1 {'a': 1} Person(1)"
+    assert ordinary == []
+    options["b"] = [2]
+    assert ask(1) == "1 {'a': 1, 'b': [2]} Person(1)"
+    person.number = 2
+    assert ask(1) == "1 {'a': 1, 'b': [2]} Person(2)"
+    assert ask(1, {"a": 1}) == "1 {'a': 1} Person(2)"
+    assert ask(1, {"a": 1}, Person(1)) == "1 {'a': 1} Person(1)"
+    assert ask(1, person="nobody") == "1 {'a': 1, 'b': [2]} nobody"
+    # The last but one is the first one, and was not run again.
+    assert runs == [1] * 5
+    del options["b"]
+    person.number = 1
+    ordinary.clear()
+    assert ask(1) == "1 {'a': 1} Person(1)"
+    assert runs == [1] * 5
+
+
+def test_a_default_that_the_function_changes_is_the_one_it_was_called_with(
+    cache: Cache, in_app: None
+) -> None:
+    @cache.memoize()
+    def collect(x: int, collected: list[int] = []) -> list[int]:  # noqa: B006 - what is tested
+        collected.append(x)
+        return list(collected)
+
+    assert [collect(1), collect(1), collect(2), collect(2)] == [
+        [1],
+        [1, 1],
+        [1, 1, 2],
+        [1, 1, 2, 2],
+    ]
+    assert collect(1, [5]) == collect(1, [5]) == [5, 1]
+    assert collect(1, []) == collect(1, []) == [1]
+
+
 def test_calls_and_decorations_leave_nothing_behind(cache: Cache, in_app: None) -> None:
     @cache.memoize()
     def f(x: Any) -> Any:

@@ -131,6 +131,10 @@ class Decorated:
     def answered(self) -> None:
         """The call was answered from the cache."""
 
+    def is_unchanged(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the function cannot have changed what it was called with."""
+        return is_immutable((*args, *kwargs.values()))
+
     def make_hits(self) -> Any:
         """Make the native table of calls; None where calls cannot be told apart natively."""
         return None
@@ -346,8 +350,7 @@ class Decorated:
             if isinstance(rv, GeneratorType):
                 rv = join_generator(rv)
             stored = self._is_wanted(rv) and self._store(lookup, rv)
-            # The function may have changed an argument that can be changed, and so the call.
-            if stored and is_immutable((*args, *kwargs.values())):
+            if stored and self.is_unchanged(args, kwargs):
                 self._remember(lookup, lookup.key, args, kwargs)
         return self._deliver(rv)
 

@@ -165,8 +165,9 @@ class MemoizedHits:
         originals: type,
         ordinary: Callable[..., Any],
         none_is_miss: bool,
-        ignored_places: list[int],
-        ignored_names: list[str],
+        left_out_places: list[int],
+        left_out_names: list[str],
+        changeable: list[Any],
         recipe: tuple[Any, str, int, tuple[Any, ...], bool, dict[str, Any], Any] | None,
     ) -> MemoizedHits: ...
     def call(

@@ -49,11 +49,12 @@ class ArgumentOrder:
             )
             for parameter in positional
         ]
-        #: Whether the same arguments always mean the same call: no default can change.
-        self.is_fixed = all(
-            left_out or default is inspect.Parameter.empty or is_immutable(default)
+        #: The defaults that may be another value by the next call, and mean another call then.
+        self.changeable = [
+            default
             for _, _, default, left_out in self._plan
-        )
+            if not left_out and default is not inspect.Parameter.empty and not is_immutable(default)
+        ]
         #: The places of the arguments that are left out, and their names.
         self.ignored_places = [at for at, (*_, left_out) in enumerate(self._plan) if left_out]
         self.ignored_names = sorted(ignored)

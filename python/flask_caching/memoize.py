@@ -87,14 +87,12 @@ class MemoizedFunctionCore(Decorated):
 
     # Hits.
 
+    def is_unchanged(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return not self.order.changeable and super().is_unchanged(args, kwargs)
+
     def make_hits(self) -> Any:
         order = self.order
-        if (
-            self.is_async
-            or self.make_name is not None
-            or self._bound_to is not None
-            or not order.is_fixed
-        ):
+        if self.is_async or self.make_name is not None or self._bound_to is not None:
             return None
         self.hits = MemoizedHits(
             self.cache,
@@ -104,6 +102,7 @@ class MemoizedFunctionCore(Decorated):
             not self.cache_none,
             order.ignored_places,
             order.ignored_names,
+            order.changeable,
             self._recipe(),
         )
         return self.hits

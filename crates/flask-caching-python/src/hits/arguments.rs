@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::FixedState;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{
     PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType, PyWeakrefMethods,
@@ -52,20 +53,31 @@ pub(super) enum Known {
     Keyword(Py<PyString>),
 }
 
-/// The arguments of a function that are left out of its keys.
-pub(super) struct Ignored {
-    places: Vec<usize>,
-    names: Vec<Py<PyString>>,
+/// What tells the calls of a function apart: their arguments, but for those that are left out of keys,
+/// and the defaults that may be another value by the next call.
+pub(super) struct Considered {
+    left_out_places: Vec<usize>,
+    left_out_names: Vec<Py<PyString>>,
+    changeable: Vec<Py<PyAny>>,
 }
 
-impl Ignored {
-    pub(super) fn new(places: Vec<usize>, names: Vec<Py<PyString>>) -> Self {
-        Self { places, names }
+impl Considered {
+    pub(super) fn new(
+        left_out_places: Vec<usize>,
+        left_out_names: Vec<Py<PyString>>,
+        changeable: Vec<Py<PyAny>>,
+    ) -> Self {
+        Self {
+            left_out_places,
+            left_out_names,
+            changeable,
+        }
     }
 
-    /// The arguments of a call that are not left out: those by position, and those by name.
+    /// What tells a call apart: defaults and what is given by position, and what is given by name.
+    /// Defaults count where they are overridden, too: the same call is then known twice at worst.
     #[inline]
-    pub(super) fn rest<'a, 'py>(
+    pub(super) fn of<'a, 'py>(
         &'a self,
         args: &'a Bound<'py, PyTuple>,
         kwargs: &'a Bound<'py, PyDict>,
@@ -73,19 +85,31 @@ impl Ignored {
         impl Iterator<Item = Borrowed<'a, 'py, PyAny>>,
         impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     ) {
-        let by_position = args
-            .iter_borrowed()
-            .enumerate()
-            .filter(|(place, _)| !self.places.contains(place))
-            .map(|(_, argument)| argument);
+        let defaults = self.changeable.iter();
+        let by_position = defaults
+            .map(|default| default.bind_borrowed(args.py()))
+            .chain(
+                args.iter_borrowed()
+                    .enumerate()
+                    .filter(|(place, _)| !self.left_out_places.contains(place))
+                    .map(|(_, argument)| argument),
+            );
         // An iterator of an empty dict costs something, too.
         let by_name = (!kwargs.is_empty()).then(|| kwargs.iter());
         let by_name = by_name.into_iter().flatten().filter(|(name, _)| {
-            !name
-                .cast_exact::<PyString>()
-                .is_ok_and(|name| self.names.iter().any(|known| same_text(name, known)))
+            !name.cast_exact::<PyString>().is_ok_and(|name| {
+                self.left_out_names
+                    .iter()
+                    .any(|known| same_text(name, known))
+            })
         });
         (by_position, by_name)
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.changeable
+            .iter()
+            .try_for_each(|default| visit.call(default))
     }
 }
 
@@ -103,12 +127,12 @@ impl<'py> Arguments<'py> {
     pub(super) fn read(
         &mut self,
         kinds: &Kinds,
-        ignored: &Ignored,
+        considered: &Considered,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<bool> {
         let mut hasher = FixedState::default().build_hasher();
-        let (by_position, by_name) = ignored.rest(args, kwargs);
+        let (by_position, by_name) = considered.of(args, kwargs);
         for argument in by_position {
             let Some(probe) = Probe::of(kinds, &argument)? else {
                 return Ok(false);

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::{Ignored, Probe, printed};
+use super::arguments::{Considered, Probe, printed};
 use super::data::{is_plain, is_told_by_repr};
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
@@ -70,11 +70,11 @@ impl Kinds {
     /// Asks about the classes of the arguments that are not known yet.
     pub(super) fn learn(
         &self,
-        ignored: &Ignored,
+        considered: &Considered,
         args: &Bound<'_, PyTuple>,
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
-        let (by_position, by_name) = ignored.rest(args, kwargs);
+        let (by_position, by_name) = considered.of(args, kwargs);
         for argument in by_position {
             self.learn_of(&argument)?;
         }

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::{Arguments, Ignored, Known};
+use super::arguments::{Arguments, Considered, Known};
 use super::compute::{Lesson, Lessons, Outcome, Recipe, RecipeArguments};
 use super::kinds::Kinds;
 use super::place::{Guard, Originals, Way};
@@ -54,7 +54,7 @@ pub(crate) struct MemoizedHits {
     /// The proxies that versions are read past where values are not.
     versions: Originals,
     kinds: Kinds,
-    ignored: Ignored,
+    considered: Considered,
     /// How a miss is computed here, where it can be.
     recipe: Option<Recipe>,
     lessons: Lessons,
@@ -75,7 +75,8 @@ impl MemoizedHits {
     /// - `ordinary(args, kwargs, asked)`: answers a call that is not in the table; `asked` is a key
     ///   under which `cache.get` has just found nothing, or left out.
     /// - `none_is_miss`: whether a None that is stored is no answer.
-    /// - `ignored_places`, `ignored_names`: the arguments that are left out of keys.
+    /// - `left_out_places`, `left_out_names`: the arguments that are left out of keys.
+    /// - `changeable`: the defaults that may be another value by the next call.
     /// - `recipe`: None, or the function, its name in keys, how many arguments it takes by position, a
     ///   tuple of the defaults of the last of them, whether it takes more, the decorated function's
     ///   attributes, and `finish(args, kwargs, result, key, version_name, version, mark)`, which
@@ -88,8 +89,9 @@ impl MemoizedHits {
         originals: &Bound<'_, PyType>,
         ordinary: Py<PyAny>,
         none_is_miss: bool,
-        ignored_places: Vec<usize>,
-        ignored_names: Vec<Py<PyString>>,
+        left_out_places: Vec<usize>,
+        left_out_names: Vec<Py<PyString>>,
+        changeable: Vec<Py<PyAny>>,
         recipe: Option<RecipeArguments>,
     ) -> PyResult<Self> {
         Ok(Self {
@@ -99,7 +101,7 @@ impl MemoizedHits {
             recipe: recipe.map(Recipe::new),
             lessons: Lessons::new(),
             kinds: Kinds::new(),
-            ignored: Ignored::new(ignored_places, ignored_names),
+            considered: Considered::new(left_out_places, left_out_names, changeable),
             none_is_miss,
             ordinary,
             table: Table::new(),
@@ -234,7 +236,7 @@ impl MemoizedHits {
             return Ok(());
         }
         self.check_epoch();
-        self.kinds.learn(&self.ignored, args, kwargs)?;
+        self.kinds.learn(&self.considered, args, kwargs)?;
         let mut arguments = Arguments::default();
         if !self.read(&mut arguments, args, kwargs)? {
             return Ok(());
@@ -300,7 +302,7 @@ impl MemoizedHits {
         prefix: Py<PyAny>,
     ) -> PyResult<()> {
         self.check_epoch();
-        self.kinds.learn(&self.ignored, args, kwargs)?;
+        self.kinds.learn(&self.considered, args, kwargs)?;
         let mut arguments = Arguments::default();
         if !self.read(&mut arguments, args, kwargs)? {
             return Ok(());
@@ -312,6 +314,7 @@ impl MemoizedHits {
         self.way.traverse(&visit)?;
         visit.call(&self.ordinary)?;
         self.kinds.traverse(&visit)?;
+        self.considered.traverse(&visit)?;
         for held in self.recipe.iter().flat_map(Recipe::held) {
             visit.call(held)?;
         }
@@ -360,7 +363,7 @@ impl MemoizedHits {
         if self.epoch.load(Ordering::Relaxed) != self.way.epoch() {
             return Ok(false);
         }
-        arguments.read(&self.kinds, &self.ignored, args, kwargs)
+        arguments.read(&self.kinds, &self.considered, args, kwargs)
     }
 
     /// What `read` makes of what is known of a call; `read` is called under the table's lock.
