@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -42,7 +41,8 @@ class InFlight:
 
     def _reset(self) -> None:
         self._by_key: dict[Any, list[Computation]] = {}
-        self._replacing: Counter[str] = Counter()
+        #: How many are replacing a version, by its key.
+        self._replacing: dict[str, int] = {}
         # Reentrant: the garbage collector may run an application's code that deletes.
         self._lock = threading.RLock()
 
@@ -90,14 +90,18 @@ class InFlight:
         What begins meanwhile, and may have read the old version, does not store either: a backend
         without lifetimes to extend would be given the old version again.
         """
+        replacing = self._replacing
         with self._lock:
-            self._replacing.update(keys)
+            for key in keys:
+                replacing[key] = replacing.get(key, 0) + 1
         try:
             return self.delete(keys, action)
         finally:
             with self._lock:
-                self._replacing.subtract(keys)
-                self._replacing += Counter()
+                for key in keys:
+                    replacing[key] -= 1
+                    if not replacing[key]:
+                        del replacing[key]
 
     def clear(self, action: Callable[[], Any]) -> Any:
         """Run ``action``, which deletes everything."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import sys
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ def memver_name(namespace: str) -> str:
 
 def new_version() -> str:
     """A version that no entry was stored under yet."""
-    return base64.b64encode(uuid.uuid4().bytes)[:_VERSION_LENGTH].decode()
+    return base64.b64encode(os.urandom(_VERSION_LENGTH))[:_VERSION_LENGTH].decode()
 
 
 class MemoizedFunctionCore(Decorated):
