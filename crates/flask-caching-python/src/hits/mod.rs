@@ -17,7 +17,8 @@
 //!    all seen by the next call.
 //! 3. **Arguments are compared as their reprs would be**: by exact type and value. 1, 1.0 and True
 //!    are different, -0.0 is not 0.0. What has mutable parts is compared by its repr of now, never by
-//!    its identity; other objects by what the ordinary path tells them apart by (`kinds`).
+//!    its identity; other objects by what the ordinary path tells them apart by (`kinds`). A default
+//!    that may change counts as an argument of every call.
 //! 4. **No Python code runs, and no object that could run some is dropped, under the table's lock.**
 //!    What is compared under it are numbers, addresses and the text of exact strings and bytes.
 //! 5. The backend is looked up in `app.extensions["cache"]` each time, as the proxies do.
