@@ -311,6 +311,10 @@ def test_values_of_many_bytes_are_read_as_they_were(cache, length, wrap):
     assert cache.get("k") == value
     assert type(cache.get("k")) is type(value)
     assert cache.get_many("k", "none") == [value, None]
+    # After the expiry and the envelope, what pickle writes.
+    assert path_of(cache, "k").read_bytes()[35:] == pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    assert cache._set("k", value, timeout=-1)
+    assert not cache.has("k")
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))

@@ -47,7 +47,7 @@ impl ByteStore {
         result.map_err(|error| to_py(&error))
     }
 
-    fn lifetime(&self, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Lifetime> {
+    pub(crate) fn lifetime(&self, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Lifetime> {
         Ok(timeout::from_python(timeout)?.resolve(self.default))
     }
 }

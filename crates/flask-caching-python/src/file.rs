@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyString, PyTuple};
 use crate::byte_store::ByteStore;
 use crate::error::to_py;
 use crate::logging;
-use crate::pickled::{Buffer, Kind, Single};
+use crate::pickled::{self, Buffer, Kind, Single};
 
 /// A directory of files as a store of bytes.
 ///
@@ -77,6 +77,53 @@ impl FileByteStore {
                 Kind::Text => self.load_text(py, key, entry, single),
             },
         }
+    }
+
+    /// Store a value, without a copy of its data; `flags` are not kept.
+    #[pyo3(signature = (key, data, flags=0, timeout=None))]
+    #[expect(unused_variables, reason = "the arguments are those of the base class")]
+    fn set(
+        slf: &Bound<'_, Self>,
+        key: &[u8],
+        data: &[u8],
+        flags: u32,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let lifetime = slf.as_super().get().lifetime(timeout)?;
+        let store = &slf.get().0;
+        let stored = py.detach(|| store.set_pieces(key, &[data], lifetime));
+        logging::hand_on(py)?;
+        stored.map_err(|error| to_py(&error))
+    }
+
+    /// As `set`, of the pickle of `value`, which is not copied into one; None, and nothing is done, where
+    /// that is not long `bytes` or a long `str`.
+    fn dump(
+        slf: &Bound<'_, Self>,
+        key: &[u8],
+        value: &Bound<'_, PyAny>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<bool>> {
+        let py = slf.py();
+        let (kind, contents) = if let Ok(bytes) = value.cast_exact::<PyBytes>() {
+            (Kind::Bytes, bytes.as_bytes())
+        } else if let Ok(text) = value.cast_exact::<PyString>()
+            && let Ok(text) = text.to_str()
+        {
+            (Kind::Text, text.as_bytes())
+        } else {
+            return Ok(None);
+        };
+        let Some(head) = pickled::head(kind, contents.len()) else {
+            return Ok(None);
+        };
+        let lifetime = slf.as_super().get().lifetime(timeout)?;
+        let store = &slf.get().0;
+        let pieces: [&[u8]; 3] = [&head, contents, &pickled::TAIL];
+        let stored = py.detach(|| store.set_pieces(key, &pieces, lifetime));
+        logging::hand_on(py)?;
+        stored.map(Some).map_err(|error| to_py(&error))
     }
 
     /// The path of the file of `key`, which may not exist.

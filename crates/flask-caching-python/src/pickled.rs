@@ -1,12 +1,12 @@
 //! Pickles of one long `bytes` or `str` and nothing else, as pickle writes them since protocol 4:
-//! what they hold can be read into place, with no pickle between.
+//! what they hold can be written from where it is, and read into place, with no pickle between.
 
 use std::cell::Cell;
 
 /// `PROTO`, the protocol, `BINBYTES` or `BINUNICODE`, and the length.
 const HEAD: usize = 7;
 /// `MEMOIZE`, `STOP`.
-const TAIL: [u8; 2] = *b"\x94.";
+pub(crate) const TAIL: [u8; 2] = *b"\x94.";
 /// Shorter objects are pickled into a frame.
 const FRAMED: usize = 64 * 1024;
 
@@ -16,6 +16,17 @@ pub(crate) enum Kind {
     Bytes,
     /// Text in UTF-8, with what Python allows beyond it.
     Text,
+}
+
+/// What stands before `length` bytes of contents in their pickle; `None` where pickle writes something
+/// else.
+pub(crate) fn head(kind: Kind, length: usize) -> Option<[u8; HEAD]> {
+    let [a, b, c, d] = u32::try_from(length).ok()?.to_le_bytes();
+    let opcode = match kind {
+        Kind::Bytes => b'B',
+        Kind::Text => b'X',
+    };
+    (length >= FRAMED).then_some([0x80, 5, opcode, a, b, c, d])
 }
 
 /// A pickle that begins like one of a single object, and is as long.

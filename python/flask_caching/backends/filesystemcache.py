@@ -29,6 +29,9 @@ _BUILT_IN = {
 
 _PICKLING = FileSystemSerializer()
 
+#: Values of so many bytes are written and read without a pickle between.
+_LONG = 64 * 1024
+
 #: The attributes that the open directory depends on.
 _OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
 
@@ -147,6 +150,20 @@ class FileSystemCache(ByteBackend):
         if isinstance(stored, tuple):
             return self._unpack(key, wire_key, stored, foreign_text)
         return MISSING if stored is None else stored
+
+    def _set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+        if (
+            type(value) in (bytes, str)
+            and len(value) >= _LONG
+            and self._signer is None
+            and self._codec is _PICKLING
+            # Of other text the engine would have to make a copy.
+            and (type(value) is bytes or value.isascii())
+        ):
+            stored = self._files.dump(self._encode_key(key), value, self._timeout(timeout))
+            if stored is not None:
+                return stored
+        return super()._set(key, value, timeout)
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         return serialize(self._codec, value), 0

@@ -19,6 +19,9 @@ const CACHELIBS_DRAFT: &str = "tmp";
 /// Nothing tells whether cachelib's writer lives: only what nobody wrote to for so long is swept.
 const ABANDONED: Duration = Duration::from_secs(600);
 
+/// Pieces that are no longer together are written in one go.
+const WRITTEN_AT_ONCE: usize = 16 * 1024;
+
 /// How often a write starts again because its directory or its draft vanished under it.
 const ATTEMPTS: usize = 3;
 
@@ -180,19 +183,26 @@ impl Directory {
         }
     }
 
-    /// A new file with `head` and `data`, not yet visible under any key. Dropped, it is gone.
+    /// A new file of `head` and the pieces `data`, not yet visible under any key. Dropped, it is gone.
     ///
     /// # Errors
     /// The operating system's; nothing is left behind then.
-    pub(super) fn write_draft(&self, head: &[u8], data: &[u8]) -> io::Result<NamedTempFile> {
+    pub(super) fn write_draft(&self, head: &[u8], data: &[&[u8]]) -> io::Result<NamedTempFile> {
         let mut draft = self.draft()?;
         let file = draft.as_file_mut();
-        if head.len() + data.len() <= 16 * 1024 {
-            file.write_all(&[head, data].concat())?;
-        } else {
-            file.write_all(head)?;
-            file.write_all(data)?;
+        let mut start = head.to_vec();
+        for piece in data {
+            if start.len() + piece.len() > WRITTEN_AT_ONCE {
+                file.write_all(&start)?;
+                start.clear();
+            }
+            if piece.len() > WRITTEN_AT_ONCE {
+                file.write_all(piece)?;
+            } else {
+                start.extend_from_slice(piece);
+            }
         }
+        file.write_all(&start)?;
         // The kernel's own timestamps tick every few milliseconds: too coarse to tell the oldest.
         let now = UNIX_EPOCH + clock::wall();
         file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
@@ -398,7 +408,7 @@ mod tests {
         let at = tempfile::tempdir().unwrap();
         let mut directory = Directory::open(at.path(), 0o600).unwrap();
         assert_eq!(directory.mapped_to, None);
-        let draft = directory.write_draft(b"head", b"data").unwrap();
+        let draft = directory.write_draft(b"head", &[b"data"]).unwrap();
         directory.publish(draft, "file").unwrap();
         if std::os::unix::fs::chown(directory.file("file"), Some(12345), None).is_err() {
             // Only root gives files away.

@@ -70,18 +70,22 @@ impl Entry {
     }
 }
 
-/// What stands before the value `data` in the file of `key`.
-pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[u8]) -> Vec<u8> {
+/// What stands before a value, the pieces `data`, in the file of `key`.
+pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[&[u8]]) -> Vec<u8> {
     let seconds = seconds(expires).to_ne_bytes();
     let mut head = Vec::with_capacity(HEAD);
     head.extend_from_slice(&seconds);
     if layout == Layout::Enveloped {
         let nanos = nanoseconds(expires).to_le_bytes();
         let mut hasher = hasher(key, seconds, nanos);
-        hasher.update(data);
+        let mut length = 0;
+        for piece in data {
+            hasher.update(piece);
+            length += piece.len() as u64;
+        }
         head.extend_from_slice(MARK);
         head.extend_from_slice(&nanos);
-        head.extend_from_slice(&(data.len() as u64).to_le_bytes());
+        head.extend_from_slice(&length.to_le_bytes());
         head.extend_from_slice(&hasher.digest().to_le_bytes());
         head.push(POP);
     }
@@ -210,7 +214,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn file(layout: Layout, key: &[u8], expires: Expiry, data: &[u8]) -> Vec<u8> {
-        let mut file = head(layout, key, expires, data);
+        let (start, end) = data.split_at(data.len() / 2);
+        let mut file = head(layout, key, expires, &[start, end]);
         file.extend_from_slice(data);
         file
     }
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_envelope_is_a_pickle_that_leaves_nothing() {
-        let head = head(Layout::Enveloped, b"k", None, b"v");
+        let head = head(Layout::Enveloped, b"k", None, &[b"v"]);
         assert_eq!(head.len(), HEAD);
         // SHORT_BINBYTES, 28 bytes of it, POP.
         assert_eq!((head[4], usize::from(head[5])), (b'C', head.len() - 7));

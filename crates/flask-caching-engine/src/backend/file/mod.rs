@@ -113,6 +113,19 @@ impl FileStore {
         Ok(names.iter().map(|name| self.directory.file(name)).collect())
     }
 
+    /// As [`set`](Backend::set), of data in pieces, which stay where they are.
+    ///
+    /// # Errors
+    /// Those of [`set`](Backend::set).
+    pub fn set_pieces(&self, key: &[u8], data: &[&[u8]], lifetime: Lifetime) -> Result<bool> {
+        let Some(expires) = expiry(lifetime) else {
+            self.delete(key)?;
+            return Ok(true);
+        };
+        let name = self.naming.of(key)?;
+        self.write("set", key, &name, data, expires, false)
+    }
+
     /// The number of entries, as it is kept for the threshold. 0: it is not kept.
     pub fn len(&self) -> u64 {
         self.count.read(&self.directory).unwrap_or(0)
@@ -226,7 +239,7 @@ impl FileStore {
         }
     }
 
-    fn draft(&self, key: &[u8], data: &[u8], expires: Expiry) -> io::Result<NamedTempFile> {
+    fn draft(&self, key: &[u8], data: &[&[u8]], expires: Expiry) -> io::Result<NamedTempFile> {
         let head = format::head(self.layout, key, expires, data);
         self.directory.write_draft(&head, data)
     }
@@ -237,7 +250,7 @@ impl FileStore {
         operation: &'static str,
         key: &[u8],
         name: &str,
-        data: &[u8],
+        data: &[&[u8]],
         expires: Expiry,
         unless_live: bool,
     ) -> Result<bool> {
@@ -271,7 +284,7 @@ impl FileStore {
         expires: Expiry,
     ) -> Result<()> {
         self.directory
-            .again(|| self.publish(self.draft(key, data, expires)?, name))
+            .again(|| self.publish(self.draft(key, &[data], expires)?, name))
             .map_err(|error| self.failed(operation, name, error))
     }
 
@@ -297,12 +310,7 @@ impl Backend for FileStore {
     }
 
     fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        let Some(expires) = expiry(lifetime) else {
-            self.delete(key)?;
-            return Ok(true);
-        };
-        let name = self.naming.of(key)?;
-        self.write("set", key, &name, &value.data, expires, false)
+        self.set_pieces(key, &[&value.data], lifetime)
     }
 
     fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
@@ -313,7 +321,7 @@ impl Backend for FileStore {
         let Some(expires) = expiry(lifetime) else {
             return Ok(true);
         };
-        self.write("add", key, &name, &value.data, expires, true)
+        self.write("add", key, &name, &[&value.data], expires, true)
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
