@@ -26,6 +26,7 @@ __all__ = [
     "clock_resume",
     "clock_stop",
     "clock_wall",
+    "is_plain",
     "memcached_wire_key",
     "open_memcached_store",
     "timeout_seconds",
