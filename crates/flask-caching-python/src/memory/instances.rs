@@ -93,9 +93,10 @@ impl PartialEq for Named {
 
 /// How objects of one class are made.
 pub(super) struct Blueprint {
-    class: Py<PyType>,
-    /// Sets `__dict__`, also where the class has a `__setattr__` of its own (a frozen dataclass).
-    set_dict: Py<PyAny>,
+    /// The class alone, as `object.__new__` is given it.
+    arguments: Py<PyTuple>,
+    /// Sets `__dict__` where the class has a `__setattr__` of its own (a frozen dataclass).
+    set_dict: Option<Py<PyAny>>,
 }
 
 impl Blueprint {
@@ -116,8 +117,8 @@ impl Blueprint {
             return Ok(None);
         }
         let blueprint = Self {
-            class: class.unbind(),
-            set_dict: set_dict.unbind(),
+            arguments: PyTuple::new(class.py(), [&class])?.unbind(),
+            set_dict: has_own(&class, "__setattr__")?.then(|| set_dict.unbind()),
         };
         Ok(Some((blueprint, named)))
     }
@@ -130,8 +131,11 @@ impl Blueprint {
             let new = py.get_type::<PyAny>().getattr("__new__")?;
             Ok::<_, PyErr>(new.unbind())
         })?;
-        let object = new.bind(py).call1((&self.class,))?;
-        self.set_dict.bind(py).call1((&object, dict))?;
+        let object = new.bind(py).call1(self.arguments.bind(py))?;
+        match &self.set_dict {
+            None => object.setattr(intern!(py, "__dict__"), dict)?,
+            Some(set_dict) => drop(set_dict.bind(py).call1((&object, dict))?),
+        }
         Ok(object)
     }
 }
@@ -200,6 +204,12 @@ fn set_dict_of<'py>(class: &Bound<'py, PyType>) -> PyResult<Option<Bound<'py, Py
         }
         _ => Ok(None),
     }
+}
+
+/// Whether `class` has something else than `object` under `name`.
+fn has_own(class: &Bound<'_, PyType>, name: &str) -> PyResult<bool> {
+    let inherited = class.py().get_type::<PyAny>().getattr(name)?;
+    Ok(!class.getattr(name)?.is(&inherited))
 }
 
 /// Whether pickle reduces `object` to its class and its `__dict__`.
