@@ -12,9 +12,10 @@
 //! key as well: a file that is copied to another key's name is a damaged one.
 
 use std::cmp::Ordering;
+use std::hash::Hasher;
 use std::time::Duration;
 
-use xxhash_rust::xxh3::Xxh3;
+use twox_hash::XxHash3_64;
 
 /// Bytes of the expiry before the envelope or the value.
 const EXPIRY: usize = 4;
@@ -80,13 +81,13 @@ pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[&[u8]]) 
         let mut hasher = hasher(key, seconds, nanos);
         let mut length = 0;
         for piece in data {
-            hasher.update(piece);
+            hasher.write(piece);
             length += piece.len() as u64;
         }
         head.extend_from_slice(MARK);
         head.extend_from_slice(&nanos);
         head.extend_from_slice(&length.to_le_bytes());
-        head.extend_from_slice(&hasher.digest().to_le_bytes());
+        head.extend_from_slice(&hasher.finish().to_le_bytes());
         head.push(POP);
     }
     head
@@ -110,7 +111,7 @@ pub(super) fn open(key: &[u8], beginning: &[u8], length: u64) -> Result<(Entry, 
 }
 
 /// Compares a value, which it is shown piece by piece, with what the envelope says of it.
-pub(super) struct Check(Option<(Xxh3, u64)>);
+pub(super) struct Check(Option<(XxHash3_64, u64)>);
 
 impl Check {
     fn new(key: &[u8], seconds: [u8; 4], envelope: Option<&Envelope>) -> Self {
@@ -123,7 +124,7 @@ impl Check {
     /// Shows it the next piece.
     pub(super) fn update(&mut self, piece: &[u8]) {
         if let Some((hasher, _)) = &mut self.0 {
-            hasher.update(piece);
+            hasher.write(piece);
         }
     }
 
@@ -131,7 +132,7 @@ impl Check {
     /// What it was shown is not the value.
     pub(super) fn finish(&self) -> Result<(), Damage> {
         match &self.0 {
-            Some((hasher, checksum)) if hasher.digest() != *checksum => Err(Damage::Checksum),
+            Some((hasher, checksum)) if hasher.finish() != *checksum => Err(Damage::Checksum),
             _ => Ok(()),
         }
     }
@@ -185,12 +186,12 @@ fn parse_head(file: &[u8]) -> Result<(Entry, Option<Envelope>), Damage> {
 }
 
 /// What makes the checksum, once it is shown the value.
-fn hasher(key: &[u8], seconds: [u8; 4], nanos: [u8; 8]) -> Xxh3 {
-    let mut hasher = Xxh3::new();
-    hasher.update(&(key.len() as u64).to_le_bytes());
-    hasher.update(key);
-    hasher.update(&seconds);
-    hasher.update(&nanos);
+fn hasher(key: &[u8], seconds: [u8; 4], nanos: [u8; 8]) -> XxHash3_64 {
+    let mut hasher = XxHash3_64::new();
+    hasher.write(&(key.len() as u64).to_le_bytes());
+    hasher.write(key);
+    hasher.write(&seconds);
+    hasher.write(&nanos);
     hasher
 }
 
