@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from flask import Flask, render_template_string
-from flask_caching import Cache, CacheKeyError
+from flask_caching import Cache, CacheKeyError, _access, backends
 from flask_caching.backends import BaseCache
+from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.errors import CacheBackendError
 
 METHODS = ("get", "get_many", "get_dict", "set", "set_many", "add", "has", "delete", "delete_many")
@@ -204,6 +205,38 @@ class DumpsOnly:
 
 def _refuse() -> None:
     raise RuntimeError("cannot be made again")
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        backends.SimpleCache,
+        backends.FileSystemCache,
+        backends.RedisCache,
+        backends.RedisSentinelCache,
+        backends.RedisClusterCache,
+        backends.MemcachedCache,
+        backends.SASLMemcachedCache,
+        UWSGICache,
+    ],
+)
+def test_the_internal_methods_of_our_backends_stand_in_for_their_public_ones(
+    backend: type[Any],
+) -> None:
+    unmade = backend.__new__(backend)
+    for internal in ("_read", "_read_many", "_set", "_extend"):
+        assert _access._providers.trusts(unmade, internal), internal
+
+    class Own(backend):  # type: ignore[misc]
+        def get(self, key: str) -> Any:
+            return super().get(key)
+
+        def set(self, key: str, value: Any, timeout: Any = None) -> Any:
+            return super().set(key, value, timeout)
+
+    unmade = Own.__new__(Own)
+    for internal in ("_read", "_set"):
+        assert not _access._providers.trusts(unmade, internal), internal
 
 
 @pytest.mark.parametrize("cache_type", ["SimpleCache", "FileSystemCache"])

@@ -142,6 +142,10 @@ class FileSystemCache(ByteBackend):
             self._signer = Signer(self.signing_keys)
         self._open()
 
+    # Of one class with `_read` and `_set`: so these are known to do what they do.
+    get = ByteBackend.get
+    set = ByteBackend.set
+
     def _read(self, key: str, foreign_text: bool = False) -> Any:
         if self._signer is not None or self._codec is not _PICKLING:
             return super()._read(key, foreign_text)
