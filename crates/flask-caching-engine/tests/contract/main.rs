@@ -10,6 +10,9 @@
 //! contract_tests!(open);
 //! ```
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
 #[macro_use]
 mod suite;
 
@@ -18,3 +21,20 @@ mod memcached;
 mod memory;
 mod null;
 mod redis;
+
+/// A TCP port that nobody listens on.
+///
+/// It is none of those that the system gives to connections: such a port could be a client's by the
+/// time the server is started, or the test that tries to reach the server on it connect to itself.
+fn free_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    const PORTS: u32 = 20_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_mul(16) + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST + next % PORTS).unwrap();
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! The memcached backend keeps the contract, on two real servers.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use flask_caching_engine::backend::memcached::{Address, Config, Memcached};
 
+use crate::free_port;
 use crate::suite::Subject;
 
 /// A server of the test's own, ended with it.
@@ -16,9 +17,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = free_port();
         let mut process = Command::new("memcached")
             .args([
                 "-l",

@@ -1,7 +1,7 @@
 //! The Redis backend keeps the contract, on a real server.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use flask_caching_engine::Lifetime::Forever;
 use flask_caching_engine::backend::redis::{ConnectionConfig, Endpoint, Servers};
 use flask_caching_engine::{Backend, ErrorKind, Value};
 
+use crate::free_port;
 use crate::suite::{Clock, Subject};
 
 /// A server of the test's own, ended with it.
@@ -20,9 +21,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
+        let port = free_port();
         let mut process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--save", "", "--port"])
             .arg(port.to_string())
