@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod clock;
 pub mod error;
+pub mod flight;
 pub mod key;
 pub mod per_process;
 pub mod resilience;

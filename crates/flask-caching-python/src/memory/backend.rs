@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use flask_caching_engine::backend::memory::{Mark, MemoryStore};
+use flask_caching_engine::backend::memory::MemoryStore;
 use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -15,7 +15,9 @@ use super::key::{self, Tokens};
 use super::number;
 use super::settings::Settings;
 use super::value::{Failure, Stored};
+use crate::flights;
 use crate::missing::missing;
+use crate::road::Table;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
@@ -26,6 +28,8 @@ pub(crate) struct MemoryBackend {
     store: OnceLock<MemoryStore<Stored>>,
     pub(super) tokens: Tokens,
     pub(super) settings: Settings,
+    /// The calls that were answered from it.
+    pub(crate) calls: Table,
     /// Unlike that of any other backend of this process.
     serial: u64,
     /// Whether a method was replaced on this instance.
@@ -47,6 +51,7 @@ impl MemoryBackend {
             store: OnceLock::new(),
             tokens: Tokens::new(py),
             settings: Settings::new(),
+            calls: Table::default(),
             serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
             patched: AtomicBool::new(false),
         }
@@ -145,22 +150,23 @@ impl MemoryBackend {
         self.store_frozen(key, self.freeze(key, value)?, lifetime)
     }
 
-    /// As `set`, but a value that cannot be stored is an exception, which says why.
-    #[pyo3(signature = (key, value, timeout = None))]
-    fn _set(
+    /// The stored form of `value`, for `_write`.
+    ///
+    /// Raises: UnstorableValueError: it cannot be stored; the key has no value then.
+    fn _encode(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Encoded> {
+        self.encode(key, value)
+    }
+
+    /// Stores what `_encode` made of a value for `timeout` seconds; whether it is stored.
+    #[pyo3(signature = (key, encoded, timeout = None))]
+    fn _write(
         &self,
         key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
+        encoded: &Encoded,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
-        let lifetime = self.settings.lifetime(timeout)?;
-        match Stored::new(value, &self.settings) {
-            Ok(stored) => self.store_frozen(key, Some(stored), lifetime),
-            Err(Failure::Value(error) | Failure::Interrupt(error)) => {
-                self.store_frozen(key, None, lifetime)?;
-                Err(error)
-            }
-        }
+        self.write(key, encoded.stored(key.py()), timeout)?;
+        Ok(true)
     }
 
     /// Stores `value` where `key` has no entry; whether it did.
@@ -214,15 +220,9 @@ impl MemoryBackend {
         Ok(key.is_some_and(|key| self.store().extend(&key, lifetime)))
     }
 
-    /// Whether `key`, or everything, may have been deleted since `mark`, a number that a computation
-    /// was given when it began.
-    fn _deleted_since(&self, key: &str, mark: u64) -> bool {
-        self.store()
-            .deleted_since(key.as_bytes(), Mark::from_number(mark))
-    }
-
     /// Removes `key`; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        flights::supersede(key.py(), self.scope(), [key.as_borrowed()])?;
         let key = self.tokens.known(key)?;
         Ok(key.is_some_and(|key| self.store().delete(&key)))
     }
@@ -244,7 +244,9 @@ impl MemoryBackend {
 
     /// Removes every entry.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
+        flights::supersede_all(py, self.scope());
         self.store().clear();
+        self.calls.clear();
         self.tokens.forget(py, self.store())?;
         Ok(true)
     }
@@ -317,18 +319,21 @@ impl MemoryBackend {
         // Values hold no cycle: they are atoms, private copies of plain data, bytes, and classes that
         // modules keep.
         visit.call(self.tokens.dict())?;
+        self.calls.traverse(&visit)?;
         self.settings.traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.settings.clear();
+        self.calls.clear();
     }
 }
 
 impl MemoryBackend {
-    /// What tells this backend from others, as long as the process lives.
-    pub(crate) fn serial(&self) -> u64 {
-        self.serial
+    /// What tells this backend from others, as long as the process lives: in flights, among addresses,
+    /// which are even.
+    pub(crate) fn scope(&self) -> u64 {
+        self.serial << 1 | 1
     }
 
     /// Whether a method was replaced on this instance.

@@ -1,21 +1,11 @@
 //! Access to a stored value without its key, for those that found it before.
 
-use flask_caching_engine::backend::memory::{Handle, Mark};
+use flask_caching_engine::backend::memory::Handle;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
-
-/// What became of a computed value.
-pub(crate) enum Written {
-    /// It is stored here.
-    At(Handle),
-    /// It must not be stored: a deletion came first, or its lifetime is over at once.
-    Superseded,
-    /// It is no plain data, and nothing was done.
-    NotPlain,
-}
 
 impl MemoryBackend {
     /// A handle to the value of `key`, if it has one, and whether that value is None.
@@ -52,50 +42,66 @@ impl MemoryBackend {
         self.lookup_all_where(keys, &none, |key| !key.starts_with(prefix))
     }
 
-    /// The present point in the order of the store's deletions.
-    pub(crate) fn mark(&self) -> Mark {
-        self.store().mark()
+    /// Whether the value behind each of `handles` is still there.
+    pub(crate) fn are_there(&self, handles: &[Handle]) -> bool {
+        let is_there = |handle: &Handle| self.store().read_handle(*handle, |_| ()).is_some();
+        handles.iter().all(is_there)
     }
 
-    /// Whether the value behind `handle` is still there.
-    pub(crate) fn is_there(&self, handle: Handle) -> bool {
-        self.store().read_handle(handle, |_| ()).is_some()
-    }
-
-    /// The caller's own copy of the value under `key`, which is a string's, and a handle to it, while
-    /// what is behind `guard` is still there.
-    pub(crate) fn find_guarded<'py>(
+    /// The text under `name`, which is a string's key, and a handle to it.
+    pub(crate) fn find_text<'py>(
         &self,
         py: Python<'py>,
-        guard: Handle,
-        key: &[u8],
-    ) -> Option<(Handle, Bound<'py, PyAny>)> {
-        let handle = self.store().read_with_handle(key, |_, handle| handle)?;
-        Some((handle, self.hit(py, &[guard], handle)?))
+        name: &str,
+    ) -> Option<(Bound<'py, PyString>, Handle)> {
+        let found = self
+            .store()
+            .read_with_handle(name.as_bytes(), |stored, handle| match stored {
+                Stored::Atom(atom) => Some((atom.clone_ref(py), handle)),
+                _ => None,
+            });
+        let (atom, handle) = found.flatten()?;
+        let text = atom.into_bound(py).cast_into_exact::<PyString>().ok()?;
+        Some((text, handle))
     }
 
-    /// Stores `value` under `key`, which is a string's, unless that was deleted since `mark`, and lets
-    /// the entry under `version` live as long.
-    pub(crate) fn store_since(
+    /// The caller's own copy of the value under `key`, which is a string's, and a handle to it. An
+    /// entry that cannot be read is `None`, too.
+    pub(crate) fn find_value<'py>(
         &self,
-        key: &[u8],
-        value: &Bound<'_, PyAny>,
+        py: Python<'py>,
+        key: &str,
+    ) -> Option<(Bound<'py, PyAny>, Handle)> {
+        let (stored, handle) = self
+            .store()
+            .read_with_handle(key.as_bytes(), |stored, handle| {
+                (stored.clone_ref(py), handle)
+            })?;
+        Some((stored.load(py, &self.settings).ok()?, handle))
+    }
+
+    /// Stores an encoded value under `key` for `timeout` seconds. Returns a handle to it, unless its
+    /// lifetime is over at once.
+    pub(crate) fn write(
+        &self,
+        key: &Bound<'_, PyAny>,
+        stored: Stored,
         timeout: Option<&Bound<'_, PyAny>>,
-        mark: Mark,
-        version: &Bound<'_, PyString>,
-    ) -> PyResult<Written> {
-        let stored = match Stored::natively(value, &self.settings)? {
-            // Of an object others may have to say whether it is stored: some responses are not.
-            Some(stored) if !stored.is_object() => stored,
-            _ => return Ok(Written::NotPlain),
-        };
+    ) -> PyResult<Option<Handle>> {
         let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();
-        let Some(handle) = store.set_since(key, stored, lifetime, mark) else {
-            return Ok(Written::Superseded);
-        };
-        store.extend(version.to_str()?.as_bytes(), lifetime);
-        Ok(Written::At(handle))
+        Ok(store.set(&self.tokens.writable(key, store)?, stored, lifetime))
+    }
+
+    /// Lets the entry under `name`, a string's key, live for `timeout` seconds from now where it would
+    /// end sooner; whether there is one.
+    pub(crate) fn extend(
+        &self,
+        name: &str,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        Ok(self.store().extend(name.as_bytes(), lifetime))
     }
 
     /// The caller's own copy of the value behind `handle`, while it and what is behind each of

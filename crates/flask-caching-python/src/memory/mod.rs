@@ -20,5 +20,7 @@ mod settings;
 mod value;
 
 pub(crate) use backend::MemoryBackend;
-pub(crate) use direct::Written;
 pub(crate) use immutable::is_scalar;
+pub(crate) use key::text_bytes;
+pub(crate) use operations::Encoded;
+pub(crate) use value::Stored;

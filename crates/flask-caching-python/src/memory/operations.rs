@@ -17,6 +17,16 @@ use crate::logging;
 /// What belongs to each of many keys, which are few as a rule.
 type Few<T> = SmallVec<[T; 16]>;
 
+/// A value as a store keeps it, before it is stored.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Encoded(Stored);
+
+impl Encoded {
+    pub(crate) fn stored(&self, py: Python<'_>) -> Stored {
+        self.0.clone_ref(py)
+    }
+}
+
 impl MemoryBackend {
     #[inline]
     pub(super) fn lookup<'py>(
@@ -151,6 +161,30 @@ impl MemoryBackend {
                 Ok(None)
             }
         }
+    }
+
+    /// The stored form of `value`.
+    ///
+    /// # Errors
+    /// The value's or the serializer's, where it cannot be stored; the key has no value then.
+    pub(crate) fn encode(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<Encoded> {
+        match Stored::new(value, &self.settings) {
+            Ok(stored) => Ok(Encoded(stored)),
+            Err(Failure::Value(error) | Failure::Interrupt(error)) => {
+                self.store_frozen(key, None, Lifetime::Expired)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The same of plain data, which everybody may store; `None` of anything else.
+    pub(crate) fn encode_plain(&self, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
+        // Of an object others may have to say whether it is stored: some responses are not.
+        Ok(Stored::natively(value, &self.settings)?.filter(|stored| !stored.is_object()))
     }
 
     /// Stores what was made of a value; `None`, of one that cannot be stored, removes the entry, as

@@ -11,7 +11,7 @@ use super::plain::Frozen;
 use super::settings::Settings;
 
 /// A value as the store keeps it. It is cloned under the store's lock, so a clone is a count.
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// Immutable: handed out by reference.
     Atom(Py<PyAny>),
     /// Copied natively by each read.

@@ -1,5 +1,6 @@
 //! The arguments of a call as the table compares them.
 
+use std::fmt::Write;
 use std::hash::{BuildHasher, Hash, Hasher};
 
 use foldhash::fast::FixedState;
@@ -24,8 +25,8 @@ pub(super) enum Probe<'py> {
     None,
     Bool(bool),
     Int(i64),
-    /// By its bits: -0.0 is not 0.0.
-    Float(u64),
+    /// Compared by its bits: -0.0 is not 0.0.
+    Float(Bound<'py, PyFloat>),
     Text(Bound<'py, PyString>),
     Bytes(Bound<'py, PyBytes>),
     /// The repr of plain data that is none of the above.
@@ -154,6 +155,23 @@ impl<'py> Arguments<'py> {
         Ok(true)
     }
 
+    /// Takes what a request or a fragment is found by in place of arguments.
+    #[inline]
+    pub(super) fn take(&mut self, parts: impl IntoIterator<Item = Probe<'py>>) -> PyResult<()> {
+        let mut hasher = FixedState::default().build_hasher();
+        for part in parts {
+            part.hash_into(&mut hasher)?;
+            self.probes.push(part);
+        }
+        self.hash = hasher.finish();
+        Ok(())
+    }
+
+    /// What was read, an argument each; before one given by name, the name.
+    pub(super) fn probes(&self) -> &[Probe<'py>] {
+        &self.probes
+    }
+
     /// Whether these are the arguments of a call in the table. Compares numbers, addresses and the
     /// text of exact strings and bytes: no Python code runs.
     #[inline]
@@ -185,7 +203,7 @@ impl<'py> Arguments<'py> {
                     Probe::None => Known::None,
                     Probe::Bool(value) => Known::Bool(*value),
                     Probe::Int(value) => Known::Int(*value),
-                    Probe::Float(bits) => Known::Float(*bits),
+                    Probe::Float(value) => Known::Float(value.value().to_bits()),
                     Probe::Text(text) => Known::Text(text.clone().unbind()),
                     Probe::Bytes(bytes) => Known::Bytes(bytes.clone().unbind()),
                     Probe::Repr(text) => Known::Repr(text.clone().unbind()),
@@ -200,6 +218,48 @@ impl<'py> Arguments<'py> {
                 })
             })
             .collect()
+    }
+}
+
+impl Known {
+    /// What it keeps alive, in bytes.
+    pub(super) fn weight(&self, py: Python<'_>) -> usize {
+        let text = |text: &Py<PyString>| text.bind(py).len().unwrap_or(0);
+        size_of::<Self>()
+            + match self {
+                Self::Text(kept) | Self::Repr(kept) | Self::Keyword(kept) => text(kept),
+                Self::Printed(kept, _) => text(kept),
+                Self::Bytes(kept) => kept.as_bytes(py).len(),
+                _ => 0,
+            }
+    }
+
+    /// Whether it is the same argument, as the table compares them.
+    pub(super) fn is(&self, py: Python<'_>, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Bool(one), Self::Bool(other)) => one == other,
+            (Self::Int(one), Self::Int(other)) => one == other,
+            (Self::Float(one), Self::Float(other)) => one == other,
+            (Self::Text(one), Self::Text(other))
+            | (Self::Repr(one), Self::Repr(other))
+            | (Self::Keyword(one), Self::Keyword(other)) => same_text(one.bind(py), other),
+            (Self::Bytes(one), Self::Bytes(other)) => one.as_bytes(py) == other.as_bytes(py),
+            (Self::Printed(one, kind), Self::Printed(other, other_kind)) => {
+                kind.is(other_kind) && same_text(one.bind(py), other)
+            }
+            (Self::Object(one, reference), Self::Object(other, _)) => {
+                one == other && reference.bind(py).upgrade().is_some()
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Self::Printed(_, kind) => visit.call(kind),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -221,7 +281,7 @@ impl<'py> Probe<'py> {
             return Ok(Some(Self::Bool(value.is_true())));
         }
         if let Ok(number) = argument.cast_exact::<PyFloat>() {
-            return Ok(Some(Self::Float(number.value().to_bits())));
+            return Ok(Some(Self::Float(number.clone())));
         }
         if let Ok(bytes) = argument.cast_exact::<PyBytes>() {
             return Ok(Some(Self::Bytes(bytes.clone())));
@@ -246,13 +306,39 @@ impl<'py> Probe<'py> {
             .map(|text| Self::Printed(text, argument.get_type())))
     }
 
+    /// Writes the argument as its repr; `false` where that is not known here.
+    pub(super) fn print(&self, text: &mut String) -> PyResult<bool> {
+        let printed = match self {
+            Self::None => {
+                text.push_str("None");
+                return Ok(true);
+            }
+            Self::Bool(value) => {
+                text.push_str(if *value { "True" } else { "False" });
+                return Ok(true);
+            }
+            Self::Int(value) => return Ok(write!(text, "{value}").is_ok()),
+            Self::Float(value) => value.repr()?,
+            Self::Text(value) => value.repr()?,
+            Self::Bytes(value) => value.repr()?,
+            Self::Repr(printed) => printed.clone(),
+            Self::Printed(..) | Self::Object(_) | Self::Keyword(_) => return Ok(false),
+        };
+        // A repr may hold lone surrogates, which no text here can.
+        let Ok(printed) = printed.to_str() else {
+            return Ok(false);
+        };
+        text.push_str(printed);
+        Ok(true)
+    }
+
     #[inline]
     fn hash_into(&self, hasher: &mut impl Hasher) -> PyResult<()> {
         match self {
             Self::None => hasher.write_u8(0),
             Self::Bool(value) => hasher.write_u8(1 + u8::from(*value)),
             Self::Int(value) => value.hash(hasher),
-            Self::Float(bits) => bits.hash(hasher),
+            Self::Float(value) => value.value().to_bits().hash(hasher),
             // Strings and bytes keep the hash they were once asked for.
             Self::Text(text) | Self::Repr(text) | Self::Keyword(text) => {
                 text.hash()?.hash(hasher);
@@ -270,7 +356,7 @@ impl<'py> Probe<'py> {
             (Self::None, Known::None) => true,
             (Self::Bool(one), Known::Bool(other)) => one == other,
             (Self::Int(one), Known::Int(other)) => one == other,
-            (Self::Float(one), Known::Float(other)) => one == other,
+            (Self::Float(one), Known::Float(other)) => one.value().to_bits() == *other,
             (Self::Text(one), Known::Text(other))
             | (Self::Repr(one), Known::Repr(other))
             | (Self::Keyword(one), Known::Keyword(other)) => same_text(one, other),
