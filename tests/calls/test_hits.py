@@ -9,25 +9,20 @@ import inspect
 import os
 import pickle
 import random
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import pytest
+from compat import programs, world
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends import SimpleCache
 from flask_caching.memoize import MemoizedFunctionCore
 from flask_caching.testing import manual_clock
 from flask_caching.view import CachedFunctionCore
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from compat import programs, world
 
 SEED = int(os.environ.get("HITS_SEED", "7"))
 PROGRAMS = int(os.environ.get("HITS_PROGRAMS", "60"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parent / "typing"
+FOLDER = Path(__file__).parent
 
 
 def _mistaken_lines() -> set[int]:
