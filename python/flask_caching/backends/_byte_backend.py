@@ -18,7 +18,7 @@ from cachelib.serializers import BaseRedisSerializer, BaseSerializer, JSONSerial
 
 from .._engine import MISSING, Signer
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
-from ._storable import serialize
+from ..values.storable import serialize
 from .base import BaseCache
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from flask import Flask
 
 from .._engine import MISSING, FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
+from ..values.storable import serialize
 from ._byte_backend import ByteBackend, Encoded, deserialize, logger, unpickle
 from ._made_of import follow_overrides
-from ._storable import serialize
 
 __all__ = ["FileSystemCache"]
 

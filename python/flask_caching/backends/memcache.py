@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask
 
 from ..errors import CacheConfigError
+from ..values.storable import serialize
 from . import _memcached_codec as codec
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached_client import ClientStore, MemcachedClient
 from ._memcached_options import MemcachedOptions, read_servers
-from ._storable import serialize
 
 if TYPE_CHECKING:
     from .._engine import ByteStore

@@ -16,8 +16,8 @@ from flask import Flask
 
 from .._engine import clock_wall, timeout_seconds
 from ..backends._byte_backend import ByteBackend, deserialize
-from ..backends._storable import serialize
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ..values.storable import serialize
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
