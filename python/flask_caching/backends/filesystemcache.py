@@ -12,13 +12,14 @@ from datetime import timedelta
 from typing import IO, Any, Literal
 
 from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
-from flask import Flask
 
 from .._engine import MISSING, FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
 from ..values.storable import serialize
 from ._byte_backend import ByteBackend, Encoded, deserialize, logger, unpickle
 from ._made_of import follow_overrides
+from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
+from .spec import BackendSpec
 
 __all__ = ["FileSystemCache"]
 
@@ -52,6 +53,13 @@ class FileSystemCache(ByteBackend):
     :param ignore_errors: the deprecated name of ``ignore_delete_many_errors``.
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
+
+    spec = BackendSpec(
+        "FileSystemCache",
+        "in files of a directory, for all processes of this machine",
+        settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD),
+        deprecated=("filesystem",),
+    )
 
     #: What the names of bookkeeping files end with.
     _fs_transaction_suffix = ".__wz_cache"
@@ -90,17 +98,6 @@ class FileSystemCache(ByteBackend):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         follow_overrides(cls, FileSystemCache)
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> FileSystemCache:
-        """Make the cache from ``CACHE_DIR``, ``CACHE_THRESHOLD`` and ``CACHE_FILE_HASH_METHOD``."""
-        args.insert(0, config["CACHE_DIR"])
-        kwargs.update(
-            threshold=config["CACHE_THRESHOLD"], hash_method=config["CACHE_FILE_HASH_METHOD"]
-        )
-        return cls(*args, **kwargs)
 
     def delete(self, key: str) -> bool:
         """Remove ``key``; True as well where there was nothing to remove, False where it failed."""
