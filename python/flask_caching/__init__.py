@@ -9,7 +9,6 @@ _conflict.check()
 import hashlib  # noqa: E402
 
 from . import backends, signals, utils  # noqa: E402
-from ._cached_response import CachedResponse  # noqa: E402
 from .backends import BaseCache, SimpleCache  # noqa: E402
 from .cache import Cache  # noqa: E402
 from .errors import (  # noqa: E402
@@ -36,6 +35,7 @@ from .utils import (  # noqa: E402
     wants_args,
     wants_extra_args,
 )
+from .values.cached_response import CachedResponse  # noqa: E402
 
 #: The hash constructors that are known to work as ``hash_method``; others do, too.
 SUPPORTED_HASH_FUNCTIONS = [

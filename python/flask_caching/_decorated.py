@@ -13,15 +13,15 @@ from werkzeug.exceptions import HTTPException
 
 from . import _access
 from ._access import MISSING
-from ._closures import source_text
 from ._engine import Deadline, MemoryBackend
-from ._identity import Unidentifiable
 from ._inflight import Computation
-from ._responses import why_not_storable
-from ._signature import is_immutable
 from ._state import AppState
 from .errors import CacheKeyError, CacheNotInitializedError, UnstorableValueError
+from .keys.closures import source_text
+from .keys.identity import Unidentifiable
+from .keys.signature import is_immutable
 from .utils import join_generator, normalize_timeout, wants_args, wants_extra_args
+from .values.responses import why_not_storable
 
 if TYPE_CHECKING:
     from blinker import NamedSignal

@@ -7,8 +7,8 @@ import inspect
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from ._identity import Unidentifiable
-from ._signature import ArgumentOrder
+from .keys.identity import Unidentifiable
+from .keys.signature import ArgumentOrder
 from .memoize import MemoizedFunctionCore, memver_name, new_version
 from .utils import function_namespace, get_id
 from .view import CachedFunctionCore, QueryArgs

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from . import _deletion
-from ._closures import FirstOfName
 from ._context import active_app, active_context
 from ._engine import Guard
 from ._fragments import Fragments
@@ -24,6 +23,7 @@ from .errors import (
     CacheNotInitializedError,
 )
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
+from .keys.closures import FirstOfName
 from .memoize import MemoizedFunctionCore, memver_name
 from .view import CachedFunctionCore, QueryArgs
 

@@ -1,12 +1,13 @@
-"""``CACHE_*`` values: defaults, what each may be, and the backend that they describe."""
+"""``CACHE_*`` values: the configuration of a cache, and the backend that it describes.
+
+What a backend reads of it stands in the backend's own ``spec``.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
@@ -14,210 +15,81 @@ from cachelib.serializers import BaseSerializer
 from werkzeug.utils import import_string
 
 from ._warn import warn
+from .backends import _registry
+from .backends._settings import FOR_EVERY_FACTORY
 from .backends.base import BaseCache
+from .backends.spec import CALLABLE, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
 from .utils import normalize_timeout
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["DEFAULTS", "make_backend", "make_serializer", "resolve_config"]
+__all__ = ["DEFAULTS", "GENERAL", "make_backend", "make_serializer", "resolve_config"]
+
+_ANY = Kind("anything", object)
+_DEFAULT_TIMEOUT = Setting(
+    "CACHE_DEFAULT_TIMEOUT",
+    TIMEOUT,
+    "the lifetime of an entry where none is given: seconds, or a `timedelta`; `0` does not expire",
+    default=300,
+)
+
+#: The settings that are read whatever the backend is.
+GENERAL = (
+    # Checked where it is looked up.
+    Setting(
+        "CACHE_TYPE", _ANY, "which backend: its name, or an import string", default="NullCache"
+    ),
+    _DEFAULT_TIMEOUT,
+    Setting(
+        "CACHE_ARGS",
+        Kind("a list or tuple", list, tuple),
+        "a list of positional arguments for the backend",
+        default=[],
+    ),
+    Setting(
+        "CACHE_OPTIONS",
+        Kind("a dict or None", Mapping, type(None)),
+        "a dictionary of keyword arguments for the backend",
+        secret=True,
+    ),
+    Setting(
+        "CACHE_IGNORE_ERRORS",
+        FLAG,
+        "`True`: `delete_many` goes on where a key cannot be deleted",
+        default=False,
+    ),
+    # Checked by `make_serializer`.
+    Setting("CACHE_SERIALIZER", _ANY, "a cachelib serializer, class or instance"),
+    Setting(
+        "CACHE_NO_NULL_WARNING", FLAG, "no warning where the type is `NullCache`", default=False
+    ),
+    Setting(
+        "CACHE_HASH_METHOD",
+        CALLABLE,
+        "the hash that keys are built with",
+        default=hashlib.sha256,
+    ),
+    Setting(
+        "CACHE_SOURCE_CHECK",
+        FLAG,
+        "put the source of a decorated function into its keys",
+        default=False,
+    ),
+    Setting("CACHE_ENABLE_SIGNALS", FLAG, "announce hits and misses as signals", default=False),
+    Setting(
+        "CACHE_SIGNING_KEY",
+        Kind("a string, bytes, a list of them, or None", str, bytes, list, tuple, type(None)),
+        "a secret that entries are signed with, or a list of them with the newest first",
+        secret=True,
+    ),
+)
 
 #: The values that apply where the configuration has none.
 DEFAULTS: dict[str, Any] = {
-    "CACHE_TYPE": "NullCache",
-    "CACHE_NO_NULL_WARNING": False,
-    "CACHE_ARGS": [],
-    "CACHE_OPTIONS": None,
-    "CACHE_DEFAULT_TIMEOUT": 300,
-    "CACHE_IGNORE_ERRORS": False,
-    "CACHE_THRESHOLD": 500,
-    "CACHE_KEY_PREFIX": "flask_cache_",
-    "CACHE_SOURCE_CHECK": False,
-    "CACHE_HASH_METHOD": hashlib.sha256,
-    "CACHE_SERIALIZER": None,
-    "CACHE_SIGNING_KEY": None,
-    "CACHE_ENABLE_SIGNALS": False,
-    "CACHE_MEMCACHED_SERVERS": None,
-    "CACHE_DIR": None,
-    "CACHE_FILE_HASH_METHOD": hashlib.sha256,
+    setting.name: setting.default for setting in (*GENERAL, *FOR_EVERY_FACTORY)
 }
-
-#: What CACHE_TYPE may be without a dot, and where it is.
-BUILT_IN_TYPES = {
-    **{
-        name: f"flask_caching.backends.{name}"
-        for name in (
-            "NullCache",
-            "SimpleCache",
-            "FileSystemCache",
-            "RedisCache",
-            "RedisSentinelCache",
-            "RedisClusterCache",
-            "MemcachedCache",
-            "SASLMemcachedCache",
-            "SpreadSASLMemcachedCache",
-        )
-    },
-    "UWSGICache": "flask_caching.contrib.uwsgicache.UWSGICache",
-    "GoogleCloudStorageCache": (
-        "flask_caching.contrib.googlecloudstoragecache.GoogleCloudStorageCache"
-    ),
-}
-
-#: Names of former releases and of the documentation, and what they are called now.
-DEPRECATED_TYPES = {
-    "null": "NullCache",
-    "simple": "SimpleCache",
-    "filesystem": "FileSystemCache",
-    "redis": "RedisCache",
-    "redissentinel": "RedisSentinelCache",
-    "rediscluster": "RedisClusterCache",
-    "uwsgi": "UWSGICache",
-    "memcached": "MemcachedCache",
-    "gaememcached": "MemcachedCache",
-    "saslmemcached": "SASLMemcachedCache",
-    "spreadsaslmemcached": "SpreadSASLMemcachedCache",
-    "spreadsaslmemcachedcache": "SpreadSASLMemcachedCache",
-    "RedisSentinel": "RedisSentinelCache",
-    "RedisCluster": "RedisClusterCache",
-}
-
-
-class _Kind:
-    """What a value may be: a test, and the words for it."""
-
-    def __init__(self, words: str, *types: type, test: Callable[[Any], bool] | None = None) -> None:
-        self.words = words
-        self._types = types
-        self._test = test
-
-    def accepts(self, value: Any) -> bool:
-        return isinstance(value, self._types) or (self._test is not None and self._test(value))
-
-
-def _is_number_text(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().isascii() and value.strip().isdigit()
-
-
-_FLAG = _Kind("True or False", bool, type(None), test=lambda v: v in (0, 1))
-_TIMEOUT = _Kind(
-    "a number of seconds or a datetime.timedelta",
-    timedelta,
-    test=lambda v: (
-        (isinstance(v, (int, float)) and not isinstance(v, bool) and v == v) or _is_number_text(v)
-    ),
-)
-_SECONDS = _Kind(
-    "a positive number of seconds",
-    test=lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v > 0,
-)
-_COUNT = _Kind(
-    "a whole number, 0 or more",
-    test=lambda v: isinstance(v, int) and not isinstance(v, bool) and v >= 0,
-)
-_PORT = _Kind(
-    "a port number from 1 to 65535",
-    test=lambda v: (
-        ((isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v))
-        and 0 < int(v) < 65536
-    ),
-)
-_NUMBER = _Kind(
-    "a whole number, 0 or more",
-    test=lambda v: (
-        ((isinstance(v, int) and not isinstance(v, bool)) or _is_number_text(v)) and int(v) >= 0
-    ),
-)
-_TEXT = _Kind("a string", str)
-_OPTIONAL_TEXT = _Kind("a string or None", str, type(None))
-_SECRET = _Kind("a string or None", str, bytes, type(None))
-_ADDRESSES = _Kind("a list or tuple of server addresses", list, tuple)
-_CALLABLE = _Kind("a hash constructor, for example hashlib.sha256", test=callable)
-
-#: The kinds of the values that every backend shares.
-_GENERAL: dict[str, _Kind] = {
-    "CACHE_NO_NULL_WARNING": _FLAG,
-    "CACHE_ARGS": _Kind("a list or tuple", list, tuple),
-    "CACHE_OPTIONS": _Kind("a dict or None", Mapping, type(None)),
-    "CACHE_DEFAULT_TIMEOUT": _TIMEOUT,
-    "CACHE_IGNORE_ERRORS": _FLAG,
-    "CACHE_SOURCE_CHECK": _FLAG,
-    "CACHE_ENABLE_SIGNALS": _FLAG,
-    "CACHE_HASH_METHOD": _CALLABLE,
-    "CACHE_SIGNING_KEY": _Kind(
-        "a string, bytes, a list of them, or None", str, bytes, list, tuple, type(None)
-    ),
-}
-
-_NETWORK = {
-    "CACHE_KEY_PREFIX": _Kind(
-        "a string, a callable that returns one, or None", str, type(None), test=callable
-    ),
-    "CACHE_CONNECT_TIMEOUT": _SECONDS,
-    "CACHE_OPERATION_TIMEOUT": _SECONDS,
-    "CACHE_BREAKER_FAILURES": _COUNT,
-    "CACHE_BREAKER_RESET": _SECONDS,
-}
-_MEMCACHED = {
-    **_NETWORK,
-    # A client object is used as it is.
-    "CACHE_MEMCACHED_SERVERS": _Kind(
-        "a list or tuple of server addresses, or a client object",
-        list,
-        tuple,
-        type(None),
-        test=lambda v: hasattr(v, "get_multi") or (hasattr(v, "get") and hasattr(v, "set")),
-    ),
-}
-_SASL = {
-    **_MEMCACHED,
-    "CACHE_MEMCACHED_USERNAME": _OPTIONAL_TEXT,
-    "CACHE_MEMCACHED_PASSWORD": _SECRET,
-}
-_REDIS = {
-    **_NETWORK,
-    "CACHE_REDIS_HOST": _Kind(
-        "a host name or a Redis client object", str, test=lambda v: hasattr(v, "get")
-    ),
-    "CACHE_REDIS_PORT": _PORT,
-    "CACHE_REDIS_PASSWORD": _SECRET,
-    "CACHE_REDIS_DB": _NUMBER,
-    "CACHE_REDIS_URL": _OPTIONAL_TEXT,
-}
-
-#: The kinds of the values that one backend reads; for the others they do not matter.
-_BY_TYPE: dict[str, dict[str, _Kind]] = {
-    "SimpleCache": {"CACHE_THRESHOLD": _COUNT},
-    "FileSystemCache": {
-        "CACHE_THRESHOLD": _COUNT,
-        "CACHE_DIR": _Kind("the path of a directory", str, os.PathLike),
-        "CACHE_FILE_HASH_METHOD": _CALLABLE,
-    },
-    "RedisCache": _REDIS,
-    "RedisSentinelCache": {
-        **_NETWORK,
-        "CACHE_REDIS_SENTINELS": _ADDRESSES,
-        "CACHE_REDIS_SENTINEL_MASTER": _OPTIONAL_TEXT,
-        "CACHE_REDIS_SENTINEL_PASSWORD": _SECRET,
-        "CACHE_REDIS_PASSWORD": _SECRET,
-        "CACHE_REDIS_DB": _NUMBER,
-    },
-    "RedisClusterCache": {
-        **_NETWORK,
-        "CACHE_REDIS_CLUSTER": _OPTIONAL_TEXT,
-        "CACHE_REDIS_PASSWORD": _SECRET,
-        "CACHE_REDIS_URL": _OPTIONAL_TEXT,
-    },
-    "MemcachedCache": _MEMCACHED,
-    "SASLMemcachedCache": _SASL,
-    "SpreadSASLMemcachedCache": _SASL,
-    "UWSGICache": {"CACHE_UWSGI_NAME": _OPTIONAL_TEXT},
-    "GoogleCloudStorageCache": {"CACHE_GCS_BUCKET": _TEXT, "CACHE_KEY_PREFIX": _OPTIONAL_TEXT},
-}
-
-#: Keys whose values no message may show.
-_SECRETS = ("PASSWORD", "URL", "SIGNING_KEY", "OPTIONS", "SERVERS", "CLUSTER", "SENTINELS", "HOST")
 
 
 def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]:
@@ -232,20 +104,13 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
         config.update(layer or {})
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
-    _check(config, _GENERAL)
+    check(GENERAL, config)
     options = config["CACHE_OPTIONS"] or {}
     if "default_timeout" in options:
         config["CACHE_DEFAULT_TIMEOUT"] = options["default_timeout"]
-        _check(config, {"CACHE_DEFAULT_TIMEOUT": _TIMEOUT})
+        _DEFAULT_TIMEOUT.check(config)
     config["CACHE_DEFAULT_TIMEOUT"] = normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"])
     return config
-
-
-def _check(config: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> None:
-    for key, kind in kinds.items():
-        if key in config and not kind.accepts(config[key]):
-            shown = type(config[key]).__name__ if key.endswith(_SECRETS) else repr(config[key])
-            raise CacheConfigTypeError(f"{key} must be {kind.words}, not {shown}")
 
 
 def make_backend(app: Flask, config: dict[str, Any]) -> Any:
@@ -259,8 +124,9 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
     target, name = _find_type(config["CACHE_TYPE"])
     built_in = getattr(target, "__module__", "").startswith("flask_caching.")
     if built_in:
-        _check(config, _BY_TYPE.get(target.__name__, {}))
-        _warn_of(target.__name__, config)
+        spec = getattr(target, "spec", None)
+        if isinstance(spec, BackendSpec):
+            check(spec.settings, config)
     args = list(config["CACHE_ARGS"])
     kwargs = {
         "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
@@ -281,28 +147,29 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
 def _find_type(cache_type: Any) -> tuple[Any, str]:
     """What CACHE_TYPE names, and its import string."""
     if callable(cache_type):
-        return cache_type, f"{cache_type.__module__}.{getattr(cache_type, '__qualname__', '')}"
+        return cache_type, _import_name(cache_type)
     if not isinstance(cache_type, str) or not cache_type:
         raise CacheConfigTypeError(
             f"CACHE_TYPE must be the name or import string of a backend, not {cache_type!r}. "
-            f"Names: {', '.join(BUILT_IN_TYPES)}"
+            f"Names: {_names()}"
         )
-    name = cache_type
-    if name in DEPRECATED_TYPES:
-        name = DEPRECATED_TYPES[name]
-        warn(f"CACHE_TYPE {cache_type!r} is deprecated; use {name!r} instead.", DeprecationWarning)
-    import_name = (
-        name if "." in name else BUILT_IN_TYPES.get(name, f"flask_caching.backends.{name}")
-    )
+    built_in = None if "." in cache_type else _registry.find(cache_type)
+    if built_in is not None:
+        name = built_in.spec.name
+        if name != cache_type:
+            warn(
+                f"CACHE_TYPE {cache_type!r} is deprecated; use {name!r} instead.",
+                DeprecationWarning,
+            )
+        return built_in, _import_name(built_in)
+    import_name = cache_type if "." in cache_type else f"flask_caching.backends.{cache_type}"
     try:
         return import_string(import_name), import_name
     except ImportError as error:
-        if name in BUILT_IN_TYPES:
-            raise CacheConfigError(f"CACHE_TYPE {cache_type!r} cannot be used: {error}") from error
         hint = (
             f"it cannot be imported: {_cause(error)}"
-            if "." in name
-            else f"there is no such backend. Names: {', '.join(BUILT_IN_TYPES)}; any other backend "
+            if "." in cache_type
+            else f"there is no such backend. Names: {_names()}; any other backend "
             "is given by its import string, 'package.module.name'"
         )
         raise UnknownCacheTypeError(
@@ -310,18 +177,17 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
         ) from error
 
 
+def _import_name(target: Any) -> str:
+    return f"{target.__module__}.{getattr(target, '__qualname__', '')}"
+
+
+def _names() -> str:
+    return ", ".join(spec.name for spec in _registry.specs())
+
+
 def _cause(error: BaseException) -> str:
     original = getattr(error, "exception", None) or error
     return str(original)
-
-
-def _warn_of(name: str, config: Mapping[str, Any]) -> None:
-    if name == "NullCache" and not config["CACHE_NO_NULL_WARNING"]:
-        warn(
-            "CACHE_TYPE is NullCache: nothing is cached. "
-            "Set CACHE_NO_NULL_WARNING to silence this.",
-            UserWarning,
-        )
 
 
 def _check_options(target: Any, options: Mapping[str, Any]) -> None:

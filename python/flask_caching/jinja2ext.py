@@ -27,8 +27,8 @@ from jinja2.runtime import Context, Undefined
 
 from ._context import active_context, active_extensions
 from ._fragments import NO_TIMEOUT, Tag
-from ._names import short_digest
 from .errors import CacheConfigError
+from .keys.names import short_digest
 from .utils import FragmentKey, normalize_timeout
 
 if TYPE_CHECKING:

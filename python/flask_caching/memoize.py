@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import _access
 from ._access import MISSING
-from ._closures import identity_beside_name
 from ._context import active_context, active_extensions
 from ._decorated import Decorated, Lookup
 from ._engine import Deadline, MemoizedHits
-from ._identity import Rivals, instance_identity, text_of, text_of_arguments
-from ._names import function_name, instance_name, short_digest
 from ._proxies import Proxies
-from ._signature import ArgumentOrder
+from .keys.closures import identity_beside_name
+from .keys.identity import Rivals, instance_identity, text_of, text_of_arguments
+from .keys.names import function_name, instance_name, short_digest
+from .keys.signature import ArgumentOrder
 from .signals import cache_memoize_hit, cache_memoize_miss
 from .utils import normalize_timeout
 

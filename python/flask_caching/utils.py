@@ -12,7 +12,14 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
-from ._names import del_chars, function_name, instance_name, null_control, short_digest, valid_chars
+from .keys.names import (
+    del_chars,
+    function_name,
+    instance_name,
+    null_control,
+    short_digest,
+    valid_chars,
+)
 
 __all__ = [
     "FragmentKey",

@@ -11,13 +11,13 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 
-from ._cached_response import CachedResponse
 from ._context import active_context, active_extensions, active_method, active_request_context
 from ._decorated import Decorated, Lookup
 from ._engine import KeyedHits, ViewHits
 from ._proxies import Proxies
 from .signals import cache_view_hit, cache_view_miss
 from .utils import get_function_parameters, query_args_as_pairs
+from .values.cached_response import CachedResponse
 
 if TYPE_CHECKING:
     from ._state import AppState

@@ -686,7 +686,7 @@ def test_threads_that_meet_a_new_object_agree_on_it(cache: Cache) -> None:
 
 
 def test_tokens_of_objects_that_died_are_forgotten(cache: Cache) -> None:
-    from flask_caching import _identity as identity
+    from flask_caching.keys import identity
 
     function = _identity(cache)
     for _ in range(200):

@@ -8,11 +8,12 @@ pub mod clock;
 pub mod error;
 pub mod flight;
 pub mod key;
+pub mod layer;
 pub mod per_process;
-pub mod resilience;
 pub mod signing;
 pub mod timeout;
 
 pub use backend::{Backend, Value};
 pub use error::{Error, ErrorKind, Result};
+pub use layer::resilience;
 pub use timeout::{Lifetime, Timeout};

@@ -18,13 +18,13 @@ from cachelib.serializers import BaseRedisSerializer, BaseSerializer, JSONSerial
 
 from .._engine import MISSING, Signer
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
-from ._storable import serialize
+from ..values.storable import serialize
 from .base import BaseCache
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
 
-__all__ = ["ByteBackend", "deserialize", "unpickle"]
+__all__ = ["ByteBackend", "Encoded", "deserialize", "unpickle"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -33,6 +33,28 @@ _INTEGER = re.compile(rb"-?[0-9]+")
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
 _COUNTER_ATTEMPTS = 3
+
+
+class Encoded:
+    """All that a write needs, so that none of the application's code runs while it is done.
+
+    :param store: where it goes: the one of the prefix that is in force.
+    :param key: the key as the store knows it.
+    :param data: the bytes of the value.
+    :param flags: what the store keeps beside them.
+    :param extended: the keys of the entries whose lifetime the write extends.
+    """
+
+    __slots__ = ("data", "extended", "flags", "key", "store")
+
+    def __init__(
+        self, store: ByteStore, key: bytes, data: bytes, flags: int, extended: list[bytes]
+    ) -> None:
+        self.store = store
+        self.key = key
+        self.data = data
+        self.flags = flags
+        self.extended = extended
 
 
 class ByteBackend(BaseCache):
@@ -248,13 +270,55 @@ class ByteBackend(BaseCache):
 
         :raises UnstorableValueError: it cannot; the key has no value then.
         """
-        wire_key = self._encode_key(key)
         try:
-            packed = self._pack(key, wire_key, value)
+            encoded = self._encode(key, value)
         except UnstorableValueError:
-            self._store.delete(wire_key)
+            self._discard(key)
             raise
-        return self._store.set(wire_key, *packed, timeout=self._timeout(timeout))
+        return self._write(encoded, timeout)
+
+    def _encode(self, key: str, value: Any, extended: Sequence[str] = ()) -> Encoded:
+        """The first step of a write, which may run any code of the application: pickling, a
+        serializer, a callable prefix.
+
+        :param extended: the keys that :meth:`_write_extending` is to extend.
+        :raises UnstorableValueError: the value cannot be stored. Nothing is written yet:
+            :meth:`_discard` takes away what is there.
+        """
+        wire_key = self._encode_key(key)
+        data, flags = self._pack(key, wire_key, value)
+        wire_keys = [self._encode_key(name) for name in extended]
+        return Encoded(self._store, wire_key, data, flags, wire_keys)
+
+    def _write(self, encoded: Encoded, timeout: float | timedelta | None = None) -> bool:
+        """The second step: store what :meth:`_encode` made, and run no code but the store's.
+
+        :param timeout: as in :meth:`set`.
+        :return: whether it was stored.
+        """
+        return encoded.store.set(
+            encoded.key, encoded.data, encoded.flags, timeout=self._timeout(timeout)
+        )
+
+    def _write_extending(
+        self, encoded: Encoded, timeout: float | timedelta | None = None
+    ) -> tuple[bool, list[bool]]:
+        """:meth:`_write`, and :meth:`_extend` of the keys that were to be extended, in one round
+        trip.
+
+        :return: whether the value is stored, and for each of these keys whether it has a value.
+        """
+        return encoded.store.set_extending(
+            encoded.key,
+            encoded.data,
+            encoded.flags,
+            self._timeout(timeout),
+            encoded.extended,
+        )
+
+    def _discard(self, key: str) -> None:
+        """Take away what is under ``key``, whose new value cannot be stored."""
+        self._store.delete(self._encode_key(key))
 
     def _extend(self, key: str, timeout: float | timedelta | None = None) -> bool:
         """Let the entry live for ``timeout`` from now where it would end sooner."""
@@ -272,14 +336,12 @@ class ByteBackend(BaseCache):
         :return: whether the value is stored, and for each of ``extended`` whether it has a value.
         :raises UnstorableValueError: the value cannot be stored; the key has no value then.
         """
-        wire_key = self._encode_key(key)
         try:
-            data, flags = self._pack(key, wire_key, value)
+            encoded = self._encode(key, value, extended)
         except UnstorableValueError:
-            self._store.delete(wire_key)
+            self._discard(key)
             raise
-        wire_keys = [self._encode_key(name) for name in extended]
-        return self._store.set_extending(wire_key, data, flags, self._timeout(timeout), wire_keys)
+        return self._write_extending(encoded, timeout)
 
     def _timeout(self, timeout: float | timedelta | None) -> float | timedelta:
         return self.default_timeout if timeout is None else timeout
@@ -334,8 +396,6 @@ class ByteBackend(BaseCache):
                     f"the value under cache key {key!r} is not a number: {type(value).__name__}"
                 )
             packed = self._pack(key, wire_key, total)
-            if packed is None:
-                return None
             timeout = self._timeout(None)
             if stored is None or value is MISSING:
                 if self._store.add(wire_key, *packed, timeout=timeout):

@@ -12,8 +12,8 @@ from typing import Any
 from cachelib.serializers import BaseSerializer
 
 from ..errors import UnstorableValueError
+from ..values.storable import serialize
 from ._byte_backend import deserialize
-from ._storable import serialize
 
 __all__ = ["dump", "load", "pickled"]
 

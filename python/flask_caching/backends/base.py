@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
+
+from .spec import BackendSpec
 
 __all__ = ["BaseCache"]
 
@@ -17,6 +19,9 @@ class BaseCache(CachelibBaseCache):
     :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
     """
 
+    #: Its names and settings, where it is one of this package's own.
+    spec: ClassVar[BackendSpec | None] = None
+
     def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
         super().__init__(default_timeout)
         self.ignore_delete_many_errors = ignore_delete_many_errors
@@ -25,11 +30,16 @@ class BaseCache(CachelibBaseCache):
     def factory(
         cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> BaseCache:
-        """Make the backend from an application's configuration; the default takes nothing of it.
+        """Make the backend from an application's configuration.
+
+        It takes the settings that stand in :attr:`spec`, and nothing where there is none.
 
         :param app: the application the cache is set up for.
         :param config: the resolved configuration.
         :param args: ``CACHE_ARGS`` as a list.
         :param kwargs: ``CACHE_OPTIONS`` with the general options filled in.
         """
-        return cls()
+        if cls.spec is None:
+            return cls()
+        cls.spec.fill(config, args, kwargs)
+        return cls(*args, **kwargs)

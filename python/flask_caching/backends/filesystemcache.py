@@ -7,18 +7,19 @@ import io
 import operator
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import IO, Any, Literal
 
 from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
-from flask import Flask
 
 from .._engine import MISSING, FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
-from ._byte_backend import ByteBackend, deserialize, logger, unpickle
+from ..values.storable import serialize
+from ._byte_backend import ByteBackend, Encoded, deserialize, logger, unpickle
 from ._made_of import follow_overrides
-from ._storable import serialize
+from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
+from .spec import BackendSpec
 
 __all__ = ["FileSystemCache"]
 
@@ -30,7 +31,7 @@ _BUILT_IN = {
 _PICKLING = FileSystemSerializer()
 
 #: Values of so many bytes are written and read without a pickle between.
-_LONG = 64 * 1024
+_LONG = range(64 * 1024, 2**32)
 
 #: The attributes that the open directory depends on.
 _OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
@@ -52,6 +53,13 @@ class FileSystemCache(ByteBackend):
     :param ignore_errors: the deprecated name of ``ignore_delete_many_errors``.
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
+
+    spec = BackendSpec(
+        "FileSystemCache",
+        "in files of a directory, for all processes of this machine",
+        settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD),
+        deprecated=("filesystem",),
+    )
 
     #: What the names of bookkeeping files end with.
     _fs_transaction_suffix = ".__wz_cache"
@@ -90,17 +98,6 @@ class FileSystemCache(ByteBackend):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         follow_overrides(cls, FileSystemCache)
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> FileSystemCache:
-        """Make the cache from ``CACHE_DIR``, ``CACHE_THRESHOLD`` and ``CACHE_FILE_HASH_METHOD``."""
-        args.insert(0, config["CACHE_DIR"])
-        kwargs.update(
-            threshold=config["CACHE_THRESHOLD"], hash_method=config["CACHE_FILE_HASH_METHOD"]
-        )
-        return cls(*args, **kwargs)
 
     def delete(self, key: str) -> bool:
         """Remove ``key``; True as well where there was nothing to remove, False where it failed."""
@@ -142,9 +139,10 @@ class FileSystemCache(ByteBackend):
             self._signer = Signer(self.signing_keys)
         self._open()
 
-    # Of one class with `_read` and `_set`: so these are known to do what they do.
+    # Of one class with what stands in for them: so these are known to do what they do.
     get = ByteBackend.get
     set = ByteBackend.set
+    _set = ByteBackend._set
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
         if self._signer is not None or self._codec is not _PICKLING:
@@ -155,19 +153,32 @@ class FileSystemCache(ByteBackend):
             return self._unpack(key, wire_key, stored, foreign_text)
         return MISSING if stored is None else stored
 
-    def _set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+    def _encode(self, key: str, value: Any, extended: Sequence[str] = ()) -> Encoded:
         if (
             type(value) in (bytes, str)
-            and len(value) >= _LONG
+            and len(value) in _LONG
             and self._signer is None
             and self._codec is _PICKLING
             # Of other text the engine would have to make a copy.
             and (type(value) is bytes or value.isascii())
         ):
-            stored = self._files.dump(self._encode_key(key), value, self._timeout(timeout))
-            if stored is not None:
-                return stored
-        return super()._set(key, value, timeout)
+            wire_keys = [self._encode_key(name) for name in extended]
+            return _Long(self._files, self._encode_key(key), value, wire_keys)
+        return super()._encode(key, value, extended)
+
+    def _write(self, encoded: Encoded, timeout: float | timedelta | None = None) -> bool:
+        if isinstance(encoded, _Long):
+            stored = encoded.files.dump(encoded.key, encoded.value, self._timeout(timeout))
+            return bool(stored)
+        return super()._write(encoded, timeout)
+
+    def _write_extending(
+        self, encoded: Encoded, timeout: float | timedelta | None = None
+    ) -> tuple[bool, list[bool]]:
+        if not self._write(encoded, timeout):
+            return False, []
+        timeout = self._timeout(timeout)
+        return True, [encoded.store.extend(key, timeout=timeout) for key in encoded.extended]
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         return serialize(self._codec, value), 0
@@ -207,6 +218,19 @@ class FileSystemCache(ByteBackend):
     def _remove_expired(self, now: float) -> None:
         """Remove every entry that has expired at ``now``, seconds since 1970."""
         self._files.remove_expired(now)
+
+
+class _Long(Encoded):
+    """A value that is written as it is, with what pickle puts around it."""
+
+    __slots__ = ("files", "value")
+
+    def __init__(
+        self, files: FileByteStore, key: bytes, value: bytes | str, extended: list[bytes]
+    ) -> None:
+        super().__init__(files, key, b"", 0, extended)
+        self.files = files
+        self.value = value
 
 
 class _Streaming(BaseSerializer):

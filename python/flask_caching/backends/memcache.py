@@ -9,28 +9,28 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from flask import Flask
-
 from ..errors import CacheConfigError
+from ..values.storable import serialize
 from . import _memcached_codec as codec
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached_client import ClientStore, MemcachedClient
 from ._memcached_options import MemcachedOptions, read_servers
-from ._storable import serialize
+from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
+from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
 
 __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 
-#: The general settings that reach a backend as options of these names.
-_RESILIENCE = {
-    "CACHE_CONNECT_TIMEOUT": "connect_timeout",
-    "CACHE_OPERATION_TIMEOUT": "operation_timeout",
-    "CACHE_BREAKER_FAILURES": "breaker_failures",
-    "CACHE_BREAKER_RESET": "breaker_reset",
-}
+_SETTINGS = (MEMCACHED_SERVERS, KEY_PREFIX, *RESILIENCE)
+_LOGIN = (
+    Setting("CACHE_MEMCACHED_USERNAME", OPTIONAL_TEXT, "the user's name", option="username"),
+    Setting(
+        "CACHE_MEMCACHED_PASSWORD", SECRET, "the user's password", option="password", secret=True
+    ),
+)
 
 
 class MemcachedCache(ByteBackend):
@@ -52,6 +52,13 @@ class MemcachedCache(ByteBackend):
     :param breaker_reset: after so many seconds it is tried again.
     :raises CacheConfigError: an option cannot be what it is.
     """
+
+    spec = BackendSpec(
+        "MemcachedCache",
+        "on Memcached servers",
+        settings=_SETTINGS,
+        deprecated=("memcached", "gaememcached"),
+    )
 
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False
@@ -91,21 +98,6 @@ class MemcachedCache(ByteBackend):
             lambda: self._plain_store, lambda: self._options, self._use_options
         )
         self._client_context = partial(self._client.reserve, block=bool(pool_blocking))
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> MemcachedCache:
-        """Make the backend from an application's configuration."""
-        args.append(config["CACHE_MEMCACHED_SERVERS"])
-        kwargs.update(cls._settings(config))
-        return cls(*args, **kwargs)
-
-    @classmethod
-    def _settings(cls, config: dict[str, Any]) -> dict[str, Any]:
-        """The options that the configuration has keys of their own for."""
-        settings = {option: config[key] for key, option in _RESILIENCE.items() if key in config}
-        return {"key_prefix": config.get("CACHE_KEY_PREFIX"), **settings}
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]
@@ -182,6 +174,13 @@ class SASLMemcachedCache(MemcachedCache):
     The other parameters are those of :class:`MemcachedCache`.
     """
 
+    spec = BackendSpec(
+        "SASLMemcachedCache",
+        "the same, with a user name and a password",
+        settings=(*_SETTINGS, *_LOGIN),
+        deprecated=("saslmemcached",),
+    )
+
     def __init__(
         self,
         servers: Any = None,
@@ -213,14 +212,6 @@ class SASLMemcachedCache(MemcachedCache):
             breaker_reset,
         )
 
-    @classmethod
-    def _settings(cls, config: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "username": config.get("CACHE_MEMCACHED_USERNAME"),
-            "password": config.get("CACHE_MEMCACHED_PASSWORD"),
-            **super()._settings(config),
-        }
-
     def _use_options(self, options: MemcachedOptions) -> None:
         username, password = self._credentials
         super()._use_options(
@@ -241,6 +232,13 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
 
     The other parameters are those of :class:`SASLMemcachedCache`.
     """
+
+    spec = BackendSpec(
+        "SpreadSASLMemcachedCache",
+        "the same, with large values spread over several entries",
+        settings=(*_SETTINGS, *_LOGIN),
+        deprecated=("spreadsaslmemcached", "spreadsaslmemcachedcache"),
+    )
 
     #: Entries are sealed: only this side can count in them.
     _native_counters = False

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Flask
+
 from .._engine import MISSING
+from .._warn import warn
 from .base import BaseCache
+from .spec import BackendSpec
 
 __all__ = ["NullCache"]
 
@@ -16,6 +20,21 @@ class NullCache(BaseCache):
     :param default_timeout: accepted and not used, as the other backends have it.
     :param ignore_delete_many_errors: as with the other backends.
     """
+
+    spec = BackendSpec("NullCache", "nowhere", deprecated=("null",))
+
+    @classmethod
+    def factory(
+        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> NullCache:
+        """Make the backend, and warn that nothing is cached unless ``CACHE_NO_NULL_WARNING``."""
+        if cls is NullCache and not config["CACHE_NO_NULL_WARNING"]:
+            warn(
+                "CACHE_TYPE is NullCache: nothing is cached. "
+                "Set CACHE_NO_NULL_WARNING to silence this.",
+                UserWarning,
+            )
+        return cls()
 
     def has(self, key: str) -> bool:
         """False: nothing is ever there."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import RedisSerializer
-from flask import Flask
 
 from .._engine import MISSING, RedisServers
 from ..errors import CacheBackendError, CacheConfigError
@@ -17,6 +16,8 @@ from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._redis_client import ClientStore, cluster_client, sentinel_clients, single_client
 from ._redis_options import Options, parse_url
+from ._settings import KEY_PREFIX, RESILIENCE
+from .spec import ADDRESSES, NUMBER, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
@@ -28,13 +29,22 @@ logger = logging.getLogger("flask_caching")
 #: A callable prefix may have any number of values; stores are kept for so many of them.
 _MOST_STORES = 1000
 
-#: The general settings that reach a backend as options of these names.
-_RESILIENCE = {
-    "CACHE_CONNECT_TIMEOUT": "connect_timeout",
-    "CACHE_OPERATION_TIMEOUT": "operation_timeout",
-    "CACHE_BREAKER_FAILURES": "breaker_failures",
-    "CACHE_BREAKER_RESET": "breaker_reset",
-}
+#: The options of deadlines and breaker, which redis-py has not.
+_OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
+
+_PASSWORD = Setting(
+    "CACHE_REDIS_PASSWORD", SECRET, "the password of the servers", option="password", secret=True
+)
+_DB = Setting("CACHE_REDIS_DB", NUMBER, "the number of the database", default=0, option="db")
+_URL = Setting(
+    "CACHE_REDIS_URL",
+    OPTIONAL_TEXT,
+    "`redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix://…`; in the place of host, "
+    "port and password, and of the database where it names one",
+    option="redis_url",
+    goes="if_set",
+    secret=True,
+)
 
 
 class RedisCache(ByteBackend):
@@ -55,6 +65,28 @@ class RedisCache(ByteBackend):
         as the ``CACHE_*`` settings of these names.
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
+
+    spec = BackendSpec(
+        "RedisCache",
+        "on a Redis server",
+        settings=(
+            _URL,
+            Setting(
+                "CACHE_REDIS_HOST",
+                Kind("a host name or a Redis client object", str, test=lambda v: hasattr(v, "get")),
+                "a host name, or a client made by redis-py, which is then used as it is",
+                default="localhost",
+                option="host",
+                secret=True,
+            ),
+            Setting("CACHE_REDIS_PORT", PORT, "its port", default=6379, option="port"),
+            _PASSWORD.but(goes="if_set"),
+            _DB,
+            KEY_PREFIX.but(goes="if_set"),
+            *RESILIENCE,
+        ),
+        deprecated=("redis",),
+    )
 
     serializer = RedisSerializer()
 
@@ -129,7 +161,7 @@ class RedisCache(ByteBackend):
 
     def _use_client(self, client: Any, options: dict[str, Any]) -> None:
         """Have a client object do the work."""
-        connection = [name for name in options if name not in _RESILIENCE.values()]
+        connection = [name for name in options if name not in _OF_RESILIENCE]
         if connection:
             raise CacheConfigError(
                 f"CACHE_OPTIONS has {', '.join(map(repr, sorted(connection)))}, which cannot apply "
@@ -146,28 +178,6 @@ class RedisCache(ByteBackend):
                 self._write_client.ping()
         except Exception as error:
             raise CacheBackendError(f"could not connect to Redis server: {error}") from error
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> RedisCache:
-        """Make the backend from ``CACHE_REDIS_HOST/PORT/PASSWORD/DB/URL`` and ``CACHE_KEY_PREFIX``.
-
-        A URL takes the place of host, port and password, and of the database where it names one.
-        """
-        kwargs.update(
-            host=config.get("CACHE_REDIS_HOST", "localhost"),
-            port=config.get("CACHE_REDIS_PORT", 6379),
-            db=config.get("CACHE_REDIS_DB", 0),
-        )
-        if config.get("CACHE_REDIS_PASSWORD"):
-            kwargs["password"] = config["CACHE_REDIS_PASSWORD"]
-        if config.get("CACHE_KEY_PREFIX"):
-            kwargs["key_prefix"] = config["CACHE_KEY_PREFIX"]
-        if config.get("CACHE_REDIS_URL"):
-            kwargs["redis_url"] = config["CACHE_REDIS_URL"]
-        _add_resilience(config, kwargs)
-        return cls(*args, **kwargs)
 
     def unlink(self, *keys: str) -> int | None:
         """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.
@@ -306,6 +316,40 @@ class RedisSentinelCache(RedisCache):
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
+    spec = BackendSpec(
+        "RedisSentinelCache",
+        "on a Redis master that sentinels name, read from its replicas",
+        settings=(
+            Setting(
+                "CACHE_REDIS_SENTINELS",
+                ADDRESSES,
+                "addresses of the sentinels",
+                default=[("127.0.0.1", 26379)],
+                option="sentinels",
+                secret=True,
+            ),
+            Setting(
+                "CACHE_REDIS_SENTINEL_MASTER",
+                OPTIONAL_TEXT,
+                "the name of the master",
+                default="mymaster",
+                option="master",
+            ),
+            Setting(
+                "CACHE_REDIS_SENTINEL_PASSWORD",
+                SECRET,
+                "the password of the sentinels themselves",
+                option="sentinel_password",
+                secret=True,
+            ),
+            _PASSWORD,
+            _DB,
+            KEY_PREFIX,
+            *RESILIENCE,
+        ),
+        deprecated=("redissentinel", "RedisSentinel"),
+    )
+
     def __init__(
         self,
         sentinels: Any = None,
@@ -325,7 +369,7 @@ class RedisSentinelCache(RedisCache):
                 f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
             )
         addresses = [_address(item) for item in sentinels or [("127.0.0.1", 26379)]]
-        own = {name: kwargs[name] for name in _RESILIENCE.values() if name in kwargs}
+        own = {name: kwargs[name] for name in _OF_RESILIENCE if name in kwargs}
         of_sentinels = {
             name.removeprefix("sentinel_"): value
             for name, value in kwargs.items()
@@ -354,24 +398,6 @@ class RedisSentinelCache(RedisCache):
         if check_connection:
             self._check_connection()
 
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> RedisSentinelCache:
-        """Make the backend from ``CACHE_REDIS_SENTINELS``, ``CACHE_REDIS_SENTINEL_MASTER``,
-        ``CACHE_REDIS_SENTINEL_PASSWORD``, ``CACHE_REDIS_PASSWORD``, ``CACHE_REDIS_DB`` and
-        ``CACHE_KEY_PREFIX``."""
-        kwargs.update(
-            sentinels=config.get("CACHE_REDIS_SENTINELS", [("127.0.0.1", 26379)]),
-            master=config.get("CACHE_REDIS_SENTINEL_MASTER", "mymaster"),
-            password=config.get("CACHE_REDIS_PASSWORD"),
-            sentinel_password=config.get("CACHE_REDIS_SENTINEL_PASSWORD"),
-            key_prefix=config.get("CACHE_KEY_PREFIX"),
-            db=config.get("CACHE_REDIS_DB", 0),
-        )
-        _add_resilience(config, kwargs)
-        return cls(*args, **kwargs)
-
 
 class RedisClusterCache(RedisCache):
     """A cache on a Redis cluster.
@@ -385,6 +411,26 @@ class RedisClusterCache(RedisCache):
         ``cluster`` and ``password``.
     :raises CacheConfigError: no node is named, or an option cannot be what it is.
     """
+
+    spec = BackendSpec(
+        "RedisClusterCache",
+        "on the nodes of a Redis Cluster",
+        settings=(
+            Setting(
+                "CACHE_REDIS_CLUSTER",
+                OPTIONAL_TEXT,
+                '`"host1:port1,host2:port2"`',
+                default="",
+                option="cluster",
+                secret=True,
+            ),
+            _URL.but(goes="keyword"),
+            _PASSWORD.but(default=""),
+            KEY_PREFIX,
+            *RESILIENCE,
+        ),
+        deprecated=("rediscluster", "RedisCluster"),
+    )
 
     def __init__(
         self,
@@ -431,22 +477,6 @@ class RedisClusterCache(RedisCache):
         of_client = {name: v for name, v in options.for_redis_py.items() if name != "db"}
         self._make_clients = lambda: _both(cluster_client(addresses, of_client))
 
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> RedisClusterCache:
-        """Make the backend from ``CACHE_REDIS_CLUSTER`` or ``CACHE_REDIS_URL``,
-        ``CACHE_REDIS_PASSWORD`` and ``CACHE_KEY_PREFIX``."""
-        kwargs.update(
-            cluster=config.get("CACHE_REDIS_CLUSTER", ""),
-            password=config.get("CACHE_REDIS_PASSWORD", ""),
-            default_timeout=config.get("CACHE_DEFAULT_TIMEOUT", 300),
-            key_prefix=config.get("CACHE_KEY_PREFIX", ""),
-            redis_url=config.get("CACHE_REDIS_URL", ""),
-        )
-        _add_resilience(config, kwargs)
-        return cls(*args, **kwargs)
-
 
 #: Options of redis-py's cluster client, and what they are here.
 _CLUSTER_OPTIONS: dict[str, Any] = {
@@ -454,12 +484,6 @@ _CLUSTER_OPTIONS: dict[str, Any] = {
     "require_full_coverage": False,
     "read_from_replicas": False,
 }
-
-
-def _add_resilience(config: dict[str, Any], kwargs: dict[str, Any]) -> None:
-    for setting, name in _RESILIENCE.items():
-        if config.get(setting) is not None:
-            kwargs.setdefault(name, config[setting])
 
 
 def _both(client: Any) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 from cachelib.serializers import BaseSerializer, SimpleSerializer
-from flask import Flask
 
 from .._engine import MemoryBackend
 from .._watched import Watched
 from ..errors import CacheConfigError
 from ._made_of import follow_overrides
+from ._settings import THRESHOLD
 from .base import BaseCache
+from .spec import BackendSpec
 
 __all__ = ["SimpleCache"]
 
@@ -35,6 +36,13 @@ class SimpleCache(MemoryBackend, BaseCache, metaclass=Watched):
     :param ignore_errors: deprecated name of ``ignore_delete_many_errors``.
     :raises CacheConfigError: ``threshold`` is not a number of entries.
     """
+
+    spec = BackendSpec(
+        "SimpleCache",
+        "in the memory of this process",
+        settings=(THRESHOLD,),
+        deprecated=("simple",),
+    )
 
     #: What makes bytes of the values that cannot be copied as they are; ``CACHE_SERIALIZER``
     #: replaces it, and then makes bytes of all.
@@ -78,14 +86,6 @@ class SimpleCache(MemoryBackend, BaseCache, metaclass=Watched):
         super().__setattr__(name, value)
         if name == "serializer":
             self._use_serializer(value, native=_is_pickle(value))
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> SimpleCache:
-        """Make the backend from an application's configuration; see :meth:`BaseCache.factory`."""
-        kwargs.update(threshold=config["CACHE_THRESHOLD"])
-        return cls(*args, **kwargs)
 
     @property
     def _cache(self) -> MutableMapping[Any, tuple[int, bytes | None]]:

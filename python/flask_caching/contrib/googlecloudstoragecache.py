@@ -12,12 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import BaseSerializer, JSONSerializer
-from flask import Flask
 
 from .._engine import clock_wall, timeout_seconds
 from ..backends._byte_backend import ByteBackend, deserialize
-from ..backends._storable import serialize
+from ..backends._settings import KEY_PREFIX
+from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ..values.storable import serialize
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
@@ -57,6 +58,22 @@ class GoogleCloudStorageCache(ByteBackend):
         reach.
     """
 
+    spec = BackendSpec(
+        "GoogleCloudStorageCache",
+        "in a bucket of Google Cloud Storage",
+        settings=(
+            Setting(
+                "CACHE_GCS_BUCKET",
+                TEXT,
+                "the name of a bucket that is there already; it has to be given",
+                option="bucket",
+                goes="first",
+                required="a bucket's name",
+            ),
+            KEY_PREFIX.but(kind=OPTIONAL_TEXT, goes="if_set"),
+        ),
+    )
+
     #: Objects are exchanged by their generation.
     _native_counters = False
 
@@ -93,20 +110,6 @@ class GoogleCloudStorageCache(ByteBackend):
         self.key_prefix = key_prefix or ""
         self.delete_expired_objects_on_read = delete_expired_objects_on_read
         self._store = cast("ByteStore", _BucketStore(self))
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> GoogleCloudStorageCache:
-        """Make the backend from an application's configuration."""
-        if "CACHE_GCS_BUCKET" not in config:
-            raise CacheConfigError(
-                "GoogleCloudStorageCache needs CACHE_GCS_BUCKET, a bucket's name"
-            )
-        args.insert(0, config["CACHE_GCS_BUCKET"])
-        if config.get("CACHE_KEY_PREFIX"):
-            kwargs["key_prefix"] = config["CACHE_KEY_PREFIX"]
-        return cls(*args, **kwargs)
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         if type(self.serializer) is not BaseSerializer:

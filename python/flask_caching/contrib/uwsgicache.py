@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import UWSGISerializer
-from flask import Flask
 
 from .._engine import timeout_seconds
 from ..backends._byte_backend import ByteBackend
+from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
 
 if TYPE_CHECKING:
@@ -39,10 +39,26 @@ class UWSGICache(ByteBackend):
 
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
     :param cache: the name of a cache that uWSGI was started with (``--cache2 name=…``), or
-        ``name@host:port`` for one of another uWSGI. Empty: the first one.
+        ``name@host:port`` for one of another uWSGI. Empty or None: the first one.
     :param ignore_delete_many_errors: :meth:`delete_many` logs a failure instead of raising it.
     :raises CacheBackendError: this is not a worker of uWSGI, or it has no cache.
     """
+
+    spec = BackendSpec(
+        "UWSGICache",
+        "in a cache of uWSGI",
+        settings=(
+            Setting(
+                "CACHE_UWSGI_NAME",
+                OPTIONAL_TEXT,
+                'the name of a uWSGI cache: `"name"` in this instance, `"name@host:port"` in '
+                "another",
+                default="",
+                option="cache",
+            ),
+        ),
+        deprecated=("uwsgi",),
+    )
 
     serializer = UWSGISerializer()
 
@@ -52,10 +68,11 @@ class UWSGICache(ByteBackend):
     def __init__(
         self,
         default_timeout: int = 300,
-        cache: str = "",
+        cache: str | None = "",
         ignore_delete_many_errors: bool = False,
     ) -> None:
         super().__init__(default_timeout, ignore_delete_many_errors)
+        cache = cache or ""
         try:
             uwsgi: Any = importlib.import_module("uwsgi")
         except ImportError as error:
@@ -71,14 +88,6 @@ class UWSGICache(ByteBackend):
         self._uwsgi = uwsgi
         self.cache = cache
         self._store = cast("ByteStore", _UwsgiStore(uwsgi, cache))
-
-    @classmethod
-    def factory(
-        cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
-    ) -> UWSGICache:
-        """Make the backend from an application's configuration."""
-        kwargs["cache"] = config.get("CACHE_UWSGI_NAME") or ""
-        return cls(*args, **kwargs)
 
 
 class _UwsgiStore:

@@ -1,5 +1,5 @@
 //! Values that cannot be changed, and so are handed out by reference: those of Python's own classes,
-//! and of the classes of `flask_caching._immutable`.
+//! and of the classes of `flask_caching.values.immutable`.
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -35,7 +35,7 @@ fn find<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<&'py Class>> {
     let py = value.py();
     let classes = CLASSES.get_or_try_init(py, || {
         let classes = py
-            .import("flask_caching._immutable")?
+            .import("flask_caching.values.immutable")?
             .getattr("IMMUTABLE")?
             .cast_into::<PyDict>()?;
         classes

@@ -99,7 +99,7 @@ fn serialize<'py>(value: &Bound<'py, PyAny>, settings: &Settings) -> PyResult<Bo
     static SERIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = value.py();
     let data = SERIALIZE
-        .import(py, "flask_caching.backends._storable", "serialize")?
+        .import(py, "flask_caching.values.storable", "serialize")?
         .call1((settings.serializer(py)?, value))?;
     Ok(data.cast_into::<PyBytes>()?)
 }

@@ -1,6 +1,6 @@
 //! How objects that are no plain data are told apart.
 //!
-//! Python decides it, in `flask_caching._identity.told_apart_by`, once for each class (for a class
+//! Python decides it, in `flask_caching.keys.identity.told_apart_by`, once for each class (for a class
 //! that is itself an argument: once for that class). Until it has, such a call takes the ordinary
 //! path.
 
@@ -95,7 +95,7 @@ impl Kinds {
             return Ok(());
         }
         let told = TOLD_APART_BY
-            .import(py, "flask_caching._identity", "told_apart_by")?
+            .import(py, "flask_caching.keys.identity", "told_apart_by")?
             .call1((argument,))?;
         let told = if let Ok(names) = told.cast::<PyTuple>() {
             Told::ByMembers(names.clone().unbind())

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from flask import Response
 
-from .utils import normalize_timeout
+from ..utils import normalize_timeout
 
 __all__ = ["CachedResponse"]
 

@@ -1,25 +1,15 @@
-"""For the tests of applications and of cache backends.
-
-:func:`manual_clock` tests expiry without waiting. :class:`BackendContract` tests a backend.
-"""
+"""A clock that tests move, instead of waiting."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
-from ._engine import clock_advance, clock_resume, clock_stop
+from .._engine import clock_advance, clock_resume, clock_stop
 
-if "pytest" in sys.modules:
-    # Before the import: a failed assertion of the contract then shows its values.
-    sys.modules["pytest"].register_assert_rewrite("flask_caching._backend_contract")
-
-from ._backend_contract import BackendContract
-
-__all__ = ["BackendContract", "ManualClock", "manual_clock"]
+__all__ = ["ManualClock", "manual_clock"]
 
 _lock = threading.Lock()
 _users = 0

@@ -29,9 +29,9 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from ._members import member_names, members_of
-from .errors import CacheKeyError
-from .utils import get_id
+from ..errors import CacheKeyError
+from ..utils import get_id
+from .members import member_names, members_of
 
 __all__ = [
     "Rivals",

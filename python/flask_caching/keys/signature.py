@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ._immutable import IMMUTABLE
-from .utils import get_function_parameters
+from ..utils import get_function_parameters
+from ..values.immutable import IMMUTABLE
 
 __all__ = ["ArgumentOrder", "is_immutable"]
 

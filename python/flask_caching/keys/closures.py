@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from ._identity import Rivals, Unidentifiable, is_plain, object_token, text_of
-from ._names import function_name, short_digest, underlying_function
+from .identity import Rivals, Unidentifiable, is_plain, object_token, text_of
+from .names import function_name, short_digest, underlying_function
 
 __all__ = ["FirstOfName", "identity_beside_name", "source_text"]
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property, partial
@@ -14,6 +12,9 @@ from typing import Any
 from unittest import SkipTest
 
 from cachelib import BaseCache
+
+from ._support import in_threads, mutate, plain_values, raises, same
+from .clock import manual_clock
 
 __all__ = ["BackendContract"]
 
@@ -88,8 +89,6 @@ class BackendContract:
     def cache(self) -> Any:
         """The backend under test."""
         if self.engine_clock:
-            from .testing import manual_clock
-
             self._clock = self._cleanup.enter_context(manual_clock())
         backend = self.make_backend()
         if self.clears:
@@ -117,15 +116,15 @@ class BackendContract:
         assert self.cache.get("key") is None
 
     def test_values_come_back_as_they_were(self) -> None:
-        for value in _plain_values():
+        for value in plain_values():
             assert self.cache.set("key", value), value
-            assert _same(self.cache.get("key"), value), value
+            assert same(self.cache.get("key"), value), value
 
     def test_objects_come_back_as_they_were(self) -> None:
         self._requires("stores_objects")
         for value in (_Record("a", ["b"]), date(2026, 1, 2), {1: {(2, 3): {4}}}, ValueError("no")):
             assert self.cache.set("key", value), value
-            assert _same(self.cache.get("key"), value), value
+            assert same(self.cache.get("key"), value), value
 
     def test_parts_that_are_one_object_stay_one(self) -> None:
         self._requires("stores_objects")
@@ -160,14 +159,14 @@ class BackendContract:
         self._requires("copies")
         value = {"list": [1], "dict": {"set": {1}}}
         self.cache.set("key", value)
-        _mutate(value)
+        mutate(value)
         assert self.cache.get("key") == {"list": [1], "dict": {"set": {1}}}
 
     def test_changing_what_was_read_does_not_change_the_cache(self) -> None:
         self._requires("copies")
         self.cache.set("key", {"list": [1], "dict": {"set": {1}}})
         for read in (self.cache.get, lambda key: self.cache.get_many(key)[0]):
-            _mutate(read("key"))
+            mutate(read("key"))
             assert self.cache.get("key") == {"list": [1], "dict": {"set": {1}}}
 
     def test_a_value_that_cannot_be_stored_is_refused(self) -> None:
@@ -379,7 +378,7 @@ class BackendContract:
         self._requires("counts")
         for value in ("text", ["list"]):
             self.cache.set("key", value)
-            with _raises(TypeError):
+            with raises(TypeError):
                 self.cache.inc("key")
             assert self.cache.get("key") == value
 
@@ -388,7 +387,7 @@ class BackendContract:
     def test_of_many_threads_that_add_one_succeeds(self) -> None:
         self._requires("atomic")
         for round_ in range(5):
-            added = _in_threads(8, partial(self.cache.add, f"key{round_}"))
+            added = in_threads(8, partial(self.cache.add, f"key{round_}"))
             assert sum(map(bool, added)) == 1
 
     def test_many_threads_lose_no_count(self) -> None:
@@ -400,7 +399,7 @@ class BackendContract:
             for _ in range(25):
                 self.cache.inc("counter")
 
-        _in_threads(8, count)
+        in_threads(8, count)
         assert self.cache.get("counter") == 200
 
     def test_many_threads_read_what_was_written(self) -> None:
@@ -412,47 +411,4 @@ class BackendContract:
                 cache.set(key, [key])
             return bool(cache.get_many(*mine) == [[key] for key in mine])
 
-        assert all(_in_threads(8, work))
-
-
-def _plain_values() -> Iterator[Any]:
-    yield from ("", "text", "日本 \0 \r\n", "x" * 10_000)
-    yield from (b"", b"\0\xff bytes", 0, 1, -1, 2**31, 2**63, -(2**200), 0.5, float("inf"), -0.0)
-    yield from (True, False, None)
-    yield from ([], {}, (), [1, "a", None, True], {"a": 1, "b": [2, {"c": 3.5}]})
-    yield from ((1, (2, [3])), set(), {1, 2}, frozenset({"a"}), {"nested": ({"set": {1}},)})
-
-
-def _same(found: Any, value: Any) -> bool:
-    """Whether two values are equal and of the same types all through."""
-    if isinstance(value, BaseException):
-        return type(found) is type(value) and found.args == value.args
-    return type(found) is type(value) and repr(found) == repr(value)
-
-
-def _mutate(value: dict[str, Any]) -> None:
-    value["list"].append(2)
-    value["dict"]["set"].add(2)
-    value["dict"]["new"] = 2
-    value["new"] = 2
-
-
-def _in_threads(number: int, work: Callable[[int], Any]) -> list[Any]:
-    """What ``work`` returned in ``number`` threads that began together."""
-    barrier = threading.Barrier(number)
-
-    def begin(n: int) -> Any:
-        barrier.wait()
-        return work(n)
-
-    with ThreadPoolExecutor(number) as pool:
-        return list(pool.map(begin, range(number)))
-
-
-@contextlib.contextmanager
-def _raises(exception: type[BaseException]) -> Iterator[None]:
-    try:
-        yield
-    except exception:
-        return
-    raise AssertionError(f"{exception.__name__} was not raised")
+        assert all(in_threads(8, work))

@@ -1,0 +1,24 @@
+//! Layers: what is the same for many backends, in a backend of its own around another.
+//!
+//! # Contract
+//!
+//! A layer is a struct that holds a [`Backend`] and is one. It is one file (or folder) here, and knows
+//! neither which backend it holds nor which layers are over or under it.
+//!
+//! - It keeps the contract of [`Backend`], as if it were the only one: the same answers for a miss, a
+//!   refused value, an expired lifetime; safe from many threads and after `fork()`.
+//! - It implements every method, the provided ones too: a provided method that is not handed on splits
+//!   one round trip into several, or one atomic step into two.
+//! - What a layer makes of a value is its own: it undoes that in every method that gives a value
+//!   back, and applies it to both values of [`compare_exchange`](Backend::compare_exchange).
+//! - It hands errors on as they are, or says in its documentation which it does not.
+//! - A layer that changes stored bytes does so only where an option asks for it, and marks them:
+//!   what is read without the mark is what somebody without that layer wrote.
+//! - It takes the time from [`crate::clock`], and blocks no longer than what it holds.
+//!
+//! Layers are put together once, where a store is made, the outermost last: a layer that must see
+//! what crosses the network is put on first.
+//!
+//! [`Backend`]: crate::Backend
+
+pub mod resilience;
