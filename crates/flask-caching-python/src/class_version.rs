@@ -38,7 +38,7 @@ fn read(class: &Bound<'_, PyType>) -> u32 {
 
 /// Finds out whether tags can be read on this interpreter.
 pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
-    let can_be = cfg!(target_pointer_width = "64") && cfg!(not(Py_GIL_DISABLED));
+    let can_be = cfg!(target_pointer_width = "64");
     IS_TRUSTED.store(can_be && behave(py)?, Ordering::Relaxed);
     Ok(())
 }
@@ -46,13 +46,9 @@ pub(crate) fn check(py: Python<'_>) -> PyResult<()> {
 /// Whether the tags of a class, of its subclass and of another class are seen to change when they
 /// must, and only then.
 fn behave(py: Python<'_>) -> PyResult<bool> {
-    let make = |name: &str, bases: Bound<'_, PyTuple>| -> PyResult<Bound<'_, PyType>> {
-        let class = py.get_type::<PyType>().call1((name, bases, PyDict::new(py)))?;
-        Ok(class.cast_into::<PyType>()?)
-    };
-    let base = make("Base", PyTuple::empty(py))?;
-    let derived = make("Derived", PyTuple::new(py, [&base])?)?;
-    let other = make("Other", PyTuple::empty(py))?;
+    let base = class(PyTuple::empty(py))?;
+    let derived = class(PyTuple::new(py, [&base])?)?;
+    let other = class(PyTuple::empty(py))?;
     let classes = [&base, &derived, &other];
     let tags = || -> PyResult<[u32; 3]> {
         for class in classes {
@@ -74,4 +70,12 @@ fn behave(py: Python<'_>) -> PyResult<bool> {
         && changed == [0, 0, first[2]]
         && (0..2).all(|at| differ(first[at], then[at]) && differ(then[at], last[at]))
         && last[2] == first[2])
+}
+
+fn class(bases: Bound<'_, PyTuple>) -> PyResult<Bound<'_, PyType>> {
+    let py = bases.py();
+    let class = py
+        .get_type::<PyType>()
+        .call1(("Watched", bases, PyDict::new(py)))?;
+    Ok(class.cast_into::<PyType>()?)
 }

@@ -9,10 +9,11 @@
 )]
 
 mod byte_store;
+mod class_version;
 mod clock;
 mod error;
 mod file;
-mod hits;
+mod flights;
 mod logging;
 mod memcached;
 mod memory;
@@ -20,12 +21,13 @@ mod missing;
 mod pickled;
 mod plain_data;
 mod redis;
+mod road;
 mod signing;
 mod timeout;
 
 use pyo3::prelude::*;
 
-#[pymodule(gil_used = false)]
+#[pymodule(gil_used = true)]
 mod _engine {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
@@ -36,9 +38,7 @@ mod _engine {
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::hits::{
-        FragmentHits, Guard, KeyedHits, MemoizedHits, NativeProxies, ViewHits, classes_changed,
-    };
+    use crate::flights::{forget_flights, flights_under_way, hold_flights, supersede_flights};
     #[pymodule_export]
     use crate::memcached::{memcached_wire_key, open_memcached_store};
     #[pymodule_export]
@@ -50,13 +50,17 @@ mod _engine {
     #[pymodule_export]
     use crate::redis::RedisServers;
     #[pymodule_export]
+    use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
+    #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]
-    use crate::timeout::{Deadline, timeout_seconds};
+    use crate::timeout::{Deadline, longer_timeout, timeout_seconds};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
+        crate::class_version::check(module.py())?;
+        module.add("METHODS", crate::road::METHODS.to_vec())?;
         module.add("MISSING", crate::missing::missing(module.py())?)
     }
 }

@@ -32,6 +32,24 @@ pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
     )))
 }
 
+/// The longer one of two timeouts, where None is the `default_timeout`.
+#[pyfunction]
+pub(crate) fn longer_timeout<'py>(
+    one: &Bound<'py, PyAny>,
+    other: &Bound<'py, PyAny>,
+    default_timeout: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let default = from_python(Some(default_timeout))?.resolve(Lifetime::Forever);
+    let lifetime = |timeout| from_python(Some(timeout)).map(|timeout| timeout.resolve(default));
+    let length = |lifetime| match lifetime {
+        Lifetime::Forever => Duration::MAX,
+        Lifetime::For(duration) => duration,
+        Lifetime::Expired => Duration::ZERO,
+    };
+    let is_longer = length(lifetime(one)?) >= length(lifetime(other)?);
+    Ok(if is_longer { one } else { other }.clone())
+}
+
 /// When an entry expires that is stored now.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Deadline {
@@ -57,7 +75,7 @@ impl Deadline {
     }
 
     /// Whether it has come, on the engine's clock.
-    fn has_passed(&self) -> bool {
+    pub(crate) fn has_passed(&self) -> bool {
         self.at.is_some_and(|at| clock::wall() >= at)
     }
 }

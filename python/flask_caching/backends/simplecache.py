@@ -10,7 +10,6 @@ from typing import Any
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
 from .._engine import MemoryBackend
-from .._watched import Watched
 from ..errors import CacheConfigError
 from ._made_of import follow_overrides
 from ._settings import THRESHOLD
@@ -24,7 +23,7 @@ _METHODS = frozenset(
 ) - {"__init__"}
 
 
-class SimpleCache(MemoryBackend, BaseCache, metaclass=Watched):
+class SimpleCache(MemoryBackend, BaseCache):
     """A cache in the memory of this process, safe to use from many threads.
 
     Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not

@@ -14,7 +14,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::key::{self, Tokens};
 use super::number;
 use super::settings::Settings;
-use super::value::{Failure, Stored};
+use super::value::Stored;
 use crate::flights;
 use crate::missing::missing;
 use crate::road::Table;
@@ -150,25 +150,6 @@ impl MemoryBackend {
         self.store_frozen(key, self.freeze(key, value)?, lifetime)
     }
 
-    /// The stored form of `value`, for `_write`.
-    ///
-    /// Raises: UnstorableValueError: it cannot be stored; the key has no value then.
-    fn _encode(&self, key: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<Encoded> {
-        self.encode(key, value)
-    }
-
-    /// Stores what `_encode` made of a value for `timeout` seconds; whether it is stored.
-    #[pyo3(signature = (key, encoded, timeout = None))]
-    fn _write(
-        &self,
-        key: &Bound<'_, PyAny>,
-        encoded: &Encoded,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        self.write(key, encoded.stored(key.py()), timeout)?;
-        Ok(true)
-    }
-
     /// Stores `value` where `key` has no entry; whether it did.
     #[pyo3(signature = (key, value, timeout = None))]
     fn add(
@@ -210,7 +191,7 @@ impl MemoryBackend {
     /// Lets the entry under `key` live for `timeout` seconds from now where it would end sooner,
     /// without touching its value; whether there is one.
     #[pyo3(signature = (key, timeout = None))]
-    fn _extend(
+    pub(crate) fn _extend(
         &self,
         key: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,

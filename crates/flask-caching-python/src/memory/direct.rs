@@ -5,31 +5,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
-use super::value::Stored;
+use super::value::{Failure, Stored};
+use crate::road::{Found, Row};
 
 impl MemoryBackend {
-    /// A handle to the value of `key`, if it has one, and whether that value is None.
-    pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, bool)>> {
-        let py = key.py();
-        Ok(self.find(py, key)?.map(|(stored, handle)| {
-            (
-                handle,
-                matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
-            )
-        }))
-    }
-
-    /// A handle to the value of `key`, if that is the very string `expected`.
-    pub(crate) fn handle_of_text(
-        &self,
-        key: &Bound<'_, PyAny>,
-        expected: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Handle>> {
-        let py = key.py();
-        Ok(match self.find(py, key)? {
-            Some((Stored::Atom(atom), handle)) if atom.bind(py).eq(expected)? => Some(handle),
-            _ => None,
-        })
+    /// A handle to the value of `key`, if it has one.
+    pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
+        Ok(self.find(key.py(), key)?.map(|(_, handle)| handle))
     }
 
     /// As `get_many`, where no key begins with `prefix`; otherwise `None`.
@@ -48,36 +30,76 @@ impl MemoryBackend {
         handles.iter().all(is_there)
     }
 
-    /// The text under `name`, which is a string's key, and a handle to it.
+    /// The text under `name`, and a handle to it; `None` where something else is there, or nothing.
     pub(crate) fn find_text<'py>(
         &self,
-        py: Python<'py>,
-        name: &str,
-    ) -> Option<(Bound<'py, PyString>, Handle)> {
-        let found = self
-            .store()
-            .read_with_handle(name.as_bytes(), |stored, handle| match stored {
-                Stored::Atom(atom) => Some((atom.clone_ref(py), handle)),
-                _ => None,
-            });
-        let (atom, handle) = found.flatten()?;
-        let text = atom.into_bound(py).cast_into_exact::<PyString>().ok()?;
-        Some((text, handle))
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Option<(Bound<'py, PyString>, Handle)>> {
+        let py = name.py();
+        Ok(match self.find(py, name)? {
+            Some((Stored::Atom(atom), handle)) => {
+                let text = atom.into_bound(py).cast_into_exact::<PyString>().ok();
+                text.map(|text| (text, handle))
+            }
+            _ => None,
+        })
     }
 
-    /// The caller's own copy of the value under `key`, which is a string's, and a handle to it. An
-    /// entry that cannot be read is `None`, too.
+    /// The caller's own copy of the value under `key`, and a handle to it.
     pub(crate) fn find_value<'py>(
         &self,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Handle)>> {
+        let Some((stored, handle)) = self.find(key.py(), key)? else {
+            return Ok(None);
+        };
+        Ok(self.load(key, stored, handle)?.map(|value| (value, handle)))
+    }
+
+    /// What is stored behind `value`, while it and what is behind each of `guards` is still there. It
+    /// may be asked for under a lock.
+    #[inline]
+    pub(crate) fn peek(
+        &self,
+        py: Python<'_>,
+        guards: &[Handle],
+        value: Handle,
+    ) -> Option<Stored> {
+        self.store()
+            .read_guarded(guards, value, |stored| stored.clone_ref(py))
+    }
+
+    /// The caller's own copy of what [`peek`](Self::peek) found. An entry that cannot be read is
+    /// `None`: reading it by its key says so and removes it.
+    #[inline]
+    pub(crate) fn thaw<'py>(
+        &self,
         py: Python<'py>,
-        key: &str,
-    ) -> Option<(Bound<'py, PyAny>, Handle)> {
-        let (stored, handle) = self
-            .store()
-            .read_with_handle(key.as_bytes(), |stored, handle| {
-                (stored.clone_ref(py), handle)
-            })?;
-        Some((stored.load(py, &self.settings).ok()?, handle))
+        stored: Stored,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match stored {
+            Stored::Atom(atom) => Ok(Some(atom.into_bound(py))),
+            stored => match stored.load(py, &self.settings) {
+                Ok(value) => Ok(Some(value)),
+                Err(Failure::Value(_)) => Ok(None),
+                Err(Failure::Interrupt(error)) => Err(error),
+            },
+        }
+    }
+
+    /// Removes `key`, of which nobody has to know.
+    pub(crate) fn take_away(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(key) = self.tokens.known(key)? {
+            self.store().delete(&key);
+        }
+        Ok(())
+    }
+
+    /// Remembers where the result of a call is.
+    pub(crate) fn remember(&self, py: Python<'_>, row: Row, found: Found) {
+        self.calls.insert(py, row, found, |found| {
+            self.are_there(&found.guards) && self.are_there(&[found.value])
+        });
     }
 
     /// Stores an encoded value under `key` for `timeout` seconds. Returns a handle to it, unless its
@@ -91,35 +113,5 @@ impl MemoryBackend {
         let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();
         Ok(store.set(&self.tokens.writable(key, store)?, stored, lifetime))
-    }
-
-    /// Lets the entry under `name`, a string's key, live for `timeout` seconds from now where it would
-    /// end sooner; whether there is one.
-    pub(crate) fn extend(
-        &self,
-        name: &str,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let lifetime = self.settings.lifetime(timeout)?;
-        Ok(self.store().extend(name.as_bytes(), lifetime))
-    }
-
-    /// The caller's own copy of the value behind `handle`, while it and what is behind each of
-    /// `guards` is still there. An entry that cannot be read is `None`, too: reading it by its key
-    /// says so and removes it.
-    #[inline]
-    pub(crate) fn hit<'py>(
-        &self,
-        py: Python<'py>,
-        guards: &[Handle],
-        handle: Handle,
-    ) -> Option<Bound<'py, PyAny>> {
-        let stored = self
-            .store()
-            .read_guarded(guards, handle, |stored| stored.clone_ref(py))?;
-        match stored {
-            Stored::Atom(atom) => Some(atom.into_bound(py)),
-            stored => stored.load(py, &self.settings).ok(),
-        }
     }
 }

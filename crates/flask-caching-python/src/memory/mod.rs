@@ -22,5 +22,4 @@ mod value;
 pub(crate) use backend::MemoryBackend;
 pub(crate) use immutable::is_scalar;
 pub(crate) use key::text_bytes;
-pub(crate) use operations::Encoded;
 pub(crate) use value::Stored;

@@ -17,16 +17,6 @@ use crate::logging;
 /// What belongs to each of many keys, which are few as a rule.
 type Few<T> = SmallVec<[T; 16]>;
 
-/// A value as a store keeps it, before it is stored.
-#[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct Encoded(Stored);
-
-impl Encoded {
-    pub(crate) fn stored(&self, py: Python<'_>) -> Stored {
-        self.0.clone_ref(py)
-    }
-}
-
 impl MemoryBackend {
     #[inline]
     pub(super) fn lookup<'py>(
@@ -171,9 +161,9 @@ impl MemoryBackend {
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
-    ) -> PyResult<Encoded> {
+    ) -> PyResult<Stored> {
         match Stored::new(value, &self.settings) {
-            Ok(stored) => Ok(Encoded(stored)),
+            Ok(stored) => Ok(stored),
             Err(Failure::Value(error) | Failure::Interrupt(error)) => {
                 self.store_frozen(key, None, Lifetime::Expired)?;
                 Err(error)

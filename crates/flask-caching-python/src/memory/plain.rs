@@ -27,7 +27,7 @@ const DEEPEST: u8 = 64;
 const MOST_RESERVED: usize = 1024;
 
 /// A frozen value.
-pub(super) struct Frozen {
+pub(crate) struct Frozen {
     value: Plain,
     /// The classes of its objects that are not Python's own.
     classes: Vec<Named>,

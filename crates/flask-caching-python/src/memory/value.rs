@@ -85,7 +85,7 @@ impl Stored {
         .map_err(|error| Failure::from_err(py, error))
     }
 
-    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Atom(atom) => Self::Atom(atom.clone_ref(py)),
             Self::Plain(plain) => Self::Plain(Arc::clone(plain)),

@@ -5,9 +5,11 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PyLookupError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::place::{Originals, backend_of, extensions_of};
+use super::quick::{backend_of, extensions_of};
+use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
+use crate::flights;
 use crate::memory::MemoryBackend;
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
@@ -27,11 +29,7 @@ struct Direction {
     active_context: Py<PyAny>,
     /// Keys that begin with it are those of template fragments, stored elsewhere.
     prefix: String,
-    /// The computations under way, which a deletion has to supersede.
-    under_way: Py<PySet>,
-    get: Originals,
-    get_many: Originals,
-    set: Originals,
+    looked_at: LookedAt,
 }
 
 #[pymethods]
@@ -46,25 +44,14 @@ impl NativeProxies {
     }
 
     /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
-    /// context `active_context()` returns; to delete, while no computation is `under_way`. Until then,
-    /// all are elsewhere.
-    fn _direct(
-        &self,
-        py: Python<'_>,
-        active_context: Py<PyAny>,
-        prefix: String,
-        under_way: Py<PySet>,
-    ) -> PyResult<()> {
+    /// context `active_context()` returns. Until then, all are elsewhere.
+    fn _direct(&self, active_context: Py<PyAny>, prefix: String) {
         let direction = Direction {
             active_context,
             prefix,
-            under_way,
-            get: Originals::of_backend(py, &["get"])?,
-            get_many: Originals::of_backend(py, &["get_many"])?,
-            set: Originals::of_backend(py, &["set"])?,
+            looked_at: LookedAt::new(),
         };
         self.direction.get_or_init(|| direction);
-        Ok(())
     }
 
     /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
@@ -89,7 +76,7 @@ impl NativeProxies {
         };
         if args.len() == 1
             && kwargs.is_none()
-            && let Some(native) = native(slf, &backend, &direction.get)?
+            && let Some(native) = direction.native(&backend, GET)?
         {
             let found = native.get(py, &*args.get_borrowed_item(0)?)?;
             return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
@@ -106,7 +93,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let found = match Direction::of(slf)? {
-            Some((direction, backend)) => direction.get_many(slf, &backend, args, kwargs)?,
+            Some((direction, backend)) => direction.get_many(&backend, args, kwargs)?,
             None => None,
         };
         match found {
@@ -132,7 +119,7 @@ impl NativeProxies {
         };
         if args.len() == 2
             && kwargs.is_some() == named.is_some()
-            && let Some(native) = native(slf, &backend, &direction.set)?
+            && let Some(native) = direction.native(&backend, SET)?
         {
             let timeout = named.filter(|timeout| !timeout.is_none());
             let done = native.set(
@@ -152,10 +139,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         match Direction::of_key(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(py, "has"), args, kwargs),
-            None => slf.call_method(intern!(py, "_has_elsewhere"), args, kwargs),
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "has"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_has_elsewhere"), args, kwargs),
         }
     }
 
@@ -167,10 +153,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         match Direction::of_key(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(py, "add"), args, kwargs),
-            None => slf.call_method(intern!(py, "_add_elsewhere"), args, kwargs),
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "add"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_add_elsewhere"), args, kwargs),
         }
     }
 
@@ -183,12 +168,11 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        match Direction::of_key(slf, args)? {
-            Some((direction, backend)) if direction.is_idle(py) => {
-                backend.call_method(intern!(py, "delete"), args, kwargs)
-            }
-            _ => slf.call_method(intern!(py, "_delete_elsewhere"), args, kwargs),
-        }
+        let Some((_, backend)) = Direction::of_key(slf, args)? else {
+            return slf.call_method(intern!(py, "_delete_elsewhere"), args, kwargs);
+        };
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
+        backend.call_method(intern!(py, "delete"), args, kwargs)
     }
 
     /// Delete keys; see the backend's `delete_many(*keys)`. Returns the keys that are gone now.
@@ -199,12 +183,11 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        match Direction::of_keys(slf, args)? {
-            Some((direction, backend)) if direction.is_idle(py) => {
-                backend.call_method(intern!(py, "delete_many"), args, kwargs)
-            }
-            _ => slf.call_method(intern!(py, "_delete_many_elsewhere"), args, kwargs),
-        }
+        let Some((_, backend)) = Direction::of_keys(slf, args)? else {
+            return slf.call_method(intern!(py, "_delete_many_elsewhere"), args, kwargs);
+        };
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;
+        backend.call_method(intern!(py, "delete_many"), args, kwargs)
     }
 
     /// The values under keys, by key; see the backend's `get_dict(*keys)`.
@@ -214,10 +197,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         match Direction::of_keys(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(py, "get_dict"), args, kwargs),
-            None => slf.call_method(intern!(py, "_get_dict_elsewhere"), args, kwargs),
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_get_dict_elsewhere"), args, kwargs),
         }
     }
 }
@@ -266,21 +248,15 @@ impl Direction {
             .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_elsewhere(&key))))
     }
 
-    /// Whether no computation is under way that a deletion would have to supersede.
-    fn is_idle(&self, py: Python<'_>) -> bool {
-        self.under_way.bind(py).is_empty()
-    }
-
     /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
     fn get_many<'py>(
         &self,
-        cache: &Bound<'py, NativeProxies>,
         backend: &Bound<'py, PyAny>,
         keys: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         if kwargs.is_none()
-            && let Some(native) = native(cache, backend, &self.get_many)?
+            && let Some(native) = self.native(backend, GET_MANY)?
         {
             let values = native.get_many_without(keys, self.prefix.as_bytes())?;
             return Ok(values.map(Bound::into_any));
@@ -289,7 +265,7 @@ impl Direction {
             return Ok(None);
         }
         backend
-            .call_method(intern!(cache.py(), "get_many"), keys, kwargs)
+            .call_method(intern!(backend.py(), "get_many"), keys, kwargs)
             .map(Some)
     }
 
@@ -299,18 +275,19 @@ impl Direction {
         key.cast::<PyString>()
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
     }
-}
 
-/// The in-process store behind `backend`, where nobody has replaced `method`.
-#[inline]
-fn native<'a>(
-    cache: &Bound<'_, NativeProxies>,
-    backend: &'a Bound<'_, PyAny>,
-    method: &Originals,
-) -> PyResult<Option<&'a MemoryBackend>> {
-    let Ok(native) = backend.cast::<MemoryBackend>() else {
-        return Ok(None);
-    };
-    let is_original = !native.get().is_patched() && method.are_untouched(cache, native)?;
-    Ok(is_original.then(|| native.get()))
+    /// The in-process store behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn native<'a>(
+        &self,
+        backend: &'a Bound<'_, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<&'a MemoryBackend>> {
+        let Ok(native) = backend.cast::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let is_original =
+            !native.get().is_patched() && self.looked_at.by_backend(backend)? & method == 0;
+        Ok(is_original.then(|| native.get()))
+    }
 }

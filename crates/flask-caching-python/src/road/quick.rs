@@ -5,16 +5,17 @@ use std::sync::atomic::Ordering;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 use smallvec::smallvec;
 
 use super::arguments::Arguments;
+use super::events::Event;
 use super::parts::{Call, Kind};
 use super::port::Port;
 use super::replaced::{GET, GET_MANY, WRITES};
 use super::road::Road;
 use super::table::{Found, Row};
-use super::turn::{Key, Open, Step, Turn, Version};
+use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::memory::MemoryBackend;
@@ -46,7 +47,7 @@ impl Road {
         match unless_raised(py, self.find(call, &mut parts, backend.get()))? {
             None => Ok(Quick::Unknown),
             Some(Some(value)) => {
-                self.counts.hits.one_more();
+                self.counts.count(Event::Hit);
                 self.deliver(value).map(Quick::Answer)
             }
             Some(None) => self.begin_natively(call, &parts, &backend),
@@ -77,7 +78,7 @@ impl Road {
         };
         let is_direct = !memory.get().is_patched()
             && self.looked_at.by_classes(cache, &backend)? & reads == 0
-            && self.attributes.is_original(py)?;
+            && (!self.options.is_view || self.attributes.is_original(py)?);
         Ok(is_direct.then(|| memory.clone()))
     }
 
@@ -118,7 +119,7 @@ impl Road {
         };
         match unless_raised(py, backend.get().get(py, &key))? {
             Some(value) if !value.is_none() => {
-                self.counts.hits.one_more();
+                self.counts.count(Event::Hit);
                 self.deliver(value).map(Quick::Answer)
             }
             _ => Ok(Quick::Key(key)),
@@ -145,7 +146,8 @@ impl Road {
             && self.looked_at.by_classes(self.cache.bind(py), backend)? & WRITES == 0
             && self.makes_plain_keys(backend)?;
         let version = is_direct
-            .then(|| memory.find_text(py, &recipe.version_name))
+            .then(|| memory.find_text(recipe.version_name.bind(py)))
+            .transpose()?
             .flatten();
         let Some((version, guard)) = version else {
             return Ok(Quick::Unknown);
@@ -163,7 +165,8 @@ impl Road {
             hash: parts.hash,
             parts: parts.to_known()?,
         };
-        if let Some((value, handle)) = memory.find_value(py, &key)? {
+        let key = PyString::new(py, &key).into_any();
+        if let Some((value, handle)) = memory.find_value(&key)? {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
@@ -176,30 +179,21 @@ impl Road {
                     key: None,
                 },
             );
-            self.counts.hits.one_more();
+            self.counts.count(Event::Hit);
             return Ok(Quick::Answer(value));
         }
-        self.counts.misses.one_more();
-        let open = Open {
-            state: None,
-            flight: Some(flights::begin(backend, key.as_bytes(), [])),
-            backend: backend.clone().into_any().unbind(),
-            port: Port::to_memory(backend),
-            description: None,
-            key: Key::Text(key),
-            versions: smallvec![Version {
-                name: version_name(py, recipe),
-                text: version.unbind(),
-                guard: Some(guard),
-            }],
-            made_until: None,
-            row: Some(row),
-            found: None,
-            handle: None,
-            is_refresh: false,
-            is_read_only: false,
-            step: Step::Waiting,
-        };
+        self.counts.count(Event::Miss);
+        let mut open = Open::new(py, backend, Port::to_memory(backend));
+        // No version of this store is ever brought back: it guards nothing here.
+        open.flight = Some(flights::begin(backend, &flights::key_bytes(&key)?, []));
+        open.key = key.unbind();
+        open.versions.push(Version {
+            name: recipe.version_name.clone_ref(py),
+            text: Some(version.unbind()),
+            guard: Some(guard),
+            is_new: false,
+        });
+        open.row = Some(row);
         Turn::of(py, open).map(Quick::Answer)
     }
 

@@ -3,16 +3,17 @@
 
 use flask_caching_engine::key::memoize_prefix;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::arguments::Arguments;
 
-/// How a function's key is made of its arguments. From Python: a tuple of these, in this order.
+/// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
 #[derive(FromPyObject)]
 pub(crate) struct Recipe {
     /// The function's name as it stands in keys.
     name: String,
     /// The key of the version of its results.
-    pub(super) version_name: String,
+    pub(super) version_name: Py<PyString>,
     /// How many arguments it takes by position.
     positional: usize,
     /// The reprs of the defaults of the last of them.

@@ -4,33 +4,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::class_version;
-use crate::memory::MemoryBackend;
 
-/// The public methods that calls are answered with, and what a backend of ours has in their place:
-/// reads that tell a None from a miss, and writes that say why a value cannot be stored.
-const METHODS: [(&str, &str); 6] = [
-    ("get", "_read"),
-    ("get_many", "_read_many"),
-    ("set", "_encode"),
-    ("set_many", "_extend"),
-    ("add", "add"),
-    ("has", "_read"),
-];
+/// The public methods that calls are answered with. A backend of ours has others in their place: reads
+/// that tell a None from a miss, writes that say why a value cannot be stored.
+pub(crate) const METHODS: [&str; 6] = ["get", "get_many", "set", "set_many", "add", "has"];
+
+/// What only backends of ours have.
+const OURS: &str = "_read_many";
 
 /// A set of methods, a bit each, in the order of `METHODS`.
 pub(super) type Methods = u32;
 
 pub(super) const GET: Methods = 1;
 pub(super) const GET_MANY: Methods = 2;
-const SET: Methods = 4;
+pub(super) const SET: Methods = 4;
 const SET_MANY: Methods = 8;
 const ADD: Methods = 16;
 
-/// What a hit is read with: its value, and its versions.
-pub(super) const READS: Methods = GET | GET_MANY;
 /// What writes a value and its versions.
 pub(super) const WRITES: Methods = SET | SET_MANY | ADD;
 
@@ -56,8 +49,22 @@ impl LookedAt {
         cache: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,
     ) -> PyResult<Methods> {
-        let (cache, backend) = (cache.get_type(), backend.get_type());
-        let tags = tags(&cache, &backend);
+        self.of(Some(&cache.get_type()), &backend.get_type())
+    }
+
+    /// The methods that the class of `backend` has replaced, whatever the cache's has.
+    #[inline]
+    pub(super) fn by_backend(&self, backend: &Bound<'_, PyAny>) -> PyResult<Methods> {
+        self.of(None, &backend.get_type())
+    }
+
+    #[inline]
+    fn of(
+        &self,
+        cache: Option<&Bound<'_, PyType>>,
+        backend: &Bound<'_, PyType>,
+    ) -> PyResult<Methods> {
+        let tags = tags(cache, backend);
         // What was found names half of the tags that it belongs to, in case of a race.
         let found = self.replaced.load(Ordering::Relaxed);
         if let Some(tags) = tags
@@ -66,11 +73,15 @@ impl LookedAt {
         {
             return Ok(u32::try_from(found & u64::from(u32::MAX)).unwrap_or(Methods::MAX));
         }
-        self.look(&cache, &backend)
+        self.look(cache, backend)
     }
 
     #[cold]
-    fn look(&self, cache: &Bound<'_, PyType>, backend: &Bound<'_, PyType>) -> PyResult<Methods> {
+    fn look(
+        &self,
+        cache: Option<&Bound<'_, PyType>>,
+        backend: &Bound<'_, PyType>,
+    ) -> PyResult<Methods> {
         // The first look gives the classes their tags where they have none.
         let _ = by_classes(cache, backend)?;
         let before = tags(cache, backend);
@@ -94,27 +105,25 @@ impl LookedAt {
     }
 }
 
-/// Whether the class of a backend is one of ours, or one that has replaced nothing that calls are
-/// answered with.
+/// The names of the methods that are replaced for `cache` and `backend`: by a subclass, by patching a
+/// class, on the instance, or because the backend is none of ours.
 #[pyfunction]
-pub(crate) fn replaced_methods<'py>(
-    cache: &Bound<'py, PyAny>,
-    backend: &Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let replaced = by_classes(&cache.get_type(), &backend.get_type())?
-        | on_instance(cache)?
-        | on_instance(backend)?;
+pub(crate) fn replaced_methods(
+    cache: &Bound<'_, PyAny>,
+    backend: &Bound<'_, PyAny>,
+) -> PyResult<Vec<&'static str>> {
+    let replaced = LookedAt::new().replaced(cache, backend)?;
     let names = METHODS.iter().enumerate();
-    let names = names.filter(|(at, _)| replaced & (1 << at) != 0);
-    PyTuple::new(
-        cache.py(),
-        names.map(|(_, (name, _))| *name).collect::<Vec<_>>(),
-    )
+    Ok(names
+        .filter(|(at, _)| replaced & (1 << at) != 0)
+        .map(|(_, name)| *name)
+        .collect())
 }
 
-fn tags(cache: &Bound<'_, PyType>, backend: &Bound<'_, PyType>) -> Option<u64> {
-    let (cache, backend) = (class_version::of(cache)?, class_version::of(backend)?);
-    Some(u64::from(cache) << 32 | u64::from(backend))
+#[inline]
+fn tags(cache: Option<&Bound<'_, PyType>>, backend: &Bound<'_, PyType>) -> Option<u64> {
+    let cache = cache.map_or(Some(0), class_version::of)?;
+    Some(u64::from(cache) << 32 | u64::from(class_version::of(backend)?))
 }
 
 fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
@@ -125,7 +134,7 @@ fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
         return Ok(Methods::MAX);
     };
     let mut replaced = 0;
-    for (at, (name, _)) in METHODS.iter().enumerate() {
+    for (at, name) in METHODS.iter().enumerate() {
         if attributes.contains(PyString::intern(object.py(), name))? {
             replaced |= 1 << at;
         }
@@ -133,14 +142,20 @@ fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
     Ok(replaced)
 }
 
-fn by_classes(cache: &Bound<'_, PyType>, backend: &Bound<'_, PyType>) -> PyResult<Methods> {
-    let py = cache.py();
+fn by_classes(
+    cache: Option<&Bound<'_, PyType>>,
+    backend: &Bound<'_, PyType>,
+) -> PyResult<Methods> {
+    let py = backend.py();
     let mut replaced = 0;
-    for (at, (public, internal)) in METHODS.iter().enumerate() {
-        let public = PyString::intern(py, public);
-        let is_ours = is_ours(&cache.getattr(&public)?)?
-            && backend.hasattr(PyString::intern(py, internal))?
-            && backend.getattr(&public).is_ok_and(|method| is_ours(&method).unwrap_or(false));
+    if !backend.hasattr(intern!(py, OURS))? {
+        return Ok((1 << METHODS.len()) - 1);
+    }
+    for (at, name) in METHODS.iter().enumerate() {
+        let name = PyString::intern(py, name);
+        let proxy = cache.map(|cache| cache.getattr(&name)).transpose()?;
+        let is_ours = proxy.map_or(Ok(true), |proxy| is_ours(&proxy))?
+            && is_ours(&backend.getattr(&name)?)?;
         if !is_ours {
             replaced |= 1 << at;
         }

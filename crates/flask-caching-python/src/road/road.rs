@@ -8,14 +8,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::counts::Counts;
+use super::events::Counts;
 use super::flags::CacheFlags;
 use super::look_up::Approach;
 use super::parts::{Call, CallParts, KeyAttribute};
 use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
-use super::turn::Turn;
+use super::port::Port;
+use super::turn::{Open, Turn};
 
 /// The road of the calls of one decorated function, or of the fragments of one cache.
 ///
@@ -256,9 +257,24 @@ impl Road {
         drop(turn.get().take());
     }
 
+    /// The key that `description` describes, with the versions that are part of it; those that are
+    /// missing are made.
+    fn key<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        backend: &Bound<'py, PyAny>,
+        description: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = state.py();
+        let mut open = self.open(state, backend)?;
+        open.take_description(description)?;
+        open.read_versions(py).map_err(|(error, _)| error)?;
+        Ok(open.key.into_bound(py))
+    }
+
     /// How often what became of calls, by name.
     fn counts(&self) -> std::collections::HashMap<&'static str, u64> {
-        self.counts.by_name().into_iter().collect()
+        self.counts.by_name().collect()
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -301,6 +317,20 @@ impl Road {
                 self.arrive_at(open, call)
             }
         }
+    }
+
+    /// A call to `backend` of which nothing is known yet.
+    pub(super) fn open(
+        &self,
+        state: &Bound<'_, PyAny>,
+        backend: &Bound<'_, PyAny>,
+    ) -> PyResult<Open> {
+        let py = state.py();
+        let replaced = self.looked_at.replaced(self.cache.bind(py), backend)?;
+        let port = Port::to(state, backend, replaced, !self.options.cache_none)?;
+        let mut open = Open::new(py, backend, port);
+        open.state = Some(state.clone().unbind());
+        Ok(open)
     }
 
     /// Gives a value to the caller: an exception that a view has raised is raised again.

@@ -10,7 +10,6 @@ use flask_caching_engine::backend::memory::Handle;
 use hashbrown::HashTable;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::PyBytesMethods;
 use smallvec::SmallVec;
 
 use super::arguments::{Arguments, Known};
@@ -23,7 +22,7 @@ const LARGEST_ROW: usize = MOST_BYTES / 256;
 const FEW: usize = 64;
 
 /// What a call is found by, and by whom: the number of its road, which changes with the epoch.
-pub(super) struct Row {
+pub(crate) struct Row {
     pub(super) road: u64,
     pub(super) hash: u64,
     pub(super) parts: Box<[Known]>,
@@ -32,8 +31,8 @@ pub(super) struct Row {
 /// Where the result of a call is.
 pub(crate) struct Found {
     /// The versions and tags that the result depends on: while all are what they were, it stands.
-    pub(super) guards: SmallVec<[Handle; 2]>,
-    pub(super) value: Handle,
+    pub(crate) guards: SmallVec<[Handle; 2]>,
+    pub(crate) value: Handle,
     /// Its key, where somebody wants to hear of it.
     pub(super) key: Option<Py<PyAny>>,
 }
@@ -79,7 +78,7 @@ impl Table {
 
     /// Remembers where the result of a call is. `is_there` says of the place of another result
     /// whether that is still there.
-    pub(super) fn insert(
+    pub(crate) fn insert(
         &self,
         py: Python<'_>,
         row: Row,

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::flight::Flight;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -12,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::port::Port;
 use super::table::Row;
+use crate::memory::Stored;
 use crate::timeout::Deadline;
 
 /// The turn of a call: the function is to run, and its result is to be brought to `Road.finish`, its
@@ -30,15 +32,18 @@ pub(super) struct Open {
     pub(super) port: Port,
     /// What the policy said of the call; `None` where the key was made natively.
     pub(super) description: Option<Py<PyAny>>,
-    pub(super) key: Key,
+    /// The key; until the versions are known, what of it comes before them.
+    pub(super) key: Py<PyAny>,
     /// The versions that are part of the key.
     pub(super) versions: SmallVec<[Version; 1]>,
     /// When the versions expire that this call has made.
-    pub(super) made_until: Option<Deadline>,
+    pub(super) made_until: Option<Py<Deadline>>,
     /// What the call will be found by.
     pub(super) row: Option<Row>,
-    /// What was found under a key before that was known to be the call's.
-    pub(super) found: Option<(Py<PyAny>, Py<PyAny>)>,
+    /// A key that was asked for before it was known to be the call's, and what is under it.
+    pub(super) prefetched: Option<(Py<PyAny>, Py<PyAny>)>,
+    /// Where the value is in the in-process store.
+    pub(super) handle: Option<Handle>,
     /// Whether what is stored is not wanted.
     pub(super) is_refresh: bool,
     /// The key may be read, but this call does not fill it.
@@ -49,31 +54,39 @@ pub(super) struct Open {
 
 /// Where a call is between the doors.
 pub(super) enum Step {
-    /// It is being computed, or about to be looked for.
+    /// It is to be looked for, or to be computed.
     Waiting,
-    /// It was looked for: what the port said, and what it was doing.
-    Read(PyResult<Option<Py<PyAny>>>, Doing),
-    /// Its result is to be stored.
+    /// It was looked for.
+    Read(Reading),
+    /// Its result is to be stored, for `timeout` seconds (None: the default).
     Encoded {
-        result: Py<PyAny>,
         encoded: Encoded,
-        timeout: Option<Py<PyAny>>,
+        timeout: Py<PyAny>,
+        is_none: bool,
     },
-    /// Its result was stored, or not.
-    Written {
-        result: Py<PyAny>,
-        outcome: PyResult<Outcome>,
-    },
+    /// An attempt to store its result was made.
+    Written(PyResult<Outcome>),
+}
+
+/// What looking for a call came to.
+pub(super) enum Reading {
+    Found(Py<PyAny>),
+    Nothing,
+    /// The key is known, and what is under it is not.
+    Unread(PyErr),
+    /// The key is not known.
+    NoKey(PyErr, Doing),
 }
 
 /// A result that can be stored.
 pub(super) enum Encoded {
-    Native(crate::memory::Stored),
+    Native(Stored),
     Foreign(Py<PyAny>),
 }
 
 /// What became of a result.
 pub(super) enum Outcome {
+    /// It is stored, on the in-process store at this place.
     Stored(Option<Handle>),
     /// The backend refused it.
     Refused,
@@ -88,18 +101,15 @@ pub(super) enum Doing {
     Storing,
 }
 
-/// The key of a call, or as much of it as is known.
-pub(super) enum Key {
-    Text(String),
-    Object(Py<PyAny>),
-}
-
 /// A version that is part of a key.
 pub(super) struct Version {
     pub(super) name: Py<PyString>,
-    pub(super) text: Py<PyString>,
+    /// `None` until it was read.
+    pub(super) text: Option<Py<PyString>>,
     /// Where it is in the in-process store.
     pub(super) guard: Option<Handle>,
+    /// Whether this call has made it.
+    pub(super) is_new: bool,
 }
 
 impl Turn {
@@ -162,26 +172,63 @@ impl Turn {
 }
 
 impl Open {
+    /// A call to `backend` of which nothing is known yet.
+    pub(super) fn new(py: Python<'_>, backend: &Bound<'_, PyAny>, port: Port) -> Self {
+        Self {
+            state: None,
+            backend: backend.clone().unbind(),
+            port,
+            description: None,
+            key: py.None(),
+            versions: SmallVec::new(),
+            made_until: None,
+            row: None,
+            prefetched: None,
+            handle: None,
+            is_refresh: false,
+            is_read_only: false,
+            flight: None,
+            step: Step::Waiting,
+        }
+    }
+
+    /// What is not done natively.
+    pub(super) fn foreign<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        self.port
+            .foreign(py)
+            .ok_or_else(|| PyRuntimeError::new_err("the call has no way to its backend"))
+    }
+
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.state.as_ref())?;
         visit.call(&self.backend)?;
         visit.call(self.description.as_ref())?;
         self.port.traverse(visit)?;
         match &self.step {
-            Step::Encoded { result, .. } | Step::Written { result, .. } => visit.call(result),
-            Step::Read(Ok(value), _) => visit.call(value.as_ref()),
+            Step::Read(Reading::Found(value)) => visit.call(value),
+            Step::Encoded {
+                encoded: Encoded::Foreign(encoded),
+                ..
+            } => visit.call(encoded),
             _ => Ok(()),
         }
     }
+
+    /// The places of the versions, where all of them are known.
+    pub(super) fn guards(&self) -> Option<SmallVec<[Handle; 2]>> {
+        self.versions.iter().map(|version| version.guard).collect()
+    }
 }
 
-impl Key {
-    /// The key as an object.
-    pub(super) fn object<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        match self {
-            Self::Text(text) => PyString::new(py, text).into_any(),
-            Self::Object(key) => key.bind(py).clone(),
-        }
+impl Version {
+    /// The version under `name`, which is still to be read.
+    pub(super) fn named(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            name: name.clone().cast_into::<PyString>()?.unbind(),
+            text: None,
+            guard: None,
+            is_new: false,
+        })
     }
 }
 

@@ -7,14 +7,16 @@ import inspect
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from .keys.identity import Unidentifiable
-from .keys.signature import ArgumentOrder
-from .memoize import MemoizedFunctionCore, memver_name, new_version
-from .utils import function_namespace, get_id
-from .view import CachedFunctionCore, QueryArgs
+from .._engine import hold_flights, supersede_flights
+from ..keys.identity import Unidentifiable
+from ..keys.signature import ArgumentOrder
+from ..keys.versions import memver_name, new_version
+from ..utils import function_namespace, get_id
+from .memoized import MemoizePolicy
+from .view import QueryArgs, ViewPolicy
 
 if TYPE_CHECKING:
-    from .cache import Cache
+    from ..cache import Cache
 
 __all__ = ["delete_memoized", "delete_versions", "key_of_view", "normalized_arguments"]
 
@@ -23,35 +25,35 @@ def key_of_view(
     f: Any, path: str | None, query_args: QueryArgs | None, kwargs: dict[str, Any]
 ) -> str:
     """The key of a view's entry; see :meth:`Cache.delete_cached`."""
-    core = getattr(f, "_flask_caching_core", None)
-    if core is None:
+    policy = getattr(f, "_flask_caching_policy", None)
+    if policy is None:
         raise AttributeError(
             f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.cached()"
         )
-    if not isinstance(core, CachedFunctionCore):
+    if not isinstance(policy, ViewPolicy):
         raise TypeError(
-            f"{core.name} is decorated with memoize(); use delete_memoized() to forget its results"
+            f"{policy.name} is decorated with memoize(); use delete_memoized() to forget its results"
         )
-    return core.deletion_key(path, query_args, kwargs)
+    return policy.deletion_key(path, query_args, kwargs)
 
 
 def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Forget the results that these arguments name; see :meth:`Cache.delete_memoized`."""
     f, args, kwargs = _unfold(f, args, kwargs)
     bound = getattr(f, "__self__", None)
-    core = _memoized_core(f)
-    if core is None:
+    policy = _memoize_policy(f)
+    if policy is None:
         _reset_plain(cache, f, args, kwargs)
         return
     try:
         if not args and not kwargs:
-            core.reset(core.names_of(bound))
+            policy.reset(policy.names_of(bound))
             return
-        for call in _calls(f, core, bound, args, kwargs):
-            key = core.make_cache_key(core.f, *call, **kwargs)
+        for call in _calls(f, policy, bound, args, kwargs):
+            key = policy.make_cache_key(policy.f, *call, **kwargs)
             # Here as well as in `delete`: an application's own may delete under another key.
-            state, _ = cache._place()
-            state.in_flight.delete([key], functools.partial(cache.delete, key))
+            supersede_flights(cache._place()[1], (key,))
+            cache.delete(key)
     except Unidentifiable:
         # Nothing was stored for such an instance or argument.
         return
@@ -60,36 +62,36 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
 def delete_versions(cache: Cache, f: Any) -> None:
     """Delete the versions of a function; see :meth:`Cache.delete_memoized_verhash`."""
     f, _, _ = _unfold(f, (), {})
-    core = _memoized_core(f)
-    if core is None:
+    policy = _memoize_policy(f)
+    if policy is None:
         names = [memver_name(_innermost_namespace(f))]
     else:
         try:
-            names = core.names_of(getattr(f, "__self__", None))
+            names = policy.names_of(getattr(f, "__self__", None))
         except Unidentifiable:
             return
-    state, _ = cache._place()
-    state.in_flight.replace(names, functools.partial(cache.delete_many, *names))
+    _, backend = cache._place()
+    hold_flights(backend, tuple(names), functools.partial(cache.delete_many, *names))
 
 
 def normalized_arguments(
     f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], OrderedDict[str, Any]]:
     """The arguments of a call as a key holds them: positional ones, and the rest by name."""
-    core = _memoized_core(f)
-    order = ArgumentOrder(f) if core is None else core.order
+    policy = _memoize_policy(f)
+    order = ArgumentOrder(f) if policy is None else policy.order
     ordered, rest = order.normalize(args, kwargs)
     if (order.on_instance or order.on_class) and ordered:
         ordered[0] = get_id(ordered[0])
     return tuple(ordered), OrderedDict(rest)
 
 
-def _memoized_core(f: Any) -> MemoizedFunctionCore | None:
+def _memoize_policy(f: Any) -> MemoizePolicy | None:
     """The memoized function that ``f`` is, or that it is decorated over."""
     while f is not None:
-        core = getattr(f, "_flask_caching_core", None)
-        if isinstance(core, MemoizedFunctionCore):
-            return core
+        policy = getattr(f, "_flask_caching_policy", None)
+        if isinstance(policy, MemoizePolicy):
+            return policy
         f = getattr(f, "__wrapped__", None)
     return None
 
@@ -104,27 +106,27 @@ def _unfold(
         args = (*f.args, *args)
         kwargs = {**f.keywords, **kwargs}
         f = f.func
-    if not hasattr(f, "_flask_caching_core") and not hasattr(f, "__name__"):
+    if not hasattr(f, "_flask_caching_policy") and not hasattr(f, "__name__"):
         call = type(f).__call__
-        if hasattr(call, "_flask_caching_core"):
+        if hasattr(call, "_flask_caching_policy"):
             f = f.__call__
     return f, args, kwargs
 
 
 def _calls(
     f: Any,
-    core: MemoizedFunctionCore,
+    policy: MemoizePolicy,
     bound: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> list[tuple[Any, ...]]:
     """The positional arguments, instance or class first, of the calls to forget."""
-    if core.order.on_class and isinstance(bound, type):
+    if policy.order.on_class and isinstance(bound, type):
         if args and isinstance(args[0], type):
             return [args]
         if args:
             raise ValueError(
-                f"{core.name} is a class method: give its class as the first argument, as in "
+                f"{policy.name} is a class method: give its class as the first argument, as in "
                 f"cache.delete_memoized({f.__qualname__}, {bound.__name__}, ...)"
             )
         return [(bound,)]
@@ -133,14 +135,14 @@ def _calls(
         if not args or args[0] is not bound:
             return [with_instance]
         # The instance was given although it is known. It could also be meant as an argument.
-        readings = [call for call in (args, with_instance) if _fits(core.f, call, kwargs)]
+        readings = [call for call in (args, with_instance) if _fits(policy.f, call, kwargs)]
         return readings or [args]
-    if (core.order.on_instance or core.order.on_class) and not args:
-        first = "self" if core.order.on_instance else "cls"
-        if first not in kwargs and not core.order.ignores_first:
+    if (policy.order.on_instance or policy.order.on_class) and not args:
+        first = "self" if policy.order.on_instance else "cls"
+        if first not in kwargs and not policy.order.ignores_first:
             raise ValueError(
-                f"{core.name} is a method reached through its class: give the instance as the "
-                f"first argument, as in cache.delete_memoized({core.name}, instance, ...)"
+                f"{policy.name} is a method reached through its class: give the instance as the "
+                f"first argument, as in cache.delete_memoized({policy.name}, instance, ...)"
             )
     return [args]
 

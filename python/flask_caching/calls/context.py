@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = [
     "active_app",
     "active_context",
-    "active_extensions",
     "active_method",
     "active_request_context",
 ]
@@ -65,12 +64,6 @@ def active_app() -> Flask | None:
         return None
     app: Flask = context.app
     return app
-
-
-def active_extensions() -> dict[str, Any] | None:
-    """What extensions keep with the active application, or None outside any."""
-    context = active_context(None)
-    return None if context is None else context.app.extensions
 
 
 def active_method() -> str | None:

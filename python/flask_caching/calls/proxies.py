@@ -5,18 +5,16 @@ An application may override them; the decorators go through what it puts in thei
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ._context import active_context
-from ._engine import Guard, NativeProxies
-from ._fragments import PREFIX, Fragments, is_fragment
-from ._inflight import under_way
-from ._watched import Watched
+from .._engine import CacheFlags, NativeProxies, supersede_flights
+from .context import active_context
+from .fragments import PREFIX, Fragments, is_fragment
 
 if TYPE_CHECKING:
-    from ._state import AppState
-    from .backends.simplecache import SimpleCache
+    from ..backends.simplecache import SimpleCache
+    from .state import AppState
 
 __all__ = ["Proxies"]
 
@@ -24,10 +22,10 @@ __all__ = ["Proxies"]
 _USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
 
 
-class Proxies(NativeProxies, metaclass=Watched):
+class Proxies(NativeProxies):
     """The proxies of :class:`~flask_caching.Cache`, but for those of its native base class."""
 
-    _guard: Guard
+    _flags: CacheFlags
     _fragments: Fragments
     _chooses_backend: bool
     #: Whether a proxy was replaced on the instance. To look into ``__dict__`` each time would make
@@ -48,11 +46,11 @@ class Proxies(NativeProxies, metaclass=Watched):
     def _set_up_proxies(self) -> None:
         # A subclass that chooses its backend itself is asked for it, each time.
         if not self._chooses_backend:
-            self._direct(active_context, PREFIX, under_way)
+            self._direct(active_context, PREFIX)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _USED:
-            self._guard.patch(versions=name not in ("get", "set", "has"))
+            self._flags.replace(versions=name not in ("get", "set", "has"))
             self._replaces_proxies = True
         super().__setattr__(name, value)
 
@@ -91,44 +89,40 @@ class Proxies(NativeProxies, metaclass=Watched):
         return self.cache.add(*args, **kwargs)
 
     def _delete_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
-        """``delete`` where a computation may have to be superseded, or as in ``_has_elsewhere``."""
-        state, backend = self._place()
+        """``delete`` as in ``_has_elsewhere``."""
         args, kwargs = _by_position(args, kwargs)
+        backend = self._place()[1]
+        places = self._fragments.places(args[0]) if args else ()
+        supersede_flights(backend, places)
         if args and is_fragment(args[0]):
-            deleted = [
-                bool(state.in_flight.delete((place,), functools.partial(backend.delete, place)))
-                for place in self._fragments.places(args[0])
-            ]
-            return any(deleted)
-        result: bool = state.in_flight.delete(
-            args[:1], functools.partial(backend.delete, *args, **kwargs)
-        )
+            return any([bool(backend.delete(place)) for place in places])
+        result: bool = backend.delete(*args, **kwargs)
         return result
 
     def _delete_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[str]:
-        """``delete_many`` as in ``_delete_elsewhere``."""
-        state, backend = self._place()
-        places = self._fragments.all_places(args)
-        gone = state.in_flight.delete(
-            places, functools.partial(backend.delete_many, *places, **kwargs)
-        )
-        named: list[str] = self._fragments.named(args, gone)
-        return named
+        """``delete_many`` as in ``_has_elsewhere``."""
+        return self._delete_each(self._place()[1].delete_many, args, kwargs)
 
     def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
         """Delete keys, the server freeing their memory later where the backend can."""
-        state, backend = self._place()
-        if not callable(getattr(backend, "unlink", None)):
+        unlink = getattr(self._place()[1], "unlink", None)
+        if not callable(unlink):
             return self.delete_many(*args, **kwargs)
-        places = self._fragments.all_places(args)
-        gone = state.in_flight.delete(places, functools.partial(backend.unlink, *places, **kwargs))
-        named: list[str] = self._fragments.named(args, gone)
+        return self._delete_each(unlink, args, kwargs)
+
+    def _delete_each(
+        self, delete: Callable[..., Any], keys: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[str]:
+        places = self._fragments.all_places(keys)
+        supersede_flights(self._place()[1], places)
+        named: list[str] = self._fragments.named(keys, delete(*places, **kwargs))
         return named
 
     def clear(self) -> bool:
         """Delete everything; see the backend's ``clear()`` for what else that may mean."""
-        state, backend = self._place()
-        return bool(state.in_flight.clear(backend.clear))
+        backend = self._place()[1]
+        supersede_flights(backend, None)
+        return bool(backend.clear())
 
     def _get_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[Any]:
         """``get_many`` where a key may be one of a fragment."""

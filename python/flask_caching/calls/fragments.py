@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from inspect import isawaitable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from . import _access
-from ._access import MISSING
-from ._engine import FragmentHits, MemoryBackend
-from .errors import UnstorableValueError
-from .utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey
+from .._engine import MISSING, CallParts, Road, Turn
+from ..errors import UnstorableValueError
+from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
+from .context import active_context
+from .offload import landed, looked_up
+from .policy import CallPolicy, Description, Options
 
 if TYPE_CHECKING:
-    from ._inflight import Computation
-    from ._state import AppState
-    from .cache import Cache
+    from ..cache import Cache
+    from .state import AppState
 
 __all__ = ["NO_TIMEOUT", "PREFIX", "Fragments", "Tag", "is_fragment"]
 
@@ -56,16 +54,52 @@ class _Aliases:
         return self._storage.get(public)
 
 
+class _FragmentPolicy(CallPolicy):
+    """What is said of the fragments of one cache: a call is a tag."""
+
+    def __init__(self, cache: Cache, fragments: Fragments) -> None:
+        options = Options(
+            unless=None,
+            forced_update=None,
+            is_stale=None,
+            response_filter=None,
+            hash_method=None,
+            cache_none=False,
+            source_check=False,
+        )
+        super().__init__(cache, fragments.render, options)
+        self.name = "a template fragment"
+        self._fragments = fragments
+
+    def parts(self) -> CallParts:
+        return CallParts.fragment(NO_TIMEOUT)
+
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description:
+        timeout = None if args[0] == NO_TIMEOUT else 0 if args[0] is None else args[0]
+        return Description(self._fragments.place(args), timeout=normalize_timeout(timeout))
+
+    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
+        assert description is not None
+        return rv, description.timeout
+
+    def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
+        # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
+        return str(rv) if type(rv) is not str else MISSING
+
+    def signal(self, *_: Any) -> None:
+        """Nobody is told of fragments."""
+
+
 class Fragments:
-    """The fragments of one ``Cache``.
+    """The fragments of one ``Cache``."""
 
-    :param originals: the class whose proxies nobody has replaced.
-    """
-
-    def __init__(self, cache: Cache, originals: type) -> None:
+    def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._aliases = _Aliases()
-        self.hits = FragmentHits(cache, cache._guard, originals, NO_TIMEOUT)
+        policy = _FragmentPolicy(cache, self)
+        self.road = Road(policy, policy.parts())
 
     # For the proxies of the cache, which are given public keys.
 
@@ -116,105 +150,55 @@ class Fragments:
 
     # For the tag.
 
-    def place_of_unnamed(self, key: FragmentKey, mark: str) -> FragmentKey:
-        """The key of a block that has no name but the place it is written at.
-
-        :param key: made of that place.
-        :param mark: what tells the block apart from others written there.
-        """
+    def place(self, tag: Tag) -> FragmentKey:
+        """Where the fragment of a tag is stored."""
+        _, name, keys, mark = tag
+        key = FragmentKey(str(name), keys)
+        if not mark:
+            return FragmentKey.at(key.storage)
+        # It has no name but the place it is written at.
         place = FragmentKey.at(f"{key}#{mark}")
         self._aliases.note(str(key), str(place))
         return place
 
-    def forget(self, key: FragmentKey) -> None:
+    def forget(self, tag: Tag) -> None:
         """Delete a fragment; a cache that fails does not break the page."""
         cache = self._cache
         state, backend = cache._place()
         try:
-            cache.delete(key)
+            cache.delete(self.place(tag))
         except Exception as error:
             state.failed(backend, error, "storing", "a template fragment")
 
-    def render(self, key: FragmentKey, timeout: Any, caller: Callable[[], str], tag: Tag) -> Any:
+    def render(self, tag: Tag, caller: Callable[[], Any]) -> Any:
         """A fragment from the cache, or rendered, once, and stored.
 
-        :param key: where it is stored.
-        :param timeout: its timeout, as backends take it.
+        :param tag: what it is found by.
         :param caller: renders the block.
-        :param tag: what it will be found by.
         """
-        cache = self._cache
-        state, backend = cache._place()
+        road = self.road
+        context = active_context(None)
+        answer = road.begin(tag, {}, None if context is None else context.app.extensions)
+        if type(answer) is not Turn:
+            return answer
         try:
-            value = _access.read(cache, backend, key, cache_none=False)
-        except Exception as error:
-            state.failed(backend, error, "reading", "a template fragment")
-            value = MISSING
-        else:
-            if state.failures:
-                state.worked(backend, "reading")
-        if value is not MISSING:
-            self._remember(backend, key, tag)
-            return value
-        miss = _Miss(self, state, backend, key, timeout, tag, state.in_flight.begin(key))
-        try:
-            rendered: Any = caller()
+            rendered = caller()
         except BaseException:
-            miss.end()
+            road.fail(answer)
             raise
-        # In an asynchronous environment a block is rendered when it is awaited.
-        return miss.keep_awaited(rendered) if isawaitable(rendered) else miss.keep(rendered)
+        return road.finish(answer, rendered)
 
-    def _remember(self, backend: Any, key: FragmentKey, tag: Tag) -> None:
-        if isinstance(backend, MemoryBackend):
-            self.hits.remember(tag, backend, key)
-
-
-@dataclass(frozen=True)
-class _Miss:
-    """A fragment that was not in the cache, until it is rendered and stored."""
-
-    fragments: Fragments
-    state: AppState
-    backend: Any
-    key: FragmentKey
-    timeout: Any
-    tag: Tag
-    computation: Computation
-
-    def keep(self, rendered: Any) -> Any:
-        """Store the fragment, unless it was deleted meanwhile, and return it."""
+    async def render_awaited(self, tag: Tag, caller: Callable[[], Any]) -> Any:
+        """The same where a block is rendered by awaiting it."""
+        road = self.road
+        context = active_context(None)
+        answer = road.approach(tag, {}, None if context is None else context.app.extensions)
+        answer = await looked_up(road, answer, tag, {})
+        if type(answer) is not Turn:
+            return answer
         try:
-            with self.computation.lock:
-                if not self.computation.superseded:
-                    self._store(rendered)
-        except Exception as error:
-            self.state.failed(self.backend, error, "storing", "a template fragment")
-        else:
-            if self.state.failures:
-                self.state.worked(self.backend, "storing")
-        finally:
-            self.end()
-        return rendered
-
-    async def keep_awaited(self, rendering: Awaitable[Any]) -> Any:
-        """The same for one that is still being rendered."""
-        try:
-            rendered = await rendering
+            rendered = await caller()
         except BaseException:
-            self.end()
+            road.fail(answer)
             raise
-        return self.keep(rendered)
-
-    def end(self) -> None:
-        """It is stored, or never will be."""
-        self.state.in_flight.end(self.computation)
-
-    def _store(self, rendered: Any) -> None:
-        cache = self.fragments._cache
-        try:
-            _access.write(cache, self.backend, self.key, rendered, self.timeout)
-        except UnstorableValueError:
-            # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
-            _access.write(cache, self.backend, self.key, str(rendered), self.timeout)
-        self.fragments._remember(self.backend, self.key, self.tag)
+        return await landed(road, answer, rendered)

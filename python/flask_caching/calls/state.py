@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._engine import Guard
-from ._inflight import InFlight
-from .errors import CacheBackendError, CacheKeyError
+from .._engine import CacheFlags
+from ..backends._port import Port
+from ..errors import CacheBackendError, CacheKeyError
 
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
     from flask import Flask
+
+    from ..cache import Cache
 
 __all__ = ["AppState", "AppStates"]
 
@@ -26,23 +28,23 @@ logger = logging.getLogger("flask_caching")
 class AppState:
     """The settings that apply while one application uses one ``Cache``.
 
+    :param cache: the cache.
     :param hash_method: ``CACHE_HASH_METHOD``.
     :param source_check: ``CACHE_SOURCE_CHECK``.
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
-    :param guard: what tells the fast path of an outage.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
 
+    cache: Cache
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
-    guard: Guard
     serializer: BaseSerializer | None = None
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
     #: Unlike that of any other state.
     number: int = field(default_factory=itertools.count().__next__)
-    in_flight: InFlight = field(default_factory=InFlight)
+    _ports: dict[tuple[int, bool], Port] = field(default_factory=dict)
     #: The failures of an outage, which is two lines of log.
     failures: int = 0
     #: What fails, "reading" or "storing", and what has not failed since the outage began.
@@ -50,6 +52,18 @@ class AppState:
     _sound: set[str] = field(default_factory=set)
     #: The names of what keys were refused for.
     _refused: set[str] = field(default_factory=set)
+
+    @property
+    def _flags(self) -> CacheFlags:
+        return self.cache._flags
+
+    def port(self, backend: Any, replaced: int, none_is_miss: bool) -> Port:
+        """The way to the backend; see :class:`Port`."""
+        port = self._ports.get((replaced, none_is_miss))
+        if port is None or port.backend is not backend:
+            port = Port(self.cache, backend, replaced, none_is_miss)
+            self._ports[replaced, none_is_miss] = port
+        return port
 
     def failed(self, backend: Any, error: Exception, doing: str, name: str) -> None:
         """Note that the cache failed a decorated function; in debug mode, raise why.
@@ -68,7 +82,7 @@ class AppState:
             return
         is_news = doing not in self._failing and (not self._failing or doing in self._sound)
         self.failures += 1
-        self.guard.note_outage(self.number, True)
+        self._flags.note_outage(self.number, True)
         self._failing.add(doing)
         self._sound.discard(doing)
         if is_news and not (
@@ -84,15 +98,17 @@ class AppState:
             )
 
     def worked(self, backend: Any, doing: str) -> None:
-        """The cache answered after failures."""
+        """The cache answered; the log waits for that after failures."""
+        if not self.failures:
+            return
         self._sound.add(doing)
         self._failing.discard(doing)
         if self._failing:
             return
         failures, self.failures = self.failures, 0
-        self.guard.note_outage(self.number, False)
+        self._flags.note_outage(self.number, False)
         self._sound.clear()
-        if failures and not getattr(backend, "_logs_outages", False):
+        if not getattr(backend, "_logs_outages", False):
             logger.warning("The cache works again, after %d failed operations.", failures)
 
 

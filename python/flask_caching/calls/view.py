@@ -11,19 +11,18 @@ from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 
-from ._context import active_context, active_extensions, active_method, active_request_context
-from ._decorated import Decorated, Lookup
-from ._engine import KeyedHits, ViewHits
-from ._proxies import Proxies
-from .signals import cache_view_hit, cache_view_miss
-from .utils import get_function_parameters, query_args_as_pairs
-from .values.cached_response import CachedResponse
+from .._engine import CallParts
+from ..signals import cache_view_hit, cache_view_miss
+from ..utils import get_function_parameters, query_args_as_pairs
+from ..values.cached_response import CachedResponse
+from .context import active_method
+from .policy import CallPolicy, Description, Options
 
 if TYPE_CHECKING:
-    from ._state import AppState
-    from .cache import Cache
+    from ..cache import Cache
+    from .state import AppState
 
-__all__ = ["CachedFunctionCore", "QueryArgs"]
+__all__ = ["QueryArgs", "ViewPolicy"]
 
 QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -31,7 +30,7 @@ QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 _ENDS_IN_DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
 
 
-class CachedFunctionCore(Decorated):
+class ViewPolicy(CallPolicy):
     """A function decorated with ``cached``.
 
     :param key_prefix: the key, ``%s`` standing for the request's path, or a callable that returns
@@ -43,122 +42,55 @@ class CachedFunctionCore(Decorated):
 
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
-    stores_http_exceptions = True
+    is_view = True
 
     def __init__(
         self,
         cache: Cache,
         f: Callable[..., Any],
+        options: Options,
         *,
         key_prefix: str | Callable[[], str],
         query_string: bool,
         make_cache_key: Callable[..., Any] | None,
         response_hit_indication: bool | None,
-        **options: Any,
     ) -> None:
-        super().__init__(cache, f, **options)
+        super().__init__(cache, f, options)
         self.key_prefix = key_prefix
         self.query_string = query_string
         self.user_make_cache_key = make_cache_key
-        self.response_hit_indication = response_hit_indication
+        self.notes_hits = bool(response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
         self._is_of_request = not callable(key_prefix) and (query_string or "%s" in key_prefix)
-        #: The attribute of the decorated function, where the application has put in no other.
-        self.built_in_make_cache_key = self.make_cache_key
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]
         self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
-    # Hits.
+    # Calls.
 
-    def make_hits(self) -> Any:
-        if self.is_async or self.response_hit_indication:
-            return None
+    @property
+    def reads_request(self) -> bool:
+        return self.user_make_cache_key is None and self._is_of_request
+
+    def parts(self) -> CallParts:
         if self.user_make_cache_key is not None:
-            return self._keyed_hits(self.user_make_cache_key, takes_arguments=True)
+            return CallParts.key(self.user_make_cache_key, True)
         if callable(self.key_prefix):
             # With a query string, the method of the request has a say as well.
-            return None if self.query_string else self._keyed_hits(self._prefix_key, False)
-        self.hits = ViewHits(
-            self.cache,
-            self.cache._guard,
-            Proxies,
-            "%s" in self.key_prefix,
-            self.query_string,
-            self.wrapper.__dict__,
-            self.answer,
-        )
-        return self.hits
+            return CallParts.unknown() if self.query_string else CallParts.key(self._own_key, False)
+        return CallParts.request("%s" in self.key_prefix, self.query_string)
 
-    def _keyed_hits(self, make_key: Callable[..., Any], takes_arguments: bool) -> KeyedHits:
-        return KeyedHits(
-            self.cache,
-            self.cache._guard,
-            Proxies,
-            make_key,
-            takes_arguments,
-            self.wrapper.__dict__,
-            self.answer,
-        )
-
-    def _prefix_key(self) -> str:
+    def _own_key(self) -> str:
         """The key where ``key_prefix`` is a callable."""
         return self._key(self.cache._place()[0])
 
-    def wrap_hits(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        if self.user_make_cache_key is not None or callable(self.key_prefix):
-
-            def decorated_with_key(*args: Any, **kwargs: Any) -> Any:
-                context = active_context(None)
-                return call(args, kwargs, None if context is None else context.app.extensions)
-
-            return decorated_with_key
-        if not self._is_of_request:
-
-            def decorated_function(*args: Any, **kwargs: Any) -> Any:
-                context = active_context(None)
-                extensions = None if context is None else context.app.extensions
-                return call(args, kwargs, extensions, None, None, None)
-
-            return decorated_function
-
-        of_query = self.query_string
-
-        def decorated_view(*args: Any, **kwargs: Any) -> Any:
-            # The contexts' attributes: Flask's proxies cost a multiple of it.
-            context, active = active_context(None), active_request_context(None)
-            if context is None or active is None:
-                return self.answer(args, kwargs)
-            request = active.request
-            query = request.query_string if of_query else None
-            return call(args, kwargs, context.app.extensions, request.method, request.path, query)
-
-        return decorated_view
-
-    def _request_parts(self) -> tuple[str | None, str | None, bytes | None]:
-        """The method, path and query string of the active request where the key is made of them."""
-        active = active_request_context(None) if self._is_of_request else None
-        if active is None:
-            return None, None, None
-        return active.request.method, active.request.path, active.request.query_string
-
-    def find_hit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self.hits.get(active_extensions(), *self._request_parts())
-
-    def remember(self, lookup: Lookup, key: str, args: tuple[Any, ...], kwargs: Any) -> None:
-        assert lookup.state is not None
-        told = lookup.state.enable_signals or self.cache._guard.patched
-        if self._custom_make_cache_key() is None and not told:
-            self.hits.remember(*self._request_parts(), lookup.backend, key)
-
-    # The key of a call.
-
-    def find_key(self, lookup: Lookup, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        assert lookup.state is not None
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description | None:
         custom = self._custom_make_cache_key()
         if custom is not None:
-            key: str = custom(*args, **kwargs)
-            return key
+            return Description(custom(*args, **kwargs))
+        is_read_only = False
         if self._is_of_request or self.query_string:
             method = active_method()
             if method is None:
@@ -169,11 +101,10 @@ class CachedFunctionCore(Decorated):
                     self.name,
                 )
                 return None
-            if self._is_of_request and method == "HEAD":
-                lookup.read_only = True
-            elif self._is_of_request and method != "GET":
+            if self._is_of_request and method not in ("GET", "HEAD"):
                 return None
-        return self._key(lookup.state)
+            is_read_only = self._is_of_request and method == "HEAD"
+        return Description(self._key(state), is_read_only=is_read_only)
 
     def _custom_make_cache_key(self) -> Callable[..., Any] | None:
         """What the application put in place of our own keys: an option, or later the attribute."""
@@ -305,8 +236,8 @@ class CachedFunctionCore(Decorated):
             return rv.timeout
         return super().timeout_of(rv)
 
-    def answered(self) -> None:
-        if self.response_hit_indication and has_request_context():
+    def note_hit(self) -> None:
+        if has_request_context():
             after_this_request(_indicate_hit)
 
 
