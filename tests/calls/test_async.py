@@ -148,7 +148,7 @@ def test_a_cancelled_computation_leaves_nothing_behind(cache: Cache, app: Flask)
             await task
 
     asyncio.run(main())
-    assert not cache._states[app].in_flight._by_key
+    assert not cache.stats().under_way
 
 
 @in_app

@@ -708,7 +708,7 @@ def test_a_computation_that_fails_leaves_nothing_behind(cache: Cache, app: Flask
     for number in range(10):
         with pytest.raises(LookupError):
             function(number)
-    assert not cache._states[app].in_flight._by_key
+    assert not cache.stats().under_way
 
 
 @in_app

@@ -169,7 +169,7 @@ def test_an_asynchronous_environment() -> None:
         assert rendered() == rendered() == "<b>0</b>"
         cache.delete(make_template_fragment_key("x"))
         assert rendered() == rendered() == "<b>1</b>"
-    assert not cache._states[app].in_flight._by_key
+    assert not cache.stats().under_way
 
 
 def test_an_extension_of_the_applications_own_is_called_each_time(app: Flask) -> None:

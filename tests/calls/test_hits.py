@@ -19,10 +19,11 @@ import pytest
 from compat import programs, world
 from flask import Flask
 from flask_caching import Cache
+from flask_caching._engine import CallParts
 from flask_caching.backends import SimpleCache
-from flask_caching.memoize import MemoizedFunctionCore
+from flask_caching.calls.memoized import MemoizePolicy
+from flask_caching.calls.view import ViewPolicy
 from flask_caching.testing import manual_clock
-from flask_caching.view import CachedFunctionCore
 
 SEED = int(os.environ.get("HITS_SEED", "7"))
 PROGRAMS = int(os.environ.get("HITS_PROGRAMS", "60"))
@@ -32,14 +33,14 @@ PROGRAMS = int(os.environ.get("HITS_PROGRAMS", "60"))
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the functions whose calls took the ordinary path."""
     taken: list[str] = []
-    for core in (MemoizedFunctionCore, CachedFunctionCore):
-        original = core.find_key
+    for policy in (MemoizePolicy, ViewPolicy):
+        original = policy.description
 
-        def find_key(self: Any, *args: Any, original: Any = original) -> Any:
+        def description(self: Any, *args: Any, original: Any = original) -> Any:
             taken.append(self.f.__name__)
             return original(self, *args)
 
-        monkeypatch.setattr(core, "find_key", find_key)
+        monkeypatch.setattr(policy, "description", description)
     return taken
 
 
@@ -164,17 +165,17 @@ def test_random_programs_do_the_same_without_it(
     def asked_for(self: Cache, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         # As if `get` were the application's own.
-        self._guard.patch(versions=False)
+        self._flags.replace(versions=False)
 
     def gone_through(self: Cache, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
-        self._guard.patch()
+        self._flags.replace()
 
     monkeypatch.setattr(Cache, "__init__", asked_for)
     assert with_table == world.run({"CACHE_TYPE": backend}, False, program)
     monkeypatch.setattr(Cache, "__init__", gone_through)
-    for core in (MemoizedFunctionCore, CachedFunctionCore):
-        monkeypatch.setattr(core, "make_hits", lambda self: None)
+    for policy in (MemoizePolicy, ViewPolicy):
+        monkeypatch.setattr(policy, "parts", lambda self: CallParts.unknown())
     assert with_table == world.run({"CACHE_TYPE": backend}, False, program)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.memoize import MemoizedFunctionCore
+from flask_caching.calls.memoized import MemoizePolicy
 
 
 class Asked(Cache):
@@ -35,13 +35,13 @@ def cache(app: Flask) -> Asked:
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the functions whose calls took the ordinary path."""
     taken: list[str] = []
-    answer = MemoizedFunctionCore.answer
+    description = MemoizePolicy.description
 
-    def noted(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def noted(self: Any, *args: Any) -> Any:
         taken.append(self.f.__name__)
-        return answer(self, *args, **kwargs)
+        return description(self, *args)
 
-    monkeypatch.setattr(MemoizedFunctionCore, "answer", noted)
+    monkeypatch.setattr(MemoizePolicy, "description", noted)
     return taken
 
 

@@ -149,7 +149,7 @@ def test_an_exception_of_a_receiver_is_the_applications(signalling: Cache) -> No
     assert function() == 1
     with cache_memoize_hit.connected_to(receive), pytest.raises(Mistake):
         function()
-    assert not signalling._states[signalling.app].in_flight._by_key
+    assert not signalling.stats().under_way
 
 
 def test_signals_can_be_switched_while_the_application_runs(cache: Cache, in_app: None) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask_caching import Cache
-from flask_caching.memoize import MemoizedFunctionCore
+from flask_caching.calls.memoized import MemoizePolicy
 
 MOMENT = datetime(2026, 11, 24, 12, 30)
 
@@ -47,13 +47,13 @@ class NamelessZone(tzinfo):
 def ordinary(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the functions whose calls took the ordinary path."""
     taken: list[str] = []
-    find_key = MemoizedFunctionCore.find_key
+    description = MemoizePolicy.description
 
     def noted(self: Any, *args: Any) -> Any:
         taken.append(self.f.__name__)
-        return find_key(self, *args)
+        return description(self, *args)
 
-    monkeypatch.setattr(MemoizedFunctionCore, "find_key", noted)
+    monkeypatch.setattr(MemoizePolicy, "description", noted)
     return taken
 
 

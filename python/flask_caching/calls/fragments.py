@@ -99,7 +99,8 @@ class Fragments:
         self._cache = cache
         self._aliases = _Aliases()
         policy = _FragmentPolicy(cache, self)
-        self.road = Road(policy, policy.parts())
+        self.road = policy.road = Road(policy, policy.parts())
+        cache._policies.add(policy)
 
     # For the proxies of the cache, which are given public keys.
 

@@ -37,6 +37,7 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
         _flask_caching_policy=policy,
     )
     policy.road = Road(policy, policy.parts())
+    policy.cache._policies.add(policy)
     wrapper: Any = _of_request(policy) if policy.reads_request else _of_arguments(policy)
     if policy.unless is not None or policy.forced_update is not None:
         wrapper = _asking(policy, wrapper)

@@ -23,10 +23,20 @@ pub(super) enum Event {
     /// Something was deleted meanwhile, so that the result is not stored.
     Superseded,
     Error,
+    /// The policy was asked what the call is: it could not be told from the call itself.
+    Described,
 }
 
 /// Their names, in their order.
-const EVENTS: [&str; 6] = ["hits", "misses", "stored", "refused", "superseded", "errors"];
+const EVENTS: [&str; 7] = [
+    "hits",
+    "misses",
+    "stored",
+    "refused",
+    "superseded",
+    "errors",
+    "described",
+];
 
 /// How often what became of the calls of one function.
 #[derive(Default)]

@@ -61,6 +61,9 @@ impl Road {
                 return bypass();
             }
         }
+        if open.key.is_none(py) {
+            return bypass();
+        }
         if let Err(error) = open.key.bind(py).hash() {
             let error = if error.is_instance_of::<PyTypeError>(py) {
                 let key = open.key.bind(py).repr()?;
@@ -158,6 +161,7 @@ impl Road {
     /// Lets the policy describe a call; `false` where it is not to be cached.
     fn ask_policy(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
         let py = call.args.py();
+        self.counts.count(Event::Described);
         let arguments = (&open.state, call.args, call.kwargs);
         let policy = self.policy.bind(py);
         let description = policy.call_method1(intern!(py, "describe"), arguments)?;
