@@ -89,7 +89,7 @@ def test_a_version_that_somebody_else_reset_is_seen(cache: Cache) -> None:
         return len(results)
 
     assert [f(1), f(1)] == [1, 1]
-    name = cache._memvname(f._flask_caching_core.namespace)  # type: ignore[attr-defined]
+    name = cache._memvname(f._flask_caching_policy.namespace)  # type: ignore[attr-defined]
     # What another process does to forget the function's results.
     cache.cache.set(name, "OTHER!")
     assert [f(1), f(1)] == [2, 2]
@@ -104,7 +104,7 @@ def test_the_version_lives_as_long_as_its_longest_entry(
     def f(x: int) -> int:
         return x
 
-    name = "trips_" + cache._memvname(f._flask_caching_core.namespace)  # type: ignore[attr-defined]
+    name = "trips_" + cache._memvname(f._flask_caching_policy.namespace)  # type: ignore[attr-defined]
     f.cache_timeout = 500
     f(1)
     f.cache_timeout = 5

@@ -314,15 +314,6 @@ def test_a_value_that_could_not_be_read_back_is_not_stored() -> None:
     assert not cache.has("key")
 
 
-def test_the_internal_write_says_why() -> None:
-    cache = SimpleCache()
-    cache.set("key", "old")
-    with pytest.raises(UnstorableValueError, match="cannot pickle"):
-        cache._set("key", threading.Lock())
-    assert cache._read("key") is MISSING
-    assert cache._set("key", 1, timeout=5) is True
-
-
 class Interrupting:
     def __reduce__(self) -> Any:
         raise KeyboardInterrupt

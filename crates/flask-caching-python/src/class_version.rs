@@ -20,20 +20,21 @@ const OFFSET: usize = 384;
 
 static IS_TRUSTED: AtomicBool = AtomicBool::new(false);
 
-/// The tag of a class; `None` where it has none at present, or tags cannot be read.
+/// The tag of an object's class; `None` where it has none at present, or tags cannot be read.
 #[inline]
-pub(crate) fn of(class: &Bound<'_, PyType>) -> Option<u32> {
+pub(crate) fn of(object: &Bound<'_, PyAny>) -> Option<u32> {
     if !IS_TRUSTED.load(Ordering::Relaxed) {
         return None;
     }
-    Some(read(class)).filter(|tag| *tag != 0)
+    Some(read(object.get_type_ptr().cast())).filter(|tag| *tag != 0)
 }
 
+/// The caller guarantees that `class` is a class that stays alive.
 #[inline]
-fn read(class: &Bound<'_, PyType>) -> u32 {
+fn read(class: *mut u8) -> u32 {
     // SAFETY: a class object is larger than `OFFSET + 4` on every CPython of 64 bits (`PyTypeObject`
-    // alone is 408 bytes there); it is alive while it is borrowed, and only read.
-    unsafe { class.as_ptr().cast::<u8>().add(OFFSET).cast::<u32>().read() }
+    // alone is 408 bytes there), and it is only read.
+    unsafe { class.add(OFFSET).cast::<u32>().read() }
 }
 
 /// Finds out whether tags can be read on this interpreter.
@@ -50,16 +51,17 @@ fn behave(py: Python<'_>) -> PyResult<bool> {
     let derived = class(PyTuple::new(py, [&base])?)?;
     let other = class(PyTuple::empty(py))?;
     let classes = [&base, &derived, &other];
+    let tag = |class: &Bound<'_, PyType>| read(class.as_ptr().cast());
     let tags = || -> PyResult<[u32; 3]> {
         for class in classes {
             class.hasattr("sought")?;
         }
-        Ok(classes.map(read))
+        Ok(classes.map(tag))
     };
     let first = tags()?;
     let again = tags()?;
     base.setattr("sought", 1)?;
-    let changed = classes.map(read);
+    let changed = classes.map(tag);
     let then = tags()?;
     base.delattr("sought")?;
     let last = tags()?;

@@ -15,6 +15,7 @@ from cachelib import BaseCache as CachelibBaseCache
 from .._engine import METHODS, MISSING, Deadline, longer_timeout
 from ..errors import UnstorableValueError
 from ..keys.versions import new_version
+from ..utils import normalize_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +106,7 @@ class Port:
 
         :return: the versions, and when they expire.
         """
+        timeout = normalize_timeout(timeout)
         versions = {name: new_version() for name in names}
         if not self._adds():
             self._cache.set_many(versions, timeout=timeout)

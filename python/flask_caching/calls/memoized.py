@@ -120,9 +120,11 @@ class MemoizePolicy(CallPolicy):
     def description(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Description:
+        # A timeout that is none is no failure of the cache: it is found before that is asked.
+        normalize_timeout(self.wrapper.cache_timeout)
         text, names = self._text(state, args, kwargs)
         prefix = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
-        return Description(prefix, tuple(names), normalize_timeout(self.wrapper.cache_timeout))
+        return Description(prefix, tuple(names))
 
     def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
         """The key of a call of the function with these arguments.

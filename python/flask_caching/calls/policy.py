@@ -35,7 +35,7 @@ class Description:
 
     :param key: its key; where ``versions`` are part of it, what comes before them.
     :param versions: the keys of the versions that follow it.
-    :param timeout: what new versions, or a fragment, are stored with: seconds, or None.
+    :param timeout: a fragment's: seconds, or None.
     :param is_read_only: the key may be read, but this call does not fill it.
     """
 

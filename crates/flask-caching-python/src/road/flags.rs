@@ -78,6 +78,12 @@ impl CacheFlags {
         self.unusual.load(Ordering::Relaxed) == 0
     }
 
+    /// Whether nothing is unusual but that values are read or written by the application's own methods.
+    #[inline]
+    pub(super) fn is_only_value_replaced(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) == VALUES_REPLACED
+    }
+
     /// Whether one of `flags` is up.
     #[inline]
     pub(super) fn any(&self, flags: u32) -> bool {

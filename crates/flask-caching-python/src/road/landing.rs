@@ -2,7 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyTuple};
+use pyo3::types::PyTuple;
 
 use super::events::Event;
 use super::replaced::WRITES;
@@ -54,11 +54,7 @@ impl Road {
         if self.options.filters || (self.options.is_view && result.is_instance_of::<PyTuple>()) {
             return Ok(None);
         }
-        Ok(self.attributes.timeout(py)?.filter(|timeout| {
-            timeout.is_none()
-                || timeout.is_exact_instance_of::<PyInt>()
-                || timeout.is_exact_instance_of::<PyFloat>()
-        }))
+        self.attributes.plain_timeout(py)
     }
 
     /// A result as it is stored; `None` where it cannot be, which is noted.

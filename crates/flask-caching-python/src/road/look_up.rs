@@ -8,7 +8,8 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use super::arguments::Arguments;
 use super::events::Event;
 use super::flags::SIGNALS;
-use super::parts::Call;
+use super::parts::{Call, KeyAttribute, Kind};
+use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
 use super::table::{Found, Row};
@@ -35,11 +36,11 @@ enum Recalled<'py> {
 }
 
 impl Road {
-    /// Finds out what a call is. `made_key`: its key, where the application has made it already.
+    /// Finds out what a call is. `start`: how far the quick way has led.
     pub(super) fn describe<'py>(
         &self,
         call: &Call<'_, 'py>,
-        made_key: Option<Bound<'py, PyAny>>,
+        start: Quick<'py>,
         is_refresh: bool,
     ) -> PyResult<Approach<'py>> {
         let py = call.args.py();
@@ -51,13 +52,16 @@ impl Road {
         let (state, backend): (Bound<'_, PyAny>, Bound<'_, PyAny>) = place.extract()?;
         let mut open = self.open(&state, &backend)?;
         open.is_refresh = is_refresh;
-        if let Some(key) = made_key {
+        if let Quick::Key(key) = start {
             open.key = key.unbind();
         } else {
+            if let Quick::Absent(key) = start {
+                open.prefetched = Some((key.unbind(), missing(py)?));
+            }
             if let Some(answer) = self.recall_into(&mut open, call)? {
                 return self.deliver(answer).map(Approach::Answer);
             }
-            if !self.ask_policy(&mut open, call)? {
+            if !self.describe_natively(&mut open, call)? && !self.ask_policy(&mut open, call)? {
                 return bypass();
             }
         }
@@ -92,7 +96,7 @@ impl Road {
         {
             return Ok(None);
         }
-        if !open.is_refresh {
+        if !open.is_refresh && open.prefetched.is_none() {
             match self.recall(py, open, &parts)? {
                 Recalled::Value(value, key) => {
                     if !self.is_stale(&value, call)? {
@@ -158,6 +162,42 @@ impl Road {
         }
     }
 
+    /// Makes the key of a call of plain arguments; `false` where that is for the policy.
+    fn describe_natively(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
+        let py = call.args.py();
+        let (
+            Kind::Arguments {
+                recipe: Some(recipe),
+                ..
+            },
+            Some(state),
+        ) = (&self.parts.get().kind, &open.state)
+        else {
+            return Ok(false);
+        };
+        let settings = state.getattr(py, intern!(py, "number"))?.extract::<u64>(py)?;
+        let mut parts = Arguments::default();
+        // Among the numbers of stores, which are odd.
+        if !call.kwargs.is_empty()
+            || self.attributes.plain_timeout(py)?.is_none()
+            || !self.makes_plain_keys(py, settings << 1)?
+            || !self.parts.get().kind.learn(call, &mut parts)?
+        {
+            return Ok(false);
+        }
+        let Some(prefix) = recipe.prefix(&parts, call.args.len())? else {
+            return Ok(false);
+        };
+        open.key = PyString::new(py, &prefix).into_any().unbind();
+        open.versions.push(Version {
+            name: recipe.version_name.clone_ref(py),
+            text: None,
+            guard: None,
+            is_new: false,
+        });
+        Ok(true)
+    }
+
     /// Lets the policy describe a call; `false` where it is not to be cached.
     fn ask_policy(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
         let py = call.args.py();
@@ -174,7 +214,7 @@ impl Road {
 
     /// Asks the backend for the versions of a key, and for the value under it.
     pub(super) fn read_open(&self, py: Python<'_>, open: &mut Open) {
-        let reading = match open.read_versions(py) {
+        let reading = match open.read_versions(py, &self.attributes) {
             Err((error, doing)) => Reading::NoKey(error, doing),
             Ok(()) if open.is_refresh => Reading::Nothing,
             Ok(()) => open.read_value(py, self.options.cache_none).unwrap_or_else(Reading::Unread),
@@ -280,7 +320,14 @@ impl Open {
     }
 
     /// Reads the versions, makes those that are missing, and with them the key.
-    pub(super) fn read_versions(&mut self, py: Python<'_>) -> Result<(), (PyErr, Doing)> {
+    ///
+    /// # Errors
+    /// Of the backend: what it was to do.
+    pub(super) fn read_versions(
+        &mut self,
+        py: Python<'_>,
+        attributes: &KeyAttribute,
+    ) -> Result<(), (PyErr, Doing)> {
         if self.versions.is_empty() {
             return Ok(());
         }
@@ -296,7 +343,8 @@ impl Open {
             self.ask_for_versions(py).map_err(reading)?;
         }
         if self.versions.iter().any(|version| version.text.is_none()) {
-            self.make_versions(py).map_err(storing)?;
+            let timeout = attributes.timeout(py).map_err(storing)?;
+            self.make_versions(py, timeout.as_ref()).map_err(storing)?;
         }
         self.complete_key(py).map_err(reading)
     }
@@ -320,14 +368,11 @@ impl Open {
     }
 
     /// Makes the versions that were not found; another process may be faster.
-    fn make_versions(&mut self, py: Python<'_>) -> PyResult<()> {
+    fn make_versions(&mut self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let foreign = self.foreign(py)?;
         let missing = self.versions.iter().filter(|version| version.text.is_none());
         let names = PyTuple::new(py, missing.map(|version| &version.name).collect::<Vec<_>>())?;
-        let made = foreign.call_method1(
-            intern!(py, "make_versions"),
-            (names, self.timeout_of_versions(py)?),
-        )?;
+        let made = foreign.call_method1(intern!(py, "make_versions"), (names, timeout))?;
         let (texts, until): (Bound<'_, PyTuple>, _) = made.extract()?;
         self.made_until = Some(until);
         let mut texts = texts.iter();
@@ -340,13 +385,6 @@ impl Open {
             }
         }
         Ok(())
-    }
-
-    fn timeout_of_versions<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let description = self.description.as_ref();
-        description
-            .map(|description| description.bind(py).getattr(intern!(py, "timeout")))
-            .transpose()
     }
 
     /// Puts the versions behind what the key begins with.

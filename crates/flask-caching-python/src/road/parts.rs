@@ -4,7 +4,7 @@ use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use super::arguments::{Arguments, Considered};
 use super::kinds::Kinds;
@@ -194,10 +194,24 @@ impl KeyAttribute {
         Ok(current.is_some_and(|current| current.is(original)))
     }
 
-    /// The function's timeout in seconds; `None` where it takes a closer look.
-    #[inline]
+    /// The function's timeout as it stands there.
     pub(super) fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.attributes.bind(py).get_item(intern!(py, "cache_timeout"))
+        self.attributes
+            .bind(py)
+            .get_item(intern!(py, "cache_timeout"))
+    }
+
+    /// The same where it is a number of seconds or None; `None` where it takes a closer look.
+    #[inline]
+    pub(super) fn plain_timeout<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.timeout(py)?.filter(|timeout| {
+            timeout.is_none()
+                || timeout.is_exact_instance_of::<PyInt>()
+                || timeout.is_exact_instance_of::<PyFloat>()
+        }))
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -287,7 +287,7 @@ impl Direction {
             return Ok(None);
         };
         let is_original =
-            !native.get().is_patched() && self.looked_at.by_backend(backend)? & method == 0;
+            !native.get().is_patched() && self.looked_at.by_classes(None, backend)? & method == 0;
         Ok(is_original.then(|| native.get()))
     }
 }

@@ -12,7 +12,7 @@ use super::arguments::Arguments;
 use super::events::Event;
 use super::parts::{Call, Kind};
 use super::port::Port;
-use super::replaced::{GET, GET_MANY, WRITES};
+use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
 use super::table::{Found, Row};
 use super::turn::{Open, Turn, Version};
@@ -26,6 +26,8 @@ pub(super) enum Quick<'py> {
     Answer(Bound<'py, PyAny>),
     /// To its key, which the application has made.
     Key(Bound<'py, PyAny>),
+    /// To a key that the application's own `get` has nothing under.
+    Absent(Bound<'py, PyAny>),
     Unknown,
 }
 
@@ -34,10 +36,22 @@ impl Road {
     #[inline]
     pub(super) fn begin_quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        if !self.flags.get().is_usual() || self.options.checks_hits || self.options.notes_hits {
+        let flags = self.flags.get();
+        if self.options.checks_hits || self.options.notes_hits {
             return Ok(Quick::Unknown);
         }
-        let Some(backend) = unless_raised(py, self.quick_backend(call))? else {
+        if !flags.is_usual() {
+            return if flags.is_only_value_replaced() {
+                self.ask_own_get(call)
+            } else {
+                Ok(Quick::Unknown)
+            };
+        }
+        let reads = match self.parts.get().kind {
+            Kind::Arguments { .. } => GET | GET_MANY,
+            _ => GET,
+        };
+        let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
             return Ok(Quick::Unknown);
         };
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
@@ -54,12 +68,12 @@ impl Road {
         }
     }
 
-    /// The in-process store of the active application, where nothing of it is replaced that a hit goes
-    /// past.
+    /// The in-process store of the active application, where none of `reads` is replaced.
     #[inline]
     fn quick_backend<'py>(
         &self,
         call: &Call<'_, 'py>,
+        reads: Methods,
     ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
         let py = call.args.py();
         let cache = self.cache.bind(py);
@@ -69,17 +83,13 @@ impl Road {
         let Some(backend) = backend_of(cache, extensions)? else {
             return Ok(None);
         };
-        let Ok(memory) = backend.cast::<MemoryBackend>() else {
+        let Ok(memory) = backend.cast_into::<MemoryBackend>() else {
             return Ok(None);
         };
-        let reads = match self.parts.get().kind {
-            Kind::Arguments { .. } => GET | GET_MANY,
-            _ => GET,
-        };
         let is_direct = !memory.get().is_patched()
-            && self.looked_at.by_classes(cache, &backend)? & reads == 0
+            && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
             && (!self.options.is_view || self.attributes.is_original(py)?);
-        Ok(is_direct.then(|| memory.clone()))
+        Ok(is_direct.then_some(memory))
     }
 
     /// The result of a call in the table; `Some(None)` where it could be there, and is not.
@@ -143,8 +153,8 @@ impl Road {
             return Ok(Quick::Unknown);
         };
         let is_direct = call.kwargs.is_empty()
-            && self.looked_at.by_classes(self.cache.bind(py), backend)? & WRITES == 0
-            && self.makes_plain_keys(backend)?;
+            && self.looked_at.by_classes(Some(self.cache.bind(py)), backend)? & WRITES == 0
+            && self.makes_plain_keys(py, memory.scope())?;
         let version = is_direct
             .then(|| memory.find_text(recipe.version_name.bind(py)))
             .transpose()?
@@ -198,26 +208,62 @@ impl Road {
     }
 
     /// Whether the settings of the application are such that keys are made as the recipe makes them.
-    fn makes_plain_keys(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
-        let (scope, epoch) = (backend.get().scope(), self.flags.get().epoch());
+    /// `settings`: a number that no others have.
+    pub(super) fn makes_plain_keys(&self, py: Python<'_>, settings: u64) -> PyResult<bool> {
+        let epoch = self.flags.get().epoch();
         let known = (
             self.plain_keys.0.load(Ordering::Relaxed),
             self.plain_keys.1.load(Ordering::Relaxed),
         );
-        if known == (scope, epoch) {
+        if known == (settings, epoch) {
             return Ok(true);
         }
-        let py = backend.py();
-        let plain = self
-            .policy
-            .bind(py)
+        let policy = self.policy.bind(py);
+        let plain = policy
             .call_method0(intern!(py, "makes_plain_keys"))?
             .is_truthy()?;
         if plain {
-            self.plain_keys.0.store(scope, Ordering::Relaxed);
+            self.plain_keys.0.store(settings, Ordering::Relaxed);
             self.plain_keys.1.store(epoch, Ordering::Relaxed);
         }
         Ok(plain)
+    }
+
+    /// Asks a `get` that is the application's own, where the table knows the key.
+    fn ask_own_get<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let key = unless_raised(py, self.known_key(call))?;
+        let Some(key) = key.filter(|_| !self.options.cache_none) else {
+            return Ok(Quick::Unknown);
+        };
+        let cache = self.cache.bind(py);
+        let got = cache.call_method1(intern!(py, "get"), (&key,)).map(Some);
+        match unless_raised(py, got)? {
+            None => Ok(Quick::Unknown),
+            Some(value) if value.is_none() => Ok(Quick::Absent(key)),
+            Some(value) => {
+                self.counts.count(Event::Hit);
+                self.deliver(value).map(Quick::Answer)
+            }
+        }
+    }
+
+    /// The key of a call in the table, while the versions in it are still there.
+    fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = call.args.py();
+        let mut parts = Arguments::default();
+        let Some(backend) = self.quick_backend(call, GET_MANY)? else {
+            return Ok(None);
+        };
+        if !self.parts.get().kind.read(call, &mut parts)? {
+            return Ok(None);
+        }
+        let memory = backend.get();
+        let key = memory.calls.find(self.number(), &parts, |found| {
+            let key = found.key.as_ref().map(|key| key.clone_ref(py));
+            key.filter(|_| memory.are_there(&found.guards))
+        });
+        Ok(key.flatten().map(|key| key.into_bound(py)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString};
 
 use crate::class_version;
 
@@ -42,36 +42,20 @@ impl LookedAt {
         }
     }
 
-    /// The methods that the classes of `cache` and `backend` have replaced.
+    /// The methods that the classes of `cache` (`None`: of whatever cache) and `backend` have replaced.
     #[inline]
     pub(super) fn by_classes(
         &self,
-        cache: &Bound<'_, PyAny>,
+        cache: Option<&Bound<'_, PyAny>>,
         backend: &Bound<'_, PyAny>,
     ) -> PyResult<Methods> {
-        self.of(Some(&cache.get_type()), &backend.get_type())
-    }
-
-    /// The methods that the class of `backend` has replaced, whatever the cache's has.
-    #[inline]
-    pub(super) fn by_backend(&self, backend: &Bound<'_, PyAny>) -> PyResult<Methods> {
-        self.of(None, &backend.get_type())
-    }
-
-    #[inline]
-    fn of(
-        &self,
-        cache: Option<&Bound<'_, PyType>>,
-        backend: &Bound<'_, PyType>,
-    ) -> PyResult<Methods> {
-        let tags = tags(cache, backend);
         // What was found names half of the tags that it belongs to, in case of a race.
         let found = self.replaced.load(Ordering::Relaxed);
-        if let Some(tags) = tags
+        if let Some(tags) = tags(cache, backend)
             && self.tags.load(Ordering::Relaxed) == tags
             && found >> 32 == tags & u64::from(u32::MAX)
         {
-            return Ok(u32::try_from(found & u64::from(u32::MAX)).unwrap_or(Methods::MAX));
+            return Ok((found & u64::from(u32::MAX)) as Methods);
         }
         self.look(cache, backend)
     }
@@ -79,8 +63,8 @@ impl LookedAt {
     #[cold]
     fn look(
         &self,
-        cache: Option<&Bound<'_, PyType>>,
-        backend: &Bound<'_, PyType>,
+        cache: Option<&Bound<'_, PyAny>>,
+        backend: &Bound<'_, PyAny>,
     ) -> PyResult<Methods> {
         // The first look gives the classes their tags where they have none.
         let _ = by_classes(cache, backend)?;
@@ -101,7 +85,7 @@ impl LookedAt {
         cache: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,
     ) -> PyResult<Methods> {
-        Ok(self.by_classes(cache, backend)? | on_instance(cache)? | on_instance(backend)?)
+        Ok(self.by_classes(Some(cache), backend)? | on_instance(cache)? | on_instance(backend)?)
     }
 }
 
@@ -121,7 +105,7 @@ pub(crate) fn replaced_methods(
 }
 
 #[inline]
-fn tags(cache: Option<&Bound<'_, PyType>>, backend: &Bound<'_, PyType>) -> Option<u64> {
+fn tags(cache: Option<&Bound<'_, PyAny>>, backend: &Bound<'_, PyAny>) -> Option<u64> {
     let cache = cache.map_or(Some(0), class_version::of)?;
     Some(u64::from(cache) << 32 | u64::from(class_version::of(backend)?))
 }
@@ -143,17 +127,19 @@ fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
 }
 
 fn by_classes(
-    cache: Option<&Bound<'_, PyType>>,
-    backend: &Bound<'_, PyType>,
+    cache: Option<&Bound<'_, PyAny>>,
+    backend: &Bound<'_, PyAny>,
 ) -> PyResult<Methods> {
     let py = backend.py();
+    let cache = cache.map(Bound::get_type);
+    let backend = backend.get_type();
     let mut replaced = 0;
     if !backend.hasattr(intern!(py, OURS))? {
         return Ok((1 << METHODS.len()) - 1);
     }
     for (at, name) in METHODS.iter().enumerate() {
         let name = PyString::intern(py, name);
-        let proxy = cache.map(|cache| cache.getattr(&name)).transpose()?;
+        let proxy = cache.as_ref().map(|cache| cache.getattr(&name)).transpose()?;
         let is_ours = proxy.map_or(Ok(true), |proxy| is_ours(&proxy))?
             && is_ours(&backend.getattr(&name)?)?;
         if !is_ours {

@@ -45,7 +45,7 @@ impl RequestParts {
         request: Option<&Request<'_, 'py>>,
         arguments: &mut Arguments<'py>,
     ) -> PyResult<bool> {
-        let mut parts = SmallVec::<[_; 2]>::new();
+        let (mut path, mut query) = (None, None);
         if self.path || self.query {
             let Some(request) = request else {
                 return Ok(false);
@@ -55,19 +55,19 @@ impl RequestParts {
                 _ => return Ok(false),
             }
             if self.path {
-                let Ok(path) = request.path.cast_exact::<PyString>() else {
-                    return Ok(false);
-                };
-                parts.push(Probe::Text(path.clone()));
+                match request.path.cast_exact::<PyString>() {
+                    Ok(text) => path = Some(Probe::Text(text.clone())),
+                    Err(_) => return Ok(false),
+                }
             }
             if self.query {
                 match request.query.map(Bound::cast_exact::<PyBytes>) {
-                    Some(Ok(query)) => parts.push(Probe::Bytes(query.clone())),
+                    Some(Ok(bytes)) => query = Some(Probe::Bytes(bytes.clone())),
                     _ => return Ok(false),
                 }
             }
         }
-        arguments.take(parts)?;
+        arguments.take(path.into_iter().chain(query))?;
         Ok(true)
     }
 }

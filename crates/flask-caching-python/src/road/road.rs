@@ -105,8 +105,7 @@ impl Road {
         };
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
-            Quick::Key(key) => self.go(&call, Some(key), false),
-            Quick::Unknown => self.go(&call, None, false),
+            start => self.go(&call, start, false),
         }
     }
 
@@ -127,12 +126,10 @@ impl Road {
             extensions: Some(extensions),
             request: Request::new(method, path, query),
         };
-        let key = match self.begin_quickly(&call)? {
-            Quick::Answer(answer) => return Ok(answer),
-            Quick::Key(key) => Some(key),
-            Quick::Unknown => None,
-        };
-        self.go_unless_waiting(&call, key, false)
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.go_unless_waiting(&call, start, false),
+        }
     }
 
     /// Begins a call whose stored result is not wanted: as `begin`, or as `approach` where the caller
@@ -150,9 +147,9 @@ impl Road {
             request: None,
         };
         if wait {
-            self.go_unless_waiting(&call, None, true)
+            self.go_unless_waiting(&call, Quick::Unknown, true)
         } else {
-            self.go(&call, None, true)
+            self.go(&call, Quick::Unknown, true)
         }
     }
 
@@ -268,7 +265,8 @@ impl Road {
         let py = state.py();
         let mut open = self.open(state, backend)?;
         open.take_description(description)?;
-        open.read_versions(py).map_err(|(error, _)| error)?;
+        open.read_versions(py, &self.attributes)
+            .map_err(|(error, _)| error)?;
         Ok(open.key.into_bound(py))
     }
 
@@ -286,14 +284,14 @@ impl Road {
 }
 
 impl Road {
-    /// Goes the whole way, but for the quick one.
+    /// Goes the whole way from where the quick one ended.
     fn go<'py>(
         &self,
         call: &Call<'_, 'py>,
-        key: Option<Bound<'py, PyAny>>,
+        start: Quick<'py>,
         is_refresh: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.describe(call, key, is_refresh)? {
+        match self.describe(call, start, is_refresh)? {
             Approach::Answer(answer) => Ok(answer),
             Approach::Open(mut open) => {
                 self.read_open(call.args.py(), &mut open);
@@ -306,10 +304,10 @@ impl Road {
     fn go_unless_waiting<'py>(
         &self,
         call: &Call<'_, 'py>,
-        key: Option<Bound<'py, PyAny>>,
+        start: Quick<'py>,
         is_refresh: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.describe(call, key, is_refresh)? {
+        match self.describe(call, start, is_refresh)? {
             Approach::Answer(answer) => Ok(answer),
             Approach::Open(open) if open.port.waits => Turn::of(call.args.py(), open),
             Approach::Open(mut open) => {

@@ -150,7 +150,7 @@ impl Entries {
             dead.extend(self.table.drain());
             self.bytes = 0;
         }
-        self.look_at = 2 * self.table.len();
+        self.look_at = 4 * self.table.len();
         dead
     }
 }
