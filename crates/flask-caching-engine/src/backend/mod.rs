@@ -3,6 +3,7 @@
 pub mod file;
 pub mod memcached;
 pub mod memory;
+mod net;
 mod null;
 pub mod redis;
 

@@ -1,6 +1,7 @@
 //! What keeps a broken server from breaking, or slowing, the application in front of it.
 //!
 //! - [`Deadline`]: one point in time by which an operation is over, however many steps it takes.
+//! - [`Turn`]: a lock that is waited for by a deadline.
 //! - [`Breaker`]: a server that failed is left alone for a moment, so that an outage costs
 //!   microseconds a call, not a deadline.
 //! - [`Health`]: breaker and outage log of one server; every backend asks it before it talks.
@@ -13,6 +14,7 @@ mod outage;
 mod replay;
 mod resilient;
 mod settings;
+mod turn;
 
 pub use breaker::Breaker;
 pub use deadline::Deadline;
@@ -20,3 +22,4 @@ pub use health::Health;
 pub use replay::{Owed, Pending, Undelivered};
 pub use resilient::Resilient;
 pub use settings::Settings;
+pub use turn::{Taken, Turn};
