@@ -51,6 +51,21 @@ pub trait Backend: Send + Sync {
     /// Removes `key`. `true`: there was a live entry.
     fn delete(&self, key: &[u8]) -> Result<bool>;
 
+    /// Remembers that `keys` are to be deleted before any of them is read or written again, without
+    /// trying it now: a server has just failed to be asked. A backend that needs no server deletes
+    /// them at once.
+    ///
+    /// # Errors
+    /// They could not be remembered, or deleted.
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        self.delete_many(keys).map(drop)
+    }
+
+    /// Whether a deletion has not been delivered yet.
+    fn owes(&self) -> bool {
+        false
+    }
+
     /// Whether `key` has a live entry.
     fn has(&self, key: &[u8]) -> Result<bool>;
 

@@ -19,7 +19,7 @@ mod turn;
 pub use breaker::Breaker;
 pub use deadline::Deadline;
 pub use health::Health;
-pub use replay::{Owed, Pending, Undelivered};
+pub use replay::{Full, Mark, Part, Undelivered};
 pub use resilient::Resilient;
 pub use settings::Settings;
 pub use turn::{Taken, Turn};

@@ -1,5 +1,7 @@
-//! Sockets to servers: connected to by a deadline, the look-up of their names included.
+//! Sockets to servers: connected to by a deadline, the look-up of their names included; and several
+//! servers asked at once.
 
+mod at_once;
 mod names;
 
 use std::io;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+pub(super) use at_once::at_once;
 
 use crate::resilience::Deadline;
 
