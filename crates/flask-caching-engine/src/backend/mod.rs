@@ -10,6 +10,7 @@ pub mod redis;
 pub use memory::MemoryStore;
 pub use null::Null;
 
+use crate::resilience::{GuardedKey, ReadGuard, delete_guarded};
 use crate::{Lifetime, Result};
 
 /// A stored value: opaque bytes, and the flags that protocols with typed values keep beside them.
@@ -59,6 +60,15 @@ pub trait Backend: Send + Sync {
     /// They could not be remembered, or deleted.
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {
         self.delete_many(keys).map(drop)
+    }
+
+    /// [`owe`](Self::owe), of an entry whose key is made when it can be: of a prefix and of what
+    /// `read` finds in other entries, which cannot be read now either.
+    ///
+    /// # Errors
+    /// It could not be remembered, or deleted.
+    fn owe_guarded(&self, key: GuardedKey, read: ReadGuard) -> Result<()> {
+        delete_guarded(self, &[(&key, &read)])
     }
 
     /// Whether a deletion has not been delivered yet.

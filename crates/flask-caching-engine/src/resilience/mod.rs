@@ -6,9 +6,13 @@
 //!   microseconds a call, not a deadline.
 //! - [`Health`]: breaker and outage log of one server; every backend asks it before it talks.
 //! - [`Resilient`]: wraps a whole backend and remembers deletions that could not be delivered.
+//! - [`GuardedDeletions`]: remembers those whose keys are made of what other entries hold.
 
 mod breaker;
 mod deadline;
+#[cfg(test)]
+mod flaky;
+mod guarded;
 mod health;
 mod outage;
 mod replay;
@@ -18,6 +22,8 @@ mod turn;
 
 pub use breaker::Breaker;
 pub use deadline::Deadline;
+pub(crate) use guarded::delete_guarded;
+pub use guarded::{GuardedDeletions, GuardedKey, ReadGuard};
 pub use health::Health;
 pub use replay::{Full, Mark, Part, Undelivered};
 pub use resilient::Resilient;

@@ -1,6 +1,7 @@
 //! Deletions that could not be delivered, remembered until they can be.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -205,6 +206,17 @@ impl Owed {
 
 fn cost(key: &[u8]) -> usize {
     key.len() + OVERHEAD
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { forgotten, bytes } = self;
+        write!(
+            f,
+            "{forgotten} deletions are not remembered, so that what they were to delete may be read \
+             again: the deletions owed to the server take {bytes} bytes already"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Deadline, Full, Health, Part, Settings, Taken, Turn, Undelivered};
+use super::{Deadline, Health, Part, Settings, Taken, Turn, Undelivered};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
@@ -252,17 +252,6 @@ fn is_final(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Config | ErrorKind::Key | ErrorKind::Value
     )
-}
-
-impl std::fmt::Display for Full {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { forgotten, bytes } = self;
-        write!(
-            f,
-            "{forgotten} deletions are not remembered, so that what they were to delete may be read \
-             again: the deletions owed to the server take {bytes} bytes already"
-        )
-    }
 }
 
 impl<B: Backend> Backend for Resilient<B> {
