@@ -18,6 +18,8 @@ mod counter;
 mod distribution;
 mod expiry;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hash;
 mod key;
 mod pieces;

@@ -291,6 +291,19 @@ fn is_demoted(reply: &Reply) -> bool {
     matches!(reply, Reply::Error(message) if fault::code(message) == "READONLY")
 }
 
+/// Reads whatever a sentinel says of a master or a replica.
+#[cfg(any(test, fuzzing))]
+pub(super) fn understand(reply: &Reply) {
+    let _ = (
+        is_demoted(reply),
+        cannot_serve(reply),
+        usable_replica(reply),
+    );
+    if let Reply::Array(parts) = reply {
+        let _ = endpoint(parts);
+    }
+}
+
 fn cannot_serve(reply: &Reply) -> bool {
     matches!(reply, Reply::Error(message) if fault::kind_of(message) == ErrorKind::Unavailable)
 }

@@ -161,6 +161,18 @@ impl Cluster {
     }
 }
 
+/// Reads whatever a node says of the cluster, or of where a key is.
+#[cfg(any(test, fuzzing))]
+pub(super) fn understand(reply: &Reply, asked: &Endpoint) {
+    if let Some(layout) = Layout::read(reply, asked) {
+        let masters = layout.masters.len();
+        assert!((0..slots::SLOTS).all(|slot| layout.owner(slot).is_none_or(|o| o < masters)));
+    }
+    if let Reply::Error(message) = reply {
+        let _ = redirection(message, asked);
+    }
+}
+
 fn look_at(server: &Server, deadline: Deadline) -> Result<Layout> {
     let operation = Operation::read("cluster slots");
     let replies = server.exchange(operation, &Batch::of(&[b"CLUSTER", b"SLOTS"]), deadline)?;
