@@ -323,6 +323,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
         self.backend.delete(key)
     }
 
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        self.backend.delete_each(keys)
+    }
+
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {
         self.backend.owe(keys)
     }
