@@ -7,6 +7,8 @@ pub mod backend;
 pub mod clock;
 pub mod error;
 pub mod flight;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod key;
 pub mod layer;
 pub mod per_process;

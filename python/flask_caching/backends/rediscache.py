@@ -248,7 +248,9 @@ class RedisCache(ByteBackend):
         store = self._stores.get(prefix)
         if store is None:
             if len(self._stores) >= _MOST_STORES:
-                self._stores = dict(list(self._stores.items())[1:])
+                # The oldest that owes no deletion: what one owes is delivered when it is used.
+                free = next((old for old, it in self._stores.items() if not _owes(it)), None)
+                self._stores = {old: it for old, it in self._stores.items() if old != free}
             # One that another thread has just opened is the one to keep.
             store = self._stores.setdefault(prefix, self._open_store(prefix))
         if "gevent" in sys.modules and self._servers is not None:
@@ -513,3 +515,8 @@ def _address(item: Any) -> tuple[str, int]:
     if not isinstance(item, Iterable) or len(pair := list(item)) != 2:
         raise CacheConfigError(f"an address is a pair of host and port, not {item!r}")
     return str(pair[0]), _port(pair[1])
+
+
+def _owes(store: ByteStore) -> bool:
+    # A client object's remembers nothing.
+    return hasattr(store, "owes") and store.owes()

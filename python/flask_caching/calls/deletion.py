@@ -8,6 +8,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from .._engine import hold_flights, supersede_flights
+from ..backends._owed import owe_guarded, owing
+from ..errors import CacheBackendError
 from ..keys.identity import Unidentifiable
 from ..keys.signature import ArgumentOrder
 from ..keys.versions import memver_name, new_version
@@ -49,14 +51,39 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
         if not args and not kwargs:
             policy.reset(policy.names_of(bound))
             return
+        failures = []
         for call in _calls(f, policy, bound, args, kwargs):
-            key = policy.make_cache_key(policy.f, *call, **kwargs)
-            # Here as well as in `delete`: an application's own may delete under another key.
-            supersede_flights(cache._place()[1], (key,))
-            cache.delete(key)
+            try:
+                _forget(cache, policy, call, kwargs)
+            except CacheBackendError as error:
+                # The other reading of these arguments is forgotten all the same.
+                failures.append(error)
     except Unidentifiable:
         # Nothing was stored for such an instance or argument.
         return
+    if failures:
+        raise failures[0]
+
+
+def _forget(
+    cache: Cache, policy: MemoizePolicy, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Forget the result of one call.
+
+    :raises CacheBackendError: the server cannot be asked; it is forgotten when it can.
+    """
+    state, backend = cache._place()
+    try:
+        key = policy.make_cache_key(policy.f, *args, **kwargs)
+    except CacheBackendError:
+        # The versions in the key cannot be read: it is made, and deleted, when they can.
+        call = policy.description(state, args, kwargs)
+        supersede_flights(backend, call.versions)
+        owe_guarded(backend, call.key, call.versions)
+        raise
+    # Here as well as in `delete`: an application's own may delete under another key.
+    supersede_flights(backend, (key,))
+    cache.delete(key)
 
 
 def delete_versions(cache: Cache, f: Any) -> None:
@@ -161,7 +188,10 @@ def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, 
         raise AttributeError(
             f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.memoize()"
         )
-    cache.set_many({memver_name(_innermost_namespace(f)): new_version()}, timeout=0)
+    name = memver_name(_innermost_namespace(f))
+    _, backend = cache._place()
+    with owing(backend, [name]):
+        cache.set_many({name: new_version()}, timeout=0)
 
 
 def _innermost_namespace(f: Any) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._engine import CallParts, hold_flights
+from ..backends._owed import owing
 from ..keys.closures import identity_beside_name
 from ..keys.identity import Rivals, instance_identity, is_plain, text_of, text_of_arguments
 from ..keys.names import function_name, instance_name, short_digest
@@ -178,9 +179,13 @@ class MemoizePolicy(CallPolicy):
         _, backend = self.cache._place()
         versions = {name: new_version() for name in names}
         timeout = normalize_timeout(self.wrapper.cache_timeout)
-        hold_flights(
-            backend, tuple(names), lambda: self.cache.set_many(versions, timeout=timeout)
-        )
+
+        def replace() -> None:
+            # Without a version its entries are not found either.
+            with owing(backend, names):
+                self.cache.set_many(versions, timeout=timeout)
+
+        hold_flights(backend, tuple(names), replace)
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""

@@ -18,6 +18,8 @@ mod counter;
 mod distribution;
 mod expiry;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hash;
 mod key;
 mod pieces;
@@ -44,16 +46,17 @@ pub use spread::Spread;
 use distribution::Placement;
 use server::Server;
 
+use super::net::at_once;
 use super::{Backend, Value};
-use crate::resilience::Resilient;
+use crate::resilience::{Deadline, Resilient};
 use crate::{Lifetime, Result};
 
 /// A cache on one or more memcached servers.
 ///
 /// A server that fails is left alone for a moment and tried again; its keys stay its own meanwhile
 /// (no other server answers for it, so no stale copy is left behind when it is back), and what it is
-/// owed in deletions is delivered first. A call that touches several servers does what it can on all
-/// of them and then fails if one of them did.
+/// owed in deletions is delivered first. A call that touches several servers asks all of them at the
+/// same time, does what it can on each, and then fails if one of them did.
 pub struct Memcached {
     config: Arc<Config>,
     placement: Placement,
@@ -91,30 +94,22 @@ impl Memcached {
         &self.servers[self.placement.server_of(key)]
     }
 
-    /// Asks each server that holds one of the wire keys of `requests` for its share of them; the
-    /// answers in the order of the requests. All servers are asked, whatever one of them says.
-    fn ask_each<Q: Copy, A>(
+    /// Asks each server that holds one of the wire keys of `requests` for its share of them, all at
+    /// the same time; the answers in the order of the requests. All servers are asked, whatever one
+    /// of them says.
+    fn ask_each<Q: Copy + Sync, A: Send>(
         &self,
         requests: &[Q],
         key: impl Fn(&Q) -> &[u8],
-        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>>,
+        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>> + Sync,
     ) -> Result<Vec<A>> {
         if let [server] = self.servers.as_slice() {
             return ask(server, requests);
         }
-        let mut shares: Vec<(Vec<usize>, Vec<Q>)> = vec![Default::default(); self.servers.len()];
-        for (place, request) in requests.iter().enumerate() {
-            let (places, share) = &mut shares[self.placement.server_of(key(request))];
-            places.push(place);
-            share.push(*request);
-        }
         let mut answers: Vec<(usize, A)> = Vec::with_capacity(requests.len());
         let mut failed = None;
-        for (server, (places, share)) in self.servers.iter().zip(shares) {
-            if share.is_empty() {
-                continue;
-            }
-            match ask(server, &share) {
+        for (places, outcome) in self.ask_shares(requests, key, ask) {
+            match outcome {
                 Ok(answered) => answers.extend(places.into_iter().zip(answered)),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -124,6 +119,45 @@ impl Memcached {
         }
         answers.sort_unstable_by_key(|(place, _)| *place);
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
+    /// [`ask_each`](Self::ask_each); for each server, the places of its share among the requests, and
+    /// what became of it.
+    fn ask_shares<Q: Copy + Sync, A: Send>(
+        &self,
+        requests: &[Q],
+        key: impl Fn(&Q) -> &[u8],
+        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>> + Sync,
+    ) -> Vec<(Vec<usize>, Result<Vec<A>>)> {
+        let mut shares: Vec<(Vec<usize>, Vec<Q>)> = vec![Default::default(); self.servers.len()];
+        for (place, request) in requests.iter().enumerate() {
+            let (places, share) = &mut shares[self.placement.server_of(key(request))];
+            places.push(place);
+            share.push(*request);
+        }
+        let shares = self.servers.iter().zip(shares);
+        let shares = shares.filter(|(_, (places, _))| !places.is_empty());
+        self.at_once(shares, |server, (_, share)| ask(server, share))
+            .into_iter()
+            .map(|((places, _), outcome)| (places, outcome))
+            .collect()
+    }
+
+    /// Asks servers by `ask`, all at the same time and by one deadline. With each goes the part of
+    /// the work that is its own; it comes back with the answer.
+    fn at_once<'a, P: Sync, A: Send>(
+        &self,
+        parts: impl Iterator<Item = (&'a Resilient<Server>, P)>,
+        ask: impl Fn(&Resilient<Server>, &P) -> A + Sync,
+    ) -> Vec<(P, A)> {
+        // One that is left alone says so without being asked, which needs no thread.
+        let (left_alone, up): (Vec<_>, Vec<_>) =
+            parts.partition(|(server, _)| server.is_left_alone());
+        let deadline = Deadline::of_operation(self.operation_timeout());
+        let mut answers = at_once(&up, deadline, |(server, part)| ask(server, part));
+        answers.extend(left_alone.iter().map(|(server, part)| ask(server, part)));
+        let parts = up.into_iter().chain(left_alone).map(|(_, part)| part);
+        parts.zip(answers).collect()
     }
 }
 
@@ -148,16 +182,44 @@ impl Backend for Memcached {
         self.server_of(&key).delete(&key)
     }
 
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        let keys = wire_keys(keys.iter().copied());
+        let shares = self.ask_shares(&slices(&keys), |key| key, Resilient::delete_many);
+        let mut outcomes: Vec<(usize, Result<bool>)> = Vec::with_capacity(keys.len());
+        for (places, outcome) in shares {
+            match outcome {
+                Ok(deleted) => outcomes.extend(places.into_iter().zip(deleted.into_iter().map(Ok))),
+                Err(error) => {
+                    outcomes.extend(places.into_iter().map(|place| (place, Err(error.again()))));
+                }
+            }
+        }
+        outcomes.sort_unstable_by_key(|(place, _)| *place);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    }
+
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        let keys = wire_keys(keys.iter().copied());
+        let owed = keys.iter().map(|key| self.server_of(key).owe(&[&**key]));
+        // Each is remembered before one that is not is reported.
+        let outcomes: Vec<Result<()>> = owed.collect();
+        outcomes.into_iter().collect()
+    }
+
+    fn owes(&self) -> bool {
+        self.servers.iter().any(Resilient::owes)
+    }
+
     fn has(&self, key: &[u8]) -> Result<bool> {
         let key = wire_key(key);
         self.server_of(&key).has(&key)
     }
 
     fn clear(&self) -> Result<bool> {
-        let cleared = self.servers.iter().map(Resilient::clear);
+        let servers = self.servers.iter().map(|server| (server, ()));
+        let outcomes = self.at_once(servers, |server, ()| server.clear());
         // Each is asked before one that failed is reported.
-        let outcomes: Vec<Result<bool>> = cleared.collect();
-        let all: Result<Vec<bool>> = outcomes.into_iter().collect();
+        let all: Result<Vec<bool>> = outcomes.into_iter().map(|((), outcome)| outcome).collect();
         Ok(all?.iter().all(|done| *done))
     }
 
