@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from cachelib.serializers import RedisSerializer
+from cachelib.serializers import BaseSerializer, RedisSerializer
 
 from .._engine import MISSING, RedisServers
+from ..codecs.redis import RedisCodec
 from ..errors import CacheBackendError, CacheConfigError
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
-from ._redis_client import ClientStore, cluster_client, sentinel_clients, single_client
-from ._redis_options import Options, parse_url
+from ._redis.client import ClientStore, cluster_client, sentinel_clients, single_client
+from ._redis.options import Options, parse_url
 from ._settings import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, NUMBER, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
+    from ..codecs import Codec
 
 __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 
@@ -231,15 +232,8 @@ class RedisCache(ByteBackend):
     def _encode_key(self, key: str) -> bytes:
         return f"{self._get_prefix()}{key}".encode("utf-8", "surrogatepass")
 
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        serializer = self.serializer
-        # Nearly every value, without the questions that the others need.
-        if serializer.__class__ is RedisSerializer and not serializer.__dict__:
-            if data.startswith(b"!\x80"):
-                return pickle.loads(data[1:])
-            if data.isdigit():
-                return int(data)
-        return super()._load(key, data, flags)
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
+        return RedisCodec(serializer)
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .._engine import ByteStore, open_memcached_store
-from ..errors import CacheConfigError
+from ..._engine import ByteStore, open_memcached_store
+from ...errors import CacheConfigError
 
 __all__ = ["Behaviors", "MemcachedOptions", "read_servers"]
 

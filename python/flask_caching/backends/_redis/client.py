@@ -9,8 +9,8 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, NoReturn
 
-from .._engine import timeout_seconds
-from ..errors import CacheBackendError
+from ..._engine import timeout_seconds
+from ...errors import CacheBackendError
 
 __all__ = ["ClientStore", "cluster_client", "sentinel_clients", "single_client"]
 
