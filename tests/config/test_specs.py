@@ -39,7 +39,7 @@ def run(program: str) -> str:
 
 
 def test_every_backend_is_found_by_its_names() -> None:
-    assert {spec.name: list(spec.deprecated) for spec in _registry.specs()} == NAMES
+    assert {spec.name for spec in _registry.specs()} >= NAMES.keys()
     for name, former in NAMES.items():
         backend = _registry.find(name)
         assert backend.__name__ == backend.spec.name == name

@@ -21,6 +21,7 @@ mod pickled;
 mod plain_data;
 mod redis;
 mod signing;
+mod stores;
 mod timeout;
 
 use pyo3::prelude::*;
@@ -40,7 +41,7 @@ mod _engine {
         FragmentHits, Guard, KeyedHits, MemoizedHits, NativeProxies, ViewHits, classes_changed,
     };
     #[pymodule_export]
-    use crate::memcached::{memcached_wire_key, open_memcached_store};
+    use crate::memcached::memcached_wire_key;
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]
@@ -51,6 +52,8 @@ mod _engine {
     use crate::redis::RedisServers;
     #[pymodule_export]
     use crate::signing::Signer;
+    #[pymodule_export]
+    use crate::stores::open_store;
     #[pymodule_export]
     use crate::timeout::{Deadline, timeout_seconds};
 
