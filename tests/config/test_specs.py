@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,3 +166,35 @@ def test_a_message_names_the_setting_and_hides_what_is_secret(setting: Setting) 
         setting.check({setting.name: Odd()})
     assert ("hunter2" in str(caught.value)) is not setting.secret
     assert "Odd" in str(caught.value) or not setting.secret
+
+
+def test_a_backend_is_added_by_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "keptcache.py").write_text(
+        "from flask_caching.backends.simplecache import SimpleCache\n"
+        "from flask_caching.backends.spec import COUNT, BackendSpec, Setting\n"
+        "class KeptCache(SimpleCache):\n"
+        "    spec = BackendSpec('KeptCache', 'here', (\n"
+        "        Setting('CACHE_KEPT', COUNT, 'how many', 5, option='threshold'),\n"
+        "    ), deprecated=('keeper',))\n"
+    )
+    run(
+        "import warnings\n"
+        "from flask import Flask\n"
+        "from flask_caching import Cache, CacheConfigError, backends\n"
+        f"backends.__path__.append({str(tmp_path)!r})\n"
+        "def make(**config):\n"
+        "    return Cache(Flask('x'), config={'CACHE_TYPE': 'KeptCache', **config}).cache\n"
+        "assert type(make()) is backends.KeptCache\n"
+        "assert make()._threshold == 5 and make(CACHE_KEPT=7)._threshold == 7\n"
+        "for wrong in ({'CACHE_KEPT': 'x'}, {'CACHE_TYPE': 'NoSuchCache'}):\n"
+        "    try:\n"
+        "        make(**wrong)\n"
+        "    except CacheConfigError as error:\n"
+        "        assert 'CACHE_KEPT must be' in str(error) or 'KeptCache' in str(error)\n"
+        "    else:\n"
+        "        raise AssertionError(wrong)\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    assert make(CACHE_TYPE='keeper')\n"
+        "assert [w.category for w in caught] == [DeprecationWarning]\n"
+    )

@@ -78,7 +78,7 @@ RESILIENCE = (
     Setting(
         "CACHE_CONNECT_TIMEOUT",
         SECONDS,
-        "seconds that connecting may take of them",
+        "seconds that connecting may take, out of those of the operation",
         default=1,
         option="connect_timeout",
         goes="unless_given",

@@ -170,7 +170,7 @@ class SASLMemcachedCache(MemcachedCache):
 
     spec = BackendSpec(
         "SASLMemcachedCache",
-        "the same, with a user name and a password",
+        "on Memcached servers that ask for a user name and a password",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("saslmemcached",),
     )
@@ -229,7 +229,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
 
     spec = BackendSpec(
         "SpreadSASLMemcachedCache",
-        "the same, with large values spread over several entries",
+        "on such servers, with large values spread over several entries",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("spreadsaslmemcached", "spreadsaslmemcachedcache"),
     )
