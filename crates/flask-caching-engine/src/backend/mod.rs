@@ -5,6 +5,7 @@ pub mod memcached;
 pub mod memory;
 mod null;
 pub mod redis;
+mod shared;
 
 pub use memory::MemoryStore;
 pub use null::Null;
