@@ -43,7 +43,7 @@ def test_every_backend_is_found_by_its_names() -> None:
     assert {spec.name for spec in _registry.specs()} >= NAMES.keys()
     for name, former in NAMES.items():
         backend = _registry.find(name)
-        assert backend.__name__ == backend.spec.name == name
+        assert backend.__name__ == backend.backend_spec.name == name
         assert all(_registry.find(other) is backend for other in former)
     assert _registry.find("BaseCache") is None
     assert _registry.find("") is None
@@ -87,7 +87,7 @@ def test_a_backend_that_was_not_imported_is_there_all_the_same() -> None:
 class Kept(BaseCache):
     """A backend of somebody else's that describes itself as ours do."""
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "Kept",
         "nowhere",
         settings=(
@@ -173,7 +173,7 @@ def test_a_backend_is_added_by_a_file_of_its_own(tmp_path: Path) -> None:
         "from flask_caching.backends.simplecache import SimpleCache\n"
         "from flask_caching.backends.spec import COUNT, BackendSpec, Setting\n"
         "class KeptCache(SimpleCache):\n"
-        "    spec = BackendSpec('KeptCache', 'here', (\n"
+        "    backend_spec = BackendSpec('KeptCache', 'here', (\n"
         "        Setting('CACHE_KEPT', COUNT, 'how many', 5, option='threshold'),\n"
         "    ), deprecated=('keeper',))\n"
     )

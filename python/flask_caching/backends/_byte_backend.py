@@ -100,8 +100,7 @@ class ByteBackend(BaseCache):
         self._signer = Signer(self._signing_keys) if self._signing_keys else None
         self._made_codec = None
 
-    @property
-    def codec(self) -> Codec:
+    def _present_codec(self) -> Codec:
         """What makes bytes of values here, with the present :attr:`serializer`."""
         serializer = self.serializer
         made = self._made_codec
@@ -239,18 +238,18 @@ class ByteBackend(BaseCache):
         return key.encode("utf-8", "surrogatepass")
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        """The bytes and flags to store for ``value``: those of :attr:`codec`.
+        """The bytes and flags to store for ``value``: those of the codec.
 
         :raises UnstorableValueError: it cannot be stored.
         """
-        return self.codec.encode(value)
+        return self._present_codec().encode(value)
 
     def _load(self, key: str, data: bytes, flags: int) -> Any:
         """The value that :meth:`_dump` made ``data`` and ``flags`` of.
 
         :raises Exception: any, where they are nothing this application can read.
         """
-        return self.codec.decode(data, flags)
+        return self._present_codec().decode(data, flags)
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
         """The value under ``key``, or ``MISSING``.

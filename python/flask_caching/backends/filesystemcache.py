@@ -54,7 +54,7 @@ class FileSystemCache(ByteBackend):
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "FileSystemCache",
         "in files of a directory, for all processes of this machine",
         settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD),
@@ -180,9 +180,7 @@ class FileSystemCache(ByteBackend):
         timeout = self._timeout(timeout)
         return True, [encoded.store.extend(key, timeout=timeout) for key in encoded.extended]
 
-    @property
-    def codec(self) -> Codec:
-        """What makes bytes of values here: the one that the directory was opened with."""
+    def _present_codec(self) -> Codec:
         return self._codec
 
     def _get_filename(self, key: str) -> str:

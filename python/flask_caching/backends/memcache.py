@@ -56,7 +56,7 @@ class MemcachedCache(ByteBackend):
     :raises CacheConfigError: an option cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "MemcachedCache",
         "on Memcached servers",
         settings=_SETTINGS,
@@ -168,7 +168,7 @@ class SASLMemcachedCache(MemcachedCache):
     The other parameters are those of :class:`MemcachedCache`.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SASLMemcachedCache",
         "on Memcached servers that ask for a user name and a password",
         settings=(*_SETTINGS, *_LOGIN),
@@ -227,7 +227,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
     The other parameters are those of :class:`SASLMemcachedCache`.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SpreadSASLMemcachedCache",
         "on such servers, with large values spread over several entries",
         settings=(*_SETTINGS, *_LOGIN),

@@ -50,7 +50,7 @@ class RedisCache(RedisBackend):
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisCache",
         "on a Redis server",
         settings=(
@@ -130,7 +130,7 @@ class RedisSentinelCache(RedisCache):
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisSentinelCache",
         "on a Redis master that sentinels name, read from its replicas",
         settings=(
@@ -226,7 +226,7 @@ class RedisClusterCache(RedisCache):
     :raises CacheConfigError: no node is named, or an option cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisClusterCache",
         "on the nodes of a Redis Cluster",
         settings=(

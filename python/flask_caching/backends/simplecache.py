@@ -37,7 +37,7 @@ class SimpleCache(MemoryBackend, BaseCache, metaclass=Watched):
     :raises CacheConfigError: ``threshold`` is not a number of entries.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SimpleCache",
         "in the memory of this process",
         settings=(THRESHOLD,),

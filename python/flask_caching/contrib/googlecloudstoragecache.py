@@ -52,7 +52,7 @@ class GoogleCloudStorageCache(ByteBackend):
         reach.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "GoogleCloudStorageCache",
         "in a bucket of Google Cloud Storage",
         settings=(
