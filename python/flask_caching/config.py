@@ -1,6 +1,6 @@
 """``CACHE_*`` values: the configuration of a cache, and the backend that it describes.
 
-What a backend reads of it stands in the backend's own ``spec``.
+What a backend reads of it stands in the backend's own ``backend_spec``.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
     target, name = _find_type(config["CACHE_TYPE"])
     built_in = getattr(target, "__module__", "").startswith("flask_caching.")
     if built_in:
-        spec = getattr(target, "spec", None)
+        spec = getattr(target, "backend_spec", None)
         if isinstance(spec, BackendSpec):
             check(spec.settings, config)
     args = list(config["CACHE_ARGS"])
@@ -155,7 +155,7 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
         )
     built_in = None if "." in cache_type else _registry.find(cache_type)
     if built_in is not None:
-        name = built_in.spec.name
+        name = built_in.backend_spec.name
         if name != cache_type:
             warn(
                 f"CACHE_TYPE {cache_type!r} is deprecated; use {name!r} instead.",

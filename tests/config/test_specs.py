@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,10 +40,10 @@ def run(program: str) -> str:
 
 
 def test_every_backend_is_found_by_its_names() -> None:
-    assert {spec.name: list(spec.deprecated) for spec in _registry.specs()} == NAMES
+    assert {spec.name for spec in _registry.specs()} >= NAMES.keys()
     for name, former in NAMES.items():
         backend = _registry.find(name)
-        assert backend.__name__ == backend.spec.name == name
+        assert backend.__name__ == backend.backend_spec.name == name
         assert all(_registry.find(other) is backend for other in former)
     assert _registry.find("BaseCache") is None
     assert _registry.find("") is None
@@ -86,7 +87,7 @@ def test_a_backend_that_was_not_imported_is_there_all_the_same() -> None:
 class Kept(BaseCache):
     """A backend of somebody else's that describes itself as ours do."""
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "Kept",
         "nowhere",
         settings=(
@@ -165,3 +166,35 @@ def test_a_message_names_the_setting_and_hides_what_is_secret(setting: Setting) 
         setting.check({setting.name: Odd()})
     assert ("hunter2" in str(caught.value)) is not setting.secret
     assert "Odd" in str(caught.value) or not setting.secret
+
+
+def test_a_backend_is_added_by_a_file_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "keptcache.py").write_text(
+        "from flask_caching.backends.simplecache import SimpleCache\n"
+        "from flask_caching.backends.spec import COUNT, BackendSpec, Setting\n"
+        "class KeptCache(SimpleCache):\n"
+        "    backend_spec = BackendSpec('KeptCache', 'here', (\n"
+        "        Setting('CACHE_KEPT', COUNT, 'how many', 5, option='threshold'),\n"
+        "    ), deprecated=('keeper',))\n"
+    )
+    run(
+        "import warnings\n"
+        "from flask import Flask\n"
+        "from flask_caching import Cache, CacheConfigError, backends\n"
+        f"backends.__path__.append({str(tmp_path)!r})\n"
+        "def make(**config):\n"
+        "    return Cache(Flask('x'), config={'CACHE_TYPE': 'KeptCache', **config}).cache\n"
+        "assert type(make()) is backends.KeptCache\n"
+        "assert make()._threshold == 5 and make(CACHE_KEPT=7)._threshold == 7\n"
+        "for wrong in ({'CACHE_KEPT': 'x'}, {'CACHE_TYPE': 'NoSuchCache'}):\n"
+        "    try:\n"
+        "        make(**wrong)\n"
+        "    except CacheConfigError as error:\n"
+        "        assert 'CACHE_KEPT must be' in str(error) or 'KeptCache' in str(error)\n"
+        "    else:\n"
+        "        raise AssertionError(wrong)\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    assert make(CACHE_TYPE='keeper')\n"
+        "assert [w.category for w in caught] == [DeprecationWarning]\n"
+    )

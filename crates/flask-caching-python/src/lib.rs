@@ -23,6 +23,7 @@ mod plain_data;
 mod redis;
 mod road;
 mod signing;
+mod stores;
 mod timeout;
 
 use pyo3::prelude::*;
@@ -40,7 +41,7 @@ mod _engine {
     #[pymodule_export]
     use crate::flights::{forget_flights, flights_under_way, hold_flights, supersede_flights};
     #[pymodule_export]
-    use crate::memcached::{memcached_wire_key, open_memcached_store};
+    use crate::memcached::memcached_wire_key;
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]
@@ -53,6 +54,8 @@ mod _engine {
     use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
     #[pymodule_export]
     use crate::signing::Signer;
+    #[pymodule_export]
+    use crate::stores::open_store;
     #[pymodule_export]
     use crate::timeout::{Deadline, longer_timeout, timeout_seconds};
 

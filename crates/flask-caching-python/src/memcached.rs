@@ -1,4 +1,4 @@
-//! `_engine.open_memcached_store`: the memcached backend, opened from what Python knows of it.
+//! The memcached backend, opened from what Python knows of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,6 @@ use flask_caching_engine::{Backend, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::byte_store::ByteStore;
 use crate::error::to_py;
 
 /// What a memcached store is made of; a dict with exactly these keys. Times are seconds.
@@ -44,23 +43,19 @@ pub(crate) struct MemcachedSettings {
     spread: Option<(usize, usize)>,
 }
 
-/// Opens the store. Nothing is connected to before it is used.
-///
-/// :raises `CacheConfigError`: a setting describes nothing that can work.
-#[pyfunction]
-pub(crate) fn open_memcached_store(settings: MemcachedSettings) -> PyResult<ByteStore> {
+/// The backend that `settings` describe. Connects on first use.
+pub(crate) fn open(settings: MemcachedSettings) -> PyResult<Arc<dyn Backend>> {
     let spread = settings.spread;
     let config = read(settings).map_err(|error| to_py(&error))?;
     let settings = config.settings;
     let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
-    let backend: Arc<dyn Backend> = match spread {
+    Ok(match spread {
         None => Arc::new(GuardedDeletions::new(memcached, settings)),
         Some((chunk_size, most)) => {
             let spread = Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?;
             Arc::new(GuardedDeletions::new(spread, settings))
         }
-    };
-    ByteStore::new(backend, None)
+    })
 }
 
 /// A key as it goes over the wire: itself where the protocol can carry it, else encoded.

@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Any:
     """A backend's class, or a module, as if all had been imported."""
     if not name.startswith("_"):
         backend = _registry.find(name, __name__)
-        if backend is not None and backend.spec.name == name:
+        if backend is not None and backend.backend_spec.name == name:
             return backend
         if f"{__name__}.{name}" in _registry.modules():
             return importlib.import_module(f"{__name__}.{name}")

@@ -5,30 +5,26 @@ Storage is a :class:`flask_caching._engine.ByteStore`; here values become bytes 
 
 from __future__ import annotations
 
-import json
 import logging
 import numbers
-import pickle
-import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cachelib.serializers import BaseRedisSerializer, BaseSerializer, JSONSerializer
+from cachelib.serializers import BaseSerializer
 
 from .._engine import MISSING, Signer
+from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
-from ..values.storable import serialize
 from .base import BaseCache
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
+    from ..codecs import Codec
 
-__all__ = ["ByteBackend", "Encoded", "deserialize", "unpickle"]
+__all__ = ["ByteBackend", "Encoded"]
 
 logger = logging.getLogger("flask_caching")
-
-_INTEGER = re.compile(rb"-?[0-9]+")
 
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
@@ -60,8 +56,8 @@ class Encoded:
 class ByteBackend(BaseCache):
     """A cache over a store of bytes.
 
-    A backend sets ``_store`` and, where it differs, overrides :meth:`_encode_key`, :meth:`_dump`
-    and :meth:`_load`.
+    A backend sets ``_store`` and, where it differs, overrides :meth:`_encode_key` and
+    :meth:`_make_codec`.
 
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
     :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
@@ -75,6 +71,8 @@ class ByteBackend(BaseCache):
 
     _store: ByteStore
     _signer: Signer | None = None
+    #: The codec that was made last, and the serializer that it was made for.
+    _made_codec: tuple[BaseSerializer, Codec] | None = None
 
     def __init__(
         self,
@@ -100,6 +98,19 @@ class ByteBackend(BaseCache):
     def signing_keys(self, keys: str | bytes | Iterable[str | bytes]) -> None:
         self._signing_keys = _signing_keys(keys)
         self._signer = Signer(self._signing_keys) if self._signing_keys else None
+        self._made_codec = None
+
+    def _present_codec(self) -> Codec:
+        """What makes bytes of values here, with the present :attr:`serializer`."""
+        serializer = self.serializer
+        made = self._made_codec
+        if made is None or made[0] is not serializer:
+            made = self._made_codec = (serializer, self._make_codec(serializer))
+        return made[1]
+
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
+        """The codec of this backend's format, with ``serializer``."""
+        return Serialized(serializer)
 
     def get(self, key: str) -> Any:
         """The value under ``key``, or None."""
@@ -225,18 +236,18 @@ class ByteBackend(BaseCache):
         return key.encode("utf-8", "surrogatepass")
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        """The bytes and flags to store for ``value``.
+        """The bytes and flags to store for ``value``: those of the codec.
 
         :raises UnstorableValueError: it cannot be stored.
         """
-        return serialize(self.serializer, value), 0
+        return self._present_codec().encode(value)
 
     def _load(self, key: str, data: bytes, flags: int) -> Any:
         """The value that :meth:`_dump` made ``data`` and ``flags`` of.
 
         :raises Exception: any, where they are nothing this application can read.
         """
-        return deserialize(self.serializer, data)
+        return self._present_codec().decode(data, flags)
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
         """The value under ``key``, or ``MISSING``.
@@ -424,57 +435,6 @@ def _failure(store: ByteStore, key: bytes) -> Exception | None:
 
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:
     logger.warning("The value for cache key %r is not stored: %s", key, error)
-
-
-class ForeignTextError(ValueError):
-    """An entry is text that another program stored, which whoever asked for it may want."""
-
-
-def _is_text(data: bytes) -> bool:
-    """Whether ``data`` is text, which a damaged pickle is not."""
-    try:
-        return data.decode("utf-8").isprintable()
-    except UnicodeDecodeError:
-        return False
-
-
-def deserialize(serializer: BaseSerializer, data: bytes) -> Any:
-    """The value that ``data`` holds.
-
-    cachelib's serializers log what they cannot read and return None (or the bytes as they are),
-    which a stored None (or bytes) cannot be told from: their formats are read here.
-
-    :raises Exception: any, where ``data`` is nothing the serializer reads.
-    """
-    loads = type(serializer).loads
-    if "loads" not in vars(serializer):
-        if loads is BaseSerializer.loads:
-            return unpickle(data)
-        if loads is BaseRedisSerializer.loads:
-            if data.startswith(b"!"):
-                return unpickle(data[1:])
-            if _INTEGER.fullmatch(data):
-                return int(data)
-            if _is_text(data):
-                raise ForeignTextError("it is text that another program stored")
-            raise ValueError("it is neither a pickle nor an integer")
-        if loads is JSONSerializer.loads:
-            return json.loads(data)
-    value = serializer.loads(data)
-    if value is None and serializer.dumps(None) != data:
-        raise ValueError(f"{type(serializer).__name__} cannot read it")
-    return value
-
-
-def unpickle(data: bytes) -> Any:
-    """The value of a pickle.
-
-    :raises Exception: any, where ``data`` is none, or one of what is not there any more.
-    """
-    # Every protocol since 2 starts like this; damaged bytes rarely do, and then are not executed.
-    if not data.startswith(b"\x80"):
-        raise pickle.UnpicklingError("it is not a pickle")
-    return pickle.loads(data)
 
 
 def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:

@@ -1,7 +1,7 @@
 """Finds backends by their names, and imports no more of them than it has to.
 
 There is no list: a module of one of the packages below is a backend's where a class in it has a
-``spec`` of its own.
+``backend_spec`` of its own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def find(name: str, package: str | None = None) -> Any:
     :param package: look only in this package.
     """
     for backend in _classes(name):
-        spec: BackendSpec = backend.spec
+        spec: BackendSpec = backend.backend_spec
         is_here = package is None or backend.__module__.startswith(f"{package}.")
         if is_here and name in (spec.name, *spec.deprecated):
             return backend
@@ -35,7 +35,7 @@ def find(name: str, package: str | None = None) -> Any:
 
 def specs() -> list[BackendSpec]:
     """The specs of all backends, by name."""
-    return sorted((backend.spec for backend in _classes("")), key=lambda spec: spec.name)
+    return sorted((backend.backend_spec for backend in _classes("")), key=lambda spec: spec.name)
 
 
 @cache
@@ -65,4 +65,4 @@ def _classes(name: str) -> Iterator[Any]:
 
 def _has_spec(kind: type) -> bool:
     # Of its own: a class inherits that of its base.
-    return isinstance(vars(kind).get("spec"), BackendSpec)
+    return isinstance(vars(kind).get("backend_spec"), BackendSpec)

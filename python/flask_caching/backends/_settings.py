@@ -70,7 +70,8 @@ RESILIENCE = (
     Setting(
         "CACHE_OPERATION_TIMEOUT",
         SECONDS,
-        "seconds that one operation may take, connecting included",
+        "seconds that one operation may take: looking up names, waiting for a connection, connecting, "
+        "and all servers that it asks included",
         default=1,
         option="operation_timeout",
         goes="unless_given",
@@ -78,7 +79,7 @@ RESILIENCE = (
     Setting(
         "CACHE_CONNECT_TIMEOUT",
         SECONDS,
-        "seconds that connecting may take of them",
+        "seconds that connecting may take, out of those of the operation",
         default=1,
         option="connect_timeout",
         goes="unless_given",

@@ -20,7 +20,7 @@ class BaseCache(CachelibBaseCache):
     """
 
     #: Its names and settings, where it is one of this package's own.
-    spec: ClassVar[BackendSpec | None] = None
+    backend_spec: ClassVar[BackendSpec | None] = None
 
     def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
         super().__init__(default_timeout)
@@ -32,14 +32,14 @@ class BaseCache(CachelibBaseCache):
     ) -> BaseCache:
         """Make the backend from an application's configuration.
 
-        It takes the settings that stand in :attr:`spec`, and nothing where there is none.
+        It takes the settings that stand in :attr:`backend_spec`, and nothing where there is none.
 
         :param app: the application the cache is set up for.
         :param config: the resolved configuration.
         :param args: ``CACHE_ARGS`` as a list.
         :param kwargs: ``CACHE_OPTIONS`` with the general options filled in.
         """
-        if cls.spec is None:
+        if cls.backend_spec is None:
             return cls()
-        cls.spec.fill(config, args, kwargs)
+        cls.backend_spec.fill(config, args, kwargs)
         return cls(*args, **kwargs)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import operator
 import os
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any
 
-from cachelib.serializers import BaseSerializer, FileSystemSerializer, JSONSerializer
+from cachelib.serializers import BaseSerializer, FileSystemSerializer
 
 from .._engine import MISSING, FileByteStore, Signer
+from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
-from ..values.storable import serialize
-from ._byte_backend import ByteBackend, Encoded, deserialize, logger, unpickle
+from ._byte_backend import ByteBackend, Encoded, logger
 from ._made_of import follow_overrides
 from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
 from .spec import BackendSpec
+
+if TYPE_CHECKING:
+    from ..codecs import Codec
 
 __all__ = ["FileSystemCache"]
 
@@ -27,8 +29,6 @@ __all__ = ["FileSystemCache"]
 _BUILT_IN = {
     getattr(hashlib, name): name for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 }
-
-_PICKLING = FileSystemSerializer()
 
 #: Values of so many bytes are written and read without a pickle between.
 _LONG = range(64 * 1024, 2**32)
@@ -54,7 +54,7 @@ class FileSystemCache(ByteBackend):
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "FileSystemCache",
         "in files of a directory, for all processes of this machine",
         settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD),
@@ -66,7 +66,7 @@ class FileSystemCache(ByteBackend):
     #: The key of the number of entries.
     _fs_count_file = "__wz_cache_count"
 
-    serializer: BaseSerializer = _PICKLING
+    serializer: BaseSerializer = FileSystemSerializer()
 
     _native_counters = False
 
@@ -116,20 +116,20 @@ class FileSystemCache(ByteBackend):
             self._open()
 
     def _open(self) -> None:
-        contents, self._codec = _contents(self.serializer)
+        kind, self._codec = contents(self.serializer)
         self._files = FileByteStore(
             self._path,
             self._threshold,
             self._mode,
             _for_engine(self._hash_method),
-            contents,
+            kind,
             self.default_timeout,
         )
         self._store = self._files
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_files", "_store", "_codec", "_signer"):
+        for name in ("_files", "_store", "_codec", "_made_codec", "_signer"):
             state.pop(name, None)
         return state
 
@@ -145,7 +145,7 @@ class FileSystemCache(ByteBackend):
     _set = ByteBackend._set
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
-        if self._signer is not None or self._codec is not _PICKLING:
+        if self._signer is not None or self._codec is not PICKLED:
             return super()._read(key, foreign_text)
         wire_key = self._encode_key(key)
         stored = self._files.load(wire_key)
@@ -158,7 +158,7 @@ class FileSystemCache(ByteBackend):
             type(value) in (bytes, str)
             and len(value) in _LONG
             and self._signer is None
-            and self._codec is _PICKLING
+            and self._codec is PICKLED
             # Of other text the engine would have to make a copy.
             and (type(value) is bytes or value.isascii())
         ):
@@ -180,13 +180,8 @@ class FileSystemCache(ByteBackend):
         timeout = self._timeout(timeout)
         return True, [encoded.store.extend(key, timeout=timeout) for key in encoded.extended]
 
-    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        return serialize(self._codec, value), 0
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        if self._codec is _PICKLING:
-            return unpickle(data)
-        return deserialize(self._codec, data)
+    def _present_codec(self) -> Codec:
+        return self._codec
 
     def _get_filename(self, key: str) -> str:
         """The path of the file of ``key``, which may not exist."""
@@ -231,44 +226,6 @@ class _Long(Encoded):
         super().__init__(files, key, b"", 0, extended)
         self.files = files
         self.value = value
-
-
-class _Streaming(BaseSerializer):
-    """A serializer that is asked as cachelib's file cache asks: through a stream."""
-
-    def __init__(self, inner: BaseSerializer) -> None:
-        self._inner = inner
-
-    def dumps(self, value: Any, *args: Any, **kwargs: Any) -> bytes | None:
-        stream = io.BytesIO()
-        self._inner.dump(value, stream)
-        # What fails is logged by cachelib's serializers, and leaves nothing.
-        return stream.getvalue() or None
-
-    def loads(self, bvalue: bytes, *args: Any, **kwargs: Any) -> Any:
-        return self._inner.load(io.BytesIO(bvalue))
-
-
-def _contents(
-    serializer: BaseSerializer,
-) -> tuple[Literal["pickle", "json", "opaque"], BaseSerializer]:
-    """What the files of ``serializer`` hold, and what reads and writes it.
-
-    Only ``dump`` and ``load`` count: a serializer that overrides only ``dumps`` and ``loads``
-    pickles files, as with cachelib.
-    """
-    kind = type(serializer)
-    if not {"dump", "load"} & vars(serializer).keys():
-        if (kind.dump, kind.load) == (BaseSerializer.dump, BaseSerializer.load):
-            return "pickle", _PICKLING
-        if (kind.dump, kind.load, kind.dumps, kind.loads) == (
-            JSONSerializer.dump,
-            JSONSerializer.load,
-            JSONSerializer.dumps,
-            JSONSerializer.loads,
-        ):
-            return "json", serializer
-    return "opaque", _Streaming(serializer)
 
 
 def _directory(cache_dir: Any) -> str:

@@ -9,18 +9,21 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from ..codecs.pylibmc import ByClient, Pylibmc, Sealed
+from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
-from ..values.storable import serialize
-from . import _memcached_codec as codec
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
-from ._memcached_client import ClientStore, MemcachedClient
-from ._memcached_options import MemcachedOptions, read_servers
+from ._memcached.client import ClientStore, MemcachedClient
+from ._memcached.options import MemcachedOptions, read_servers
 from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:
+    from cachelib.serializers import BaseSerializer
+
     from .._engine import ByteStore
+    from ..codecs import Codec
 
 __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 
@@ -53,7 +56,7 @@ class MemcachedCache(ByteBackend):
     :raises CacheConfigError: an option cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "MemcachedCache",
         "on Memcached servers",
         settings=_SETTINGS,
@@ -140,6 +143,7 @@ class MemcachedCache(ByteBackend):
         """Open the store that ``options`` describe, in the place of the one in use."""
         self._bytes = options.open()
         self._options = options
+        self._made_codec = None
 
     def _encode_key(self, key: str) -> bytes:
         prefix = self.key_prefix
@@ -147,21 +151,11 @@ class MemcachedCache(ByteBackend):
             prefix = prefix()
         return super()._encode_key(prefix + key if prefix and isinstance(key, str) else key)
 
-    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
         if not self._is_client:
-            return codec.dump(self.serializer, value, self._options.pickle_protocol)
-        if self._signer is not None:
-            # Only bytes can be signed.
-            return super()._dump(key, value)
-        if type(value) not in (str, bytes, int, bool):
-            # The client serializes by itself, and raises what it likes where it cannot.
-            serialize(self.serializer, value)
-        return value, 0
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        if not self._is_client:
-            return codec.load(self.serializer, data, flags)
-        return data if self._signer is None else super()._load(key, data, flags)
+            return Pylibmc(serializer, self._options.pickle_protocol)
+        # Only bytes can be signed.
+        return ByClient(serializer) if self._signer is None else Serialized(serializer)
 
 
 class SASLMemcachedCache(MemcachedCache):
@@ -174,9 +168,9 @@ class SASLMemcachedCache(MemcachedCache):
     The other parameters are those of :class:`MemcachedCache`.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SASLMemcachedCache",
-        "the same, with a user name and a password",
+        "on Memcached servers that ask for a user name and a password",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("saslmemcached",),
     )
@@ -233,9 +227,9 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
     The other parameters are those of :class:`SASLMemcachedCache`.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SpreadSASLMemcachedCache",
-        "the same, with large values spread over several entries",
+        "on such servers, with large values spread over several entries",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("spreadsaslmemcached", "spreadsaslmemcachedcache"),
     )
@@ -325,12 +319,8 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         self._unspread = self._bytes
         self._bytes = replace(self._options, spread=(self.chunksize, self.maxchunk)).open()
 
-    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        # Flask-Caching 2.5.1 unpickles what it joins, integers included.
-        return codec.pickled(self.serializer, value, 2), 0
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        return ByteBackend._load(self, key, data, flags)
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
+        return Sealed(serializer)
 
 
 class _Whole(ByteBackend):
@@ -346,8 +336,5 @@ class _Whole(ByteBackend):
     def _encode_key(self, key: str) -> bytes:
         return self._spread._encode_key(key)
 
-    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        return codec.dump(self.serializer, value, self._spread._options.pickle_protocol)
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        return codec.load(self.serializer, data, flags)
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
+        return Pylibmc(serializer, self._spread._options.pickle_protocol)

@@ -21,14 +21,14 @@ class NullCache(BaseCache):
     :param ignore_delete_many_errors: as with the other backends.
     """
 
-    spec = BackendSpec("NullCache", "nowhere", deprecated=("null",))
+    backend_spec = BackendSpec("NullCache", "nowhere", deprecated=("null",))
 
     @classmethod
     def factory(
         cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> NullCache:
         """Make the backend, and warn that nothing is cached unless ``CACHE_NO_NULL_WARNING``."""
-        if cls is NullCache and not config["CACHE_NO_NULL_WARNING"]:
+        if cls is NullCache and not config.get("CACHE_NO_NULL_WARNING"):
             warn(
                 "CACHE_TYPE is NullCache: nothing is cached. "
                 "Set CACHE_NO_NULL_WARNING to silence this.",

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import pickle
-import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any
 
-from cachelib.serializers import RedisSerializer
-
-from .._engine import MISSING, RedisServers
-from ..errors import CacheBackendError, CacheConfigError
-from ._byte_backend import ByteBackend
-from ._gevent import cooperative
-from ._redis_client import ClientStore, cluster_client, sentinel_clients, single_client
-from ._redis_options import Options, parse_url
+from .._engine import RedisServers
+from ..errors import CacheConfigError
+from ._redis.address import to_address, to_port
+from ._redis.backend import OF_RESILIENCE, RedisBackend
+from ._redis.client import both, cluster_client, sentinel_clients, single_client
+from ._redis.options import Options, parse_url
 from ._settings import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, NUMBER, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
 
-if TYPE_CHECKING:
-    from .._engine import ByteStore
-
 __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
-
-logger = logging.getLogger("flask_caching")
-
-#: A callable prefix may have any number of values; stores are kept for so many of them.
-_MOST_STORES = 1000
-
-#: The options of deadlines and breaker, which redis-py has not.
-_OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
 
 _PASSWORD = Setting(
     "CACHE_REDIS_PASSWORD", SECRET, "the password of the servers", option="password", secret=True
@@ -47,7 +31,7 @@ _URL = Setting(
 )
 
 
-class RedisCache(ByteBackend):
+class RedisCache(RedisBackend):
     """A cache on one Redis server.
 
     :param host: the server's host name or address, or a client object compatible with redis-py,
@@ -66,7 +50,7 @@ class RedisCache(ByteBackend):
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisCache",
         "on a Redis server",
         settings=(
@@ -87,17 +71,6 @@ class RedisCache(ByteBackend):
         ),
         deprecated=("redis",),
     )
-
-    serializer = RedisSerializer()
-
-    #: The engine's servers; None: a client object does the work.
-    _servers: RedisServers | None
-    #: The engine logs an outage of its own servers, so decorated functions need not.
-    _logs_outages = True
-    #: Questions that are asked together are answered in one round trip.
-    _saves_round_trips = True
-    #: Makes the clients for those who ask for them.
-    _make_clients: Callable[[], dict[str, Any]]
 
     def __init__(
         self,
@@ -133,172 +106,11 @@ class RedisCache(ByteBackend):
 
     def _open_single(self, place: dict[str, Any], options: Options) -> None:
         path = options.unix_socket_path
-        address = path if path else (place["host"], _port(place["port"]))
+        address = path if path else (place["host"], to_port(place["port"]))
         self._servers = RedisServers.single(address, options.connection)
 
         where = {} if path else place
-        self._make_clients = lambda: _both(single_client(**where, **options.for_redis_py))
-
-    def _prepare(
-        self,
-        default_timeout: Any,
-        key_prefix: str | Callable[[], str] | None,
-        ignore_delete_many_errors: bool,
-    ) -> None:
-        ByteBackend.__init__(self, default_timeout, ignore_delete_many_errors)
-        self.key_prefix: str | Callable[[], str] = key_prefix or ""
-        self._servers = None
-        #: One store for each prefix, all on the same connections.
-        self._stores: dict[str, ByteStore] = {}
-        self._clients: dict[str, Any] = {}
-        self._make_clients = dict
-        if not key_prefix:
-            logger.warning(
-                "%s has no key prefix: clear() will flush the whole Redis database. "
-                "Set CACHE_KEY_PREFIX where it holds anything else.",
-                type(self).__name__,
-            )
-
-    def _use_client(self, client: Any, options: dict[str, Any]) -> None:
-        """Have a client object do the work."""
-        connection = [name for name in options if name not in _OF_RESILIENCE]
-        if connection:
-            raise CacheConfigError(
-                f"CACHE_OPTIONS has {', '.join(map(repr, sorted(connection)))}, which cannot apply "
-                "to the client object in CACHE_REDIS_HOST: make the client with them."
-            )
-        self._clients = _both(client)
-        self._logs_outages = self._saves_round_trips = False
-
-    def _check_connection(self) -> None:
-        try:
-            if self._servers is not None:
-                self._servers.ping()
-            else:
-                self._write_client.ping()
-        except Exception as error:
-            raise CacheBackendError(f"could not connect to Redis server: {error}") from error
-
-    def unlink(self, *keys: str) -> int | None:
-        """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.
-
-        :return: how many there were; None where no key is given.
-        """
-        if not keys:
-            return None
-        return sum(self._store.delete_many([self._encode_key(key) for key in keys]))
-
-    def delete_many(self, *keys: str) -> list[Any]:
-        """Remove ``keys``, with one command for each server.
-
-        :return: the keys, which are gone, those that were not there included; none where that
-            failed and errors are ignored.
-        :raises CacheBackendError: it failed and errors are not ignored.
-        """
-        if not keys:
-            return []
-        try:
-            self._store.delete_many([self._encode_key(key) for key in keys])
-        except CacheBackendError as error:
-            if not self.ignore_delete_many_errors:
-                raise
-            logger.warning("%d cache keys were not deleted: %s", len(keys), error)
-            return []
-        return list(keys)
-
-    def get_many(self, *keys: str) -> list[Any]:
-        """The values of ``keys`` in their order, None for each that is missing."""
-        if self._servers is not None:
-            return super().get_many(*keys)
-        # The answer of a client object is passed on whole, as Flask-Caching does: applications
-        # that put in one of their own may answer more than they were asked.
-        names = [(key, self._encode_key(key)) for key in keys]
-        answer = self._store.get_many([wire_key for _, wire_key in names])
-        names += [("", b"")] * (len(answer) - len(names))
-        values = [
-            MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text=True)
-            for (key, wire_key), stored in zip(names, answer, strict=True)
-        ]
-        return [None if value is MISSING else value for value in values]
-
-    # What stands in for the get_many above stands beside it: see `_access`.
-    _read_many = ByteBackend._read_many
-
-    def _get_prefix(self) -> str:
-        prefix = self.key_prefix
-        return prefix if isinstance(prefix, str) else prefix()
-
-    def _encode_key(self, key: str) -> bytes:
-        return f"{self._get_prefix()}{key}".encode("utf-8", "surrogatepass")
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        serializer = self.serializer
-        # Nearly every value, without the questions that the others need.
-        if serializer.__class__ is RedisSerializer and not serializer.__dict__:
-            if data.startswith(b"!\x80"):
-                return pickle.loads(data[1:])
-            if data.isdigit():
-                return int(data)
-        return super()._load(key, data, flags)
-
-    @property
-    def _store(self) -> ByteStore:  # type: ignore[override]
-        """The store of the present prefix."""
-        prefix = self._get_prefix()
-        store = self._stores.get(prefix)
-        if store is None:
-            if len(self._stores) >= _MOST_STORES:
-                # The oldest that owes no deletion: what one owes is delivered when it is used.
-                free = next((old for old, it in self._stores.items() if not _owes(it)), None)
-                self._stores = {old: it for old, it in self._stores.items() if old != free}
-            # One that another thread has just opened is the one to keep.
-            store = self._stores.setdefault(prefix, self._open_store(prefix))
-        if "gevent" in sys.modules and self._servers is not None:
-            return cooperative(store)
-        return store
-
-    def _open_store(self, prefix: str) -> ByteStore:
-        encoded = prefix.encode("utf-8", "surrogatepass")
-        if self._servers is not None:
-            return self._servers.store(encoded, self.default_timeout)
-        store = ClientStore(lambda: self._read_client, lambda: self._write_client, encoded)
-        return cast("ByteStore", store)
-
-    @property
-    def _write_client(self) -> Any:
-        """A redis-py client on the server that takes writes, made on first use.
-
-        It is there for applications that want more of Redis than a cache. One that is assigned does
-        the cache's own work from then on.
-
-        :raises RuntimeError: redis-py is not installed.
-        """
-        return self._client("write")
-
-    @_write_client.setter
-    def _write_client(self, client: Any) -> None:
-        self._replace_client("write", client)
-
-    @property
-    def _read_client(self) -> Any:
-        """A redis-py client to read with; otherwise as :attr:`_write_client`."""
-        return self._client("read")
-
-    @_read_client.setter
-    def _read_client(self, client: Any) -> None:
-        self._replace_client("read", client)
-
-    def _client(self, role: str) -> Any:
-        if role not in self._clients:
-            # One that was assigned stays.
-            self._clients = {**self._make_clients(), **self._clients}
-        return self._clients[role]
-
-    def _replace_client(self, role: str, client: Any) -> None:
-        self._clients[role] = client
-        self._logs_outages = self._saves_round_trips = False
-        self._servers = None
-        self._stores = {}
+        self._make_clients = lambda: both(single_client(**where, **options.for_redis_py))
 
 
 class RedisSentinelCache(RedisCache):
@@ -318,7 +130,7 @@ class RedisSentinelCache(RedisCache):
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisSentinelCache",
         "on a Redis master that sentinels name, read from its replicas",
         settings=(
@@ -370,8 +182,8 @@ class RedisSentinelCache(RedisCache):
             raise CacheConfigError(
                 f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
             )
-        addresses = [_address(item) for item in sentinels or [("127.0.0.1", 26379)]]
-        own = {name: kwargs[name] for name in _OF_RESILIENCE if name in kwargs}
+        addresses = [to_address(item) for item in sentinels or [("127.0.0.1", 26379)]]
+        own = {name: kwargs[name] for name in OF_RESILIENCE if name in kwargs}
         of_sentinels = {
             name.removeprefix("sentinel_"): value
             for name, value in kwargs.items()
@@ -414,7 +226,7 @@ class RedisClusterCache(RedisCache):
     :raises CacheConfigError: no node is named, or an option cannot be what it is.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "RedisClusterCache",
         "on the nodes of a Redis Cluster",
         settings=(
@@ -468,7 +280,7 @@ class RedisClusterCache(RedisCache):
             addresses = [(place["host"], place["port"])]
         else:
             kwargs = {**kwargs, "password": password}
-            addresses = [_address(node) for node in (cluster or "").split(",")]
+            addresses = [to_address(node) for node in (cluster or "").split(",")]
         options = Options(kwargs, "CACHE_OPTIONS or CACHE_REDIS_URL" if url else "CACHE_OPTIONS")
         if options.connection["db"] != 0 or options.unix_socket_path:
             raise CacheConfigError(
@@ -477,7 +289,7 @@ class RedisClusterCache(RedisCache):
         self._servers = RedisServers.cluster(addresses, options.connection)
 
         of_client = {name: v for name, v in options.for_redis_py.items() if name != "db"}
-        self._make_clients = lambda: _both(cluster_client(addresses, of_client))
+        self._make_clients = lambda: both(cluster_client(addresses, of_client))
 
 
 #: Options of redis-py's cluster client, and what they are here.
@@ -486,37 +298,3 @@ _CLUSTER_OPTIONS: dict[str, Any] = {
     "require_full_coverage": False,
     "read_from_replicas": False,
 }
-
-
-def _both(client: Any) -> dict[str, Any]:
-    return {"write": client, "read": client}
-
-
-def _port(port: Any) -> int:
-    try:
-        number = int(port)
-        if not 0 < number < 65536:
-            raise ValueError
-    except (TypeError, ValueError) as error:
-        raise CacheConfigError(f"a port is a number from 1 to 65535, not {port!r}") from error
-    return number
-
-
-def _address(item: Any) -> tuple[str, int]:
-    """A pair of host and port, or ``host:port``."""
-    if isinstance(item, str):
-        host, colon, port = item.strip().rpartition(":")
-        if not colon or not host:
-            raise CacheConfigError(
-                "Please give the correct cluster argument e.g. "
-                f"host1:port1,host2:port2,host3:port3; {item!r} is not host:port"
-            )
-        return host.strip("[]"), _port(port)
-    if not isinstance(item, Iterable) or len(pair := list(item)) != 2:
-        raise CacheConfigError(f"an address is a pair of host and port, not {item!r}")
-    return str(pair[0]), _port(pair[1])
-
-
-def _owes(store: ByteStore) -> bool:
-    # A client object's remembers nothing.
-    return hasattr(store, "owes") and store.owes()

@@ -36,7 +36,7 @@ class SimpleCache(MemoryBackend, BaseCache):
     :raises CacheConfigError: ``threshold`` is not a number of entries.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "SimpleCache",
         "in the memory of this process",
         settings=(THRESHOLD,),

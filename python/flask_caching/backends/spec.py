@@ -1,8 +1,8 @@
 """What a backend says about itself: its names, its settings, and what they are for.
 
-A backend is a class with a :class:`BackendSpec` in ``spec``. The rest follows from that: which
-``CACHE_TYPE`` finds it, how its settings are checked, what its constructor is called with, and what
-the documentation lists.
+A backend is a class with a :class:`BackendSpec` in ``backend_spec``. The rest follows from that:
+which ``CACHE_TYPE`` finds it, how its settings are checked, what its constructor is called with,
+and what the documentation lists.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,33 +10,28 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from cachelib.serializers import BaseSerializer, JSONSerializer
-
 from .._engine import clock_wall, timeout_seconds
-from ..backends._byte_backend import ByteBackend, deserialize
+from ..backends._byte_backend import ByteBackend
 from ..backends._settings import KEY_PREFIX
 from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
-from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
-from ..values.storable import serialize
+from ..codecs.content_types import BYTES, CONTENT_TYPES, ContentTypes
+from ..errors import CacheBackendError, CacheConfigError
 
 if TYPE_CHECKING:
+    from cachelib.serializers import BaseSerializer
+
     from .._engine import ByteStore
+    from ..codecs import Codec
 
 __all__ = ["GoogleCloudStorageCache"]
 
 logger = logging.getLogger("flask_caching")
-
-#: What an object holds, by its content type; the place is what flags say.
-_CONTENT_TYPES = ("application/json", "application/octet-stream", "application/x-python-pickle")
-_JSON, _BYTES, _PICKLE = range(3)
 
 #: The longest name of an object, in bytes.
 _NAME_SIZE = 1024
 
 #: What Google's own tools take for something else in a name, and ask not to be used.
 _WILDCARDS = frozenset("#[]*?")
-
-_JSON_SERIALIZER = JSONSerializer()
 
 
 class GoogleCloudStorageCache(ByteBackend):
@@ -58,7 +52,7 @@ class GoogleCloudStorageCache(ByteBackend):
         reach.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "GoogleCloudStorageCache",
         "in a bucket of Google Cloud Storage",
         settings=(
@@ -111,23 +105,8 @@ class GoogleCloudStorageCache(ByteBackend):
         self.delete_expired_objects_on_read = delete_expired_objects_on_read
         self._store = cast("ByteStore", _BucketStore(self))
 
-    def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
-        if type(self.serializer) is not BaseSerializer:
-            return serialize(self.serializer, value), _PICKLE
-        if type(value) is bytes:
-            return value, _BYTES
-        if _is_tree(value):
-            try:
-                return serialize(_JSON_SERIALIZER, value), _JSON
-            except UnstorableValueError:
-                # JSON cannot represent it; a pickle may.
-                pass
-        return serialize(self.serializer, value), _PICKLE
-
-    def _load(self, key: str, data: bytes, flags: int) -> Any:
-        if flags == _JSON:
-            return json.loads(data)
-        return data if flags == _BYTES else deserialize(self.serializer, data)
+    def _make_codec(self, serializer: BaseSerializer) -> Codec:
+        return ContentTypes(serializer)
 
 
 class _BucketStore:
@@ -240,7 +219,7 @@ class _BucketStore:
             except NotFound:
                 return None
         kind = blob.content_type
-        return blob, (data, _CONTENT_TYPES.index(kind) if kind in _CONTENT_TYPES else _BYTES)
+        return blob, (data, CONTENT_TYPES.index(kind) if kind in CONTENT_TYPES else BYTES)
 
     def _upload(self, key: bytes, data: bytes, flags: int, timeout: Any, **conditions: Any) -> bool:
         from google.api_core.exceptions import PreconditionFailed
@@ -251,7 +230,7 @@ class _BucketStore:
             blob.custom_time = until
         with _errors("set", blob.name):
             try:
-                blob.upload_from_string(data, content_type=_CONTENT_TYPES[flags], **conditions)
+                blob.upload_from_string(data, content_type=CONTENT_TYPES[flags], **conditions)
             except PreconditionFailed:
                 return False
         return True
@@ -282,20 +261,6 @@ class _BucketStore:
             and not name.startswith((f"{prefix}~fc1~", ".well-known/acme-challenge/"))
         )
         return name if legal else f"{prefix}~fc1~{hashlib.sha256(key).hexdigest()}"
-
-
-def _is_tree(value: Any) -> bool:
-    """Whether no list or dict is in ``value`` twice: JSON would make two of it."""
-    seen: set[int] = set()
-    parts = [value]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, (list, dict)):
-            if id(part) in seen:
-                return False
-            seen.add(id(part))
-            parts.extend(part.values() if isinstance(part, dict) else part)
-    return True
 
 
 def _is_over(timeout: Any) -> bool:

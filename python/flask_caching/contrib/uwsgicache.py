@@ -44,7 +44,7 @@ class UWSGICache(ByteBackend):
     :raises CacheBackendError: this is not a worker of uWSGI, or it has no cache.
     """
 
-    spec = BackendSpec(
+    backend_spec = BackendSpec(
         "UWSGICache",
         "in a cache of uWSGI",
         settings=(

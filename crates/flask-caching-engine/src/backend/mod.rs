@@ -6,6 +6,7 @@ pub mod memory;
 mod net;
 mod null;
 pub mod redis;
+mod shared;
 
 pub use memory::MemoryStore;
 pub use null::Null;

@@ -10,14 +10,21 @@
 //! - It implements every method, the provided ones too: a provided method that is not handed on splits
 //!   one round trip into several, or one atomic step into two.
 //! - What a layer makes of a value is its own: it undoes that in every method that gives a value
-//!   back, and applies it to both values of [`compare_exchange`](Backend::compare_exchange).
+//!   back, and applies it to both values of [`compare_exchange`](crate::Backend::compare_exchange).
 //! - It hands errors on as they are, or says in its documentation which it does not.
 //! - A layer that changes stored bytes does so only where an option asks for it, and marks them:
 //!   what is read without the mark is what somebody without that layer wrote.
 //! - It takes the time from [`crate::clock`], and blocks no longer than what it holds.
 //!
 //! Layers are put together once, where a store is made, the outermost last: a layer that must see
-//! what crosses the network is put on first.
+//! what crosses the network is put on first. `Arc<dyn Backend>` is a backend, so one can be put around
+//! whatever there is.
+//!
+//! A layer joins `tests/layers.rs`, which asks whether each method arrives as what it is, and
+//! `tests/contract/layers.rs`, which asks what every backend is asked.
+//!
+//! Signing is none of them: entries that end in Python (a client object, uWSGI, a bucket) are signed as
+//! well, so it is the last step of encoding a value, over [`crate::signing`].
 //!
 //! [`Backend`]: crate::Backend
 

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 mod suite;
 
 mod file;
+mod layers;
 mod memcached;
 mod memory;
 mod null;

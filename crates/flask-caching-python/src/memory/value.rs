@@ -116,6 +116,6 @@ fn deserialize<'py>(
         return LOADS.import(py, "pickle", "loads")?.call1((data,));
     }
     DESERIALIZE
-        .import(py, "flask_caching.backends._byte_backend", "deserialize")?
+        .import(py, "flask_caching.codecs.serialized", "deserialize")?
         .call1((settings.serializer(py)?, data))
 }

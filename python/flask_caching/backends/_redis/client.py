@@ -9,10 +9,10 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, NoReturn
 
-from .._engine import timeout_seconds
-from ..errors import CacheBackendError
+from ..._engine import timeout_seconds
+from ...errors import CacheBackendError
 
-__all__ = ["ClientStore", "cluster_client", "sentinel_clients", "single_client"]
+__all__ = ["ClientStore", "both", "cluster_client", "sentinel_clients", "single_client"]
 
 #: Keys that one step of clearing removes.
 _BATCH = 1000
@@ -261,3 +261,8 @@ def _batches(keys: Iterable[Any]) -> Iterator[list[Any]]:
             batch = []
     if batch:
         yield batch
+
+
+def both(client: Any) -> dict[str, Any]:
+    """A client that reads and writes, by role."""
+    return {"write": client, "read": client}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ..errors import CacheConfigError
+from ...errors import CacheConfigError
 
 __all__ = ["Options", "parse_url"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .._engine import ByteStore, open_memcached_store
-from ..errors import CacheConfigError
+from ..._engine import ByteStore, open_store
+from ...errors import CacheConfigError
 
 __all__ = ["Behaviors", "MemcachedOptions", "read_servers"]
 
@@ -83,7 +83,7 @@ class MemcachedOptions:
         """Open the store that these options describe; it connects when it is used."""
         settings = {item.name: getattr(self, item.name) for item in fields(self)}
         del settings["pickle_protocol"]
-        return open_memcached_store(settings)
+        return open_store("memcached", settings)
 
     def with_behaviors(self, behaviors: Mapping[str, Any]) -> MemcachedOptions:
         """These options with pylibmc's ``behaviors`` applied, in the order in which pylibmc does.

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer
 
-from .._engine import memcached_wire_key, timeout_seconds
-from . import _memcached_codec as codec
-from ._memcached_options import Behaviors, MemcachedOptions
+from ..._engine import memcached_wire_key, timeout_seconds
+from ...codecs.pylibmc import Pylibmc
+from .options import Behaviors, MemcachedOptions
 
 if TYPE_CHECKING:
-    from .._engine import ByteStore
+    from ..._engine import ByteStore
 
 __all__ = ["ClientStore", "MemcachedClient"]
 
 #: The protocol takes larger numbers of seconds as points in time.
 _LONGEST_RELATIVE = 60 * 60 * 24 * 30
 
-_SERIALIZER = BaseSerializer()
+_CODEC = Pylibmc(BaseSerializer())
 
 
 class MemcachedClient:
@@ -76,25 +76,25 @@ class MemcachedClient:
     def get(self, key: str | bytes, default: Any = None) -> Any:
         """The value under ``key``."""
         stored = self._store().get(_bytes(key))
-        return default if stored is None else codec.load(_SERIALIZER, *stored)
+        return default if stored is None else _CODEC.decode(*stored)
 
     def get_multi(self, keys: list[str], key_prefix: str = "") -> dict[str, Any]:
         """The values of those of ``keys`` that have one."""
         stored = self._store().get_many([_bytes(key_prefix + key) for key in keys])
         return {
-            key: codec.load(_SERIALIZER, *entry)
+            key: _CODEC.decode(*entry)
             for key, entry in zip(keys, stored, strict=True)
             if entry is not None
         }
 
     def set(self, key: str | bytes, value: Any, time: int = 0) -> bool:
         """Store ``value``, for ``time`` seconds or, where that is more than 30 days, until then."""
-        data, flags = codec.dump(_SERIALIZER, value)
+        data, flags = _CODEC.encode(value)
         return self._store().set(_bytes(key), data, flags, timeout=_seconds(time))
 
     def add(self, key: str | bytes, value: Any, time: int = 0) -> bool:
         """Store ``value`` unless there is one; ``time`` as in :meth:`set`."""
-        data, flags = codec.dump(_SERIALIZER, value)
+        data, flags = _CODEC.encode(value)
         return self._store().add(_bytes(key), data, flags, timeout=_seconds(time))
 
     def set_multi(
@@ -102,8 +102,7 @@ class MemcachedClient:
     ) -> list[str]:
         """Store all of ``mapping``; the keys that were not stored."""
         entries = [
-            (_bytes(key_prefix + key), *codec.dump(_SERIALIZER, value))
-            for key, value in mapping.items()
+            (_bytes(key_prefix + key), *_CODEC.encode(value)) for key, value in mapping.items()
         ]
         stored = self._store().set_many(entries, timeout=_seconds(time))
         return [key for key, done in zip(mapping, stored, strict=True) if not done]

@@ -1,0 +1,76 @@
+//! A backend behind an [`Arc`] is one, so that layers can be put around what is shared.
+
+use std::sync::Arc;
+
+use super::{Backend, Value};
+use crate::{Lifetime, Result};
+
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
+        (**self).get(key)
+    }
+
+    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        (**self).set(key, value, lifetime)
+    }
+
+    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
+        (**self).add(key, value, lifetime)
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<bool> {
+        (**self).delete(key)
+    }
+
+    fn has(&self, key: &[u8]) -> Result<bool> {
+        (**self).has(key)
+    }
+
+    fn clear(&self) -> Result<bool> {
+        (**self).clear()
+    }
+
+    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
+        (**self).incr(key, delta, lifetime)
+    }
+
+    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
+        (**self).extend(key, lifetime)
+    }
+
+    fn compare_exchange(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        (**self).compare_exchange(key, expected, new, lifetime)
+    }
+
+    fn is_left_alone(&self) -> bool {
+        (**self).is_left_alone()
+    }
+
+    fn set_extending(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+        extended: &[&[u8]],
+    ) -> Result<(bool, Vec<bool>)> {
+        (**self).set_extending(key, value, lifetime, extended)
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        (**self).get_many(keys)
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        (**self).set_many(entries, lifetime)
+    }
+
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        (**self).delete_many(keys)
+    }
+}

@@ -1,0 +1,160 @@
+//! Layers hand every method on as what it is: none becomes several, none is answered in its place.
+//!
+//! A layer joins with a test that names it. That it keeps the contract of a backend is asked in
+//! `contract/layers.rs`.
+
+use std::sync::{Arc, Mutex};
+
+use flask_caching_engine::layer::resilience::{Resilient, Settings};
+use flask_caching_engine::{Backend, Lifetime, Result, Value};
+
+/// A backend that notes what it is asked, and has an answer for everything.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<&'static str>>>);
+
+impl Recorder {
+    fn note<T>(&self, method: &'static str, answer: T) -> T {
+        self.0.lock().unwrap().push(method);
+        answer
+    }
+}
+
+impl Backend for Recorder {
+    fn get(&self, _: &[u8]) -> Result<Option<Value>> {
+        Ok(self.note("get", Some(b"1".to_vec().into())))
+    }
+
+    fn set(&self, _: &[u8], _: &Value, _: Lifetime) -> Result<bool> {
+        Ok(self.note("set", true))
+    }
+
+    fn add(&self, _: &[u8], _: &Value, _: Lifetime) -> Result<bool> {
+        Ok(self.note("add", true))
+    }
+
+    fn delete(&self, _: &[u8]) -> Result<bool> {
+        Ok(self.note("delete", true))
+    }
+
+    fn has(&self, _: &[u8]) -> Result<bool> {
+        Ok(self.note("has", true))
+    }
+
+    fn clear(&self) -> Result<bool> {
+        Ok(self.note("clear", true))
+    }
+
+    fn incr(&self, _: &[u8], delta: i64, _: Lifetime) -> Result<i64> {
+        Ok(self.note("incr", delta))
+    }
+
+    fn extend(&self, _: &[u8], _: Lifetime) -> Result<bool> {
+        Ok(self.note("extend", true))
+    }
+
+    fn compare_exchange(
+        &self,
+        _: &[u8],
+        _: &Value,
+        _: Option<&Value>,
+        _: Lifetime,
+    ) -> Result<bool> {
+        Ok(self.note("compare_exchange", true))
+    }
+
+    fn is_left_alone(&self) -> bool {
+        true
+    }
+
+    fn set_extending(
+        &self,
+        _: &[u8],
+        _: &Value,
+        _: Lifetime,
+        extended: &[&[u8]],
+    ) -> Result<(bool, Vec<bool>)> {
+        Ok(self.note("set_extending", (true, vec![true; extended.len()])))
+    }
+
+    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
+        Ok(self.note("get_many", vec![Some(b"1".to_vec().into()); keys.len()]))
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], _: Lifetime) -> Result<Vec<bool>> {
+        Ok(self.note("set_many", vec![true; entries.len()]))
+    }
+
+    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
+        Ok(self.note("delete_many", vec![true; keys.len()]))
+    }
+}
+
+/// Asks everything of the layer that `around` makes, and compares what arrives under it, and what
+/// comes back, with what is there without it.
+fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
+    let recorder = Recorder::default();
+    let layer = around(recorder.clone());
+    let (value, forever) = (Value::from(b"1".to_vec()), Lifetime::Forever);
+    let keys: [&[u8]; 2] = [b"one", b"two"];
+
+    assert_eq!(layer.get(b"one").unwrap(), Some(value.clone()));
+    assert!(layer.set(b"one", &value, forever).unwrap());
+    assert!(layer.add(b"one", &value, forever).unwrap());
+    assert!(layer.delete(b"one").unwrap());
+    assert!(layer.has(b"one").unwrap());
+    assert!(layer.clear().unwrap());
+    assert_eq!(layer.incr(b"one", 7, forever).unwrap(), 7);
+    assert!(layer.extend(b"one", forever).unwrap());
+    assert!(
+        layer
+            .compare_exchange(b"one", &value, None, forever)
+            .unwrap()
+    );
+    assert_eq!(
+        layer.set_extending(b"one", &value, forever, &keys).unwrap(),
+        (true, vec![true, true])
+    );
+    assert_eq!(layer.get_many(&keys).unwrap().len(), 2);
+    let entries: [(&[u8], &Value); 1] = [(b"one", &value)];
+    assert_eq!(layer.set_many(&entries, forever).unwrap(), [true]);
+    assert_eq!(layer.delete_many(&keys).unwrap(), [true, true]);
+    assert!(layer.is_left_alone());
+
+    assert_eq!(
+        *recorder.0.lock().unwrap(),
+        [
+            "get",
+            "set",
+            "add",
+            "delete",
+            "has",
+            "clear",
+            "incr",
+            "extend",
+            "compare_exchange",
+            "set_extending",
+            "get_many",
+            "set_many",
+            "delete_many",
+        ]
+    );
+}
+
+#[test]
+fn what_is_shared() {
+    hands_everything_on(|backend| Arc::new(backend) as Arc<dyn Backend>);
+}
+
+#[test]
+fn resilience() {
+    hands_everything_on(|backend| Resilient::of_servers(backend, Settings::default()));
+}
+
+#[test]
+fn one_around_another() {
+    hands_everything_on(|backend| {
+        let shared: Arc<dyn Backend> =
+            Arc::new(Resilient::of_servers(backend, Settings::default()));
+        Resilient::of_server(shared, Settings::default())
+    });
+}

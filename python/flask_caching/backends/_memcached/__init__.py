@@ -1,0 +1,1 @@
+"""What the memcached backends are made of: options and clients."""

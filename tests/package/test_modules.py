@@ -1,0 +1,123 @@
+"""How the modules of the package hang together."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import flask_caching
+import pytest
+
+PACKAGE = Path(flask_caching.__file__).parent
+
+
+def module_names() -> dict[str, Path]:
+    names = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+MODULES = module_names()
+
+
+def test_every_module_can_be_imported_first() -> None:
+    """Each in an interpreter of its own: whatever is imported first, nothing is half made."""
+    program = (
+        "import importlib, os, sys, traceback\n"
+        "import asyncio, cachelib, flask\n"
+        "for name in sys.argv[1:]:\n"
+        # What others bring is there already; of the package nothing is.
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        try:\n"
+        "            importlib.import_module(name)\n"
+        "        except BaseException:\n"
+        "            traceback.print_exc()\n"
+        "            os._exit(1)\n"
+        "        os._exit(0)\n"
+        "    if os.waitpid(child, 0)[1]:\n"
+        "        sys.exit(f'{name} cannot be imported first')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, *MODULES], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def imports(name: str, path: Path) -> Iterator[str]:
+    """The modules of the package that a module imports, wherever in its code."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            pending.extend(node.orelse)
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        if isinstance(node, ast.ImportFrom):
+            relative = "." * node.level + (node.module or "")
+            source = importlib.util.resolve_name(relative, package) if node.level else node.module
+            for alias in node.names:
+                if f"{source}.{alias.name}" in MODULES:
+                    yield f"{source}.{alias.name}"
+                elif source in MODULES:
+                    yield source
+
+
+def cycles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """The groups of modules that import each other."""
+    reached: dict[str, set[str]] = {}
+    for start in graph:
+        pending, seen = [start], set()
+        while pending:
+            for target in graph[pending.pop()] - seen:
+                seen.add(target)
+                pending.append(target)
+        reached[start] = seen
+    groups = {
+        frozenset(other for other in reached[name] if name in reached[other])
+        for name in graph
+        if name in reached[name]
+    }
+    return [set(group) for group in groups]
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {name: set(imports(name, path)) for name, path in MODULES.items()}
+    assert graph["flask_caching.config"] >= {"flask_caching.errors", "flask_caching.backends.spec"}
+    found = cycles(graph)
+    assert not found, "\n".join(", ".join(sorted(group)) for group in found)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        ({"a": {"b"}, "b": set()}, []),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}, [{"a", "b", "c"}]),
+        ({"a": {"a"}}, [{"a"}]),
+    ],
+)
+def test_cycles_are_found(graph: dict[str, set[str]], expected: list[set[str]]) -> None:
+    assert cycles(graph) == expected
+
+
+def test_the_package_is_flat_enough_to_be_seen() -> None:
+    modules = [path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= 21
+
+
+def test_no_module_is_too_long() -> None:
+    too_long = {
+        name: lines
+        for name, path in MODULES.items()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450
+    }
+    assert set(too_long) <= {"flask_caching._decorated"}
