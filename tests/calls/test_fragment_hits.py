@@ -13,6 +13,7 @@ from flask_caching import Cache, make_template_fragment_key
 from flask_caching.jinja2ext import CacheExtension
 from flask_caching.testing import manual_clock
 from jinja2 import DictLoader, Environment
+from shown import shown
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +109,7 @@ def test_a_key_whose_text_changes_is_read_each_time() -> None:
     assert render_template_string(source, user=user) == "bob"
 
 
-@pytest.mark.parametrize("number", [1, True, 1.0, "1"], ids=repr)
+@pytest.mark.parametrize("number", [1, True, 1.0, "1"], ids=shown)
 def test_keys_are_told_apart_by_their_text(number: Any) -> None:
     source = "{% cache 60, 'x', key %}{{ key }}{% endcache %}"
     for key in (1, True, 1.0, "1", number):

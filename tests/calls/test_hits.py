@@ -24,6 +24,7 @@ from flask_caching.backends import SimpleCache
 from flask_caching.calls.memoized import MemoizePolicy
 from flask_caching.calls.view import ViewPolicy
 from flask_caching.testing import manual_clock
+from shown import shown
 
 SEED = int(os.environ.get("HITS_SEED", "7"))
 PROGRAMS = int(os.environ.get("HITS_PROGRAMS", "60"))
@@ -76,7 +77,7 @@ class Service:
         Service(),
         int,
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_call_that_was_answered_takes_no_ordinary_path(
     cache: Cache, in_app: None, ordinary: list[str], argument: Any

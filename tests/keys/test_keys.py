@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask, g
 from flask_caching import Cache
+from shown import shown
 from werkzeug.local import LocalProxy
 
 pytestmark = pytest.mark.usefixtures("in_app")
@@ -113,7 +114,7 @@ class Couple(collections.namedtuple("Couple", "one other")):
         ("...", ...),
         (type("K", (), {}), type("K", (), {})),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_arguments_that_differ_have_different_entries(cache: Cache, one: Any, other: Any) -> None:
     function = _identity(cache)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from flask_caching import Cache
 from flask_caching.calls.memoized import MemoizePolicy
+from shown import shown
 
 MOMENT = datetime(2026, 11, 24, 12, 30)
 
@@ -86,7 +87,7 @@ def count(cache: Cache, in_app: None) -> Callable[[Any], int]:
         Pair(1, {2}),
         Known("ada"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_a_call_that_was_answered_takes_no_ordinary_path(
     count: Callable[[Any], int], ordinary: list[str], argument: Any
@@ -109,7 +110,7 @@ def test_a_call_that_was_answered_takes_no_ordinary_path(
         (Point(1, 1), Point(1, True), Point(1, [1]), Pair(1, 1), Pair(1, True), (1, 1)),
         (Known("ada"), Known("bob"), "ada"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_arguments_that_print_otherwise_are_different_calls(
     count: Callable[[Any], int], arguments: tuple[Any, ...]

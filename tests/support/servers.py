@@ -27,26 +27,41 @@ def program(name: str) -> str:
     return path
 
 
-_given: set[int] = set()
+#: What keeps the ports of this process its own, until it ends, however it ends.
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
     """A TCP port that nobody listens on, and that stays free until a server is started on it.
 
     It is none of those that the system gives to connections: one of them could be the port of a
-    client by the time the server is started, or started again.
+    client by the time the server is started, or started again. Nor does another test process get
+    it, though nobody listens there yet.
     """
     first_of_connections = int(
         Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]
     )
     candidates = range(10_000, max(first_of_connections, 20_000))
     while True:
-        port = random.choice(candidates)
+        port = random.SystemRandom().choice(candidates)  # not as a test may have seeded `random`
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
-            if port not in _given:
-                _given.add(port)
-                return port
+            _claims.append(_claim(port))
+            return port
+
+
+def _claim(port: int) -> socket.socket:
+    """Reserve a port among test processes, by a name in the abstract namespace of unix sockets.
+
+    :raises OSError: where another process, or this one, has it.
+    """
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0flask-caching-test-port-{port}")
+    except OSError:
+        claim.close()
+        raise
+    return claim
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:

@@ -16,6 +16,7 @@ import flask
 import pytest
 from flask_caching import CachedResponse
 from flask_caching.backends import SimpleCache
+from shown import shown
 
 T = TypeVar("T")
 
@@ -320,7 +321,7 @@ def test_a_module_that_raises_for_unknown_names_is_no_failure_of_the_application
         assert SimpleCache().set("key", value) is False
 
 
-@pytest.mark.parametrize("value", [Row(1), [Color.RED], Color.RED, (Color.RED,)], ids=repr)
+@pytest.mark.parametrize("value", [Row(1), [Color.RED], Color.RED, (Color.RED,)], ids=shown)
 def test_a_class_that_was_replaced_makes_a_miss(
     value: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

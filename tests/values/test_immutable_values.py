@@ -13,6 +13,7 @@ import pytest
 from flask_caching.backends import SimpleCache
 from json_serializer import JSONSerializer
 from markupsafe import Markup
+from shown import shown
 
 MOMENT = datetime(2026, 11, 24, 12, 30)
 
@@ -55,7 +56,7 @@ class OwnDecimal(Decimal):
         1 + 2j,
         range(3),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_one_object_serves_every_reader(value: Any) -> None:
     cache = SimpleCache()
@@ -71,7 +72,7 @@ def test_one_object_serves_every_reader(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [OwnDecimal("1.10"), MOMENT.replace(tzinfo=OwnZone()), time(12, 30, tzinfo=OwnZone())],
-    ids=repr,
+    ids=shown,
 )
 def test_what_could_be_changed_is_copied(value: Any) -> None:
     cache = SimpleCache()

@@ -1,7 +1,9 @@
-"""MemcachedCache in many processes, threads and greenlets: nobody gets what another asked for."""
+"""Redis or memcached in many processes, threads and greenlets: nobody gets another's answer."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -12,19 +14,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask_caching.backends.memcache import MemcachedCache, SASLMemcachedCache
+from flask_caching.backends.memcache import MemcachedCache
 from flask_caching.errors import CacheBackendError
 from gunicorn_server import serving
 from memcached_servers import MemcachedServer
+from network import KINDS, Kind
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("kind", [MemcachedCache, SASLMemcachedCache])
-def test_after_a_fork_nobody_shares_a_connection(
-    memcached_server: MemcachedServer, kind: type[MemcachedCache]
-) -> None:
-    cache = kind([memcached_server.address], key_prefix="fork_")
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, kind: Kind) -> Any:
+    return request.getfixturevalue(kind.shared)
+
+
+def test_after_a_fork_nobody_shares_a_connection(kind: Kind, server: Any) -> None:
+    cache = kind.backend(kind.address(server), key_prefix="fork_")
     cache.set("before", os.getpid())
 
     def check(name: str) -> bool:
@@ -46,8 +56,10 @@ def test_after_a_fork_nobody_shares_a_connection(
     assert parent
 
 
-def test_a_fork_while_other_threads_are_in_the_cache(memcached_server: MemcachedServer) -> None:
-    cache = MemcachedCache([memcached_server.address], key_prefix="busy_", pool_size=2)
+def test_a_fork_while_other_threads_are_in_the_cache(kind: Kind, server: Any) -> None:
+    # A small pool, so that threads wait for one another where there is a choice.
+    options = {"max_connections" if kind.name == "redis" else "pool_size": 2}
+    cache = kind.backend(kind.address(server), key_prefix="busy_", **options)
     stop = threading.Event()
 
     def work() -> None:
@@ -71,11 +83,14 @@ def test_a_fork_while_other_threads_are_in_the_cache(memcached_server: Memcached
             thread.join()
 
 
-@pytest.mark.parametrize("pool_size", [1, 4])
-def test_threads(memcached_server: MemcachedServer, pool_size: int) -> None:
-    cache = MemcachedCache([memcached_server.address], key_prefix="threads_", pool_size=pool_size)
+@pytest.mark.parametrize("connections", [None, 1, 4])
+def test_threads(kind: Kind, server: Any, connections: int | None) -> None:
+    options: dict[str, Any] = {}
+    if connections is not None:
+        options["max_connections" if kind.name == "redis" else "pool_size"] = connections
+    cache = kind.backend(kind.address(server), key_prefix="threads_", **options)
     cache.clear()
-    before = int(memcached_server.stats()["curr_connections"])
+    before = _connections(server)
 
     def work(thread: int) -> list[object]:
         for number in range(200):
@@ -90,7 +105,14 @@ def test_threads(memcached_server: MemcachedServer, pool_size: int) -> None:
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(8))) == [[]] * 8
     assert cache.get_many("up", "down") == [1600, -1600]
-    assert int(memcached_server.stats()["curr_connections"]) <= before + pool_size
+    if connections is not None:
+        assert _connections(server) <= before + connections
+
+
+def _connections(server: Any) -> int:
+    if isinstance(server, MemcachedServer):
+        return int(server.stats()["curr_connections"])
+    return len(server.admin.client_list())
 
 
 def test_an_exhausted_pool_fails_at_once_where_it_does_not_block(
@@ -121,13 +143,17 @@ def test_an_exhausted_pool_fails_at_once_where_it_does_not_block(
     assert all("pool_size: 1" in str(failure) for failure in failures)
 
 
-def test_greenlets_go_on_while_one_waits(memcached_server: MemcachedServer) -> None:
+def test_greenlets_go_on_while_one_waits(kind: Kind, server: Any) -> None:
+    if importlib.util.find_spec("gevent") is None:
+        pytest.skip("gevent is not installed")
     script = """
         from gevent import monkey; monkey.patch_all()
         import os, signal, sys, gevent
-        from flask_caching.backends.memcache import MemcachedCache
-        address, server = sys.argv[1], int(sys.argv[2])
-        cache = MemcachedCache([address], key_prefix="g_", operation_timeout=5, pool_size=5)
+        from flask_caching.errors import CacheBackendError
+        from network import KINDS
+        kind, address, server = KINDS[sys.argv[1]], sys.argv[2], int(sys.argv[3])
+        options = {} if kind.name == "redis" else {"pool_size": 5}
+        cache = kind.backend(address, key_prefix="g_", operation_timeout=5, **options)
         cache.set("k", 1)
         assert [job.get() for job in [gevent.spawn(cache.get, "k") for _ in range(50)]] == [1] * 50
         os.kill(server, signal.SIGSTOP)
@@ -139,16 +165,27 @@ def test_greenlets_go_on_while_one_waits(memcached_server: MemcachedServer) -> N
         finally:
             os.kill(server, signal.SIGCONT)
         assert job.get() == 1
+        # Nor does a failure print anything but its lines of log.
+        gone = kind.backend("127.0.0.1:1", key_prefix="g_")
+        for _ in range(20):
+            try:
+                gone.get("k")
+            except CacheBackendError:
+                continue
+            raise AssertionError("nobody listens there")
     """
-    assert memcached_server.process is not None
-    arguments = (memcached_server.address, memcached_server.process.pid)
+    assert server.process is not None
+    arguments = (kind.name, kind.address(server), server.process.pid)
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent / "support")},
     )
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -160,24 +197,28 @@ def test_greenlets_go_on_while_one_waits(memcached_server: MemcachedServer) -> N
     ],
     ids=["processes", "threads", "gevent"],
 )
+@pytest.mark.parametrize("kind", [KINDS["redis"], KINDS["memcached"]], ids=["redis", "memcached"])
 def test_gunicorn(
-    memcached_server: MemcachedServer,
+    kind: Kind,
+    server: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     options: tuple[str, ...],
 ) -> None:
-    monkeypatch.setenv("TEST_MEMCACHED", memcached_server.address)
-    with serving(tmp_path, HERE / "memcached_app.py", *options) as server:
+    if options[-1] == "gevent" and importlib.util.find_spec("gevent") is None:
+        pytest.skip("gevent is not installed")
+    monkeypatch.setenv("TEST_CACHE", json.dumps(kind.config(kind.address(server))))
+    with serving(tmp_path, HERE / "network_app.py", *options) as gunicorn:
 
         def visit(number: int) -> bool:
             who = f"visitor-{number % 37}"
             return (
-                server.ask(f"/page/{who}") == f"page of {who}"
-                and server.ask(f"/value/{who}") == who * 100
+                gunicorn.ask(f"/page/{who}") == f"page of {who}"
+                and gunicorn.ask(f"/value/{who}") == who * 100
             )
 
         with ThreadPoolExecutor(8) as pool:
             assert all(pool.map(visit, range(400)))
         # The workers are not the process that connected first.
-        worker, master = server.ask("/pid").split()[:2]
+        worker, master = gunicorn.ask("/pid").split()[:2]
         assert worker != master

@@ -1,17 +1,16 @@
-"""An application for the tests of processes: each page names who asked for it."""
+"""An application for the tests of processes: each page names who asked for it.
 
+``TEST_CACHE`` has the configuration of its cache, in JSON.
+"""
+
+import json
 import os
 
 from flask import Flask, request
 from flask_caching import Cache
 
 app = Flask("processes")
-app.config.update(
-    CACHE_TYPE="RedisCache",
-    CACHE_REDIS_HOST="127.0.0.1",
-    CACHE_REDIS_PORT=int(os.environ["TEST_REDIS_PORT"]),
-    CACHE_KEY_PREFIX="processes_",
-)
+app.config.update(json.loads(os.environ["TEST_CACHE"]), CACHE_KEY_PREFIX="processes_")
 cache = Cache(app)
 
 with app.app_context():
