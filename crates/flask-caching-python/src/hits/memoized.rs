@@ -319,10 +319,8 @@ impl MemoizedHits {
             visit.call(held)?;
         }
         self.table.try_each(|call| {
-            call.iter().try_for_each(|argument| match argument {
-                Known::Printed(_, kind) => visit.call(kind),
-                _ => Ok(()),
-            })
+            call.iter()
+                .try_for_each(|argument| argument.traverse(&visit))
         })
     }
 
