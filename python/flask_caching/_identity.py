@@ -145,7 +145,7 @@ def _instance_identity(instance: Any, function: Callable[..., Any], rivals: Riva
     # Inherited: the class that defines the method, and its other subclasses, may print the same.
     if _names_class(text, kind) and definer.rpartition(".")[2] != kind.__name__:
         return text if kind is instance else text + rivals.suffix_of_name(kind)
-    return f"{text} of {full_name(kind)}"
+    return f"{text} of {rivals.name_of(kind)}"
 
 
 class _Writer:
@@ -216,7 +216,8 @@ class _Writer:
                 raise Unidentifiable(
                     f"an object of {full_name(kind)} prints an integer of too many digits"
                 )
-            return f"{full_name(kind)}{self._inside(value, lambda: self.write(members))}"
+            inside = self._inside(value, lambda: self.write(members))
+            return f"{self._rivals.name_of(kind)}{inside}"
         if isinstance(value, type):
             return text + self._rivals.suffix(text, value)
         if members is None and shows_address(text, value):
@@ -226,17 +227,17 @@ class _Writer:
             whole = repr(value.pattern)
             return text if whole in text else f"{text} {whole}"
         if isinstance(kind.__repr__, FunctionType) and members is None and not _is_closed(text):
-            return f"{text!r} of {full_name(kind)}{self._rivals.suffix(full_name(kind), kind)}"
+            return f"{text!r} of {self._rivals.name_of(kind)}"
         if _names_class(text, kind):
             return text + self._rivals.suffix_of_name(kind)
-        return f"{text} of {full_name(kind)}"
+        return f"{text} of {self._rivals.name_of(kind)}"
 
     def _by_identity(self, value: Any, kind: type, text: str) -> str:
         if getattr(kind, "__caching_id__", None) is not None:
             identity = get_id(value)
             if not _is_closed(identity):
                 identity = repr(identity)
-            return f"{identity} of {full_name(kind)}"
+            return f"{identity} of {self._rivals.name_of(kind)}"
         token = object_token(value)
         self._rivals.note(value)
         return f"{text} {token}"
@@ -252,7 +253,7 @@ class _Writer:
             text = hex(value) if whole else repr(value)
         attributes = getattr(value, "__dict__", None)
         extra = self.write(dict(attributes)) if attributes else ""
-        return text if kind is bytearray else f"{text} of {full_name(kind)}{extra}"
+        return text if kind is bytearray else f"{text} of {self._rivals.name_of(kind)}{extra}"
 
     def _as(self, base: type, value: Any) -> str:
         return self.write(base(value))

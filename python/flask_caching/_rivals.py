@@ -39,6 +39,11 @@ class Rivals:
         suffix = "" if first == name else f" of {name}"
         return suffix + self.suffix(name, kind)
 
+    def name_of(self, kind: type) -> str:
+        """The whole name of a class, and what tells it from another that has the same."""
+        name = full_name(kind)
+        return name + self.suffix(name, kind)
+
     def suffix(self, text: str, kind: type) -> str:
         """What tells a class from another that prints, or is called, ``text``.
 

@@ -1,4 +1,4 @@
-"""A repr that shows an address, however it is written, gives no result of an object that is gone."""
+"""A repr that shows an address, in whatever spelling, gives no result of an object that is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class that is an argument, and the objects of that class, are told apart each in its own way."""
+"""A class that is an argument, and the objects of that class, are two different things."""
 
 from __future__ import annotations
 
@@ -114,9 +114,7 @@ def test_objects_that_cannot_be_referenced_weakly_are_arguments_like_others(
     assert role_of(user) == "visitor"
 
 
-def test_a_metaclass_its_class_and_its_objects_are_three_things(
-    cache: Cache, in_app: None
-) -> None:
+def test_a_metaclass_its_class_and_its_objects_are_three_things(cache: Cache, in_app: None) -> None:
     calls: list[Any] = []
 
     @cache.memoize()
