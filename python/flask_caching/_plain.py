@@ -24,7 +24,7 @@ class Allowance:
     """
 
     _TIMES = 100
-    _MORE = 50_000
+    _MORE = 20_000
 
     def __init__(self) -> None:
         self._printed = 0

@@ -13,7 +13,7 @@ const DEEPEST: u8 = 32;
 
 /// So do values of more parts than this, those counted again that are referred to again: their reprs
 /// are made in the same way.
-const MOST_PARTS: u32 = 1 << 20;
+const MOST_PARTS: u32 = 1 << 17;
 
 /// Whether `value` is built-in data all through, sets excepted: its repr is what stands in a key.
 ///
