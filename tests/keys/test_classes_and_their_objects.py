@@ -28,6 +28,20 @@ class Slotted:
         self.role = role
 
 
+class SlottedAndPrinted(Slotted):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"SlottedAndPrinted({self.role})"
+
+
+class SlottedAndNamed(Slotted):
+    __slots__ = ()
+
+    def __caching_id__(self) -> str:
+        return self.role
+
+
 class Named(Plain):
     def __caching_id__(self) -> str:
         return self.role
@@ -102,14 +116,16 @@ def test_a_change_of_an_object_is_seen_after_its_class_was_called(
     assert order.role_of() == "visitor"
 
 
+@pytest.mark.parametrize("kind", [Slotted, SlottedAndPrinted, SlottedAndNamed])
 @pytest.mark.parametrize("class_first", [True, False])
 def test_objects_that_cannot_be_referenced_weakly_are_arguments_like_others(
-    role_of: Callable[[Any], Any], class_first: bool
+    role_of: Callable[[Any], Any], kind: Any, class_first: bool
 ) -> None:
-    user = Slotted("admin")
+    user = kind("admin")
     for _ in range(3):
-        for argument in [Slotted, user] if class_first else [user, Slotted]:
-            assert role_of(argument) == ("admin" if argument is user else Slotted.__dict__["role"])
+        for argument in [kind, user] if class_first else [user, kind]:
+            # Of the class it is a descriptor, which is not stored.
+            assert role_of(argument) == ("admin" if argument is user else kind.role)
     user.role = "visitor"
     assert role_of(user) == "visitor"
 
