@@ -146,7 +146,7 @@ impl Recipe {
             return Ok(Outcome::Ordinary);
         };
         let mark = backend.mark();
-        if let Some((handle, value)) = backend.find_guarded(py, lesson.guard, key.as_bytes()) {
+        if let Some((handle, value)) = backend.find_guarded(py, lesson.guard, key.as_bytes())? {
             if value.is_none() {
                 return Ok(Outcome::Ordinary);
             }

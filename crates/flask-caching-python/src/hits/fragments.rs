@@ -110,7 +110,7 @@ impl FragmentHits {
             |known| texts.are(known),
             |handle| *handle,
         );
-        Ok(handle.and_then(|handle| native.hit(py, &[], handle)))
+        handle.map_or(Ok(None), |handle| native.hit(py, &[], handle))
     }
 
     /// The texts a tag is found by; `None` where its timeout may forbid a short cut, as that of a tag

@@ -170,10 +170,11 @@ impl MemoizedHits {
         let found = self.find(&arguments, native.serial(), |memory| {
             memory.keyed(py, Say::Signals)
         });
-        Ok(found.and_then(|(place, key)| {
-            let value = native.hit(py, place.guards().as_slice(), place.value)?;
-            Some((key, value))
-        }))
+        let Some((place, key)) = found else {
+            return Ok(None);
+        };
+        let value = native.hit(py, place.guards().as_slice(), place.value)?;
+        Ok(value.map(|value| (key, value)))
     }
 
     /// The key of a call that an application's own `get` is asked for, while its versions are still
@@ -397,8 +398,10 @@ impl MemoizedHits {
             Memory::Result(place) => Some(*place),
             _ => None,
         });
-        let value =
-            place.and_then(|place| native.hit(args.py(), place.guards().as_slice(), place.value));
+        let value = match place {
+            Some(place) => native.hit(args.py(), place.guards().as_slice(), place.value)?,
+            None => None,
+        };
         Ok(Some(match value {
             Some(value) => Found::Value(value),
             None => Found::Nothing(backend),

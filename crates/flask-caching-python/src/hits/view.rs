@@ -203,7 +203,10 @@ impl ViewHits {
             |known| probe.is(known),
             |handle| *handle,
         );
-        let value = handle.and_then(|handle| native.hit(py, &[], handle));
+        let value = match handle {
+            Some(handle) => native.hit(py, &[], handle)?,
+            None => None,
+        };
         // An exception that the view raised is raised again, the ordinary way.
         Ok(value.filter(|value| !value.is_instance_of::<PyBaseException>()))
     }

@@ -69,9 +69,12 @@ impl MemoryBackend {
         py: Python<'py>,
         guard: Handle,
         key: &[u8],
-    ) -> Option<(Handle, Bound<'py, PyAny>)> {
-        let handle = self.store().read_with_handle(key, |_, handle| handle)?;
-        Some((handle, self.hit(py, &[guard], handle)?))
+    ) -> PyResult<Option<(Handle, Bound<'py, PyAny>)>> {
+        let Some(handle) = self.store().read_with_handle(key, |_, handle| handle) else {
+            return Ok(None);
+        };
+        let value = self.hit(py, &[guard], handle)?;
+        Ok(value.map(|value| (handle, value)))
     }
 
     /// Stores `value` under `key`, which is a string's, unless that was deleted since `mark`, and lets
@@ -101,19 +104,23 @@ impl MemoryBackend {
     /// The caller's own copy of the value behind `handle`, while it and what is behind each of
     /// `guards` is still there. An entry that cannot be read is `None`, too: reading it by its key
     /// says so and removes it.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
     #[inline]
     pub(crate) fn hit<'py>(
         &self,
         py: Python<'py>,
         guards: &[Handle],
         handle: Handle,
-    ) -> Option<Bound<'py, PyAny>> {
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let stored = self
             .store()
-            .read_guarded(guards, handle, |stored| stored.clone_ref(py))?;
+            .read_guarded(guards, handle, |stored| stored.clone_ref(py));
         match stored {
-            Stored::Atom(atom) => Some(atom.into_bound(py)),
-            stored => stored.load(py, &self.settings).ok(),
+            None => Ok(None),
+            Some(Stored::Atom(atom)) => Ok(Some(atom.into_bound(py))),
+            Some(stored) => stored.load_if_readable(py, &self.settings),
         }
     }
 }
