@@ -27,8 +27,10 @@ __all__ = [
     "clock_stop",
     "clock_wall",
     "is_plain",
+    "may_spell_addresses",
     "memcached_wire_key",
     "open_store",
+    "spells_address",
     "timeout_seconds",
 ]
 
@@ -47,6 +49,8 @@ def clock_resume() -> None: ...
 def clock_wall() -> float: ...
 def timeout_seconds(timeout: Any) -> float: ...
 def is_plain(value: Any) -> bool: ...
+def may_spell_addresses(text: str) -> bool: ...
+def spells_address(text: str, address: int) -> bool: ...
 
 @final
 class Deadline:

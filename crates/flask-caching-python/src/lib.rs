@@ -8,6 +8,7 @@
     reason = "these comments are Python docstrings, which are no Markdown"
 )]
 
+mod addresses;
 mod byte_store;
 mod class_version;
 mod clock;
@@ -32,6 +33,8 @@ use pyo3::prelude::*;
 mod _engine {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
+    #[pymodule_export]
+    use crate::addresses::{may_spell_addresses, spells_address};
     #[pymodule_export]
     use crate::byte_store::ByteStore;
     #[pymodule_export]

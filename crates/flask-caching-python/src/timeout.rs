@@ -6,6 +6,8 @@ use flask_caching_engine::{Lifetime, Timeout, clock};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::error::unless_raised;
+
 /// The engine's reading of a Python timeout.
 pub(crate) fn from_python(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else {
@@ -20,7 +22,7 @@ pub(crate) fn from_python(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeou
 /// The seconds of a timeout: an int, a float, a `timedelta`, or a string of digits.
 #[pyfunction]
 pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
-    if let Ok(seconds) = timeout.extract::<f64>() {
+    if let Some(seconds) = unless_raised(timeout.py(), timeout.extract::<f64>().map(Some))? {
         return Ok(seconds);
     }
     if timeout.hasattr("total_seconds")? {

@@ -279,7 +279,8 @@ impl MemoryBackend {
                 None => others.get(&bytes).map(|key| key.bind(py).clone()),
             };
             // An entry that cannot be read is none.
-            if let (Some(key), Ok(value)) = (key, stored.load(py, &self.settings)) {
+            let value = stored.load_if_readable(py, &self.settings)?;
+            if let (Some(key), Some(value)) = (key, value) {
                 entries.push((key, expires, value));
             }
         }

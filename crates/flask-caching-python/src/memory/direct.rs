@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
-use super::value::{Failure, Stored};
+use super::value::Stored;
 use crate::road::{Found, Row};
 
 impl MemoryBackend {
@@ -79,11 +79,7 @@ impl MemoryBackend {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         match stored {
             Stored::Atom(atom) => Ok(Some(atom.into_bound(py))),
-            stored => match stored.load(py, &self.settings) {
-                Ok(value) => Ok(Some(value)),
-                Err(Failure::Value(_)) => Ok(None),
-                Err(Failure::Interrupt(error)) => Err(error),
-            },
+            stored => stored.load_if_readable(py, &self.settings),
         }
     }
 

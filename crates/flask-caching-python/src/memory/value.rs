@@ -85,6 +85,22 @@ impl Stored {
         .map_err(|error| Failure::from_err(py, error))
     }
 
+    /// The same; `None` where it cannot be read.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
+    pub(super) fn load_if_readable<'py>(
+        self,
+        py: Python<'py>,
+        settings: &Settings,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.load(py, settings) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Value(_)) => Ok(None),
+            Err(Failure::Interrupt(error)) => Err(error),
+        }
+    }
+
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Atom(atom) => Self::Atom(atom.clone_ref(py)),

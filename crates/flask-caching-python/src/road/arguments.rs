@@ -13,8 +13,9 @@ use pyo3::types::{
 
 use smallvec::SmallVec;
 
-use super::data::{is_plain, is_telling, is_told_by_repr};
+use super::data::{is_exact, is_plain, is_telling, is_told_by_repr};
 use super::kinds::Kinds;
+use crate::error::unless_raised;
 use crate::memory::is_scalar;
 
 /// Calls with more arguments than this cost an allocation.
@@ -48,11 +49,17 @@ pub(super) enum Known {
     Text(Py<PyString>),
     Bytes(Py<PyBytes>),
     Repr(Py<PyString>),
-    Printed(Py<PyString>, Py<PyType>),
-    /// Its address, and a weak reference: while that is alive, the address is no other's.
-    Object(usize, Py<PyWeakrefReference>),
+    Printed(Py<PyString>, Itself),
+    Object(Itself),
     Keyword(Py<PyString>),
 }
+
+/// One object, which does not live longer for it: its address, and a weak reference. While that is
+/// alive, the address is no other's.
+pub(super) struct Itself(usize, Py<PyWeakrefReference>);
+
+/// What a weak reference takes, in bytes; as a rule an object has one.
+const WEIGHT_OF_REFERENCE: usize = 72;
 
 /// What tells the calls of a function apart: their arguments, but for those that are left out of keys,
 /// and the defaults that may be another value by the next call.
@@ -123,9 +130,26 @@ pub(super) struct Arguments<'py> {
 
 impl<'py> Arguments<'py> {
     /// Reads the arguments of a call; `false` where `kinds` does not know how to tell one of them
-    /// apart.
+    /// apart, or one cannot be looked at: its `__repr__` raises, another thread changes it.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
     #[inline]
     pub(super) fn read(
+        &mut self,
+        kinds: &Kinds,
+        considered: &Considered,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<bool> {
+        match self.try_read(kinds, considered, args, kwargs) {
+            Ok(read) => Ok(read),
+            Err(error) => unless_raised::<()>(args.py(), Err(error)).map(|_| false),
+        }
+    }
+
+    #[inline]
+    fn try_read(
         &mut self,
         kinds: &Kinds,
         considered: &Considered,
@@ -208,12 +232,9 @@ impl<'py> Arguments<'py> {
                     Probe::Bytes(bytes) => Known::Bytes(bytes.clone().unbind()),
                     Probe::Repr(text) => Known::Repr(text.clone().unbind()),
                     Probe::Printed(text, kind) => {
-                        Known::Printed(text.clone().unbind(), kind.clone().unbind())
+                        Known::Printed(text.clone().unbind(), Itself::of(kind)?)
                     }
-                    Probe::Object(object) => Known::Object(
-                        object.as_ptr().addr(),
-                        PyWeakrefReference::new(object)?.unbind(),
-                    ),
+                    Probe::Object(object) => Known::Object(Itself::of(object)?),
                     Probe::Keyword(name) => Known::Keyword(name.clone().unbind()),
                 })
             })
@@ -225,10 +246,11 @@ impl Known {
     /// What it keeps alive, in bytes.
     pub(super) fn weight(&self, py: Python<'_>) -> usize {
         let text = |text: &Py<PyString>| text.bind(py).len().unwrap_or(0);
-        size_of::<Self>()
+        std::mem::size_of::<Self>()
             + match self {
                 Self::Text(kept) | Self::Repr(kept) | Self::Keyword(kept) => text(kept),
-                Self::Printed(kept, _) => text(kept),
+                Self::Printed(kept, _) => text(kept) + WEIGHT_OF_REFERENCE,
+                Self::Object(_) => WEIGHT_OF_REFERENCE,
                 Self::Bytes(kept) => kept.as_bytes(py).len(),
                 _ => 0,
             }
@@ -246,18 +268,19 @@ impl Known {
             | (Self::Keyword(one), Self::Keyword(other)) => same_text(one.bind(py), other),
             (Self::Bytes(one), Self::Bytes(other)) => one.as_bytes(py) == other.as_bytes(py),
             (Self::Printed(one, kind), Self::Printed(other, other_kind)) => {
-                kind.is(other_kind) && same_text(one.bind(py), other)
+                kind.is_same(py, other_kind) && same_text(one.bind(py), other)
             }
-            (Self::Object(one, reference), Self::Object(other, _)) => {
-                one == other && reference.bind(py).upgrade().is_some()
-            }
+            (Self::Object(one), Self::Object(other)) => one.is_same(py, other),
             _ => false,
         }
     }
 
+    /// What of it the garbage collector is to see.
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
-            Self::Printed(_, kind) => visit.call(kind),
+            Self::Printed(_, Itself(_, reference)) | Self::Object(Itself(_, reference)) => {
+                visit.call(reference)
+            }
             _ => Ok(()),
         }
     }
@@ -290,20 +313,17 @@ impl<'py> Probe<'py> {
             || argument.is_exact_instance_of::<PyTuple>()
             || argument.is_exact_instance_of::<PyDict>()
             || argument.is_exact_instance_of::<PyInt>();
-        if may_be_plain && is_plain(argument) {
+        if may_be_plain && is_plain(argument)? {
             // An integer may have more digits than Python prints; the ordinary path knows of it.
-            return Ok(argument.repr().ok().map(Self::Repr));
+            return argument.repr().map(|text| Some(Self::Repr(text)));
         }
         if let Some(probe) = kinds.probe(argument)? {
             return Ok(Some(probe));
         }
-        if is_scalar(argument)? {
-            return Ok(printed(argument, argument.repr()?));
+        if is_scalar(argument)? || is_told_by_repr(argument)? {
+            return Ok(exact(argument, argument.repr()?));
         }
-        let text = is_told_by_repr(argument).then(|| argument.repr().ok());
-        Ok(text
-            .flatten()
-            .map(|text| Self::Printed(text, argument.get_type())))
+        Ok(None)
     }
 
     /// Writes the argument as its repr; `false` where that is not known here.
@@ -362,15 +382,9 @@ impl<'py> Probe<'py> {
             | (Self::Keyword(one), Known::Keyword(other)) => same_text(one, other),
             (Self::Bytes(one), Known::Bytes(other)) => one.as_bytes() == other.as_bytes(one.py()),
             (Self::Printed(one, kind), Known::Printed(other, known_kind)) => {
-                kind.is(known_kind) && same_text(one, other)
+                known_kind.is(kind) && same_text(one, other)
             }
-            (Self::Object(one), Known::Object(address, reference)) => {
-                one.as_ptr().addr() == *address
-                    && reference
-                        .bind(one.py())
-                        .upgrade()
-                        .is_some_and(|alive| alive.is(one))
-            }
+            (Self::Object(one), Known::Object(known)) => known.is(one),
             _ => false,
         }
     }
@@ -383,11 +397,42 @@ pub(super) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool
     one.as_ptr() == other.as_ptr() || one.as_any().eq(other.bind(one.py())).unwrap_or(false)
 }
 
-/// How an object is looked up that prints `text`.
+/// How an object is looked up that prints `text`, unless that may show an address.
 #[inline]
 pub(super) fn printed<'py>(
     object: &Bound<'py, PyAny>,
     text: Bound<'py, PyString>,
 ) -> Option<Probe<'py>> {
-    is_telling(&text).then(|| Probe::Printed(text, object.get_type()))
+    is_telling(&text, object).then(|| Probe::Printed(text, object.get_type()))
+}
+
+/// How an object is looked up that prints `text`, which is made of what is told apart by its repr.
+#[inline]
+pub(super) fn exact<'py>(
+    object: &Bound<'py, PyAny>,
+    text: Bound<'py, PyString>,
+) -> Option<Probe<'py>> {
+    is_exact(&text).then(|| Probe::Printed(text, object.get_type()))
+}
+
+impl Itself {
+    fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let reference = PyWeakrefReference::new(object)?;
+        Ok(Self(object.as_ptr().addr(), reference.unbind()))
+    }
+
+    /// Whether both are one object, which is alive.
+    fn is_same(&self, py: Python<'_>, other: &Self) -> bool {
+        self.0 == other.0 && self.1.is(&other.1) && self.1.bind(py).upgrade().is_some()
+    }
+
+    #[inline]
+    fn is(&self, object: &Bound<'_, PyAny>) -> bool {
+        object.as_ptr().addr() == self.0
+            && self
+                .1
+                .bind(object.py())
+                .upgrade()
+                .is_some_and(|alive| alive.is(object))
+    }
 }

@@ -1,25 +1,27 @@
 //! How objects that are no plain data are told apart.
 //!
-//! Python decides it, in `flask_caching.keys.identity.told_apart_by`, once for each class (for a class
-//! that is itself an argument: once for that class). Until it has, such a call takes the ordinary
-//! path.
+//! Python decides it, in `flask_caching.keys.identity.told_apart_by`, once for the objects of each class;
+//! and once for each class that is itself an argument, which is another matter than its objects.
+//! Until it has, such a call takes the ordinary path.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
 
-use super::arguments::{Considered, Probe, printed};
+use super::arguments::{Considered, Probe, exact, printed};
 use super::data::{is_plain, is_told_by_repr};
+use crate::error::unless_raised;
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
 const MOST_KINDS: usize = 16;
 
 /// What tells the objects of a class apart.
 enum Told {
+    /// Its repr, unless that shows an address.
     ByRepr,
     /// Its repr, while these attributes, which are all that it prints, are told apart by theirs.
     ByMembers(Py<PyTuple>),
@@ -30,18 +32,30 @@ enum Told {
     Otherwise,
 }
 
-/// The classes whose objects a function was called with.
-pub(super) struct Kinds(Mutex<Vec<(Py<PyType>, Arc<Told>)>>);
+/// What is known of the objects of a class, or of a class as an argument.
+struct Kind {
+    which: Which,
+    /// While it is alive, its address is no other's.
+    class: Py<PyWeakrefReference>,
+    told: Arc<Told>,
+}
+
+/// The address of a class; and whether the class itself is meant, not its objects.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Which(usize, bool);
+
+/// The kinds of objects that a function was called with. No class lives longer for it.
+pub(super) struct Kinds(Mutex<Vec<Kind>>);
 
 impl Kinds {
     pub(super) fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// How `argument` is looked up; `None` where its class is not known.
+    /// How `argument` is looked up; `None` where its kind is not known.
     #[inline]
     pub(super) fn probe<'py>(&self, argument: &Bound<'py, PyAny>) -> PyResult<Option<Probe<'py>>> {
-        let Some(told) = self.told(&key(argument)) else {
+        let Some(told) = self.told(argument) else {
             return Ok(None);
         };
         match &*told {
@@ -50,11 +64,11 @@ impl Kinds {
             Told::ByMembers(names) => {
                 for name in names.bind(argument.py()).iter_borrowed() {
                     let name = name.cast::<PyString>()?;
-                    if !is_told_by_repr(&argument.getattr(&*name)?) {
+                    if !is_told_by_repr(&argument.getattr(&*name)?)? {
                         return Ok(None);
                     }
                 }
-                Ok(printed(argument, argument.repr()?))
+                Ok(exact(argument, argument.repr()?))
             }
             Told::ByCachingId => {
                 let id = argument.call_method0(intern!(argument.py(), "__caching_id__"))?;
@@ -67,19 +81,24 @@ impl Kinds {
         }
     }
 
-    /// Asks about the classes of the arguments that are not known yet.
+    /// Asks about the kinds of the arguments that are not known yet. One that cannot be asked about,
+    /// as its `__repr__` raises, stays unknown.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
     pub(super) fn learn(
         &self,
         considered: &Considered,
         args: &Bound<'_, PyTuple>,
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
+        let py = args.py();
         let (by_position, by_name) = considered.of(args, kwargs);
         for argument in by_position {
-            self.learn_of(&argument)?;
+            unless_raised(py, self.learn_of(&argument).map(Some))?;
         }
         for (_, argument) in by_name {
-            self.learn_of(&argument)?;
+            unless_raised(py, self.learn_of(&argument).map(Some))?;
         }
         Ok(())
     }
@@ -87,11 +106,7 @@ impl Kinds {
     fn learn_of(&self, argument: &Bound<'_, PyAny>) -> PyResult<()> {
         static TOLD_APART_BY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = argument.py();
-        if is_plain(argument) || is_told_by_repr(argument) {
-            return Ok(());
-        }
-        let kind = key(argument);
-        if self.told(&kind).is_some() {
+        if is_plain(argument)? || is_told_by_repr(argument)? || self.told(argument).is_some() {
             return Ok(());
         }
         let told = TOLD_APART_BY
@@ -103,47 +118,89 @@ impl Kinds {
             match told.extract::<Option<String>>()?.as_deref() {
                 Some("repr") => Told::ByRepr,
                 Some("caching_id") => Told::ByCachingId,
-                Some("identity") => Told::ByIdentity,
+                // The table refers to such an object weakly; what cannot be, is for the ordinary path.
+                Some("identity") if PyWeakrefReference::new(argument).is_ok() => Told::ByIdentity,
                 _ => Told::Otherwise,
             }
         };
-        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kinds.len() < MOST_KINDS {
-            kinds.push((kind.unbind(), Arc::new(told)));
-        }
+        let (which, class) = kind_of(argument);
+        self.insert(
+            py,
+            Kind {
+                which,
+                class: PyWeakrefReference::new(&class)?.unbind(),
+                told: Arc::new(told),
+            },
+        );
         Ok(())
     }
 
-    /// The classes, for the garbage collector; none while they are in use.
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        match self.0.try_lock() {
-            Ok(kinds) => kinds.iter().try_for_each(|(kind, _)| visit.call(kind)),
-            Err(_) => Ok(()),
+    /// Keeps a kind, in place of those whose classes are gone.
+    fn insert(&self, py: Python<'_>, kind: Kind) {
+        // A class that was not gone a moment ago may be dropped with its last reference.
+        let known: Vec<_> = self.lock().drain(..).collect();
+        let (mut kept, gone): (Vec<_>, Vec<_>) = known
+            .into_iter()
+            .partition(|known| known.which != kind.which && known.is_alive(py));
+        if kept.len() < MOST_KINDS {
+            kept.push(kind);
         }
+        let unused = std::mem::replace(&mut *self.lock(), kept);
+        drop((gone, unused));
     }
 
-    /// Forgets every class.
+    /// For the garbage collector: nothing that could be part of a cycle.
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "as its owner visits others"
+    )]
+    pub(super) fn traverse(&self, _visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        Ok(())
+    }
+
+    /// Forgets every kind.
     pub(super) fn clear(&self) {
-        let emptied = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let emptied = std::mem::take(&mut *self.lock());
         drop(emptied);
     }
 
     #[inline]
-    fn told(&self, kind: &Bound<'_, PyType>) -> Option<Arc<Told>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn told(&self, argument: &Bound<'_, PyAny>) -> Option<Arc<Told>> {
+        let (which, class) = kind_of(argument);
+        self.lock()
             .iter()
-            .find(|(known, _)| kind.is(known))
-            .map(|(_, told)| Arc::clone(told))
+            // What is upgraded is the argument's class: not dropped with its last reference here.
+            .find(|known| {
+                known.which == which
+                    && known
+                        .class
+                        .bind(argument.py())
+                        .upgrade()
+                        .is_some_and(|alive| alive.is(&class))
+            })
+            .map(|known| Arc::clone(&known.told))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Kind>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The class that decides about `argument`: its own, or, where it is a class, itself.
+impl Kind {
+    fn is_alive(&self, py: Python<'_>) -> bool {
+        self.class.bind(py).upgrade().is_some()
+    }
+}
+
+/// The kind of `argument`, and the class that decides about it: its own, or, where it is a class,
+/// itself.
 #[inline]
-fn key<'py>(argument: &Bound<'py, PyAny>) -> Bound<'py, PyType> {
-    match argument.cast::<PyType>() {
-        Ok(class) => class.clone(),
-        Err(_) => argument.get_type(),
+fn kind_of<'py>(argument: &Bound<'py, PyAny>) -> (Which, Bound<'py, PyType>) {
+    if let Ok(class) = argument.cast::<PyType>() {
+        (Which(class.as_ptr().addr(), true), class.clone())
+    } else {
+        let class = argument.get_type();
+        (Which(class.as_ptr().addr(), false), class)
     }
 }
