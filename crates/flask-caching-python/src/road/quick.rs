@@ -136,7 +136,8 @@ impl Road {
         }
     }
 
-    /// Begins a call of plain arguments that the table does not know: its key is made here.
+    /// Begins a call of plain arguments that the table does not know: its key is made here. It is
+    /// remembered when it is asked for again: many a call is made once.
     fn begin_natively<'py>(
         &self,
         call: &Call<'_, 'py>,
@@ -170,25 +171,22 @@ impl Road {
             return Ok(Quick::Unknown);
         };
         key.push_str(text);
-        let row = Row {
-            road: self.number(),
-            hash: parts.hash,
-            parts: parts.to_known()?,
-        };
         let key = PyString::new(py, &key).into_any();
         if let Some((value, handle)) = memory.find_value(&key)? {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
-            memory.remember(
-                py,
-                row,
-                Found {
-                    guards: smallvec![guard],
-                    value: handle,
-                    key: None,
-                },
-            );
+            let row = Row {
+                road: self.number(),
+                hash: parts.hash,
+                parts: parts.to_known()?,
+            };
+            let found = Found {
+                guards: smallvec![guard],
+                value: handle,
+                key: None,
+            };
+            memory.remember(py, row, found);
             self.counts.count(Event::Hit);
             return Ok(Quick::Answer(value));
         }
@@ -203,7 +201,6 @@ impl Road {
             guard: Some(guard),
             is_new: false,
         });
-        open.row = Some(row);
         Turn::of(py, open).map(Quick::Answer)
     }
 
