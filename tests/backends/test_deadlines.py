@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask_caching.backends._owed import owe_guarded
 from flask_caching.backends.memcache import (
     MemcachedCache,
     SASLMemcachedCache,
@@ -106,6 +107,31 @@ def test_a_server_that_hangs_takes_no_time_from_the_others(tmp_path: Path) -> No
                 answers.append(cache.get(key))
         assert len(answers) > 5, "it is not taken for one that hangs"
         assert set(answers) == {1}, "it did what it was asked"
+
+
+def test_what_a_server_that_hangs_is_owed_takes_no_time_from_the_others(tmp_path: Path) -> None:
+    with silent(1) as (port,), contextlib.ExitStack() as stack:
+        server = MemcachedServer(tmp_path / "memcached")
+        server.start()
+        stack.callback(server.kill)
+        servers = [f"127.0.0.1:{port}", server.address]
+        cache = MemcachedCache(servers, operation_timeout=DEADLINE, breaker_failures=0)
+        near, away = [], []
+        for number in range(10):
+            try:
+                cache.set(f"key{number}", number)
+            except CacheBackendError:
+                away.append(f"key{number}")
+            else:
+                near.append(f"key{number}")
+            if near and away:
+                break
+        for _ in range(3):
+            # The key to delete cannot be made: what it is made of is on the server that hangs.
+            assert owe_guarded(cache, "prefix", away[:1])
+            assert cache.get(near[0]) is not None
+            with pytest.raises(CacheBackendError):
+                cache.get("prefix and more")
 
 
 @pytest.mark.parametrize("server_kind", ["redis", "memcached"])
