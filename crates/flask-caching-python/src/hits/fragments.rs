@@ -139,7 +139,11 @@ impl FragmentHits {
                     if !(is_number(&part) || part.is_none()) {
                         return Ok(None);
                     }
-                    texts.push(part.str()?);
+                    // An integer may have more digits than Python prints.
+                    let Some(text) = unless_raised(part.py(), part.str().map(Some))? else {
+                        return Ok(None);
+                    };
+                    texts.push(text);
                 }
             }
         }
