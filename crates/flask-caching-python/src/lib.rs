@@ -42,7 +42,7 @@ mod _engine {
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::flights::{forget_flights, flights_under_way, hold_flights, supersede_flights};
+    use crate::flights::{flights_under_way, forget_flights, hold_flights, supersede_flights};
     #[pymodule_export]
     use crate::memcached::memcached_wire_key;
     #[pymodule_export]

@@ -59,12 +59,7 @@ impl MemoryBackend {
     /// What is stored behind `value`, while it and what is behind each of `guards` is still there. It
     /// may be asked for under a lock.
     #[inline]
-    pub(crate) fn peek(
-        &self,
-        py: Python<'_>,
-        guards: &[Handle],
-        value: Handle,
-    ) -> Option<Stored> {
+    pub(crate) fn peek(&self, py: Python<'_>, guards: &[Handle], value: Handle) -> Option<Stored> {
         self.store()
             .read_guarded(guards, value, |stored| stored.clone_ref(py))
     }

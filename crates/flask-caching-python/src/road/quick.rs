@@ -154,7 +154,11 @@ impl Road {
             return Ok(Quick::Unknown);
         };
         let is_direct = call.kwargs.is_empty()
-            && self.looked_at.by_classes(Some(self.cache.bind(py)), backend)? & WRITES == 0
+            && self
+                .looked_at
+                .by_classes(Some(self.cache.bind(py)), backend)?
+                & WRITES
+                == 0
             && self.makes_plain_keys(py, memory.scope())?;
         let version = is_direct
             .then(|| memory.find_text(recipe.version_name.bind(py)))
