@@ -5,7 +5,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from flask_caching.backends import FileSystemCache
 from flask_caching.errors import CacheConfigError
 
