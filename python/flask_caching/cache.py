@@ -437,7 +437,10 @@ def _check_decorated(f: Any) -> None:
 def _set_signing_keys(backend: Any, keys: Any) -> None:
     """Hand the signing keys to a backend whose entries others can write."""
     listed = list(keys) if isinstance(keys, (list, tuple)) else [keys]
-    encoded = [key.encode() if isinstance(key, str) else key for key in listed]
+    # With any other handler a key that is no UTF-8 would stand in the message.
+    encoded = [
+        key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key for key in listed
+    ]
     if not encoded or not all(isinstance(key, bytes) and key for key in encoded):
         raise CacheConfigError(
             "CACHE_SIGNING_KEY must be a key that is not empty, or a list of them, newest first"

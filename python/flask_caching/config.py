@@ -217,7 +217,19 @@ _BY_TYPE: dict[str, dict[str, _Kind]] = {
 }
 
 #: Keys whose values no message may show.
-_SECRETS = ("PASSWORD", "URL", "SIGNING_KEY", "OPTIONS", "SERVERS", "CLUSTER", "SENTINELS", "HOST")
+_SECRETS = (
+    "ARGS",
+    "CLUSTER",
+    "HOST",
+    "OPTIONS",
+    "PASSWORD",
+    "PORT",
+    "SENTINELS",
+    "SERVERS",
+    "SIGNING_KEY",
+    "URL",
+    "USERNAME",
+)
 
 
 def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]:
@@ -286,6 +298,11 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
         raise CacheConfigTypeError(
             f"CACHE_TYPE must be the name or import string of a backend, not {cache_type!r}. "
             f"Names: {', '.join(BUILT_IN_TYPES)}"
+        )
+    if "://" in cache_type:
+        raise CacheConfigTypeError(
+            "CACHE_TYPE is a URL; it must be the name or import string of a backend. "
+            "The URL of a Redis server goes into CACHE_REDIS_URL"
         )
     name = cache_type
     if name in DEPRECATED_TYPES:

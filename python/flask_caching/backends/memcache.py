@@ -13,6 +13,7 @@ from flask import Flask
 
 from ..errors import CacheConfigError
 from . import _memcached_codec as codec
+from ._addresses import secret_text
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached_client import ClientStore, MemcachedClient
@@ -198,7 +199,10 @@ class SASLMemcachedCache(MemcachedCache):
         breaker_failures: int = 3,
         breaker_reset: float = 1.0,
     ) -> None:
-        self._credentials = (username, password)
+        self._credentials = (
+            secret_text(username, "CACHE_MEMCACHED_USERNAME"),
+            secret_text(password, "CACHE_MEMCACHED_PASSWORD"),
+        )
         super().__init__(
             servers,
             default_timeout,
@@ -223,14 +227,7 @@ class SASLMemcachedCache(MemcachedCache):
 
     def _use_options(self, options: MemcachedOptions) -> None:
         username, password = self._credentials
-        super()._use_options(
-            replace(
-                options,
-                binary=True,
-                username=username or None,
-                password=password.decode() if isinstance(password, bytes) else password,
-            )
-        )
+        super()._use_options(replace(options, binary=True, username=username, password=password))
 
 
 class SpreadSASLMemcachedCache(SASLMemcachedCache):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import pickle
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import RedisSerializer
@@ -13,6 +13,7 @@ from flask import Flask
 
 from .._engine import MISSING, RedisServers
 from ..errors import CacheBackendError, CacheConfigError
+from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._redis_client import ClientStore, cluster_client, sentinel_clients, single_client
@@ -86,22 +87,22 @@ class RedisCache(ByteBackend):
         if not isinstance(host, str) and not url:
             self._use_client(host, kwargs)
         else:
-            source = "CACHE_OPTIONS"
             place: dict[str, Any] = {"host": host, "port": port}
             if url:
-                place, from_url = parse_url(url)
-                kwargs = {"db": db, **kwargs, **from_url}
-                source = "CACHE_OPTIONS or CACHE_REDIS_URL"
+                parsed = parse_url(url)
+                place, options = parsed.place, _with_url({"db": db, **kwargs}, parsed)
             else:
-                kwargs = {**kwargs, "db": db, "password": password}
-            options = Options(kwargs, source)
+                options = Options({**kwargs, "db": db, "password": password})
             self._open_single(place, options)
         if check_connection:
             self._check_connection()
 
     def _open_single(self, place: dict[str, Any], options: Options) -> None:
         path = options.unix_socket_path
-        address = path if path else (place["host"], _port(place["port"]))
+        address: Any = path
+        if not path:
+            host = parse_host(place["host"], "CACHE_REDIS_HOST")
+            address = (host, parse_port(place["port"]))
         self._servers = RedisServers.single(address, options.connection)
 
         where = {} if path else place
@@ -324,7 +325,10 @@ class RedisSentinelCache(RedisCache):
             raise CacheConfigError(
                 f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
             )
-        addresses = [_address(item) for item in sentinels or [("127.0.0.1", 26379)]]
+        addresses = [
+            parse_address(item, "CACHE_REDIS_SENTINELS")
+            for item in sentinels or [("127.0.0.1", 26379)]
+        ]
         own = {name: kwargs[name] for name in _RESILIENCE.values() if name in kwargs}
         of_sentinels = {
             name.removeprefix("sentinel_"): value
@@ -415,13 +419,13 @@ class RedisClusterCache(RedisCache):
                     "put a redis-py client into the argument 'cluster'."
                 )
         if url:
-            place, from_url = parse_url(url)
-            kwargs = {**kwargs, **from_url}
-            addresses = [(place["host"], place["port"])]
+            parsed = parse_url(url)
+            options = _with_url(kwargs, parsed)
+            addresses = [(parsed.place["host"], parsed.place["port"])]
         else:
-            kwargs = {**kwargs, "password": password}
-            addresses = [_address(node) for node in (cluster or "").split(",")]
-        options = Options(kwargs, "CACHE_OPTIONS or CACHE_REDIS_URL" if url else "CACHE_OPTIONS")
+            options = Options({**kwargs, "password": password})
+            nodes = (cluster or "").split(",")
+            addresses = [parse_address(node, "CACHE_REDIS_CLUSTER") for node in nodes]
         if options.connection["db"] != 0 or options.unix_socket_path:
             raise CacheConfigError(
                 "A Redis cluster has only the database 0, and is not reached by unix sockets."
@@ -466,26 +470,5 @@ def _both(client: Any) -> dict[str, Any]:
     return {"write": client, "read": client}
 
 
-def _port(port: Any) -> int:
-    try:
-        number = int(port)
-        if not 0 < number < 65536:
-            raise ValueError
-    except (TypeError, ValueError) as error:
-        raise CacheConfigError(f"a port is a number from 1 to 65535, not {port!r}") from error
-    return number
-
-
-def _address(item: Any) -> tuple[str, int]:
-    """A pair of host and port, or ``host:port``."""
-    if isinstance(item, str):
-        host, colon, port = item.strip().rpartition(":")
-        if not colon or not host:
-            raise CacheConfigError(
-                "Please give the correct cluster argument e.g. "
-                f"host1:port1,host2:port2,host3:port3; {item!r} is not host:port"
-            )
-        return host.strip("[]"), _port(port)
-    if not isinstance(item, Iterable) or len(pair := list(item)) != 2:
-        raise CacheConfigError(f"an address is a pair of host and port, not {item!r}")
-    return str(pair[0]), _port(pair[1])
+def _with_url(options: dict[str, Any], url: RedisUrl) -> Options:
+    return Options(options, "CACHE_OPTIONS or CACHE_REDIS_URL", url)

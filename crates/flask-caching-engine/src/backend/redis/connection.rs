@@ -43,7 +43,7 @@ impl Connection {
         }
         for _ in 0..count {
             if let Reply::Error(message) = connection.receive().map_err(failed)? {
-                return Err(fault::server(operation, endpoint, &message));
+                return Err(fault::login(operation, endpoint, &message, &config.login));
             }
         }
         Ok(connection)
