@@ -16,6 +16,7 @@ from flask import Flask
 
 from .._engine import MISSING, FileByteStore, Signer
 from ..errors import CacheBackendError, CacheConfigError
+from . import _cachelib
 from ._byte_backend import ByteBackend, deserialize, logger, unpickle
 from ._made_of import follow_overrides
 from ._storable import serialize
@@ -36,7 +37,7 @@ _LONG = 64 * 1024
 _OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
 
 
-class FileSystemCache(ByteBackend):
+class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     """A cache in the files of one directory, which many processes may share.
 
     Files that are not entries of this cache are left alone. An entry that belongs to another user,
@@ -207,6 +208,13 @@ class FileSystemCache(ByteBackend):
     def _remove_expired(self, now: float) -> None:
         """Remove every entry that has expired at ``now``, seconds since 1970."""
         self._files.remove_expired(now)
+
+    def _remove_older(self) -> bool:
+        """Nothing is to be done: a write over the threshold removes what was used least."""
+        return True
+
+    def _update_count(self, delta: int | None = None, value: int | None = None) -> None:
+        """Nothing is to be done: whatever changes the directory counts."""
 
 
 class _Streaming(BaseSerializer):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask
 
 from ..errors import CacheConfigError
+from . import _cachelib
 from . import _memcached_codec as codec
 from ._addresses import secret_text
 from ._byte_backend import ByteBackend
@@ -34,7 +35,7 @@ _RESILIENCE = {
 }
 
 
-class MemcachedCache(ByteBackend):
+class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
     """A cache on memcached servers.
 
     :param servers: addresses (``host:port``, ``host:port:weight``, ``[ipv6]:port``,
@@ -54,6 +55,8 @@ class MemcachedCache(ByteBackend):
     :raises CacheConfigError: an option cannot be what it is.
     """
 
+    #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
+    check_connection = False
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False
     #: Yields a client, for ``with``.
@@ -150,11 +153,28 @@ class MemcachedCache(ByteBackend):
         self._bytes = options.open()
         self._options = options
 
-    def _encode_key(self, key: str) -> bytes:
+    def import_preferred_memcache_lib(
+        self,
+        servers: Any = None,
+        pool_size: int = 1,
+        pool_blocking: bool = True,
+        memcache_client_lib: str | None = None,
+    ) -> tuple[Any, Callable[[], AbstractContextManager[Any]]]:
+        """The client in pylibmc's manner that there is, whatever is asked for, and what yields it.
+
+        cachelib makes its client by this; here no library is imported.
+        """
+        return self._client, self._client_context
+
+    def _normalize_key(self, key: str) -> str:
+        """``key`` with its prefix."""
         prefix = self.key_prefix
         if callable(prefix):
             prefix = prefix()
-        return super()._encode_key(prefix + key if prefix and isinstance(key, str) else key)
+        return prefix + key if prefix and isinstance(key, str) else key
+
+    def _encode_key(self, key: str) -> bytes:
+        return super()._encode_key(self._normalize_key(key))
 
     def _dump(self, key: str, value: Any) -> tuple[bytes, int]:
         if not self._is_client:

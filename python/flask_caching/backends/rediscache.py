@@ -13,6 +13,7 @@ from flask import Flask
 
 from .._engine import MISSING, RedisServers
 from ..errors import CacheBackendError, CacheConfigError
+from . import _cachelib
 from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
@@ -38,7 +39,7 @@ _RESILIENCE = {
 }
 
 
-class RedisCache(ByteBackend):
+class RedisCache(ByteBackend, _cachelib.RedisCache):
     """A cache on one Redis server.
 
     :param host: the server's host name or address, or a client object compatible with redis-py,

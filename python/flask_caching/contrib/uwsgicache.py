@@ -14,6 +14,7 @@ from cachelib.serializers import UWSGISerializer
 from flask import Flask
 
 from .._engine import timeout_seconds
+from ..backends import _cachelib
 from ..backends._byte_backend import ByteBackend
 from ..errors import CacheBackendError
 
@@ -34,7 +35,7 @@ _ENCODED = b"~fc1~"
 _PATIENCE = 1.0
 
 
-class UWSGICache(ByteBackend):
+class UWSGICache(ByteBackend, _cachelib.UWSGICache):
     """A cache in the shared memory of uWSGI, for all its workers.
 
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
