@@ -249,7 +249,7 @@ impl Directory {
         }
         file.write_all(&start)?;
         // The kernel's own timestamps tick every few milliseconds: too coarse to tell the oldest.
-        let now = UNIX_EPOCH + clock::wall();
+        let now = UNIX_EPOCH + clock::system();
         file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
         Ok(draft)
     }

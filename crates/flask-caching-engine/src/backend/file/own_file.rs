@@ -84,7 +84,7 @@ pub(super) fn no_access_time() -> OFlags {
 }
 
 pub(super) fn now() -> Recency {
-    nanos(clock::wall())
+    nanos(clock::system())
 }
 
 pub(super) fn nanos(duration: Duration) -> u64 {
