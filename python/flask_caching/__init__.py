@@ -8,7 +8,7 @@ _conflict.check()
 
 import hashlib  # noqa: E402
 
-from . import backends, signals, utils  # noqa: E402
+from . import _clock, backends, signals, utils  # noqa: E402, F401  (the clock tells the engine)
 from .backends import BaseCache, SimpleCache  # noqa: E402
 from .cache import Cache  # noqa: E402
 from .errors import (  # noqa: E402

@@ -33,7 +33,7 @@ mod _engine {
     #[pymodule_export]
     use crate::byte_store::ByteStore;
     #[pymodule_export]
-    use crate::clock::{clock_advance, clock_resume, clock_stop, clock_wall};
+    use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]

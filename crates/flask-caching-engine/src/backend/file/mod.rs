@@ -23,6 +23,7 @@ mod lifetime;
 mod lock;
 mod naming;
 mod options;
+mod own_file;
 mod reading;
 
 use std::io;
@@ -158,7 +159,7 @@ impl FileStore {
     }
 
     fn turn(&self, operation: &'static str) -> Result<Turn> {
-        Turn::wait(operation, self.directory.path(), self.lock_timeout)
+        Turn::wait(operation, &self.directory, self.lock_timeout)
     }
 
     fn names(&self, operation: &'static str) -> Result<Vec<String>> {
@@ -210,7 +211,7 @@ impl FileStore {
         };
         let mut scanned = false;
         while count >= self.threshold {
-            match eviction::next(&self.directory)? {
+            match eviction::next(&self.directory, &self.naming)? {
                 Some(victim) if !victim.is_unused(&self.directory) => {}
                 Some(victim) => {
                     if self.directory.remove(&victim.name)? {
