@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format bench bench-growth bench-smoke docs wheel develop clean
+.PHONY: help demo serve test lint format fuzz bench bench-growth bench-smoke docs wheel develop clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ lint: ## Run every static check
 
 format: ## Format Rust and Python
 	@tools/format
+
+fuzz: ## Fuzz what reads foreign bytes, each target for SECONDS=60 (TARGETS="redis_replies file_entry")
+	@SECONDS_EACH=$(or $(SECONDS),60) tools/fuzz $(TARGETS)
 
 bench: ## Compare with Flask-Caching, question by question (JSON=path)
 	@tools/bench compare $(if $(JSON),--json "$(JSON)")

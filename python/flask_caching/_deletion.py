@@ -7,6 +7,8 @@ import inspect
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from .backends._owed import owe_guarded, owing
+from .errors import CacheBackendError
 from .keys.identity import Unidentifiable
 from .keys.signature import ArgumentOrder
 from .memoize import MemoizedFunctionCore, memver_name, new_version
@@ -47,14 +49,39 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
         if not args and not kwargs:
             core.reset(core.names_of(bound))
             return
+        failures = []
         for call in _calls(f, core, bound, args, kwargs):
-            key = core.make_cache_key(core.f, *call, **kwargs)
-            # Here as well as in `delete`: an application's own may delete under another key.
-            state, _ = cache._place()
-            state.in_flight.delete([key], functools.partial(cache.delete, key))
+            try:
+                _forget(cache, core, call, kwargs)
+            except CacheBackendError as error:
+                # The other reading of these arguments is forgotten all the same.
+                failures.append(error)
     except Unidentifiable:
         # Nothing was stored for such an instance or argument.
         return
+    if failures:
+        raise failures[0]
+
+
+def _forget(
+    cache: Cache, core: MemoizedFunctionCore, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Forget the result of one call.
+
+    :raises CacheBackendError: the server cannot be asked; it is forgotten when it can.
+    """
+    state, backend = cache._place()
+    try:
+        key = core.make_cache_key(core.f, *args, **kwargs)
+    except CacheBackendError:
+        # The versions in the key cannot be read: it is made, and deleted, when they can.
+        prefix, versions = core._prefix(state, args, kwargs)
+        under_way = state.in_flight.keys_under(prefix)
+        owed = functools.partial(owe_guarded, backend, prefix, versions)
+        state.in_flight.delete(under_way, owed)
+        raise
+    # Here as well as in `delete`: an application's own may delete under another key.
+    state.in_flight.delete([key], functools.partial(cache.delete, key))
 
 
 def delete_versions(cache: Cache, f: Any) -> None:
@@ -159,7 +186,10 @@ def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, 
         raise AttributeError(
             f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.memoize()"
         )
-    cache.set_many({memver_name(_innermost_namespace(f)): new_version()}, timeout=0)
+    name = memver_name(_innermost_namespace(f))
+    _, backend = cache._place()
+    with owing(backend, [name]):
+        cache.set_many({name: new_version()}, timeout=0)
 
 
 def _innermost_namespace(f: Any) -> str:

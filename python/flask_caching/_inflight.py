@@ -72,6 +72,11 @@ class InFlight:
                     if not running:
                         del self._by_key[key]
 
+    def keys_under(self, prefix: str) -> list[str]:
+        """The keys of computations under way that begin with ``prefix``."""
+        with self._lock:
+            return [key for key in self._by_key if type(key) is str and key.startswith(prefix)]
+
     def delete(self, keys: Iterable[Any], action: Callable[[], Any]) -> Any:
         """Run ``action``, which deletes ``keys``; no earlier computation stores after it."""
         if not self._by_key:

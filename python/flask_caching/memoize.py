@@ -15,6 +15,7 @@ from ._context import active_context, active_extensions
 from ._decorated import Decorated, Lookup
 from ._engine import Deadline, MemoizedHits
 from ._proxies import Proxies
+from .backends._owed import owing
 from .keys.closures import identity_beside_name
 from .keys.identity import Rivals, instance_identity, text_of, text_of_arguments
 from .keys.names import function_name, instance_name, short_digest
@@ -366,10 +367,16 @@ class MemoizedFunctionCore(Decorated):
 
     def reset(self, names: list[str]) -> None:
         """Forget all entries under the versions of these names."""
-        state, _ = self.cache._place()
+        state, backend = self.cache._place()
         versions = {name: new_version() for name in names}
         timeout = normalize_timeout(self.wrapper.cache_timeout)
-        state.in_flight.replace(names, lambda: self.cache.set_many(versions, timeout=timeout))
+
+        def replace() -> None:
+            # Without a version its entries are not found either.
+            with owing(backend, names):
+                self.cache.set_many(versions, timeout=timeout)
+
+        state.in_flight.replace(names, replace)
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""

@@ -75,6 +75,13 @@ impl Error {
         self
     }
 
+    /// The same error, whose message goes on with `words`.
+    #[must_use]
+    pub fn saying(mut self, words: &str) -> Self {
+        self.message.push_str(words);
+        self
+    }
+
     /// An error of the operating system in `operation` on `target`.
     pub fn io(
         operation: impl Into<Cow<'static, str>>,

@@ -6,6 +6,8 @@
 pub mod backend;
 pub mod clock;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod key;
 pub mod layer;
 pub mod per_process;

@@ -1,11 +1,12 @@
 //! Layers hand every method on as what it is: none becomes several, none is answered in its place.
+//! What a server is owed is remembered by the layers that exist for it, and not asked here.
 //!
 //! A layer joins with a test that names it. That it keeps the contract of a backend is asked in
 //! `contract/layers.rs`.
 
 use std::sync::{Arc, Mutex};
 
-use flask_caching_engine::layer::resilience::{Resilient, Settings};
+use flask_caching_engine::layer::resilience::{GuardedDeletions, Resilient, Settings};
 use flask_caching_engine::{Backend, Lifetime, Result, Value};
 
 /// A backend that notes what it is asked, and has an answer for everything.
@@ -148,6 +149,11 @@ fn what_is_shared() {
 #[test]
 fn resilience() {
     hands_everything_on(|backend| Resilient::of_servers(backend, Settings::default()));
+}
+
+#[test]
+fn deletions_of_guarded_entries() {
+    hands_everything_on(|backend| GuardedDeletions::new(backend, Settings::default()));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use flask_caching_engine::{Backend, Lifetime, Result, Value};
+use flask_caching_engine::resilience::{GuardedKey, ReadGuard};
+use flask_caching_engine::{Backend, Error, ErrorKind, Lifetime, Result, Value};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -163,6 +164,41 @@ impl ByteStore {
         self.run(py, |backend| backend.delete_many(&slices(&keys)))
     }
 
+    /// Remember that all `keys` are to be removed before any of them is read or written again, without
+    /// trying it now: the server has just failed. A store without a server removes them at once.
+    ///
+    /// :raises `CacheBackendError`: there is no room to remember them.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
+    fn owe(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<()> {
+        self.run(py, |backend| backend.owe(&slices(&keys)))
+    }
+
+    /// :meth:`owe`, of the entry whose key is `prefix` and what the entries under `guards` hold when
+    /// it is removed, in their order. No other keys may begin like `prefix`.
+    ///
+    /// :param read: given a guard's key, data and flags, returns the bytes that it adds to the key,
+    ///     or None where it holds nothing of that kind: then there is no such entry.
+    /// :raises `CacheBackendError`: there is no room to remember it.
+    fn owe_guarded(
+        &self,
+        py: Python<'_>,
+        prefix: Vec<u8>,
+        guards: Vec<Vec<u8>>,
+        read: Py<PyAny>,
+    ) -> PyResult<()> {
+        let key = GuardedKey { prefix, guards };
+        let read: ReadGuard = Arc::new(move |key, stored| read_guard(&read, key, stored));
+        self.run(py, |backend| backend.owe_guarded(key, read))
+    }
+
+    /// Whether a removal that was asked for has not reached its server yet.
+    fn owes(&self) -> bool {
+        self.backend.owes()
+    }
+
     /// Whether `key` has a live entry.
     fn has(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
         self.run(py, |backend| backend.has(key))
@@ -220,6 +256,21 @@ impl ByteStore {
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
         self.run(py, |backend| backend.clear())
     }
+}
+
+/// What `read`, a function of Python's, finds in a guard.
+fn read_guard(read: &Py<PyAny>, key: &[u8], stored: &Value) -> Result<Option<Vec<u8>>> {
+    Python::attach(|py| {
+        let (data, flags) = to_stored(py, stored);
+        let key = PyBytes::new(py, key);
+        read.call1(py, (key, data, flags))
+            .and_then(|text| text.extract(py))
+    })
+    .map_err(|error| {
+        // The deletion stays owed. Its cause is in the text: the engine knows no Python.
+        let message = format!("a version cannot be read: {error}");
+        Error::new(ErrorKind::Refused, "delete", "the cache", message)
+    })
 }
 
 fn to_stored<'py>(py: Python<'py>, value: &Value) -> Stored<'py> {

@@ -13,6 +13,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
+/// How often a thread that logs tries to get the queue, which nobody keeps for longer than a moment.
+const TRIES: usize = 1000;
+
 /// Records beyond this many are counted, not kept, until the queue is handed on.
 const LONGEST_QUEUE: usize = 1000;
 
@@ -47,8 +50,15 @@ impl Log for Queue {
         }
         let text = record.args().to_string();
         // After a fork in the wrong moment the lock may be held for ever: a log line is not worth
-        // waiting for it.
-        if let Ok(mut waiting) = self.records.try_lock() {
+        // waiting for it without end.
+        let free = || {
+            let locked = self.records.try_lock().ok();
+            if locked.is_none() {
+                std::thread::yield_now();
+            }
+            locked
+        };
+        if let Some(mut waiting) = (0..TRIES).find_map(|_| free()) {
             if waiting.records.len() < LONGEST_QUEUE {
                 waiting.records.push_back((record.level(), text));
             } else {

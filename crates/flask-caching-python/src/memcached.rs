@@ -7,7 +7,7 @@ use flask_caching_engine::backend::memcached::{
     Address, Config, Credentials, Distribution, KeyHash, Memcached, PoolOptions, Protocol,
     SocketOptions, Spread, wire_key,
 };
-use flask_caching_engine::resilience::Settings;
+use flask_caching_engine::resilience::{GuardedDeletions, Settings};
 use flask_caching_engine::{Backend, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -47,11 +47,13 @@ pub(crate) struct MemcachedSettings {
 pub(crate) fn open(settings: MemcachedSettings) -> PyResult<Arc<dyn Backend>> {
     let spread = settings.spread;
     let config = read(settings).map_err(|error| to_py(&error))?;
+    let settings = config.settings;
     let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
     Ok(match spread {
-        None => Arc::new(memcached),
+        None => Arc::new(GuardedDeletions::new(memcached, settings)),
         Some((chunk_size, most)) => {
-            Arc::new(Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?)
+            let spread = Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?;
+            Arc::new(GuardedDeletions::new(spread, settings))
         }
     })
 }

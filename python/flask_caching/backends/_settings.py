@@ -70,7 +70,8 @@ RESILIENCE = (
     Setting(
         "CACHE_OPERATION_TIMEOUT",
         SECONDS,
-        "seconds that one operation may take, connecting included",
+        "seconds that one operation may take: looking up names, waiting for a connection, "
+        "connecting, and all servers that it asks included",
         default=1,
         option="operation_timeout",
         goes="unless_given",

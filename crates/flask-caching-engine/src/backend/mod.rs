@@ -3,6 +3,7 @@
 pub mod file;
 pub mod memcached;
 pub mod memory;
+mod net;
 mod null;
 pub mod redis;
 mod shared;
@@ -10,6 +11,7 @@ mod shared;
 pub use memory::MemoryStore;
 pub use null::Null;
 
+use crate::resilience::{GuardedKey, ReadGuard, delete_guarded};
 use crate::{Lifetime, Result};
 
 /// A stored value: opaque bytes, and the flags that protocols with typed values keep beside them.
@@ -50,6 +52,30 @@ pub trait Backend: Send + Sync {
 
     /// Removes `key`. `true`: there was a live entry.
     fn delete(&self, key: &[u8]) -> Result<bool>;
+
+    /// Remembers that `keys` are to be deleted before any of them is read or written again, without
+    /// trying it now: a server has just failed to be asked. A backend that needs no server deletes
+    /// them at once.
+    ///
+    /// # Errors
+    /// They could not be remembered, or deleted.
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        self.delete_many(keys).map(drop)
+    }
+
+    /// [`owe`](Self::owe), of an entry whose key is made when it can be: of a prefix and of what
+    /// `read` finds in other entries, which cannot be read now either.
+    ///
+    /// # Errors
+    /// It could not be remembered, or deleted.
+    fn owe_guarded(&self, key: GuardedKey, read: ReadGuard) -> Result<()> {
+        delete_guarded(self, &[(&key, &read)])
+    }
+
+    /// Whether a deletion has not been delivered yet.
+    fn owes(&self) -> bool {
+        false
+    }
 
     /// Whether `key` has a live entry.
     fn has(&self, key: &[u8]) -> Result<bool>;

@@ -153,7 +153,9 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
         store = self._stores.get(prefix)
         if store is None:
             if len(self._stores) >= _MOST_STORES:
-                self._stores = dict(list(self._stores.items())[1:])
+                # The oldest that owes no deletion: what one owes is delivered when it is used.
+                free = next((old for old, it in self._stores.items() if not _owes(it)), None)
+                self._stores = {old: it for old, it in self._stores.items() if old != free}
             # One that another thread has just opened is the one to keep.
             store = self._stores.setdefault(prefix, self._open_store(prefix))
         if "gevent" in sys.modules and self._servers is not None:
@@ -202,3 +204,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
         self._logs_outages = self._saves_round_trips = False
         self._servers = None
         self._stores = {}
+
+
+def _owes(store: ByteStore) -> bool:
+    # A client object's remembers nothing.
+    return hasattr(store, "owes") and store.owes()

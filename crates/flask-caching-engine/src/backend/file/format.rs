@@ -100,7 +100,8 @@ pub(super) fn head(layout: Layout, key: &[u8], expires: Expiry, data: &[&[u8]]) 
 pub(super) fn open(key: &[u8], beginning: &[u8], length: u64) -> Result<(Entry, Check), Damage> {
     let (entry, envelope) = parse_head(beginning)?;
     if let Some(envelope) = &envelope {
-        match (length - entry.start as u64).cmp(&envelope.length) {
+        let value = length.checked_sub(entry.start as u64);
+        match value.ok_or(Damage::Truncated)?.cmp(&envelope.length) {
             Ordering::Less => return Err(Damage::Truncated),
             Ordering::Equal => {}
             Ordering::Greater => return Err(Damage::Checksum),

@@ -19,6 +19,8 @@ mod count;
 mod directory;
 mod eviction;
 mod format;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod lifetime;
 mod lock;
 mod naming;

@@ -2,21 +2,17 @@
 //! deadline.
 
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_keepalive, set_socket_timeout, set_tcp_nodelay};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
-    send, socket_with,
-};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::address::{Address, Endpoint};
 use super::failure::{Failure, Outcome};
 use super::wire::{Buffer, Wire};
+use crate::backend::net;
 use crate::resilience::Deadline;
 
 /// The most that one system call is asked for.
@@ -59,7 +55,7 @@ impl Connection {
     ) -> io::Result<Self> {
         let socket = match &address.endpoint {
             Endpoint::Tcp(host, port) => open_tcp(host, *port, options, deadline)?,
-            Endpoint::Unix(path) => open_unix(path, deadline)?,
+            Endpoint::Unix(path) => OwnedFd::from(net::connect_unix(path, deadline)?),
         };
         let mut connection = Self {
             socket,
@@ -173,33 +169,8 @@ fn open_tcp(
     options: SocketOptions,
     deadline: Deadline,
 ) -> io::Result<OwnedFd> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, deadline.remaining()?) {
-            Ok(stream) => {
-                let socket = OwnedFd::from(stream);
-                set_tcp_nodelay(&socket, options.nodelay)?;
-                set_socket_keepalive(&socket, options.keepalive)?;
-                return Ok(socket);
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-fn open_unix(path: &Path, deadline: Deadline) -> io::Result<OwnedFd> {
-    let socket = socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    // A unix socket whose backlog is full lets connect wait as long as a send.
-    set_socket_timeout(&socket, Timeout::Send, Some(deadline.remaining()?))?;
-    match connect(&socket, &SocketAddrUnix::new(path)?) {
-        Ok(()) => Ok(socket),
-        Err(Errno::AGAIN) => Err(deadline.timed_out()),
-        Err(errno) => Err(errno.into()),
-    }
+    let socket = OwnedFd::from(net::connect_tcp(host, port, deadline)?);
+    set_tcp_nodelay(&socket, options.nodelay)?;
+    set_socket_keepalive(&socket, options.keepalive)?;
+    Ok(socket)
 }

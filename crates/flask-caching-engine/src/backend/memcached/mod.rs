@@ -18,6 +18,8 @@ mod counter;
 mod distribution;
 mod expiry;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hash;
 mod key;
 mod pieces;
@@ -44,16 +46,17 @@ pub use spread::Spread;
 use distribution::Placement;
 use server::Server;
 
+use super::net::at_once;
 use super::{Backend, Value};
-use crate::resilience::Resilient;
+use crate::resilience::{Deadline, Resilient};
 use crate::{Lifetime, Result};
 
 /// A cache on one or more memcached servers.
 ///
 /// A server that fails is left alone for a moment and tried again; its keys stay its own meanwhile
 /// (no other server answers for it, so no stale copy is left behind when it is back), and what it is
-/// owed in deletions is delivered first. A call that touches several servers does what it can on all
-/// of them and then fails if one of them did.
+/// owed in deletions is delivered first. A call that touches several servers asks all of them at the
+/// same time, does what it can on each, and then fails if one of them did.
 pub struct Memcached {
     config: Arc<Config>,
     placement: Placement,
@@ -91,13 +94,14 @@ impl Memcached {
         &self.servers[self.placement.server_of(key)]
     }
 
-    /// Asks each server that holds one of the wire keys of `requests` for its share of them; the
-    /// answers in the order of the requests. All servers are asked, whatever one of them says.
-    fn ask_each<Q: Copy, A>(
+    /// Asks each server that holds one of the wire keys of `requests` for its share of them, all at
+    /// the same time; the answers in the order of the requests. All servers are asked, whatever one
+    /// of them says.
+    fn ask_each<Q: Copy + Sync, A: Send>(
         &self,
         requests: &[Q],
         key: impl Fn(&Q) -> &[u8],
-        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>>,
+        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>> + Sync,
     ) -> Result<Vec<A>> {
         if let [server] = self.servers.as_slice() {
             return ask(server, requests);
@@ -108,13 +112,13 @@ impl Memcached {
             places.push(place);
             share.push(*request);
         }
+        let shares = self.servers.iter().zip(shares);
+        let shares = shares.filter(|(_, (places, _))| !places.is_empty());
+        let outcomes = self.at_once(shares, |server, (_, share)| ask(server, share));
         let mut answers: Vec<(usize, A)> = Vec::with_capacity(requests.len());
         let mut failed = None;
-        for (server, (places, share)) in self.servers.iter().zip(shares) {
-            if share.is_empty() {
-                continue;
-            }
-            match ask(server, &share) {
+        for ((places, _), outcome) in outcomes {
+            match outcome {
                 Ok(answered) => answers.extend(places.into_iter().zip(answered)),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -124,6 +128,23 @@ impl Memcached {
         }
         answers.sort_unstable_by_key(|(place, _)| *place);
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
+    /// Asks servers by `ask`, all at the same time and by one deadline. With each goes the part of
+    /// the work that is its own; it comes back with the answer.
+    fn at_once<'a, P: Sync, A: Send>(
+        &self,
+        parts: impl Iterator<Item = (&'a Resilient<Server>, P)>,
+        ask: impl Fn(&Resilient<Server>, &P) -> A + Sync,
+    ) -> Vec<(P, A)> {
+        // One that is left alone says so without being asked, which needs no thread.
+        let (left_alone, up): (Vec<_>, Vec<_>) =
+            parts.partition(|(server, _)| server.is_left_alone());
+        let deadline = Deadline::of_operation(self.operation_timeout());
+        let mut answers = at_once(&up, deadline, |(server, part)| ask(server, part));
+        answers.extend(left_alone.iter().map(|(server, part)| ask(server, part)));
+        let parts = up.into_iter().chain(left_alone).map(|(_, part)| part);
+        parts.zip(answers).collect()
     }
 }
 
@@ -148,16 +169,28 @@ impl Backend for Memcached {
         self.server_of(&key).delete(&key)
     }
 
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        let keys = wire_keys(keys.iter().copied());
+        let owed = keys.iter().map(|key| self.server_of(key).owe(&[&**key]));
+        // Each is remembered before one that is not is reported.
+        let outcomes: Vec<Result<()>> = owed.collect();
+        outcomes.into_iter().collect()
+    }
+
+    fn owes(&self) -> bool {
+        self.servers.iter().any(Resilient::owes)
+    }
+
     fn has(&self, key: &[u8]) -> Result<bool> {
         let key = wire_key(key);
         self.server_of(&key).has(&key)
     }
 
     fn clear(&self) -> Result<bool> {
-        let cleared = self.servers.iter().map(Resilient::clear);
+        let servers = self.servers.iter().map(|server| (server, ()));
+        let outcomes = self.at_once(servers, |server, ()| server.clear());
         // Each is asked before one that failed is reported.
-        let outcomes: Vec<Result<bool>> = cleared.collect();
-        let all: Result<Vec<bool>> = outcomes.into_iter().collect();
+        let all: Result<Vec<bool>> = outcomes.into_iter().map(|((), outcome)| outcome).collect();
         Ok(all?.iter().all(|done| *done))
     }
 

@@ -46,7 +46,7 @@ impl Server {
         operation: &'static str,
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
     ) -> Result<T> {
-        let deadline = Deadline::after(self.config.settings.operation_timeout);
+        let deadline = Deadline::of_operation(self.config.settings.operation_timeout);
         self.pool
             .get()
             .lend(deadline)

@@ -65,6 +65,18 @@ impl Spread {
         }
     }
 
+    /// Does the steps of an operation by one deadline.
+    fn in_time<T>(&self, steps: impl FnOnce() -> T) -> T {
+        Deadline::of_operation(self.memcached.operation_timeout()).during(steps)
+    }
+
+    /// The keys of every piece that there can be of `keys`.
+    fn all_pieces(&self, keys: &[&[u8]]) -> Vec<Vec<u8>> {
+        keys.iter()
+            .flat_map(|key| (0..self.most).map(|index| piece_key(key, index)))
+            .collect()
+    }
+
     fn read(&self, keys: &[&[u8]]) -> Result<Vec<Reading>> {
         let firsts: Vec<Vec<u8>> = keys.iter().map(|key| piece_key(key, 0)).collect();
         let firsts = self.memcached.get_many(&slices(&firsts))?;
@@ -206,41 +218,47 @@ fn slices(keys: &[Vec<u8>]) -> Vec<&[u8]> {
 
 impl Backend for Spread {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        let found = self.find(key)?;
-        Ok(found.map(|found| found.whole.data.into()))
+        self.in_time(|| {
+            let found = self.find(key)?;
+            Ok(found.map(|found| found.whole.data.into()))
+        })
     }
 
     fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        if lifetime == Lifetime::Expired {
-            return self.delete(key).map(|_| true);
-        }
-        match self.split(key, value, lifetime) {
-            Some(pieces) => self.put(key, &pieces, 0, lifetime),
-            None => self.delete(key).map(|_| false),
-        }
+        self.in_time(|| {
+            if lifetime == Lifetime::Expired {
+                return self.delete(key).map(|_| true);
+            }
+            match self.split(key, value, lifetime) {
+                Some(pieces) => self.put(key, &pieces, 0, lifetime),
+                None => self.delete(key).map(|_| false),
+            }
+        })
     }
 
     fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        let reading = self.read_one(key)?;
-        if matches!(reading, Reading::Whole(_)) {
-            return Ok(false);
-        }
-        if lifetime == Lifetime::Expired {
-            return Ok(true);
-        }
-        let Some(pieces) = self.split(key, value, lifetime) else {
-            return Ok(false);
-        };
-        let first_key = piece_key(key, 0);
-        if let Reading::Torn(first) = reading {
-            self.memcached
-                .compare_exchange(&first_key, &first, None, lifetime)?;
-        }
-        // Of several, the one whose first piece is stored writes the others.
-        if !self.memcached.add(&first_key, &pieces[0], lifetime)? {
-            return Ok(false);
-        }
-        self.put(key, &pieces, 1, lifetime)
+        self.in_time(|| {
+            let reading = self.read_one(key)?;
+            if matches!(reading, Reading::Whole(_)) {
+                return Ok(false);
+            }
+            if lifetime == Lifetime::Expired {
+                return Ok(true);
+            }
+            let Some(pieces) = self.split(key, value, lifetime) else {
+                return Ok(false);
+            };
+            let first_key = piece_key(key, 0);
+            if let Reading::Torn(first) = reading {
+                self.memcached
+                    .compare_exchange(&first_key, &first, None, lifetime)?;
+            }
+            // Of several, the one whose first piece is stored writes the others.
+            if !self.memcached.add(&first_key, &pieces[0], lifetime)? {
+                return Ok(false);
+            }
+            self.put(key, &pieces, 1, lifetime)
+        })
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
@@ -248,7 +266,7 @@ impl Backend for Spread {
     }
 
     fn has(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.find(key)?.is_some())
+        self.in_time(|| Ok(self.find(key)?.is_some()))
     }
 
     fn clear(&self) -> Result<bool> {
@@ -256,47 +274,51 @@ impl Backend for Spread {
     }
 
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        let invalid = |why: &str| Error::new(ErrorKind::Value, "incr", "memcached", why);
-        let deadline = Deadline::after(self.memcached.operation_timeout());
-        loop {
-            let found = self.find(key)?;
-            let sum = match &found {
-                None => delta,
-                Some(found) => std::str::from_utf8(&found.whole.data)
-                    .ok()
-                    .and_then(|digits| digits.parse::<i64>().ok())
-                    .ok_or_else(|| invalid("what is stored is not an integer"))?
-                    .checked_add(delta)
-                    .ok_or_else(|| invalid("the sum does not fit 64 bits"))?,
-            };
-            let value = sum.to_string().into_bytes().into();
-            let done = match &found {
-                None => self.add(key, &value, lifetime)?,
-                Some(found) => self.exchange(key, found, Some(&value), lifetime)?,
-            };
-            if done {
-                return Ok(sum);
+        self.in_time(|| {
+            let invalid = |why: &str| Error::new(ErrorKind::Value, "incr", "memcached", why);
+            let deadline = Deadline::of_operation(self.memcached.operation_timeout());
+            loop {
+                let found = self.find(key)?;
+                let sum = match &found {
+                    None => delta,
+                    Some(found) => std::str::from_utf8(&found.whole.data)
+                        .ok()
+                        .and_then(|digits| digits.parse::<i64>().ok())
+                        .ok_or_else(|| invalid("what is stored is not an integer"))?
+                        .checked_add(delta)
+                        .ok_or_else(|| invalid("the sum does not fit 64 bits"))?,
+                };
+                let value = sum.to_string().into_bytes().into();
+                let done = match &found {
+                    None => self.add(key, &value, lifetime)?,
+                    Some(found) => self.exchange(key, found, Some(&value), lifetime)?,
+                };
+                if done {
+                    return Ok(sum);
+                }
+                deadline.remaining().map_err(|error| {
+                    Error::new(ErrorKind::Timeout, "incr", "memcached", error.to_string())
+                })?;
             }
-            deadline.remaining().map_err(|error| {
-                Error::new(ErrorKind::Timeout, "incr", "memcached", error.to_string())
-            })?;
-        }
+        })
     }
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        let Some(found) = self.find(key)? else {
-            return Ok(false);
-        };
-        let pieces = count(&found.first).unwrap_or(self.most);
-        let mut there = true;
-        for index in 0..pieces {
-            let extended = self.memcached.extend(&piece_key(key, index), lifetime)?;
-            if !extended && count(&found.first).is_none() {
-                break;
+        self.in_time(|| {
+            let Some(found) = self.find(key)? else {
+                return Ok(false);
+            };
+            let pieces = count(&found.first).unwrap_or(self.most);
+            let mut there = true;
+            for index in 0..pieces {
+                let extended = self.memcached.extend(&piece_key(key, index), lifetime)?;
+                if !extended && count(&found.first).is_none() {
+                    break;
+                }
+                there &= extended;
             }
-            there &= extended;
-        }
-        Ok(there)
+            Ok(there)
+        })
     }
 
     fn compare_exchange(
@@ -306,12 +328,12 @@ impl Backend for Spread {
         new: Option<&Value>,
         lifetime: Lifetime,
     ) -> Result<bool> {
-        match self.find(key)? {
+        self.in_time(|| match self.find(key)? {
             Some(found) if found.whole.data == expected.data => {
                 self.exchange(key, &found, new, lifetime)
             }
             _ => Ok(false),
-        }
+        })
     }
 
     fn is_left_alone(&self) -> bool {
@@ -319,23 +341,71 @@ impl Backend for Spread {
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        let mut values = Vec::with_capacity(keys.len());
-        for (key, reading) in keys.iter().zip(self.read(keys)?) {
-            values.push(match reading {
-                Reading::Torn(_) => self.get(key)?,
-                reading => reading.found().map(|found| found.whole.data.into()),
-            });
-        }
-        Ok(values)
+        self.in_time(|| {
+            let mut values = Vec::with_capacity(keys.len());
+            for (key, reading) in keys.iter().zip(self.read(keys)?) {
+                values.push(match reading {
+                    Reading::Torn(_) => self.get(key)?,
+                    reading => reading.found().map(|found| found.whole.data.into()),
+                });
+            }
+            Ok(values)
+        })
     }
 
     /// Removes every piece that there can be: Flask-Caching 2.5.1 would join those that are left.
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
-        let pieces: Vec<Vec<u8>> = keys
-            .iter()
-            .flat_map(|key| (0..self.most).map(|index| piece_key(key, index)))
-            .collect();
-        let deleted = self.memcached.delete_many(&slices(&pieces))?;
+        let deleted = self
+            .memcached
+            .delete_many(&slices(&self.all_pieces(keys)))?;
         Ok(deleted.iter().step_by(self.most).copied().collect())
+    }
+
+    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
+        if lifetime == Lifetime::Expired {
+            let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
+            return Ok(self.delete_many(&keys)?.iter().map(|_| true).collect());
+        }
+        let mut pieces: Vec<(usize, Vec<u8>, Value)> = Vec::new();
+        let mut stored = vec![true; entries.len()];
+        for (place, (key, value)) in entries.iter().enumerate() {
+            match self.split(key, value, lifetime) {
+                None => stored[place] = false,
+                Some(split) => pieces.extend(
+                    split
+                        .into_iter()
+                        .enumerate()
+                        .map(|(index, piece)| (place, piece_key(key, index), piece)),
+                ),
+            }
+        }
+        self.in_time(|| {
+            let put: Vec<(&[u8], &Value)> = pieces
+                .iter()
+                .map(|(_, key, piece)| (key.as_slice(), piece))
+                .collect();
+            let done = self.memcached.set_many(&put, lifetime)?;
+            for ((place, _, _), done) in pieces.iter().zip(done) {
+                stored[*place] &= done;
+            }
+            let refused: Vec<&[u8]> = entries
+                .iter()
+                .zip(&stored)
+                .filter(|(_, stored)| !**stored)
+                .map(|((key, _), _)| *key)
+                .collect();
+            if !refused.is_empty() {
+                self.delete_many(&refused)?;
+            }
+            Ok(stored)
+        })
+    }
+
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        self.memcached.owe(&slices(&self.all_pieces(keys)))
+    }
+
+    fn owes(&self) -> bool {
+        self.memcached.owes()
     }
 }

@@ -26,6 +26,10 @@ pub(super) trait Wire {
             let unread = self.buffer().unread();
             let end = unread[searched..].iter().position(|byte| *byte == b'\n');
             if let Some(end) = end {
+                // The same line is too long whether it arrives in one piece or in many.
+                if searched + end > LONGEST_LINE {
+                    return Err(Failure::nonsense(unread));
+                }
                 let line = self.buffer().read(searched + end + 1);
                 let line = line.strip_suffix(b"\n").unwrap_or(line);
                 return Ok(line.strip_suffix(b"\r").unwrap_or(line));
@@ -92,7 +96,7 @@ impl Buffer {
 }
 
 /// A server that answers from a script, for the tests of the protocols.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) mod script {
     use super::{Buffer, Failure, Outcome, Wire};
 
@@ -112,6 +116,11 @@ pub(super) mod script {
                 sent: Vec::new(),
                 buffer: Buffer::default(),
             }
+        }
+
+        /// How many bytes have not been delivered.
+        pub(crate) fn left(&self) -> usize {
+            self.answers.len()
         }
     }
 

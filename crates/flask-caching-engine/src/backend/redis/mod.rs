@@ -10,6 +10,8 @@ mod config;
 mod connection;
 mod directory;
 mod fault;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod pool;
 mod recent;
 mod resp;

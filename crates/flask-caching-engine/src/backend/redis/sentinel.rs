@@ -65,14 +65,15 @@ impl Sentinel {
             .into_iter()
             .map(|endpoint| Server::new(endpoint, config.connection.clone()))
             .collect();
+        let target = format!("the master {:?}", config.master_name);
         Self {
             sentinels,
-            target: format!("the master {:?}", config.master_name),
+            target: target.clone(),
             master_name: config.master_name,
             min_other_sentinels: config.min_other_sentinels,
             state: PerProcess::new(move || State {
                 directory: Directory::new(connection.clone()),
-                latest: Latest::new(ASK_AGAIN),
+                latest: Latest::new(target.clone(), ASK_AGAIN),
                 recent: Recent::new(),
                 turn: AtomicUsize::new(0),
             }),
@@ -81,7 +82,7 @@ impl Sentinel {
 
     fn view(&self, operation: Operation, deadline: Deadline) -> Result<Arc<View>> {
         let latest = &self.state.get().latest;
-        latest.get(|_| self.look(operation, deadline))
+        latest.get(operation.name, deadline, |_| self.look(operation, deadline))
     }
 
     /// Asks the sentinels, one after the other, until one names a master that agrees.
@@ -184,7 +185,9 @@ impl Sentinel {
         // A demoted master did nothing, and one that is left alone was not asked.
         let untouched = demoted || left_alone;
         let latest = &self.state.get().latest;
-        let renewed = latest.renew(&view, |_| self.look(operation, deadline))?;
+        let renewed = latest.renew(&view, operation.name, deadline, |_| {
+            self.look(operation, deadline)
+        })?;
         if Arc::ptr_eq(&renewed.master, &view.master) || !(untouched || operation.repeatable) {
             return outcome;
         }
@@ -271,9 +274,9 @@ impl Topology for Sentinel {
         }
         let mut view = self.view(operation, deadline)?;
         if view.master.is_left_alone() {
-            view = state
-                .latest
-                .renew(&view, |_| self.look(operation, deadline))?;
+            view = state.latest.renew(&view, operation.name, deadline, |_| {
+                self.look(operation, deadline)
+            })?;
         }
         Ok(vec![Arc::clone(&view.master)])
     }
@@ -286,6 +289,19 @@ impl Topology for Sentinel {
 /// Whether a server says that it is no master, or not yet one.
 fn is_demoted(reply: &Reply) -> bool {
     matches!(reply, Reply::Error(message) if fault::code(message) == "READONLY")
+}
+
+/// Reads whatever a sentinel says of a master or a replica.
+#[cfg(any(test, fuzzing))]
+pub(super) fn understand(reply: &Reply) {
+    let _ = (
+        is_demoted(reply),
+        cannot_serve(reply),
+        usable_replica(reply),
+    );
+    if let Reply::Array(parts) = reply {
+        let _ = endpoint(parts);
+    }
 }
 
 fn cannot_serve(reply: &Reply) -> bool {

@@ -13,7 +13,7 @@ use super::single::Single;
 use super::store::Redis;
 use super::topology::Topology;
 use crate::Result;
-use crate::resilience::{Deadline, Resilient, Settings};
+use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
 /// needed, so they may be down when this is made.
@@ -61,17 +61,18 @@ impl Servers {
     ///
     /// `clear_prefix`: the start of all keys of this cache, which clearing removes; empty: the
     /// cache owns the whole database.
-    pub fn cache(&self, clear_prefix: impl Into<Vec<u8>>) -> Resilient<Redis> {
+    pub fn cache(&self, clear_prefix: impl Into<Vec<u8>>) -> GuardedDeletions<Resilient<Redis>> {
         let redis = Redis::new(
             Arc::clone(&self.topology),
             clear_prefix.into(),
             self.settings.operation_timeout,
         );
-        if self.topology.one_server().is_some() {
+        let resilient = if self.topology.one_server().is_some() {
             Resilient::of_server(redis, self.settings)
         } else {
             Resilient::of_servers(redis, self.settings)
-        }
+        };
+        GuardedDeletions::new(resilient, self.settings)
     }
 
     /// Asks every server that takes writes whether it is there.

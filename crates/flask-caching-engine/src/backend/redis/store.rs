@@ -8,11 +8,13 @@ use super::fault;
 use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
+use crate::backend::net::at_once;
 use crate::backend::{Backend, Value};
 use crate::resilience::Deadline;
 use crate::{Error, ErrorKind, Lifetime, Result};
 
-/// Many-operations are sent this many keys at a time, each time with a deadline of its own.
+/// Many-operations are sent this many keys at a time. Those that follow the first have a deadline
+/// of their own: the server has shown that it answers.
 const MOST_KEYS: usize = 10_000;
 /// A pipeline of writes is sent when it is about this long, so that it fits its deadline.
 const MOST_BYTES: usize = 4 << 20;
@@ -39,7 +41,15 @@ impl Redis {
     }
 
     fn deadline(&self) -> Deadline {
-        Deadline::after(self.operation_timeout)
+        Deadline::of_operation(self.operation_timeout)
+    }
+
+    /// Does `step`, which follows others of the same operation, by a deadline of its own.
+    fn next_step<T>(&self, is_first: bool, step: impl FnOnce() -> Result<T>) -> Result<T> {
+        if is_first {
+            return step();
+        }
+        Deadline::after(self.operation_timeout).during(step)
     }
 
     fn reader(&self, operation: Operation) -> Reader<'_> {
@@ -101,17 +111,21 @@ impl Redis {
             return reader.done(&first(replies)).map(drop);
         }
         let mut cursor = b"0".to_vec();
+        let mut is_first = true;
         loop {
             let step = command::scan(&cursor, &self.clear_prefix);
-            let replies = server.exchange(operation, &step, self.deadline())?;
-            let (next, keys) = reader.scanned(first(replies))?;
-            if !keys.is_empty() {
-                self.delete_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
-            }
-            if next == b"0" {
+            cursor = self.next_step(is_first, || {
+                let replies = server.exchange(operation, &step, self.deadline())?;
+                let (next, keys) = reader.scanned(first(replies))?;
+                if !keys.is_empty() {
+                    self.delete_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+                }
+                Ok(next)
+            })?;
+            if cursor == b"0" {
                 return Ok(());
             }
-            cursor = next;
+            is_first = false;
         }
     }
 }
@@ -204,9 +218,13 @@ impl Backend for Redis {
 
     fn clear(&self) -> Result<bool> {
         let operation = Operation::remove("clear");
-        for server in self.topology.masters(operation, self.deadline())? {
-            self.clear_server(operation, &server)?;
-        }
+        let deadline = self.deadline();
+        let masters = self.topology.masters(operation, deadline)?;
+        let outcomes = at_once(&masters, deadline, |server| {
+            self.clear_server(operation, server)
+        });
+        // Each is asked before one that failed is reported.
+        outcomes.into_iter().collect::<Result<()>>()?;
         Ok(true)
     }
 
@@ -242,8 +260,10 @@ impl Backend for Redis {
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let operation = Operation::read("get_many");
         let mut values = vec![None; keys.len()];
-        for (chunk, into) in keys.chunks(MOST_KEYS).zip(values.chunks_mut(MOST_KEYS)) {
-            for (part, reply) in self.over(operation, b"MGET", chunk)? {
+        let chunks = keys.chunks(MOST_KEYS).zip(values.chunks_mut(MOST_KEYS));
+        for (step, (chunk, into)) in chunks.enumerate() {
+            let ask = || self.over(operation, b"MGET", chunk);
+            for (part, reply) in self.next_step(step == 0, ask)? {
                 let found = self.reader(operation).values(reply, part.len())?;
                 for (place, value) in part.into_iter().zip(found) {
                     into[place] = value;
@@ -276,7 +296,9 @@ impl Backend for Redis {
                     command: command::set(key, value, lifetime, false),
                 })
                 .collect();
-            let replies = self.topology.ask(operation, &requests, self.deadline())?;
+            let replies = self.next_step(stored.is_empty(), || {
+                self.topology.ask(operation, &requests, self.deadline())
+            })?;
             for (reply, (key, _)) in replies.into_iter().zip(rest) {
                 stored.push(self.stored(operation, key, &reply)?);
             }
@@ -288,8 +310,10 @@ impl Backend for Redis {
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
         let operation = Operation::remove("delete_many");
         let mut deleted = vec![false; keys.len()];
-        for (chunk, into) in keys.chunks(MOST_KEYS).zip(deleted.chunks_mut(MOST_KEYS)) {
-            for (part, reply) in self.over(operation, b"UNLINK", chunk)? {
+        let chunks = keys.chunks(MOST_KEYS).zip(deleted.chunks_mut(MOST_KEYS));
+        for (step, (chunk, into)) in chunks.enumerate() {
+            let ask = || self.over(operation, b"UNLINK", chunk);
+            for (part, reply) in self.next_step(step == 0, ask)? {
                 // One command says how many there were, not which.
                 let count = self.reader(operation).integer(&reply)?;
                 for place in part.into_iter().take(usize::try_from(count).unwrap_or(0)) {

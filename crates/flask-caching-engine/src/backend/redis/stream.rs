@@ -1,11 +1,9 @@
 //! Sockets, plain or with TLS, whose every step ends by one deadline.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, sockopt};
@@ -13,6 +11,7 @@ use rustls::{ClientConnection, StreamOwned};
 
 use super::config::{Endpoint, Keepalive};
 use super::tls::Tls;
+use crate::backend::net;
 use crate::resilience::Deadline;
 
 /// Timer ticks round up, so a timeout this much too long is not worth a system call.
@@ -34,14 +33,17 @@ impl Stream {
     ) -> io::Result<Self> {
         let (socket, host) = match endpoint {
             Endpoint::Tcp(host, port) => {
-                let socket = connect_tcp(host, *port, deadline)?;
+                let socket = net::connect_tcp(host, *port, deadline)?;
                 socket.set_nodelay(true)?;
                 if let Some(keepalive) = keepalive {
                     set_keepalive(&socket, keepalive)?;
                 }
                 (Socket::Tcp(socket), host.as_str())
             }
-            Endpoint::Unix(path) => (Socket::Unix(connect_unix(path)?), "localhost"),
+            Endpoint::Unix(path) => {
+                let socket = net::connect_unix(path, deadline)?;
+                (Socket::Unix(socket), "localhost")
+            }
         };
         let timed = Timed {
             socket,
@@ -185,65 +187,6 @@ impl Write for Timed {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn connect_tcp(host: &str, port: u16, deadline: Deadline) -> io::Result<TcpStream> {
-    let addresses = resolve(host, port, deadline)?;
-    let mut failure = io::Error::new(
-        io::ErrorKind::NotFound,
-        format!("the name {host} has no address"),
-    );
-    for (tried, address) in addresses.iter().enumerate() {
-        // One address that swallows packets does not cost the others their chance.
-        let left = deadline.remaining()?;
-        let share = left / u32::try_from(addresses.len() - tried).unwrap_or(1);
-        match TcpStream::connect_timeout(address, share.max(SLACK)) {
-            Ok(socket) => return Ok(socket),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                failure = deadline.timed_out();
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure)
-}
-
-/// The addresses of `host`. The system's resolver knows no deadline, so it is waited for in a
-/// thread that is left behind where it takes too long.
-fn resolve(host: &str, port: u16, deadline: Deadline) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let (sender, receiver) = mpsc::channel();
-    let name = host.to_owned();
-    std::thread::Builder::new()
-        .name("cache-resolve".into())
-        .spawn(move || {
-            let addresses = (name.as_str(), port)
-                .to_socket_addrs()
-                .map(Iterator::collect::<Vec<_>>);
-            // Nobody waits any more where the deadline was over.
-            let _ = sender.send(addresses);
-        })?;
-    receiver
-        .recv_timeout(deadline.remaining()?)
-        .map_err(|_| deadline.timed_out())?
-}
-
-/// A blocking connect waits without end for a server whose backlog is full; this one does not.
-fn connect_unix(path: &Path) -> io::Result<UnixStream> {
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-
-    let socket = rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
-    rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    let socket = UnixStream::from(socket);
-    socket.set_nonblocking(false)?;
-    Ok(socket)
 }
 
 fn set_keepalive(socket: &TcpStream, keepalive: Keepalive) -> io::Result<()> {

@@ -4,18 +4,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::fault;
 use crate::Result;
 use crate::clock;
+use crate::resilience::{Deadline, Turn};
 
 /// After looking in vain, or finding nothing new, it is not looked again for so long.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A topology as it was when somebody last looked. One thread looks, the others wait for it.
+/// A topology as it was when somebody last looked. One thread looks, the others wait for it, until
+/// their own deadlines.
 ///
 /// Belongs to one process (see [`crate::per_process::PerProcess`]).
 pub(super) struct Latest<V> {
     known: Mutex<Option<Arc<V>>>,
-    looking: Mutex<()>,
+    looking: Turn,
+    /// How errors call the whole of it.
+    target: String,
     /// In clock nanoseconds: when it may be looked again for a reason, and when it shall be
     /// without one.
     may_look: AtomicU64,
@@ -24,42 +29,52 @@ pub(super) struct Latest<V> {
 }
 
 impl<V> Latest<V> {
-    /// Nothing known; what is found out is looked at again after `lifetime` at the latest.
-    pub(super) fn new(lifetime: Duration) -> Self {
+    /// Nothing known of what errors call `target`; what is found out is looked at again after
+    /// `lifetime` at the latest.
+    pub(super) fn new(target: String, lifetime: Duration) -> Self {
         Self {
             known: Mutex::new(None),
-            looking: Mutex::new(()),
+            looking: Turn::default(),
+            target,
             may_look: AtomicU64::new(0),
             shall_look: AtomicU64::new(0),
             lifetime,
         }
     }
 
-    /// What is known, found out by `look` where nothing is or it is too old.
+    /// What is known, found out by `look` for `operation` where nothing is or it is too old.
     ///
     /// # Errors
-    /// What `look` fails with, where nothing was known before.
-    pub(super) fn get(&self, look: impl FnOnce(Option<&V>) -> Result<V>) -> Result<Arc<V>> {
+    /// What `look` fails with, where nothing was known before; so is a timeout where others look
+    /// until `deadline`.
+    pub(super) fn get(
+        &self,
+        operation: &'static str,
+        deadline: Deadline,
+        look: impl FnOnce(Option<&V>) -> Result<V>,
+    ) -> Result<Arc<V>> {
         let known = self.known().clone();
         if let Some(known) = &known
             && clock::steady().0 < self.shall_look.load(Ordering::Relaxed)
         {
             return Ok(Arc::clone(known));
         }
-        self.look_again(known.as_ref(), look)
+        self.look_again(known.as_ref(), operation, deadline, look)
     }
 
     /// What is found out after `stale` proved to be wrong. The same again where it was looked at
     /// a moment ago, or where looking fails.
     ///
     /// # Errors
-    /// What `look` fails with, where nothing was known before.
+    /// As [`Latest::get`].
     pub(super) fn renew(
         &self,
         stale: &Arc<V>,
+        operation: &'static str,
+        deadline: Deadline,
         look: impl FnOnce(Option<&V>) -> Result<V>,
     ) -> Result<Arc<V>> {
-        self.look_again(Some(stale), look)
+        self.look_again(Some(stale), operation, deadline, look)
     }
 
     /// Has the next [`Latest::get`] look.
@@ -70,10 +85,17 @@ impl<V> Latest<V> {
     fn look_again(
         &self,
         stale: Option<&Arc<V>>,
+        operation: &'static str,
+        deadline: Deadline,
         look: impl FnOnce(Option<&V>) -> Result<V>,
     ) -> Result<Arc<V>> {
-        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let looking = self.looking.take(deadline);
         let known = self.known().clone();
+        let _looking = match (looking, &known) {
+            (Ok(looking), _) => looking,
+            (Err(_), Some(known)) => return Ok(Arc::clone(known)),
+            (Err(error), None) => return Err(fault::io(operation, &self.target, error)),
+        };
         if let Some(known) = &known {
             let newer = stale.is_none_or(|stale| !Arc::ptr_eq(stale, known));
             if newer || clock::steady().0 < self.may_look.load(Ordering::Relaxed) {
@@ -114,28 +136,59 @@ mod tests {
         Err(Error::new(ErrorKind::Unavailable, "look", "test", "down"))
     }
 
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(30))
+    }
+
+    fn latest(lifetime: Duration) -> Latest<i32> {
+        Latest::new("test".to_owned(), lifetime)
+    }
+
     #[test]
     fn looks_once_and_again_when_told() {
-        let latest = Latest::new(Duration::from_secs(3600));
-        assert!(latest.get(failing).is_err());
-        let one = latest.get(|_| Ok(1)).unwrap();
-        assert_eq!(*latest.get(failing).unwrap(), 1);
+        let latest = latest(Duration::from_secs(3600));
+        assert!(latest.get("get", soon(), failing).is_err());
+        let one = latest.get("get", soon(), |_| Ok(1)).unwrap();
+        assert_eq!(*latest.get("get", soon(), failing).unwrap(), 1);
         // It was looked at a moment ago.
-        assert_eq!(*latest.renew(&one, |_| Ok(2)).unwrap(), 1);
+        assert_eq!(*latest.renew(&one, "get", soon(), |_| Ok(2)).unwrap(), 1);
         latest.may_look.store(0, Ordering::Relaxed);
-        assert_eq!(*latest.renew(&one, |_| Ok(2)).unwrap(), 2);
+        assert_eq!(*latest.renew(&one, "get", soon(), |_| Ok(2)).unwrap(), 2);
         // Somebody else has looked since.
         latest.may_look.store(0, Ordering::Relaxed);
-        assert_eq!(*latest.renew(&one, |_| Ok(3)).unwrap(), 2);
+        assert_eq!(*latest.renew(&one, "get", soon(), |_| Ok(3)).unwrap(), 2);
         latest.doubt();
-        assert_eq!(*latest.get(|known| Ok(known.unwrap() + 40)).unwrap(), 42);
+        assert_eq!(
+            *latest
+                .get("get", soon(), |known| Ok(known.unwrap() + 40))
+                .unwrap(),
+            42
+        );
     }
 
     #[test]
     fn what_was_known_is_better_than_nothing() {
-        let latest = Latest::new(Duration::ZERO);
-        latest.get(|_| Ok(1)).unwrap();
+        let latest = latest(Duration::ZERO);
+        latest.get("get", soon(), |_| Ok(1)).unwrap();
         latest.may_look.store(0, Ordering::Relaxed);
-        assert_eq!(*latest.get(failing).unwrap(), 1);
+        assert_eq!(*latest.get("get", soon(), failing).unwrap(), 1);
+    }
+
+    #[test]
+    fn nobody_waits_past_a_deadline_for_another_who_looks() {
+        let latest = latest(Duration::from_secs(3600));
+        let late = || Deadline::after(Duration::from_millis(5));
+        let error = latest.get("get", soon(), |_| {
+            latest.get("get", late(), |_| Ok(1)).map(|known| *known)
+        });
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
+        let one = latest.get("get", soon(), |_| Ok(1)).unwrap();
+        latest.may_look.store(0, Ordering::Relaxed);
+        let renewed = latest.renew(&one, "get", soon(), |_| {
+            latest
+                .renew(&one, "get", late(), |_| Ok(2))
+                .map(|known| *known + 40)
+        });
+        assert_eq!(*renewed.unwrap(), 41, "what was known is used meanwhile");
     }
 }

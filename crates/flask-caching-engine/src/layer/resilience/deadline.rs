@@ -1,5 +1,6 @@
 //! One point in time by which an operation is over.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,26 @@ pub struct Deadline {
     total: Duration,
 }
 
+thread_local! {
+    /// The deadline of the operation that this thread is in the middle of.
+    static OPERATION: Cell<Option<Deadline>> = const { Cell::new(None) };
+}
+
 impl Deadline {
+    /// The deadline of the operation that this thread is in the middle of; where it is in none,
+    /// `total` from now.
+    ///
+    /// The layers of a backend, and the steps of each, need not be handed what they share.
+    pub fn of_operation(total: Duration) -> Self {
+        OPERATION.get().unwrap_or_else(|| Self::after(total))
+    }
+
+    /// Does `operation`, in the middle of which [`Deadline::of_operation`] is this deadline.
+    pub fn during<T>(self, operation: impl FnOnce() -> T) -> T {
+        let _before = Before(OPERATION.replace(Some(self)));
+        operation()
+    }
+
     /// The deadline `total` from now, a year at most.
     pub fn after(total: Duration) -> Self {
         let total = total.min(LONGEST);
@@ -60,6 +80,15 @@ impl Deadline {
     }
 }
 
+/// What an operation found when it began, put back when it ends, in a panic too.
+struct Before(Option<Deadline>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        OPERATION.set(self.0);
+    }
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "servers and sockets live in real time, whatever the engine's clock shows"
@@ -96,5 +125,17 @@ mod tests {
         assert!(endless.at_most(minute).remaining().unwrap() <= minute);
         let short = Deadline::after(minute).at_most(Duration::MAX);
         assert!(short.remaining().unwrap() <= minute);
+    }
+
+    #[test]
+    fn the_steps_of_an_operation_share_its_deadline() {
+        let hour = Duration::from_secs(3600);
+        let inside = Deadline::after(Duration::ZERO).during(|| {
+            let nested = Deadline::of_operation(hour);
+            assert!(nested.remaining().is_err());
+            Deadline::after(hour).during(|| Deadline::of_operation(Duration::ZERO))
+        });
+        assert!(inside.remaining().is_ok(), "the innermost");
+        assert!(Deadline::of_operation(hour).remaining().is_ok());
     }
 }

@@ -1,55 +1,71 @@
 //! Deletions that could not be delivered, remembered until they can be.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is still to be deleted.
+/// What a key costs beside its own bytes: its place in the map, its allocation.
+const OVERHEAD: usize = 64;
+
+/// One step of a delivery is of so many keys, and about so many bytes of them, at most.
+const MOST_KEYS: usize = 1000;
+const MOST_BYTES: usize = 1 << 20;
+
+/// A part of what is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pending {
+pub enum Part {
+    /// Somebody cleared the cache.
+    Everything(Mark),
     /// These keys.
-    Keys(HashSet<Vec<u8>>),
-    /// Everything: somebody cleared the cache, or there were too many keys to remember.
-    Everything,
+    Keys(Vec<(Box<[u8]>, Mark)>),
 }
 
-impl Pending {
-    /// Whether `key` is to be deleted.
-    pub fn covers(&self, key: &[u8]) -> bool {
-        match self {
-            Self::Keys(keys) => keys.contains(key),
-            Self::Everything => true,
-        }
-    }
+/// When something was remembered, in the order of everything that was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(u64);
+
+/// There is no room for more deletions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// How many deletions are not remembered.
+    pub forgotten: usize,
+    /// The bytes that those take which are remembered.
+    pub bytes: usize,
 }
 
-/// What was owed at one moment.
-#[derive(Clone, Debug)]
-pub struct Owed {
-    /// The deletions.
-    pub pending: Pending,
-    /// How often something had been remembered by then.
-    remembered: u64,
-}
-
-/// The deletions that this process still owes a server. Bounded.
+/// The deletions that this process still owes a server, each by its key, in so many bytes.
+///
+/// A deletion is never made to mean more than it did: where there is no room it is not remembered,
+/// and whoever asked for it is told.
 #[derive(Debug)]
 pub struct Undelivered {
-    limit: usize,
+    most_bytes: usize,
     /// Read on every operation, so that owing nothing costs one load.
     any: AtomicBool,
     owed: Mutex<Owed>,
 }
 
+#[derive(Debug)]
+struct Owed {
+    everything: Option<Mark>,
+    keys: BTreeMap<Box<[u8]>, Mark>,
+    /// What `keys` take.
+    bytes: usize,
+    last: Mark,
+}
+
 impl Undelivered {
-    /// Nothing owed yet; at most `limit` keys are remembered one by one.
-    pub fn new(limit: usize) -> Self {
+    /// Nothing owed yet; `most_bytes`: what keys, and the memory to hold them, may take.
+    pub fn new(most_bytes: usize) -> Self {
         Self {
-            limit,
+            most_bytes,
             any: AtomicBool::new(false),
             owed: Mutex::new(Owed {
-                pending: Pending::Keys(HashSet::new()),
-                remembered: 0,
+                everything: None,
+                keys: BTreeMap::new(),
+                bytes: 0,
+                last: Mark(0),
             }),
         }
     }
@@ -59,49 +75,117 @@ impl Undelivered {
         self.any.load(Ordering::Acquire)
     }
 
-    /// Remembers that `keys` are to be deleted. `true`: nothing was owed before.
-    pub fn remember<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    /// Remembers that `keys` are to be deleted.
+    ///
+    /// # Errors
+    /// There is no room for some of them. The others are remembered.
+    pub fn remember<'a>(&self, keys: impl IntoIterator<Item = &'a [u8]>) -> Result<(), Full> {
         let mut owed = self.lock();
-        owed.remembered += 1;
-        if let Pending::Keys(pending) = &mut owed.pending {
-            pending.extend(keys.into_iter().map(<[u8]>::to_vec));
-            if pending.len() > self.limit {
-                owed.pending = Pending::Everything;
+        let mark = owed.next_mark();
+        let mut forgotten = 0;
+        for key in keys {
+            if let Some(known) = owed.keys.get_mut(key) {
+                *known = mark;
+            } else if owed.bytes + cost(key) <= self.most_bytes {
+                owed.bytes += cost(key);
+                owed.keys.insert(key.into(), mark);
+            } else {
+                forgotten += 1;
             }
         }
-        !self.any.swap(true, Ordering::AcqRel)
+        self.any.store(owed.any(), Ordering::Release);
+        let bytes = owed.bytes;
+        match forgotten {
+            0 => Ok(()),
+            _ => Err(Full { forgotten, bytes }),
+        }
     }
 
-    /// Remembers that everything is to be deleted. `true`: nothing was owed before.
-    pub fn remember_everything(&self) -> bool {
+    /// Remembers that everything is to be deleted.
+    pub fn remember_everything(&self) {
         let mut owed = self.lock();
-        owed.remembered += 1;
-        owed.pending = Pending::Everything;
-        !self.any.swap(true, Ordering::AcqRel)
+        let mark = owed.next_mark();
+        owed.everything = Some(mark);
+        // Deleted with everything else.
+        owed.keys.clear();
+        owed.bytes = 0;
+        self.any.store(true, Ordering::Release);
     }
 
     /// Whether one of `keys` is to be deleted.
     pub fn covers(&self, keys: &[&[u8]]) -> bool {
         self.any() && {
             let owed = self.lock();
-            keys.iter().any(|key| owed.pending.covers(key))
+            owed.everything.is_some() || keys.iter().any(|key| owed.keys.contains_key(*key))
         }
     }
 
-    /// What is owed, if anything.
-    pub fn owed(&self) -> Option<Owed> {
-        self.any().then(|| self.lock().clone())
+    /// What is owed of `keys`.
+    pub fn of(&self, keys: &[&[u8]]) -> Option<Part> {
+        let owed = self.lock();
+        if let Some(mark) = owed.everything {
+            return Some(Part::Everything(mark));
+        }
+        let keys: Vec<(Box<[u8]>, Mark)> = keys
+            .iter()
+            .filter_map(|key| owed.keys.get_key_value(*key))
+            .map(|(key, mark)| (key.clone(), *mark))
+            .collect();
+        (!keys.is_empty()).then_some(Part::Keys(keys))
     }
 
-    /// Strikes out `delivered`; what was remembered since stays owed.
-    pub fn forget(&self, delivered: &Owed) {
+    /// What is to be delivered next, if anything is owed: as much as one step does.
+    pub fn next(&self) -> Option<Part> {
+        let owed = self.lock();
+        if let Some(mark) = owed.everything {
+            return Some(Part::Everything(mark));
+        }
+        let mut bytes = 0;
+        let keys: Vec<(Box<[u8]>, Mark)> = owed
+            .keys
+            .iter()
+            .take(MOST_KEYS)
+            .take_while(|(key, _)| {
+                let fits = bytes < MOST_BYTES;
+                bytes += key.len();
+                fits
+            })
+            .map(|(key, mark)| (key.clone(), *mark))
+            .collect();
+        (!keys.is_empty()).then_some(Part::Keys(keys))
+    }
+
+    /// When the last of what is owed was remembered.
+    pub fn mark(&self) -> Mark {
+        self.lock().last
+    }
+
+    /// Strikes out what was `delivered`; what was remembered since stays owed.
+    pub fn forget(&self, delivered: &Part) {
         let mut owed = self.lock();
-        // Where something came in between all of it stays owed: deleting twice is harmless.
-        if owed.remembered == delivered.remembered {
-            owed.pending = Pending::Keys(HashSet::new());
+        match delivered {
+            Part::Everything(mark) => {
+                owed.everything = owed.everything.filter(|since| since != mark);
+            }
+            Part::Keys(keys) => {
+                for (key, mark) in keys {
+                    if owed.keys.get(key) == Some(mark) {
+                        owed.keys.remove(key);
+                        owed.bytes -= cost(key);
+                    }
+                }
+            }
         }
-        let empty = matches!(&owed.pending, Pending::Keys(keys) if keys.is_empty());
-        self.any.store(!empty, Ordering::Release);
+        self.any.store(owed.any(), Ordering::Release);
+    }
+
+    /// Strikes out all that was remembered up to `mark`.
+    pub fn forget_all(&self, mark: Mark) {
+        let mut owed = self.lock();
+        owed.everything = owed.everything.filter(|since| *since > mark);
+        owed.keys.retain(|_, since| *since > mark);
+        owed.bytes = owed.keys.keys().map(|key| cost(key)).sum();
+        self.any.store(owed.any(), Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Owed> {
@@ -109,47 +193,129 @@ impl Undelivered {
     }
 }
 
+impl Owed {
+    fn any(&self) -> bool {
+        self.everything.is_some() || !self.keys.is_empty()
+    }
+
+    fn next_mark(&mut self) -> Mark {
+        self.last = Mark(self.last.0 + 1);
+        self.last
+    }
+}
+
+fn cost(key: &[u8]) -> usize {
+    key.len() + OVERHEAD
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { forgotten, bytes } = self;
+        write!(
+            f,
+            "{forgotten} deletions are not remembered, so that what they were to delete may be read \
+             again: the deletions owed to the server take {bytes} bytes already"
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn keys<const N: usize>(names: [&str; N]) -> Pending {
-        Pending::Keys(names.iter().map(|name| name.as_bytes().to_vec()).collect())
-    }
-
-    fn pending(undelivered: &Undelivered) -> Option<Pending> {
-        undelivered.owed().map(|owed| owed.pending)
+    fn keys(part: Option<Part>) -> Vec<String> {
+        match part {
+            Some(Part::Keys(keys)) => keys
+                .iter()
+                .map(|(key, _)| String::from_utf8_lossy(key).into_owned())
+                .collect(),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn remembers_until_delivered() {
-        let undelivered = Undelivered::new(10);
-        assert_eq!(pending(&undelivered), None);
-        assert!(undelivered.remember([b"a".as_slice(), b"b"]));
-        assert!(!undelivered.remember([b"b".as_slice()]));
-        assert_eq!(pending(&undelivered), Some(keys(["a", "b"])));
-        undelivered.forget(&undelivered.owed().unwrap());
+        let undelivered = Undelivered::new(10_000);
+        assert_eq!(undelivered.next(), None);
+        undelivered.remember([b"b".as_slice(), b"a"]).unwrap();
+        undelivered.remember([b"b".as_slice()]).unwrap();
+        assert_eq!(keys(undelivered.next()), ["a", "b"]);
+        assert_eq!(keys(undelivered.of(&[b"b", b"other"])), ["b"]);
+        assert_eq!(undelivered.of(&[b"other"]), None);
+        undelivered.forget(&undelivered.of(&[b"b"]).unwrap());
+        assert!(undelivered.covers(&[b"a"]) && !undelivered.covers(&[b"b"]));
+        undelivered.forget(&undelivered.next().unwrap());
         assert!(!undelivered.any());
     }
 
     #[test]
     fn what_is_remembered_during_a_delivery_stays_owed() {
-        let undelivered = Undelivered::new(10);
-        undelivered.remember_everything();
-        let owed = undelivered.owed().unwrap();
-        undelivered.remember([b"a".as_slice()]);
-        undelivered.forget(&owed);
-        assert!(pending(&undelivered).unwrap().covers(b"a"));
-        undelivered.forget(&undelivered.owed().unwrap());
+        let undelivered = Undelivered::new(10_000);
+        undelivered.remember([b"a".as_slice(), b"b"]).unwrap();
+        let (part, mark) = (undelivered.next().unwrap(), undelivered.mark());
+        undelivered.remember([b"a".as_slice()]).unwrap();
+        undelivered.forget(&part);
+        assert_eq!(keys(undelivered.next()), ["a"]);
+        undelivered.forget_all(mark);
+        assert!(undelivered.covers(&[b"a"]));
+        undelivered.forget_all(undelivered.mark());
         assert!(!undelivered.any());
     }
 
     #[test]
-    fn too_many_keys_become_everything() {
-        let undelivered = Undelivered::new(2);
-        undelivered.remember([b"a".as_slice(), b"b"]);
-        assert_eq!(pending(&undelivered), Some(keys(["a", "b"])));
-        undelivered.remember([b"c".as_slice()]);
-        assert_eq!(pending(&undelivered), Some(Pending::Everything));
+    fn everything_comes_before_what_was_deleted_after_it() {
+        let undelivered = Undelivered::new(10_000);
+        undelivered.remember([b"before".as_slice()]).unwrap();
+        undelivered.remember_everything();
+        undelivered.remember([b"after".as_slice()]).unwrap();
+        assert!(undelivered.covers(&[b"whatever"]));
+        let everything = undelivered.next().unwrap();
+        assert!(matches!(everything, Part::Everything(_)));
+        undelivered.forget(&everything);
+        assert_eq!(keys(undelivered.next()), ["after"]);
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_not_owed_and_said() {
+        let undelivered = Undelivered::new(2 * cost(b"a"));
+        undelivered.remember([b"a".as_slice()]).unwrap();
+        let full = undelivered.remember([b"a".as_slice(), b"b", b"c", b"d"]);
+        let bytes = 2 * cost(b"a");
+        assert_eq!(
+            full,
+            Err(Full {
+                forgotten: 2,
+                bytes
+            })
+        );
+        assert_eq!(keys(undelivered.next()), ["a", "b"]);
+        undelivered.forget(&undelivered.of(&[b"a"]).unwrap());
+        undelivered.remember([b"c".as_slice()]).unwrap();
+        undelivered.forget_all(undelivered.mark());
+        undelivered.remember([b"x".as_slice(), b"y"]).unwrap();
+    }
+
+    #[test]
+    fn a_step_is_bounded() {
+        let undelivered = Undelivered::new(usize::MAX);
+        let many: Vec<Vec<u8>> = (0..2500).map(|n| format!("{n}").into_bytes()).collect();
+        undelivered
+            .remember(many.iter().map(Vec::as_slice))
+            .unwrap();
+        let mut steps = Vec::new();
+        while let Some(part) = undelivered.next() {
+            undelivered.forget(&part);
+            steps.push(keys(Some(part)).len());
+        }
+        assert_eq!(steps, [1000, 1000, 500]);
+        let long = vec![b'x'; MOST_BYTES];
+        undelivered
+            .remember([&long[..], &long[1..], &long[2..]])
+            .unwrap();
+        assert_eq!(
+            keys(undelivered.next()).len(),
+            2,
+            "at least one of any length"
+        );
     }
 }

@@ -1,12 +1,10 @@
 //! A backend that survives its server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::{Health, Settings, Undelivered};
+use super::{Deadline, Health, Part, Settings, Taken, Turn, Undelivered};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
-use crate::resilience::Pending;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
 
 /// Wraps a backend on a server that can fail.
@@ -15,6 +13,10 @@ use crate::{Error, ErrorKind, Lifetime, Result, clock};
 /// delivered before anything else is once the server is back, so that no deleted value comes back
 /// to life from this process. Until then a read of such a key fails, even where other servers of
 /// the backend still answer.
+///
+/// All steps of an operation, the deliveries before it included, end by one deadline. Where there is
+/// more to deliver than half of that time allows, what the operation touches is delivered before it
+/// and the rest before the next ones.
 pub struct Resilient<B> {
     backend: B,
     servers: Keeper,
@@ -36,9 +38,9 @@ enum Keeper {
 struct State {
     health: Option<Health>,
     undelivered: Undelivered,
-    /// Whoever holds it delivers.
-    turn: Mutex<()>,
-    /// In clock nanoseconds, when delivery may be tried again, where reads of other keys go on.
+    /// Whoever has it delivers.
+    turn: Turn,
+    /// In clock nanoseconds, when delivery may be tried again, where operations on other keys go on.
     next_delivery: AtomicU64,
 }
 
@@ -76,8 +78,8 @@ impl<B: Backend> Resilient<B> {
     ) -> Self {
         let state = PerProcess::new(move || State {
             health: health(),
-            undelivered: Undelivered::new(settings.remembered_deletions),
-            turn: Mutex::new(()),
+            undelivered: Undelivered::new(settings.owed_bytes),
+            turn: Turn::default(),
             next_delivery: AtomicU64::new(0),
         });
         Self {
@@ -86,6 +88,32 @@ impl<B: Backend> Resilient<B> {
             settings,
             state,
         }
+    }
+
+    /// Does `operation` on `keys` by `call`, after what is owed, within one deadline.
+    fn settled<T>(
+        &self,
+        operation: &'static str,
+        keys: &[&[u8]],
+        stores: bool,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let deadline = Deadline::of_operation(self.settings.operation_timeout);
+        deadline.during(|| {
+            self.settle(operation, keys, deadline)?;
+            self.call(operation, stores, call)
+        })
+    }
+
+    /// [`settled`](Self::settled), of an operation that removes `keys`: they are owed where it fails.
+    fn removed<T>(
+        &self,
+        operation: &'static str,
+        keys: &[&[u8]],
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let outcome = self.settled(operation, keys, false, call);
+        self.keep(outcome, keys)
     }
 
     fn call<T>(
@@ -105,95 +133,116 @@ impl<B: Backend> Resilient<B> {
     /// # Errors
     /// What delivery failed with, where one of `keys` is owed a deletion, or where the operation
     /// would go to the same server.
-    fn settle(&self, operation: &'static str, keys: &[&[u8]]) -> Result<()> {
+    fn settle(&self, operation: &'static str, keys: &[&[u8]], deadline: Deadline) -> Result<()> {
         let state = self.state.get();
         if !state.undelivered.any() {
             return Ok(());
         }
-        let several = self.servers == Keeper::OfEach;
         let touched = state.undelivered.covers(keys);
-        if self.is_left_alone() || !state.is_delivery_due() {
-            // The operation goes on: to another server, or to be refused and counted.
-            return if touched {
-                Err(self.undelivered(operation))
-            } else {
-                Ok(())
-            };
+        if self.is_left_alone() && touched {
+            let why = "the server is being left alone";
+            return Err(self.undelivered(ErrorKind::Unavailable, operation, why));
         }
-        let Some(_turn) = state.take_turn(touched) else {
-            // Somebody else is delivering, and not to the key of this operation.
+        // The operation goes on where nothing can be done: to another server, or to be refused and
+        // counted. So it does where somebody else is delivering, and not to the key of it.
+        let turn = if touched {
+            let late = |_| self.undelivered(ErrorKind::Timeout, operation, "others are at it");
+            Some(state.turn.take(deadline).map_err(late)?)
+        } else if self.is_left_alone() || !state.is_delivery_due() {
+            None
+        } else {
+            state.turn.try_take()
+        };
+        let Some(turn) = turn else {
             return Ok(());
         };
-        // What another server does, or one that refuses only to delete, is not this key's affair.
-        self.deliver().or_else(|error| {
-            if touched || !(several || error.kind() == ErrorKind::Refused) {
+        // A clear first, then what was deleted after it.
+        while let Some(part) = state.undelivered.of(keys) {
+            self.deliver(&part)?;
+        }
+        match self.deliver_others(&turn, touched, deadline) {
+            // What another server does, or one that refuses only to delete, is not this key's affair.
+            Err(error)
+                if !touched
+                    && self.servers != Keeper::OfEach
+                    && error.kind() != ErrorKind::Refused =>
+            {
                 Err(error)
-            } else {
-                Ok(())
             }
-        })
+            _ => Ok(()),
+        }
     }
 
-    /// Delivers what is owed. The caller guarantees that it has the turn.
-    fn deliver(&self) -> Result<()> {
+    /// Delivers what is owed beside the keys of an operation, in the time that it can spare.
+    fn deliver_others(&self, _turn: &Taken<'_>, touched: bool, deadline: Deadline) -> Result<()> {
         let state = self.state.get();
-        let Some(owed) = state.undelivered.owed() else {
+        if touched && !state.is_delivery_due() {
             return Ok(());
-        };
-        let outcome = self.call("delete", false, || match &owed.pending {
-            Pending::Everything => self.backend.clear().map(drop),
-            Pending::Keys(keys) => {
-                let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-                self.backend.delete_many(&keys).map(drop)
-            }
-        });
-        if let Err(error) = &outcome {
-            if self.servers == Keeper::OfEach || error.kind() == ErrorKind::Refused {
+        }
+        let spared = deadline.remaining().unwrap_or_default() / 2;
+        let spared = deadline.at_most(spared);
+        while spared.remaining().is_ok()
+            && let Some(part) = state.undelivered.next()
+        {
+            let delivered = self.deliver(&part);
+            if let Err(error) = &delivered
+                && (self.servers == Keeper::OfEach || error.kind() == ErrorKind::Refused)
+            {
                 let next = clock::steady().after(self.settings.breaker_reset);
                 state.next_delivery.store(next.0, Ordering::Relaxed);
             }
-        } else {
-            state.undelivered.forget(&owed);
+            delivered?;
         }
-        outcome
+        Ok(())
     }
 
-    fn undelivered(&self, operation: &'static str) -> Error {
+    /// Delivers `part` of what is owed.
+    fn deliver(&self, part: &Part) -> Result<()> {
+        self.call("delete", false, || match part {
+            Part::Everything(_) => self.backend.clear().map(drop),
+            Part::Keys(keys) => {
+                let keys: Vec<&[u8]> = keys.iter().map(|(key, _)| &**key).collect();
+                self.backend.delete_many(&keys).map(drop)
+            }
+        })?;
+        self.state.get().undelivered.forget(part);
+        Ok(())
+    }
+
+    fn undelivered(&self, kind: ErrorKind, operation: &'static str, why: &str) -> Error {
         Error::new(
-            ErrorKind::Unavailable,
+            kind,
             operation,
-            match &self.state.get().health {
-                Some(health) => health.target(),
-                None => "the cache server",
-            },
-            "not tried: a deletion has not been delivered yet, and the server is being left alone",
+            self.target(),
+            format!("not tried: a deletion has not been delivered yet, and {why}"),
         )
+    }
+
+    fn target(&self) -> &str {
+        match &self.state.get().health {
+            Some(health) => health.target(),
+            None => "the cache server",
+        }
     }
 
     /// Remembers `keys` where `outcome` says that their deletion may not have happened.
     fn keep<T>(&self, outcome: Result<T>, keys: &[&[u8]]) -> Result<T> {
-        if outcome.as_ref().is_err_and(|error| !is_final(error)) {
-            self.state.get().undelivered.remember(keys.iter().copied());
-        }
-        outcome
+        outcome.map_err(|error| {
+            if is_final(&error) {
+                return error;
+            }
+            let remembered = self.state.get().undelivered.remember(keys.iter().copied());
+            match remembered {
+                Ok(()) => error,
+                Err(full) => error.saying(&format!("; {full}")),
+            }
+        })
     }
 }
 
 impl State {
     fn is_delivery_due(&self) -> bool {
         clock::steady().0 >= self.next_delivery.load(Ordering::Relaxed)
-    }
-
-    /// The turn to deliver, waiting for it (one deadline at most) where `patient`.
-    fn take_turn(&self, patient: bool) -> Option<MutexGuard<'_, ()>> {
-        if patient {
-            return Some(self.turn.lock().unwrap_or_else(PoisonError::into_inner));
-        }
-        match self.turn.try_lock() {
-            Ok(turn) => Some(turn),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 }
 
@@ -214,17 +263,15 @@ impl<B: Backend> Backend for Resilient<B> {
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.settle("get", &[key])?;
-        self.call("get", false, || self.backend.get(key))
+        self.settled("get", &[key], false, || self.backend.get(key))
     }
 
     fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.settle("set", &[key])?;
-        let outcome = self.call("set", true, || self.backend.set(key, value, lifetime));
+        let set = || self.backend.set(key, value, lifetime);
         if lifetime == Lifetime::Expired {
-            return self.keep(outcome, &[key]);
+            return self.removed("set", &[key], set);
         }
-        outcome
+        self.settled("set", &[key], true, set)
     }
 
     fn set_extending(
@@ -237,8 +284,7 @@ impl<B: Backend> Backend for Resilient<B> {
         let keys: Vec<&[u8]> = std::iter::once(key)
             .chain(extended.iter().copied())
             .collect();
-        self.settle("set", &keys)?;
-        let outcome = self.call("set", true, || {
+        let outcome = self.settled("set", &keys, true, || {
             self.backend.set_extending(key, value, lifetime, extended)
         });
         if lifetime == Lifetime::Expired {
@@ -248,49 +294,55 @@ impl<B: Backend> Backend for Resilient<B> {
     }
 
     fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.settle("add", &[key])?;
-        self.call("add", true, || self.backend.add(key, value, lifetime))
+        self.settled("add", &[key], true, || {
+            self.backend.add(key, value, lifetime)
+        })
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
-        let outcome = self
-            .settle("delete", &[key])
-            .and_then(|()| self.call("delete", false, || self.backend.delete(key)));
-        self.keep(outcome, &[key])
+        self.removed("delete", &[key], || self.backend.delete(key))
+    }
+
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        let remembered = self.state.get().undelivered.remember(keys.iter().copied());
+        remembered.map_err(|full| {
+            let kind = ErrorKind::Unavailable;
+            Error::new(kind, "delete", self.target(), full.to_string())
+        })
+    }
+
+    fn owes(&self) -> bool {
+        self.state.get().undelivered.any()
     }
 
     fn has(&self, key: &[u8]) -> Result<bool> {
-        self.settle("has", &[key])?;
-        self.call("has", false, || self.backend.has(key))
+        self.settled("has", &[key], false, || self.backend.has(key))
     }
 
     fn clear(&self) -> Result<bool> {
         // Nothing to settle: clearing delivers every deletion.
         let undelivered = &self.state.get().undelivered;
-        let owed = undelivered.owed();
-        let outcome = self.call("clear", false, || self.backend.clear());
+        let mark = undelivered.mark();
+        let deadline = Deadline::of_operation(self.settings.operation_timeout);
+        let outcome = deadline.during(|| self.call("clear", false, || self.backend.clear()));
         match &outcome {
-            Ok(_) => {
-                if let Some(owed) = owed {
-                    undelivered.forget(&owed);
-                }
-            }
-            Err(error) if !is_final(error) => {
-                undelivered.remember_everything();
-            }
+            Ok(_) => undelivered.forget_all(mark),
+            Err(error) if !is_final(error) => undelivered.remember_everything(),
             Err(_) => {}
         }
         outcome
     }
 
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        self.settle("incr", &[key])?;
-        self.call("incr", true, || self.backend.incr(key, delta, lifetime))
+        self.settled("incr", &[key], true, || {
+            self.backend.incr(key, delta, lifetime)
+        })
     }
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        self.settle("extend", &[key])?;
-        self.call("extend", false, || self.backend.extend(key, lifetime))
+        self.settled("extend", &[key], false, || {
+            self.backend.extend(key, lifetime)
+        })
     }
 
     fn compare_exchange(
@@ -300,34 +352,26 @@ impl<B: Backend> Backend for Resilient<B> {
         new: Option<&Value>,
         lifetime: Lifetime,
     ) -> Result<bool> {
-        self.settle("compare_exchange", &[key])?;
-        self.call("compare_exchange", true, || {
+        self.settled("compare_exchange", &[key], true, || {
             self.backend.compare_exchange(key, expected, new, lifetime)
         })
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.settle("get_many", keys)?;
-        self.call("get_many", false, || self.backend.get_many(keys))
+        self.settled("get_many", keys, false, || self.backend.get_many(keys))
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
         let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
-        self.settle("set_many", &keys)?;
-        let outcome = self.call("set_many", true, || {
-            self.backend.set_many(entries, lifetime)
-        });
+        let set = || self.backend.set_many(entries, lifetime);
         if lifetime == Lifetime::Expired {
-            return self.keep(outcome, &keys);
+            return self.removed("set_many", &keys, set);
         }
-        outcome
+        self.settled("set_many", &keys, true, set)
     }
 
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
-        let outcome = self
-            .settle("delete_many", keys)
-            .and_then(|()| self.call("delete_many", false, || self.backend.delete_many(keys)));
-        self.keep(outcome, keys)
+        self.removed("delete_many", keys, || self.backend.delete_many(keys))
     }
 }
 

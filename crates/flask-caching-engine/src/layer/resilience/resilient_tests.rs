@@ -1,112 +1,9 @@
 //! The wrapper on a backend that fails on command.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::*;
-
-/// A map that can be switched off, counting the calls that reach it.
-#[derive(Default)]
-struct Flaky {
-    entries: Mutex<BTreeMap<Vec<u8>, Value>>,
-    fails_with: Mutex<Option<ErrorKind>>,
-    /// Only this key fails, as when one server of several is away.
-    failing_key: Mutex<Option<Vec<u8>>>,
-    calls: AtomicU32,
-}
-
-impl Flaky {
-    fn fail(&self, kind: Option<ErrorKind>) {
-        *self.fails_with.lock().unwrap() = kind;
-    }
-
-    fn reach(&self, key: &[u8]) -> Result<()> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let spared = self
-            .failing_key
-            .lock()
-            .unwrap()
-            .as_ref()
-            .is_some_and(|failing| failing != key);
-        match *self.fails_with.lock().unwrap() {
-            Some(kind) if !spared => Err(Error::new(kind, "test", "flaky", "switched off")),
-            _ => Ok(()),
-        }
-    }
-
-    fn calls(&self) -> u32 {
-        self.calls.swap(0, Ordering::Relaxed)
-    }
-}
-
-impl Backend for Flaky {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.reach(key)?;
-        Ok(self.entries.lock().unwrap().get(key).cloned())
-    }
-
-    fn set(&self, key: &[u8], value: &Value, _lifetime: Lifetime) -> Result<bool> {
-        self.reach(key)?;
-        self.entries
-            .lock()
-            .unwrap()
-            .insert(key.to_vec(), value.clone());
-        Ok(true)
-    }
-
-    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.set(key, value, lifetime)
-    }
-
-    fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.reach(key)?;
-        Ok(self.entries.lock().unwrap().remove(key).is_some())
-    }
-
-    fn has(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get(key)?.is_some())
-    }
-
-    fn clear(&self) -> Result<bool> {
-        self.reach(b"")?;
-        self.entries.lock().unwrap().clear();
-        Ok(true)
-    }
-
-    fn incr(&self, key: &[u8], delta: i64, _lifetime: Lifetime) -> Result<i64> {
-        self.reach(key)?;
-        Ok(delta)
-    }
-
-    fn extend(&self, key: &[u8], _lifetime: Lifetime) -> Result<bool> {
-        self.has(key)
-    }
-
-    fn compare_exchange(
-        &self,
-        key: &[u8],
-        expected: &Value,
-        new: Option<&Value>,
-        _lifetime: Lifetime,
-    ) -> Result<bool> {
-        self.reach(key)?;
-        let mut entries = self.entries.lock().unwrap();
-        if entries.get(key) != Some(expected) {
-            return Ok(false);
-        }
-        match new {
-            Some(new) => entries.insert(key.to_vec(), new.clone()),
-            None => entries.remove(key),
-        };
-        Ok(true)
-    }
-}
-
-fn value(text: &str) -> Value {
-    Value::from(text.as_bytes().to_vec())
-}
+use crate::resilience::flaky::{Flaky, value};
 
 /// A reset of zero: after it opens, the breaker lets every call through as a probe.
 fn probing() -> Settings {
@@ -171,19 +68,78 @@ fn storing_something_expired_is_a_deletion() {
 }
 
 #[test]
-fn too_many_deletions_clear_the_cache() {
+fn a_deletion_that_is_not_remembered_says_so_and_no_other_key_is_touched() {
     let settings = Settings {
-        remembered_deletions: 2,
+        owed_bytes: 150,
         ..probing()
     };
     let cache = Resilient::new(Flaky::default(), "flaky", settings);
-    cache.set(b"other", &value("v"), Lifetime::Forever).unwrap();
-    cache.inner().fail(Some(ErrorKind::Unavailable));
-    for key in [b"a", b"b", b"c"] {
-        assert!(cache.delete(key).is_err());
+    for key in [b"a", b"b", b"c", b"d"] {
+        cache.set(key, &value("v"), Lifetime::Forever).unwrap();
     }
+    cache.inner().fail(Some(ErrorKind::Unavailable));
+    let error = cache.delete_many(&[b"a", b"b", b"c"]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.to_string().contains("1 deletions are not remembered"),
+        "{error}"
+    );
+    assert!(cache.owe(&[b"c"]).is_err());
     cache.inner().fail(None);
-    assert!(!cache.has(b"other").unwrap());
+    let found = cache.get_many(&[b"a", b"b", b"c", b"d"]).unwrap();
+    assert_eq!(found, [None, None, Some(value("v")), Some(value("v"))]);
+    assert!(!cache.owes());
+}
+
+#[test]
+fn however_many_deletions_are_owed_only_they_are_delivered() {
+    let cache = Resilient::new(Flaky::default(), "flaky", probing());
+    cache.set(b"other", &value("v"), Lifetime::Forever).unwrap();
+    let keys: Vec<Vec<u8>> = (0..25_000).map(|n| format!("{n}").into_bytes()).collect();
+    for key in &keys {
+        cache.set(key, &value("v"), Lifetime::Forever).unwrap();
+    }
+    cache.inner().fail(Some(ErrorKind::Unavailable));
+    let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+    assert!(cache.delete_many(&keys).is_err());
+    cache.inner().fail(None);
+    // What an operation touches is deleted before it, the rest by it and the next ones.
+    assert_eq!(cache.get(keys[24_999]).unwrap(), None);
+    while cache.owes() {
+        assert_eq!(cache.get(b"other").unwrap(), Some(value("v")));
+    }
+    assert_eq!(cache.inner().len(), 1);
+}
+
+#[test]
+fn what_is_owed_without_being_tried_is_delivered_before_the_next_read() {
+    let cache = Resilient::new(Flaky::default(), "flaky", probing());
+    cache.set(b"k", &value("old"), Lifetime::Forever).unwrap();
+    cache.inner().calls();
+    cache.owe(&[b"k"]).unwrap();
+    assert_eq!(cache.inner().calls(), 0);
+    assert_eq!(cache.get(b"k").unwrap(), None);
+}
+
+#[test]
+fn readers_of_an_owed_key_wait_for_a_deadline_together() {
+    let settings = Settings {
+        operation_timeout: Duration::from_millis(50),
+        breaker_failures: 0,
+        ..patient()
+    };
+    let cache = Resilient::new(Flaky::default(), "flaky", settings);
+    cache.owe(&[b"k"]).unwrap();
+    let _delivering = cache.state.get().turn.try_take().unwrap();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..4).map(|_| scope.spawn(|| cache.get(b"k"))).collect();
+        for reader in readers {
+            let error = reader.join().unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+        }
+    });
+    assert_eq!(cache.inner().calls(), 0);
+    assert_eq!(cache.get(b"another").unwrap(), None, "others do not wait");
 }
 
 #[test]
@@ -222,7 +178,7 @@ fn where_one_server_of_several_is_away_only_its_keys_fail() {
     for key in [b"near", b"away"] {
         cache.set(key, &value("v"), Lifetime::Forever).unwrap();
     }
-    *cache.inner().failing_key.lock().unwrap() = Some(b"away".to_vec());
+    cache.inner().only(b"away");
     cache.inner().fail(Some(ErrorKind::Unavailable));
     assert!(cache.delete(b"away").is_err());
     assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
@@ -233,11 +189,27 @@ fn where_one_server_of_several_is_away_only_its_keys_fail() {
         .get()
         .next_delivery
         .store(u64::MAX, Ordering::Relaxed);
+    assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
+    assert!(cache.inner().get(b"away").unwrap().is_some());
+    assert_eq!(
+        cache.get(b"away").unwrap(),
+        None,
+        "but before its own key is read"
+    );
+}
+
+#[test]
+fn a_key_of_a_healthy_server_does_not_wait_for_a_deletion_on_another() {
+    let cache = Resilient::of_servers(Flaky::default(), patient());
+    for key in [b"near", b"away"] {
+        cache.set(key, &value("v"), Lifetime::Forever).unwrap();
+    }
+    cache.owe(&[b"away", b"near"]).unwrap();
+    cache.inner().only(b"away");
+    cache.inner().fail(Some(ErrorKind::Unavailable));
+    assert_eq!(cache.get(b"near").unwrap(), None);
     assert!(cache.get(b"away").is_err());
-    assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
-    cache.state.get().next_delivery.store(0, Ordering::Relaxed);
-    assert_eq!(cache.get(b"near").unwrap(), Some(value("v")));
-    assert_eq!(cache.inner().get(b"away").unwrap(), None);
+    assert!(cache.get(b"near").is_ok());
 }
 
 #[test]
@@ -250,7 +222,7 @@ fn one_server_is_read_only_after_the_deletion_whatever_the_key() {
     assert!(cache.delete(b"gone").is_err());
     // Not even a read of another key is tried before it.
     cache.inner().fail(None);
-    *cache.inner().failing_key.lock().unwrap() = Some(b"gone".to_vec());
+    cache.inner().only(b"gone");
     cache.inner().fail(Some(ErrorKind::Unavailable));
     assert!(cache.get(b"else").is_err());
     cache.inner().fail(None);
@@ -264,7 +236,7 @@ fn a_server_that_refuses_to_delete_is_still_read() {
     for key in [b"gone", b"else"] {
         cache.set(key, &value("v"), Lifetime::Forever).unwrap();
     }
-    *cache.inner().failing_key.lock().unwrap() = Some(b"gone".to_vec());
+    cache.inner().only(b"gone");
     cache.inner().fail(Some(ErrorKind::Refused));
     assert!(cache.delete(b"gone").is_err());
     assert_eq!(cache.get(b"else").unwrap(), Some(value("v")));

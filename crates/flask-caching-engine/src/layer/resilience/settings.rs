@@ -14,9 +14,9 @@ pub struct Settings {
     pub breaker_failures: u32,
     /// How long it is left alone before one call tries again; five times as long after a timeout.
     pub breaker_reset: Duration,
-    /// How many undelivered deletions are remembered by key. Beyond it the whole cache is cleared
-    /// when the server is back.
-    pub remembered_deletions: usize,
+    /// How many bytes the deletions may take that a server is owed, about 64 for each beside its
+    /// key. One that there is no room for is not remembered, and its error says so.
+    pub owed_bytes: usize,
 }
 
 impl Default for Settings {
@@ -26,7 +26,7 @@ impl Default for Settings {
             operation_timeout: Duration::from_secs(1),
             breaker_failures: 3,
             breaker_reset: Duration::from_secs(1),
-            remembered_deletions: 10_000,
+            owed_bytes: 64 << 20,
         }
     }
 }

@@ -59,19 +59,22 @@ struct Group {
 impl Cluster {
     pub(super) fn new(seeds: Vec<Endpoint>, config: ConnectionConfig) -> Self {
         let names: Vec<String> = seeds.iter().map(Endpoint::to_string).collect();
+        let target = format!("the cluster of {}", names.join(", "));
         Self {
-            target: format!("the cluster of {}", names.join(", ")),
+            target: target.clone(),
             seeds,
             state: PerProcess::new(move || State {
                 directory: Directory::new(config.clone()),
-                latest: Latest::new(ASK_AGAIN),
+                latest: Latest::new(target.clone(), ASK_AGAIN),
             }),
         }
     }
 
     fn view(&self, operation: Operation, deadline: Deadline) -> Result<Arc<View>> {
         let latest = &self.state.get().latest;
-        latest.get(|known| self.look(known, operation, deadline))
+        latest.get(operation.name, deadline, |known| {
+            self.look(known, operation, deadline)
+        })
     }
 
     fn renew(
@@ -81,7 +84,9 @@ impl Cluster {
         deadline: Deadline,
     ) -> Result<Arc<View>> {
         let latest = &self.state.get().latest;
-        latest.renew(stale, |known| self.look(known, operation, deadline))
+        latest.renew(stale, operation.name, deadline, |known| {
+            self.look(known, operation, deadline)
+        })
     }
 
     /// Asks for the layout: the nodes known, then the seeds, those that are left alone last.
@@ -153,6 +158,18 @@ impl Cluster {
             server: Arc::clone(server),
             asking: false,
         })
+    }
+}
+
+/// Reads whatever a node says of the cluster, or of where a key is.
+#[cfg(any(test, fuzzing))]
+pub(super) fn understand(reply: &Reply, asked: &Endpoint) {
+    if let Some(layout) = Layout::read(reply, asked) {
+        let masters = layout.masters.len();
+        assert!((0..slots::SLOTS).all(|slot| layout.owner(slot).is_none_or(|o| o < masters)));
+    }
+    if let Reply::Error(message) = reply {
+        let _ = redirection(message, asked);
     }
 }
 
