@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::byte_store::ByteStore;
-use crate::error::to_py;
+use crate::error::{self, to_py};
 
 /// What a memcached store is made of; a dict with exactly these keys. Times are seconds.
 #[allow(
@@ -58,7 +58,7 @@ pub(crate) fn open_memcached_store(settings: MemcachedSettings) -> PyResult<Byte
             Arc::new(Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?)
         }
     };
-    ByteStore::new(backend, None)
+    Ok(ByteStore::new(backend, None)?.on(error::Servers::Memcached))
 }
 
 /// A key as it goes over the wire: itself where the protocol can carry it, else encoded.

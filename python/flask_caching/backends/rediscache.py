@@ -12,7 +12,7 @@ from cachelib.serializers import RedisSerializer
 from flask import Flask
 
 from .._engine import MISSING, RedisServers
-from ..errors import CacheBackendError, CacheConfigError
+from ..errors import CacheBackendError, CacheConfigError, like_redis
 from . import _cachelib
 from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._byte_backend import ByteBackend
@@ -147,7 +147,8 @@ class RedisCache(ByteBackend, _cachelib.RedisCache):
             else:
                 self._write_client.ping()
         except Exception as error:
-            raise CacheBackendError(f"could not connect to Redis server: {error}") from error
+            kind = type(error) if isinstance(error, CacheBackendError) else like_redis(error)
+            raise kind(f"could not connect to Redis server: {error}") from error
 
     @classmethod
     def factory(
