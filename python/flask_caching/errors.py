@@ -98,6 +98,8 @@ _LIKENESSES = {
     "RedisTimeoutError": _Likeness(CacheBackendError, _REDIS, ("TimeoutError",)),
     "RedisResponseError": _Likeness(CacheBackendError, _REDIS, ("ResponseError",)),
     "RedisProtocolError": _Likeness(CacheBackendError, _REDIS, ("InvalidResponse",)),
+    # The base of all, so after them.
+    "RedisClientError": _Likeness(CacheBackendError, _REDIS, ("RedisError",)),
     "RedisValueError": _Likeness(TypeError, _REDIS, ("ResponseError",)),
     "MemcachedConnectionError": _Likeness(
         # pylibmc raises the last one from the second failure on.

@@ -124,6 +124,17 @@ def test_a_client_object_raises_what_its_library_does(closed, redis_server):
         cache.inc("k")
 
 
+@pytest.mark.parametrize("name", ["DataError", "ReadOnlyError", "InvalidResponse", "WatchError"])
+def test_whatever_a_client_object_raises_is_caught_as_its_library_has_it(name, redis_server):
+    class Odd(redis.Redis):
+        def get(self, name):
+            raise kind("what failed")
+
+    kind = getattr(redis.exceptions, name)
+    cache = RedisCache(Odd(port=redis_server.port), key_prefix="likeness:")
+    raised(lambda: cache.get("k"), redis.exceptions.RedisError)
+
+
 def test_the_application_without_a_server_is_made_as_it_was(closed):
     """An application that starts without its cache where the server is not there."""
 

@@ -52,7 +52,7 @@ impl Servers {
     /// What the exception is called in `flask_caching.errors`. `None`: it is not the servers'.
     fn exception(self, error: &Error) -> Option<&'static str> {
         Some(match (self, error.kind()) {
-            (Self::Redis, ErrorKind::Unavailable) => "RedisConnectionError",
+            (Self::Redis, ErrorKind::Unavailable | ErrorKind::Io) => "RedisConnectionError",
             (Self::Redis, ErrorKind::Timeout) => "RedisTimeoutError",
             (Self::Redis, ErrorKind::Refused) if is_about_login(error) => {
                 "RedisAuthenticationError"
