@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import _conflict
 
 _conflict.check()
+_conflict.check_interpreter()
 
 import hashlib  # noqa: E402
 

@@ -34,9 +34,18 @@ _is_known = False
 def _tell(function: Callable[[], float]) -> None:
     global _is_known
     is_own = isinstance(function, types.BuiltinFunctionType)
-    # Where time-machine was there first, it may be at work: then it is asked for ever.
-    _is_known = _is_known or (is_own and "time_machine" not in sys.modules)
+    _is_known = _is_known or (is_own and not _may_be_changed())
     clock_follow(function, not (is_own and _is_known))
+
+
+def _may_be_changed() -> bool:
+    """Whether time-machine, which was there first, may have changed what ``time.time`` does.
+
+    It has not while nobody travels; former versions do not tell, and leave it changed. Then
+    ``time.time`` is asked for as long as the process lives.
+    """
+    machine = sys.modules.get("time_machine")
+    return machine is not None and getattr(machine, "traveller_stack", None) != []
 
 
 sys.modules[__name__].__class__ = _Clock

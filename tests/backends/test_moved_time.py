@@ -270,6 +270,13 @@ def test_a_clock_that_raises_is_reported_and_not_followed(monkeypatch):
     assert [str(error) for error in reported] == ["no time"]
 
 
+@pytest.mark.parametrize("library", ["freezegun", "time_machine", "time"])
+def test_nothing_is_asked_while_nobody_moves_time(library):
+    program = f"import {library}; from flask_caching import _clock; print(_clock._is_known)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == "True", run.stderr
+
+
 BEFORE = """
 import {library}, time
 with {move}:

@@ -13,6 +13,7 @@ mod clock;
 mod error;
 mod file;
 mod hits;
+mod interpreter;
 mod logging;
 mod memcached;
 mod memory;
@@ -40,6 +41,8 @@ mod _engine {
     use crate::hits::{
         FragmentHits, Guard, KeyedHits, MemoizedHits, NativeProxies, ViewHits, classes_changed,
     };
+    #[pymodule_export]
+    use crate::interpreter::is_first_interpreter;
     #[pymodule_export]
     use crate::memcached::memcached_wire_key;
     #[pymodule_export]

@@ -6,6 +6,11 @@ use std::io;
 use super::config::Login;
 use crate::{Error, ErrorKind};
 
+/// The source of an error that is about who this client is.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server does not accept this client's user name or password, or wants one")]
+pub struct LoginRefused;
+
 /// What comes before the arguments that Redis repeats of a command that it does not know.
 const ARGUMENTS: &str = ", with args beginning with";
 
@@ -32,7 +37,12 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
 /// What a server's error reply, `CODE message`, means. The caller guarantees that it holds no
 /// password: where one was sent, [`login`] reads the reply.
 pub(super) fn server(operation: &'static str, target: impl Display, message: &str) -> Error {
-    Error::new(kind_of(message), operation, target.to_string(), message)
+    let error = Error::new(kind_of(message), operation, target.to_string(), message);
+    if is_about_login(message) {
+        error.with_source(LoginRefused)
+    } else {
+        error
+    }
 }
 
 /// What a server's error reply to a login means. One that knows no such command repeats what it was
@@ -50,7 +60,20 @@ pub(super) fn login(
         .into_iter()
         .find(|shown| !login.is_told_by(shown))
         .unwrap_or_default();
-    Error::new(kind_of(message), operation, target.to_string(), shown)
+    let error = Error::new(kind_of(message), operation, target.to_string(), shown);
+    if shown != message || is_about_login(message) {
+        error.with_source(LoginRefused)
+    } else {
+        error
+    }
+}
+
+/// Whether the server wants a password, or another one. Old ones say so without a code.
+fn is_about_login(message: &str) -> bool {
+    ["NOAUTH", "WRONGPASS"].contains(&code(message))
+        || message.contains("AUTH ")
+        || message.contains("'AUTH'")
+        || message.contains("invalid password")
 }
 
 /// The kind of error that a server's error reply stands for.
