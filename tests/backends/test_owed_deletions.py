@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -100,6 +101,36 @@ def test_a_value_stored_after_the_outage_stays(outage: Outage) -> None:
     outage.end("another")
     assert outage.cache.set("k", "new")
     assert outage.cache.get("k") == "new"
+
+
+def test_what_one_of_many_prefixes_owes_is_not_forgotten(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    prefix = ["first_"]
+    cache = RedisCache(
+        "127.0.0.1", server.port, key_prefix=lambda: prefix[0], operation_timeout=DEADLINE
+    )
+    try:
+        cache.set("k", "old")
+        server.pause()
+        with pytest.raises(CacheBackendError):
+            cache.delete("k")
+        server.resume()
+        # More than there are stores kept for.
+        for number in range(1100):
+            prefix[0] = f"{number}_"
+            _ = cache._store
+        prefix[0] = "first_"
+        server.resume()
+        deadline = time.monotonic() + 10
+        while True:
+            with contextlib.suppress(CacheBackendError):
+                assert cache.get("k") is None
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        server.kill()
 
 
 def test_a_deletion_that_cannot_be_remembered_says_so(tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ impl Error {
         self
     }
 
+    /// The same error once more, for another caller; without its cause, which only one can have.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let operation = self.operation.clone();
+        Self::new(
+            self.kind,
+            operation,
+            self.target.clone(),
+            self.message.clone(),
+        )
+    }
+
     /// The same error, whose message goes on with `words`.
     #[must_use]
     pub fn saying(mut self, words: &str) -> Self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flask_caching_engine::resilience::{GuardedKey, ReadGuard};
 use flask_caching_engine::{Backend, Error, ErrorKind, Lifetime, Result, Value};
+use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -172,6 +173,24 @@ impl ByteStore {
     )]
     fn delete_many(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<Vec<bool>> {
         self.run(py, |backend| backend.delete_many(&slices(&keys)))
+    }
+
+    /// Remove all `keys`, whatever becomes of one of them; for each, None, or the error that says why
+    /// it may not be gone.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
+    fn delete_each<'py>(
+        &self,
+        py: Python<'py>,
+        keys: Vec<PyBackedBytes>,
+    ) -> PyResult<Vec<Option<Bound<'py, PyBaseException>>>> {
+        let outcomes = self.run(py, |backend| Ok(backend.delete_each(&slices(&keys))))?;
+        let failures = outcomes.into_iter().map(Result::err);
+        Ok(failures
+            .map(|error| error.map(|error| to_py(&error).into_value(py).into_bound(py)))
+            .collect())
     }
 
     /// Remember that all `keys` are to be removed before any of them is read or written again, without

@@ -194,13 +194,11 @@ class ByteBackend(BaseCache):
             self._store.delete_many(wire_keys)
             return list(keys)
         gone = []
-        for key, wire_key in zip(keys, wire_keys, strict=True):
-            try:
-                self._store.delete(wire_key)
-            except CacheBackendError as error:
-                logger.warning("The cache key %r was not deleted: %s", key, error)
-            else:
+        for key, error in zip(keys, _delete_each(self._store, wire_keys), strict=True):
+            if error is None:
                 gone.append(key)
+            else:
+                logger.warning("The cache key %r was not deleted: %s", key, error)
         return gone
 
     def has(self, key: str) -> bool:
@@ -417,6 +415,22 @@ class ByteBackend(BaseCache):
             else:
                 failures = 0
         return None
+
+
+def _delete_each(store: ByteStore, keys: list[bytes]) -> Iterable[Exception | None]:
+    """Remove all ``keys``; for each, why it may not be gone."""
+    if hasattr(store, "delete_each"):
+        # All servers at once.
+        return store.delete_each(keys)
+    return [_failure(store, key) for key in keys]
+
+
+def _failure(store: ByteStore, key: bytes) -> Exception | None:
+    try:
+        store.delete(key)
+    except CacheBackendError as error:
+        return error
+    return None
 
 
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:

@@ -53,6 +53,12 @@ pub trait Backend: Send + Sync {
     /// Removes `key`. `true`: there was a live entry.
     fn delete(&self, key: &[u8]) -> Result<bool>;
 
+    /// Removes all `keys`, whatever becomes of one of them; for each, whether there was a live entry,
+    /// or why that is not known.
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        keys.iter().map(|key| self.delete(key)).collect()
+    }
+
     /// Remembers that `keys` are to be deleted before any of them is read or written again, without
     /// trying it now: a server has just failed to be asked. A backend that needs no server deletes
     /// them at once.

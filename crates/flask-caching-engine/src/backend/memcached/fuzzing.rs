@@ -1,5 +1,7 @@
 //! What holds whatever a memcached server answers, and whatever keys and addresses are.
 
+use std::sync::LazyLock;
+
 use super::failure::{Failure, Outcome};
 use super::key::{MAX_KEY_LENGTH, wire_key};
 use super::pieces;
@@ -99,24 +101,35 @@ pub fn memcached_names(input: &[u8]) {
         let shown = Address::parse(&address.to_string()).map(|again| again.endpoint);
         assert_eq!(shown.ok(), Some(address.endpoint));
     }
-    let servers: Vec<Address> = ["one", "two:1:3", "[::1]:5"]
-        .iter()
-        .filter_map(|server| Address::parse(server).ok())
-        .collect();
-    for distribution in [
-        Distribution::Modula,
-        Distribution::Ketama,
-        Distribution::KetamaWeighted,
-    ] {
-        for hash in KeyHash::NAMES
-            .iter()
-            .filter_map(|name| KeyHash::from_name(name))
-        {
-            assert!(Placement::new(distribution, hash, &servers).server_of(&wire) < servers.len());
-        }
+    for placement in &*PLACEMENTS {
+        assert!(placement.server_of(&wire) < SERVERS.len());
     }
     spread(input);
 }
+
+const SERVERS: [&str; 3] = ["one", "two:1:3", "[::1]:5"];
+
+/// Every way to place keys on [`SERVERS`].
+static PLACEMENTS: LazyLock<Vec<Placement>> = LazyLock::new(|| {
+    let servers: Vec<Address> = SERVERS
+        .iter()
+        .filter_map(|server| Address::parse(server).ok())
+        .collect();
+    let hashes = KeyHash::NAMES.iter();
+    let hashes: Vec<KeyHash> = hashes.filter_map(|name| KeyHash::from_name(name)).collect();
+    [
+        Distribution::Modula,
+        Distribution::Ketama,
+        Distribution::KetamaWeighted,
+    ]
+    .iter()
+    .flat_map(|distribution| {
+        let servers = &servers;
+        let place = move |hash: &KeyHash| Placement::new(*distribution, *hash, servers);
+        hashes.iter().map(place)
+    })
+    .collect()
+});
 
 fn spread(input: &[u8]) {
     let size = usize::from(input.first().copied().unwrap_or(0)) + 1;

@@ -106,18 +106,9 @@ impl Memcached {
         if let [server] = self.servers.as_slice() {
             return ask(server, requests);
         }
-        let mut shares: Vec<(Vec<usize>, Vec<Q>)> = vec![Default::default(); self.servers.len()];
-        for (place, request) in requests.iter().enumerate() {
-            let (places, share) = &mut shares[self.placement.server_of(key(request))];
-            places.push(place);
-            share.push(*request);
-        }
-        let shares = self.servers.iter().zip(shares);
-        let shares = shares.filter(|(_, (places, _))| !places.is_empty());
-        let outcomes = self.at_once(shares, |server, (_, share)| ask(server, share));
         let mut answers: Vec<(usize, A)> = Vec::with_capacity(requests.len());
         let mut failed = None;
-        for ((places, _), outcome) in outcomes {
+        for (places, outcome) in self.ask_shares(requests, key, ask) {
             match outcome {
                 Ok(answered) => answers.extend(places.into_iter().zip(answered)),
                 Err(error) => failed = failed.or(Some(error)),
@@ -128,6 +119,28 @@ impl Memcached {
         }
         answers.sort_unstable_by_key(|(place, _)| *place);
         Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+    }
+
+    /// [`ask_each`](Self::ask_each); for each server, the places of its share among the requests, and
+    /// what became of it.
+    fn ask_shares<Q: Copy + Sync, A: Send>(
+        &self,
+        requests: &[Q],
+        key: impl Fn(&Q) -> &[u8],
+        ask: impl Fn(&Resilient<Server>, &[Q]) -> Result<Vec<A>> + Sync,
+    ) -> Vec<(Vec<usize>, Result<Vec<A>>)> {
+        let mut shares: Vec<(Vec<usize>, Vec<Q>)> = vec![Default::default(); self.servers.len()];
+        for (place, request) in requests.iter().enumerate() {
+            let (places, share) = &mut shares[self.placement.server_of(key(request))];
+            places.push(place);
+            share.push(*request);
+        }
+        let shares = self.servers.iter().zip(shares);
+        let shares = shares.filter(|(_, (places, _))| !places.is_empty());
+        self.at_once(shares, |server, (_, share)| ask(server, share))
+            .into_iter()
+            .map(|((places, _), outcome)| (places, outcome))
+            .collect()
     }
 
     /// Asks servers by `ask`, all at the same time and by one deadline. With each goes the part of
@@ -167,6 +180,22 @@ impl Backend for Memcached {
     fn delete(&self, key: &[u8]) -> Result<bool> {
         let key = wire_key(key);
         self.server_of(&key).delete(&key)
+    }
+
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        let keys = wire_keys(keys.iter().copied());
+        let shares = self.ask_shares(&slices(&keys), |key| key, Resilient::delete_many);
+        let mut outcomes: Vec<(usize, Result<bool>)> = Vec::with_capacity(keys.len());
+        for (places, outcome) in shares {
+            match outcome {
+                Ok(deleted) => outcomes.extend(places.into_iter().zip(deleted.into_iter().map(Ok))),
+                Err(error) => {
+                    outcomes.extend(places.into_iter().map(|place| (place, Err(error.again()))));
+                }
+            }
+        }
+        outcomes.sort_unstable_by_key(|(place, _)| *place);
+        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
     }
 
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {

@@ -401,6 +401,20 @@ impl Backend for Spread {
         })
     }
 
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        let pieces = self.memcached.delete_each(&slices(&self.all_pieces(keys)));
+        let mut pieces = pieces.into_iter();
+        keys.iter()
+            .map(|_| {
+                // All of its own, before one that failed ends the reading of them.
+                let own: Vec<Result<bool>> = pieces.by_ref().take(self.most).collect();
+                let own: Result<Vec<bool>> = own.into_iter().collect();
+                // Whether there was an entry is whether there was a first piece.
+                own.map(|own| own.first() == Some(&true))
+            })
+            .collect()
+    }
+
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {
         self.memcached.owe(&slices(&self.all_pieces(keys)))
     }

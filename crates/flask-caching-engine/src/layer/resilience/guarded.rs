@@ -272,7 +272,10 @@ impl<B: Backend> GuardedDeletions<B> {
             && let Some(_turn) = state.turn.try_take()
         {
             let part = copied(state.lock().deletions.iter().take(STEP));
-            if let Err(error) = self.deliver(&part) {
+            // A server that hangs leaves an operation on another one its half of the time.
+            let half = deadline.remaining().unwrap_or_default() / 2;
+            let delivered = deadline.at_most(half).during(|| self.deliver(&part));
+            if let Err(error) = delivered {
                 // It is not this operation's affair, which finds out by itself how its server is.
                 log::debug!("deletions stay owed: {error}");
                 let next = clock::steady().after(self.settings.breaker_reset);
@@ -321,6 +324,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
         self.backend.delete(key)
+    }
+
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        self.backend.delete_each(keys)
     }
 
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {
