@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format fuzz bench bench-growth bench-smoke docs wheel develop clean
+.PHONY: help demo serve test lint format fuzz bench bench-growth bench-smoke docs wheel develop fresh clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ wheel: ## Build wheel and source distribution into dist/, and try both in empty 
 
 develop: ## Install the package into .venv in editable form
 	@tools/develop
+
+fresh: ## Try all other verbs as on a machine where pip may compile nothing but this package
+	@tools/fresh
 
 clean: ## Remove everything that was built
 	rm -rf target dist .venv .venv-* .cache docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

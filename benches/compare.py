@@ -56,6 +56,10 @@ class Worker:
         assert isinstance(reply, dict)
         return reply
 
+    def has(self, module: str) -> bool:
+        """Whether it can import a module."""
+        return bool(self.ask(do="has", module=module)["has"])
+
     def forget(self) -> None:
         """Let go of what the last question has built."""
         self.ask(do="forget")
@@ -163,6 +167,9 @@ def print_row(row: Row) -> None:
     print(LINE.format(row.question, *numbers, row.target, row.met, peers).rstrip(), flush=True)
 
 
+#: What Flask-Caching talks to the servers with.
+CLIENTS = {REDIS_PORT: "redis", MEMCACHED_PORT: "pylibmc"}
+
 #: What to run for the questions that need the variable; ``{}`` stands for the port.
 SERVERS = {
     REDIS_PORT: ("redis-server", "--port", "{}", "--bind", "127.0.0.1", "--save", ""),
@@ -220,6 +227,13 @@ def ask(question: Question, ours: Worker, theirs: Worker, smoke: bool, earlier: 
     return replace(answer, met="") if smoke else answer  # one run proves nothing
 
 
+def lacks(needed: str, theirs: Worker) -> str | None:
+    """What questions with such a need are missing: the server, or Flask-Caching's client."""
+    if needed not in os.environ:
+        return SERVERS[needed][0]
+    return None if theirs.has(CLIENTS[needed]) else CLIENTS[needed]
+
+
 def main() -> None:
     """Ask every question and print the table."""
     options = parse()
@@ -243,8 +257,8 @@ def main() -> None:
         print(f"{names[0]} and {names[1]}, CPython {platform.python_version()}, µs\n")
         print(LINE.format(*HEADINGS))
         for question in questions:
-            if question.needs and question.needs not in os.environ:
-                print(f"{question.text}: not asked, {SERVERS[question.needs][0]} is not installed")
+            if question.needs and (missing := lacks(question.needs, theirs)):
+                print(f"{question.text}: not asked, {missing} is not installed")
                 continue
             rows.append(ask(question, ours, theirs, options.smoke, rows))
             print_row(rows[-1])

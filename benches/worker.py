@@ -11,6 +11,7 @@ import sys
 import timeit
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from typing import Any
 
 from bench_growth import bytes_per_entry
@@ -39,10 +40,12 @@ def _package() -> str:
 
 
 def answer(questions: list[Question], order: dict[str, Any]) -> dict[str, Any]:
-    """Carry out one order: name the package, time, weigh entries, forget what was built."""
+    """Carry out one order: name the package, look for a module, time, weigh, forget."""
     match order["do"]:
         case "name":
             return {"package": _package()}
+        case "has":
+            return {"has": find_spec(order["module"]) is not None}
         case "forget":
             _statements.clear()
             return {}

@@ -35,9 +35,12 @@ def candidates() -> list[str]:
 
 def probe(path: str) -> tuple[tuple[int, ...], str] | None:
     """``((major, minor, patch), executable)``, or None where ``path`` is no usable interpreter."""
-    result = subprocess.run(
-        [path, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
-    )
+    try:
+        result = subprocess.run(
+            [path, "-c", PROBE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+        )
+    except OSError:  # a link to nothing, or a program for another machine
+        return None
     fields = result.stdout.decode().split(maxsplit=3)
     if result.returncode != 0 or len(fields) != 4:
         return None
@@ -45,7 +48,10 @@ def probe(path: str) -> tuple[tuple[int, ...], str] | None:
 
 
 def main() -> None:
-    below = tuple(map(int, sys.argv[1].split("."))) if len(sys.argv) > 1 else (4,)
+    try:
+        below = tuple(map(int, sys.argv[1].split("."))) if len(sys.argv) > 1 else (4,)
+    except ValueError:
+        sys.exit(f"usage: tools/pythons.py [BELOW], a version such as 3.14, not {sys.argv[1]}")
     newest_patch: dict[tuple[int, ...], tuple[tuple[int, ...], str]] = {}
     for found in filter(None, map(probe, candidates())):
         version, executable = found
@@ -55,8 +61,9 @@ def main() -> None:
     for minor in sorted(newest_patch):
         print(f"{minor[0]}.{minor[1]} {newest_patch[minor][1]}")
     if not newest_patch:
+        versions = ">= 3.11" + (f" and below {sys.argv[1]}" if len(sys.argv) > 1 else "")
         sys.exit(
-            "no CPython >= 3.11 with venv found on PATH, under pyenv or under uv; "
+            f"no CPython {versions} with venv found on PATH, under pyenv or under uv; "
             "on Debian 12 and later: apt-get install python3-venv"
         )
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import http.client
+import importlib.util
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 THREADS = 8
+PATIENCE = 30.0
+
+
+def check_installed() -> None:
+    """Say what is missing, where it is.
+
+    :raises SystemExit: with a sentence for each.
+    """
+    missing = {
+        "gunicorn": "the gallery is served by gunicorn: pip install gunicorn",
+        "flask_caching": "the gallery shows flask-caching-rs: pip install flask-caching-rs",
+    }
+    said = [why for module, why in missing.items() if importlib.util.find_spec(module) is None]
+    if said:
+        raise SystemExit("\n".join(said))
 
 
 @contextmanager
@@ -20,8 +38,10 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
     :param port: 0 takes a free one.
     :returns: the address, ``http://127.0.0.1:<port>``, and the server's process.
+    :raises SystemExit: where it cannot be served, with the reason.
     """
-    with socket.create_server(("127.0.0.1", port)) as listener:
+    check_installed()
+    with _listening(port) as listener:
         # Inherited by accepted connections: gunicorn sends head and body apart, and Nagle would
         # hold the body back for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -33,7 +53,31 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             pass_fds=[descriptor],
         )
         try:
+            _wait_for(server, listener.getsockname()[1])
             yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
         finally:
             server.terminate()
             server.wait(timeout=10)
+
+
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise SystemExit(f"port {port} cannot be served: {error}") from None
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
+    """Return when it answers; the socket accepts connections before there is anybody to answer."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise SystemExit(f"gunicorn ended with status {server.returncode}, see above")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
+        with suppress(OSError):
+            connection.request("GET", "/painted")
+            connection.getresponse()
+            connection.close()
+            return
+        connection.close()
+    raise SystemExit(f"gunicorn has not answered within {PATIENCE:g} s")

@@ -29,8 +29,10 @@ __all__ = [
     "clock_wall",
     "is_first_interpreter",
     "is_plain",
+    "may_spell_addresses",
     "memcached_wire_key",
     "open_store",
+    "spells_address",
     "timeout_seconds",
 ]
 
@@ -51,6 +53,8 @@ def clock_wall() -> float: ...
 def timeout_seconds(timeout: Any) -> float: ...
 def is_first_interpreter() -> bool: ...
 def is_plain(value: Any) -> bool: ...
+def may_spell_addresses(text: str) -> bool: ...
+def spells_address(text: str, address: int) -> bool: ...
 
 @final
 class Deadline:

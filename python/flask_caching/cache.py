@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
-from . import _deletion
-from ._context import active_app, active_context
-from ._engine import Guard
-from ._fragments import Fragments
-from ._proxies import Proxies
-from ._state import AppState, AppStates
+from ._engine import CacheFlags, supersede_flights
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
-from ._wrapper import wrap
+from .calls import deletion
+from .calls.context import active_app, active_context
+from .calls.fragments import Fragments
+from .calls.memoized import MemoizePolicy
+from .calls.policy import CallPolicy, Options
+from .calls.proxies import Proxies
+from .calls.state import AppState, AppStates
+from .calls.view import QueryArgs, ViewPolicy
+from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import (
     CacheConfigError,
@@ -26,8 +30,8 @@ from .errors import (
 )
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
-from .memoize import MemoizedFunctionCore, memver_name
-from .view import CachedFunctionCore, QueryArgs
+from .keys.versions import memver_name
+from .stats import CacheStats, stats_of
 
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
@@ -82,18 +86,19 @@ class Cache(Proxies):
     ) -> None:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
-        self._guard = Guard()
+        self._flags = CacheFlags()
         self._chooses_backend = type(self).cache is not Cache.cache
         if self._chooses_backend or self._overrides("get") or self._overrides("get_many"):
             # What an application has put in their place sees every hit.
-            self._guard.patch(versions=self._chooses_backend or self._overrides("get_many"))
+            self._flags.replace(versions=self._chooses_backend or self._overrides("get_many"))
         self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
         self._states = AppStates()
         self._first_of_name: dict[str, FirstOfName] = {}
-        self._fragments = Fragments(self, Proxies)
-        self._find_fragment = self._fragments.hits.get
+        self._policies: weakref.WeakSet[CallPolicy] = weakref.WeakSet()
+        self._fragments = Fragments(self)
+        self._find_fragment = self._fragments.road.peek
         if app is not None:
             self.init_app(app, config)
 
@@ -129,15 +134,15 @@ class Cache(Proxies):
         if config["CACHE_SIGNING_KEY"] is not None:
             _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])
         state = AppState(
+            cache=self,
             hash_method=config["CACHE_HASH_METHOD"],
             source_check=bool(config["CACHE_SOURCE_CHECK"]),
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
-            guard=self._guard,
             serializer=serializer,
         )
         self._states.add(app, state)
         if state.enable_signals:
-            self._guard.send_signals()
+            self._flags.send_signals()
         app.extensions.setdefault("cache", {})[self] = backend
 
     # Which application.
@@ -182,7 +187,7 @@ class Cache(Proxies):
     @hash_method.setter
     def hash_method(self, hash_method: Callable[..., Any]) -> None:
         self._hash_method = hash_method
-        self._guard.forget()
+        self._flags.forget()
 
     @property
     def source_check(self) -> bool:
@@ -192,7 +197,7 @@ class Cache(Proxies):
     @source_check.setter
     def source_check(self, source_check: bool) -> None:
         self._source_check = bool(source_check)
-        self._guard.forget()
+        self._flags.forget()
 
     @property
     def enable_signals(self) -> bool:
@@ -204,8 +209,8 @@ class Cache(Proxies):
         for state in self._states:
             state.enable_signals = bool(enable_signals)
         if enable_signals:
-            self._guard.send_signals()
-        self._guard.forget()
+            self._flags.send_signals()
+        self._flags.forget()
 
     @property
     def serializer(self) -> BaseSerializer | None:
@@ -269,24 +274,28 @@ class Cache(Proxies):
             set) and ``make_cache_key``.
         """
 
+        options = Options(
+            unless=unless,
+            forced_update=forced_update,
+            is_stale=is_stale,
+            response_filter=response_filter,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            source_check=source_check,
+        )
+
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
             _check_decorated(f)
-            core = CachedFunctionCore(
+            policy = ViewPolicy(
                 self,
                 f,
+                options,
                 key_prefix=key_prefix,
                 query_string=query_string,
                 make_cache_key=make_cache_key,
                 response_hit_indication=response_hit_indication,
-                unless=unless,
-                forced_update=forced_update,
-                is_stale=is_stale,
-                response_filter=response_filter,
-                hash_method=hash_method,
-                cache_none=cache_none,
-                source_check=source_check,
             )
-            return cast("Cached[P, R]", wrap(core, timeout))
+            return cast("Cached[P, R]", wrap(policy, timeout))
 
         return decorator
 
@@ -323,22 +332,26 @@ class Cache(Proxies):
             set), ``make_cache_key`` and ``delete_memoized``.
         """
 
+        options = Options(
+            unless=unless,
+            forced_update=forced_update,
+            is_stale=is_stale,
+            response_filter=response_filter,
+            hash_method=hash_method,
+            cache_none=cache_none,
+            source_check=source_check,
+        )
+
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:
             _check_decorated(f)
-            core = MemoizedFunctionCore(
+            policy = MemoizePolicy(
                 self,
                 f,
+                options,
                 make_name=make_name,
                 args_to_ignore=args_to_ignore,
-                unless=unless,
-                forced_update=forced_update,
-                is_stale=is_stale,
-                response_filter=response_filter,
-                hash_method=hash_method,
-                cache_none=cache_none,
-                source_check=source_check,
             )
-            wrapper = wrap(core, timeout)
+            wrapper = wrap(policy, timeout)
             wrapper.delete_memoized = functools.partial(self.delete_memoized, wrapper)
             return cast("Memoized[P, R]", wrapper)
 
@@ -382,10 +395,10 @@ class Cache(Proxies):
         :raises AttributeError: ``f`` is not decorated.
         """
         f = _named(f, kwargs)
-        key = _deletion.key_of_view(f, path, query_args, kwargs)
+        key = deletion.key_of_view(f, path, query_args, kwargs)
         # Here as well as in `delete`: an application's own may delete under another key.
-        state, _ = self._place()
-        return bool(state.in_flight.delete([key], functools.partial(self.delete, key)))
+        supersede_flights(self._place()[1], (key,))
+        return bool(self.delete(key))
 
     def delete_memoized(self, f: Any = _UNSET, /, *args: Any, **kwargs: Any) -> None:
         """Forget results of a memoized function.
@@ -401,7 +414,7 @@ class Cache(Proxies):
         :raises ValueError: the instance or class is missing.
         """
         f = _named(f, kwargs)
-        _deletion.delete_memoized(self, f, args, kwargs)
+        deletion.delete_memoized(self, f, args, kwargs)
 
     def delete_memoized_verhash(self, f: Any, *args: Any) -> None:
         """Forget all results of a memoized function by deleting its version.
@@ -410,7 +423,11 @@ class Cache(Proxies):
         :param args: ignored.
         :raises TypeError: ``f`` is not callable.
         """
-        _deletion.delete_versions(self, f)
+        deletion.delete_versions(self, f)
+
+    def stats(self) -> CacheStats:
+        """What became of calls in this process: of decorated functions and template fragments."""
+        return stats_of(self._policies)
 
     # Names that applications and their tests have come to use.
 
@@ -418,7 +435,7 @@ class Cache(Proxies):
         return memver_name(funcname)
 
     def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        return _deletion.normalized_arguments(f, args, kwargs)
+        return deletion.normalized_arguments(f, args, kwargs)
 
 
 def _named(f: Any, kwargs: dict[str, Any]) -> Any:

@@ -25,11 +25,10 @@ from jinja2 import nodes, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context, Undefined
 
-from ._context import active_context, active_extensions
-from ._fragments import NO_TIMEOUT, Tag
+from .calls.context import active_context
+from .calls.fragments import NO_TIMEOUT, Tag
 from .errors import CacheConfigError
 from .keys.names import short_digest
-from .utils import FragmentKey, normalize_timeout
 
 if TYPE_CHECKING:
     from jinja2.parser import Parser
@@ -154,16 +153,12 @@ class CacheExtension(Extension):
             )
         fragments = cache._fragments
         tag = (timeout, fragment_name, vary_on, unnamed)
-        value = cache._find_fragment(tag, active_extensions())
-        if value is not None:
-            return value
-        key = FragmentKey(str(fragment_name), vary_on)
-        place = fragments.place_of_unnamed(key, unnamed) if unnamed else FragmentKey.at(key.storage)
         if isinstance(timeout, str) and timeout == "del":
-            fragments.forget(place)
+            fragments.forget(tag)
             return caller()
         if isinstance(timeout, Undefined):
             # A timeout that the template was not given is not a reason to cache for ever.
             return caller()
-        seconds = None if timeout == NO_TIMEOUT else 0 if timeout is None else timeout
-        return fragments.render(place, normalize_timeout(seconds), caller, tag)
+        if self.environment.is_async:
+            return fragments.render_awaited(tag, caller)
+        return fragments.render(tag, caller)

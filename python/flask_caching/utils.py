@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -44,13 +45,24 @@ TEMPLATE_FRAGMENT_KEY_TEMPLATE = "_template_fragment_cache_%s%s"
 _TAKES_ARGUMENTS = frozenset(inspect._ParameterKind) - {inspect.Parameter.KEYWORD_ONLY}
 
 
+#: What is put behind the public string where it does not say which fragment is meant: a digest, or,
+#: for a block without a name, its number in its line, or both.
+_PLACE = re.compile(r"#(?:[0-9a-f]{32}|#[0-9]+(?: [0-9a-f]{32})?)\Z")
+
+
+def looks_like_place(text: str) -> bool:
+    """Whether ``text`` ends like the storage of a fragment whose public string is ambiguous."""
+    return _PLACE.search(text) is not None
+
+
 class FragmentKey(str):
     """The key of a template fragment: its public string, and where the fragment is stored.
 
     ``("a_b", ["c"])`` and ``("a", ["b_c"])`` have one public string. Where another name and other
     keys could be written the same way, :attr:`storage` tells them apart by a digest; elsewhere it
-    is
-    the string itself. :class:`~flask_caching.Cache` reads and deletes by :attr:`storage`.
+    is the string itself. What looks as if it ended in a digest gets one, too: no name and no keys
+    can be chosen to be stored in the place of others. :class:`~flask_caching.Cache` reads and
+    deletes by :attr:`storage`.
     """
 
     storage: str
@@ -73,11 +85,9 @@ class FragmentKey(str):
         )
         key = super().__new__(cls, text)
         name_and_keys = (str(fragment_name), *parts)
-        key.storage = (
-            f"{text}#{short_digest(repr(name_and_keys))}"
-            if any("_" in part for part in name_and_keys)
-            else text
-        )
+        is_ambiguous = any("_" in part for part in name_and_keys) or looks_like_place(text)
+        digest = f"#{short_digest(repr(name_and_keys))}" if is_ambiguous else ""
+        key.storage = text + digest
         return key
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,8 +175,7 @@ def get_id(obj: Any) -> str:
     """What tells ``obj`` apart from others of its class: ``__caching_id__()``, else its repr.
 
     A class is identified by a ``__caching_id__`` of its own (a class method or one of its
-    metaclass),
-    not by that of its instances.
+    metaclass), not by that of its instances.
     """
     method = getattr(obj, "__caching_id__", None)
     if method is not None and not (isinstance(obj, type) and not hasattr(method, "__self__")):

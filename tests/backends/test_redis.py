@@ -10,13 +10,11 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask, request
+from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis_servers import RedisServer, commands_run, pass_time
@@ -314,67 +312,6 @@ def test_lifetimes_have_fractions(cache: RedisCache, admin: Any) -> None:
     assert 1400 < admin.pttl("t_k") <= 1500
     cache.set("k", 1, timeout=10**12)
     assert admin.ttl("t_k") > 10**9
-
-
-# Keys
-
-
-@given(key=st.text(max_size=300), other=st.text(max_size=300))
-@settings(max_examples=200, deadline=None)
-def test_any_key_is_harmless(redis_server: RedisServer, key: str, other: str) -> None:
-    cache = RedisCache("127.0.0.1", redis_server.port, key_prefix="fuzz_")
-    _use_key(cache, key, other)
-
-
-def test_awkward_keys(redis_server: RedisServer) -> None:
-    cache = RedisCache("127.0.0.1", redis_server.port, key_prefix="fuzz_")
-    keys = ["a b", "a\r\nSET injected 1\r\n", "nul\0", "x" * 300, "é日本", "\ud800", "", "*", "\n"]
-    for key, other in zip(keys, keys[1:] + keys[:1], strict=True):
-        _use_key(cache, key, other)
-    assert redis_server.admin.get("injected") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["a b", "a%0d%0aSET injected 1%0d%0a", "%00", "x" * 5000, "%F0%9F%8D%B5", "%ff", "a*?"]
-)
-def test_whatever_a_user_puts_into_a_key_is_harmless(
-    redis_server: RedisServer, admin: Any, text: str
-) -> None:
-    app = Flask("paths")
-    app.config.update(
-        CACHE_TYPE="RedisCache", CACHE_REDIS_HOST="127.0.0.1", CACHE_REDIS_PORT=redis_server.port
-    )
-    cache = Cache(app)
-    calls = []
-
-    @app.get("/page")
-    @cache.cached(key_prefix=lambda: request.args["q"])
-    def page() -> str:
-        calls.append(1)
-        return "the page"
-
-    client = app.test_client()
-    first, second = client.get(f"/page?q={text}"), client.get(f"/page?q={text}")
-    assert first.data == second.data
-    assert len(calls) == 1
-    assert admin.dbsize() == 1
-    assert admin.get("injected") is None
-
-
-def _use_key(cache: RedisCache, key: str, other: str) -> None:
-    cache.delete_many(key, other)
-    assert cache.get(key) is None
-    assert cache.add(key, "first")
-    assert not cache.add(key, "second")
-    assert cache.has(key)
-    if other != key:
-        assert not cache.has(other)
-        assert cache.get_many(key, other) == ["first", None]
-    assert cache.set_many({key: 1}) == [key]
-    assert cache.inc(key) == 2
-    assert cache.get_dict(key) == {key: 2}
-    assert cache.delete(key)
-    assert not cache.has(key)
 
 
 # Configuration

@@ -21,7 +21,7 @@ from flask import Flask
 from flask_caching._engine import MISSING
 from flask_caching.backends import BaseCache
 from flask_caching.backends.simplecache import SimpleCache
-from flask_caching.errors import CacheConfigError, UnstorableValueError
+from flask_caching.errors import CacheConfigError
 from flask_caching.testing import BackendContract, manual_clock
 
 
@@ -312,15 +312,6 @@ def test_a_value_that_could_not_be_read_back_is_not_stored() -> None:
     cache = SimpleCache()
     assert cache.set("key", Unreadable(1, "text")) is False
     assert not cache.has("key")
-
-
-def test_the_internal_write_says_why() -> None:
-    cache = SimpleCache()
-    cache.set("key", "old")
-    with pytest.raises(UnstorableValueError, match="cannot pickle"):
-        cache._set("key", threading.Lock())
-    assert cache._read("key") is MISSING
-    assert cache._set("key", 1, timeout=5) is True
 
 
 class Interrupting:

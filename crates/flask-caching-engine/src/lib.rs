@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod clock;
 pub mod error;
+pub mod flight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod key;

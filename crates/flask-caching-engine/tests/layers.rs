@@ -164,3 +164,24 @@ fn one_around_another() {
         Resilient::of_server(shared, Settings::default())
     });
 }
+
+/// A method that is not written down is the one that the trait provides, out of others.
+#[test]
+fn what_is_shared_has_every_method() {
+    let names = |code: &str| -> Vec<String> {
+        let methods = code.split("\n    fn ").skip(1);
+        methods
+            .filter_map(|method| method.split('(').next().map(str::to_owned))
+            .collect()
+    };
+    let contract = include_str!("../src/backend/mod.rs");
+    let contract = contract.split_once("pub trait Backend").unwrap().1;
+    let shared = names(include_str!("../src/backend/shared.rs"));
+    assert_eq!(
+        names(contract)
+            .into_iter()
+            .filter(|method| !shared.contains(method))
+            .collect::<Vec<_>>(),
+        [""; 0]
+    );
+}

@@ -350,39 +350,6 @@ impl Drop for Reentrant {
 }
 
 #[test]
-fn a_value_may_call_the_store_when_it_is_dropped() {
-    let _clock = Clock::hold();
-    for threshold in [4, 10_000] {
-        let store = Arc::new(MemoryStore::new(threshold));
-        let dropped = Arc::new(AtomicUsize::new(0));
-        let value = || Reentrant {
-            store: Arc::clone(&store),
-            dropped: Arc::clone(&dropped),
-        };
-        store.set(b"key", value(), seconds(1));
-        store.set(b"key", value(), seconds(1));
-        store.add(b"key", value(), Forever);
-        let before = store.mark();
-        store.delete(b"key");
-        assert_eq!(store.set_since(b"key", value(), Forever, before), None);
-        store.set(b"key", value(), Expired);
-        let stale = store.set(b"key", value(), Forever).unwrap();
-        store.delete(b"key");
-        store.replace(stale, value());
-        for number in 0..10u8 {
-            store.set(&[number], value(), seconds(1));
-        }
-        clock::advance(Duration::from_secs(1));
-        for _ in 0..10_000 {
-            store.contains(b"any");
-        }
-        store.set(b"last", value(), Forever);
-        store.clear();
-        assert_eq!(dropped.load(Ordering::Relaxed), 18);
-    }
-}
-
-#[test]
 fn threads_never_exceed_the_threshold_and_lose_no_write() {
     for threshold in [50, 8000] {
         let store = MemoryStore::new(threshold);
@@ -554,5 +521,36 @@ proptest! {
             let live = (0..24).filter(|&key| model.live(key).is_some()).count();
             prop_assert_eq!(found.len(), live);
         }
+    }
+}
+
+#[test]
+fn a_value_may_call_the_store_when_it_is_dropped() {
+    let _clock = Clock::hold();
+    for threshold in [4, 10_000] {
+        let store = Arc::new(MemoryStore::new(threshold));
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let value = || Reentrant {
+            store: Arc::clone(&store),
+            dropped: Arc::clone(&dropped),
+        };
+        store.set(b"key", value(), seconds(1));
+        store.set(b"key", value(), seconds(1));
+        store.add(b"key", value(), Forever);
+        store.delete(b"key");
+        store.set(b"key", value(), Expired);
+        let stale = store.set(b"key", value(), Forever).unwrap();
+        store.delete(b"key");
+        store.replace(stale, value());
+        for number in 0..10u8 {
+            store.set(&[number], value(), seconds(1));
+        }
+        clock::advance(Duration::from_secs(1));
+        for _ in 0..10_000 {
+            store.contains(b"any");
+        }
+        store.set(b"last", value(), Forever);
+        store.clear();
+        assert_eq!(dropped.load(Ordering::Relaxed), 17);
     }
 }

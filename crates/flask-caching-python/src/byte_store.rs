@@ -189,7 +189,9 @@ impl ByteStore {
         let outcomes = self.run(py, |backend| Ok(backend.delete_each(&slices(&keys))))?;
         let failures = outcomes.into_iter().map(Result::err);
         Ok(failures
-            .map(|error| error.map(|error| to_py(&error).into_value(py).into_bound(py)))
+            .map(|error| {
+                error.map(|error| self.servers.to_py(py, &error).into_value(py).into_bound(py))
+            })
             .collect())
     }
 

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 import_exception!(flask_caching.errors, CacheBackendError);
 import_exception!(flask_caching.errors, CacheConfigError);
 import_exception!(flask_caching.errors, CacheKeyError);
+import_exception!(flask_caching.errors, UnstorableValueError);
 
 /// The Python exception for an engine error.
 pub(crate) fn to_py(error: &Error) -> PyErr {

@@ -8,11 +8,13 @@
     reason = "these comments are Python docstrings, which are no Markdown"
 )]
 
+mod addresses;
 mod byte_store;
+mod class_version;
 mod clock;
 mod error;
 mod file;
-mod hits;
+mod flights;
 mod interpreter;
 mod logging;
 mod memcached;
@@ -21,16 +23,19 @@ mod missing;
 mod pickled;
 mod plain_data;
 mod redis;
+mod road;
 mod signing;
 mod stores;
 mod timeout;
 
 use pyo3::prelude::*;
 
-#[pymodule(gil_used = false)]
+#[pymodule(gil_used = true)]
 mod _engine {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
+    #[pymodule_export]
+    use crate::addresses::{may_spell_addresses, spells_address};
     #[pymodule_export]
     use crate::byte_store::ByteStore;
     #[pymodule_export]
@@ -38,9 +43,7 @@ mod _engine {
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::hits::{
-        FragmentHits, Guard, KeyedHits, MemoizedHits, NativeProxies, ViewHits, classes_changed,
-    };
+    use crate::flights::{flights_under_way, forget_flights, hold_flights, supersede_flights};
     #[pymodule_export]
     use crate::interpreter::is_first_interpreter;
     #[pymodule_export]
@@ -54,15 +57,19 @@ mod _engine {
     #[pymodule_export]
     use crate::redis::RedisServers;
     #[pymodule_export]
+    use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
+    #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]
     use crate::stores::open_store;
     #[pymodule_export]
-    use crate::timeout::{Deadline, timeout_seconds};
+    use crate::timeout::{Deadline, longer_timeout, timeout_seconds};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
+        crate::class_version::check(module.py())?;
+        module.add("METHODS", crate::road::METHODS.to_vec())?;
         module.add("MISSING", crate::missing::missing(module.py())?)
     }
 }

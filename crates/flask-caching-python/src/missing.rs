@@ -32,3 +32,9 @@ pub(crate) fn missing(py: Python<'_>) -> PyResult<Py<PyAny>> {
     let instance = INSTANCE.get_or_try_init(py, || Py::new(py, Missing))?;
     Ok(instance.clone_ref(py).into_any())
 }
+
+/// Whether an object is `MISSING`.
+#[inline]
+pub(crate) fn is_missing(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<Missing>()
+}

@@ -6,6 +6,8 @@ use flask_caching_engine::{Lifetime, Timeout, clock};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::error::unless_raised;
+
 /// The engine's reading of a Python timeout.
 pub(crate) fn from_python(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeout> {
     let Some(timeout) = timeout.filter(|t| !t.is_none()) else {
@@ -20,7 +22,7 @@ pub(crate) fn from_python(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeou
 /// The seconds of a timeout: an int, a float, a `timedelta`, or a string of digits.
 #[pyfunction]
 pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
-    if let Ok(seconds) = timeout.extract::<f64>() {
+    if let Some(seconds) = unless_raised(timeout.py(), timeout.extract::<f64>().map(Some))? {
         return Ok(seconds);
     }
     if timeout.hasattr("total_seconds")? {
@@ -30,6 +32,24 @@ pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
         "a timeout must be None, a number of seconds or a timedelta, not {}",
         timeout.get_type().name()?
     )))
+}
+
+/// The longer one of two timeouts, where None is the `default_timeout`.
+#[pyfunction]
+pub(crate) fn longer_timeout<'py>(
+    one: &Bound<'py, PyAny>,
+    other: &Bound<'py, PyAny>,
+    default_timeout: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let default = from_python(Some(default_timeout))?.resolve(Lifetime::Forever);
+    let lifetime = |timeout| from_python(Some(timeout)).map(|timeout| timeout.resolve(default));
+    let length = |lifetime| match lifetime {
+        Lifetime::Forever => Duration::MAX,
+        Lifetime::For(duration) => duration,
+        Lifetime::Expired => Duration::ZERO,
+    };
+    let is_longer = length(lifetime(one)?) >= length(lifetime(other)?);
+    Ok(if is_longer { one } else { other }.clone())
 }
 
 /// When an entry expires that is stored now.
@@ -57,7 +77,7 @@ impl Deadline {
     }
 
     /// Whether it has come, on the engine's clock.
-    fn has_passed(&self) -> bool {
+    pub(crate) fn has_passed(&self) -> bool {
         self.at.is_some_and(|at| clock::wall() >= at)
     }
 }

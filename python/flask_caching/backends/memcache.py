@@ -71,6 +71,8 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
     check_connection = False
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False
+    #: The engine logs an outage of its own servers, so decorated functions need not.
+    _logs_outages = True
     #: Yields a client, for ``with``.
     _client_context: Callable[[], AbstractContextManager[Any]]
 
@@ -144,6 +146,7 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         self._client_context = partial(nullcontext, client)
         self._bytes = cast("ByteStore", ClientStore(client))
         self._is_client = True
+        self._logs_outages = False
 
     def _use_options(self, options: MemcachedOptions) -> None:
         """Open the store that ``options`` describe, in the place of the one in use."""

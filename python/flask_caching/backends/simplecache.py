@@ -11,7 +11,6 @@ from typing import Any
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
 from .._engine import MemoryBackend
-from .._watched import Watched
 from ..errors import CacheConfigError
 from . import _cachelib
 from ._made_of import follow_overrides
@@ -26,7 +25,7 @@ _METHODS = frozenset(
 ) - {"__init__"}
 
 
-class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache, metaclass=Watched):
+class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
     """A cache in the memory of this process, safe to use from many threads.
 
     Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not

@@ -28,18 +28,21 @@ from .names import function_name, short_digest, underlying_function
 
 __all__ = ["FirstOfName", "identity_beside_name", "source_text"]
 
+#: Of how many names the first function is known; those of further names are never the first.
+_MOST_NAMES = 10_000
+
 _IMMUTABLE = (str, bytes, int, float, complex, bool, type(None))
 
 
 @dataclass(frozen=True)
 class FirstOfName:
-    """What the first function of a name is made of.
+    """What the first function of a name is made of; nothing of it is kept alive.
 
-    :param text: its code and defaults.
-    :param closed_over: references to what it closes over.
+    :param digest: of its code and defaults.
+    :param closed_over: references to what it closes over; None for what is gone.
     """
 
-    text: str
+    digest: str
     closed_over: list[Callable[[], Any]]
 
 
@@ -61,9 +64,14 @@ def identity_beside_name(
         text = _code_text(code) + _text(function.__kwdefaults__)
         plain, others = _cells(function, code)
         parts.append(short_digest(text) if is_lambda else "")
-        parts.append(short_digest(repr(plain)) if plain else "")
+        parts.append(short_digest(_text(plain)) if plain else "")
         name = " ".join([function_name(f), *parts]) if is_lambda else function_name(f)
-        parts.append(_rival_identity(known, name, text, others, by_code or is_lambda))
+        if not (is_lambda and len(plain) == len(code.co_freevars)):
+            made = FirstOfName(
+                short_digest(text), [_reference(function, *other) for other in others]
+            )
+            values = [value for _, value in others]
+            parts.append(_rival_identity(known, name, text, made, values, by_code or is_lambda))
     kept = " ".join(part for part in parts if part)
     return f"<{kept}>" if kept else ""
 
@@ -85,16 +93,17 @@ def _code_text(code: CodeType) -> str:
     return repr((code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants))
 
 
-def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """What the function closes over: plain immutable data by name, and other objects."""
+def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[tuple[int, Any]]]:
+    """What the function closes over: plain immutable data by name, and other objects by place."""
     own = {
         instruction.argval
         for instruction in dis.get_instructions(code)
         if instruction.opname in ("STORE_DEREF", "DELETE_DEREF")
     }
     plain: list[tuple[str, Any]] = []
-    others: list[Any] = []
-    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+    others: list[tuple[int, Any]] = []
+    cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
+    for place, (name, cell) in enumerate(cells):
         if name == "__class__" or name in own:
             # Its own state, as a counter that it increases: not what tells it apart.
             continue
@@ -106,32 +115,52 @@ def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[A
         if isinstance(value, _IMMUTABLE) or (type(value) is tuple and is_plain(value)):
             plain.append((name, value))
         else:
-            others.append(value)
+            others.append((place, value))
     return plain, others
 
 
 def _rival_identity(
-    known: dict[str, FirstOfName], name: str, text: str, values: list[Any], by_code: bool
+    known: dict[str, FirstOfName],
+    name: str,
+    text: str,
+    made: FirstOfName,
+    values: list[Any],
+    by_code: bool,
 ) -> str:
     """'' for the first function of a name and those made of the same, otherwise a digest."""
-    made = FirstOfName(text, [_reference(value) for value in values])
-    first = known.setdefault(name, made)
+    first = known.get(name)
+    if first is None and len(known) < _MOST_NAMES:
+        first = known.setdefault(name, made)
     if first is made:
         return ""
-    same_values = len(first.closed_over) == len(values) and all(
-        reference() is value for reference, value in zip(first.closed_over, values, strict=True)
+    same_values = (
+        first is not None
+        and len(first.closed_over) == len(values)
+        and all(
+            reference() is value for reference, value in zip(first.closed_over, values, strict=True)
+        )
     )
-    if same_values:
-        return "" if first.text == text or not by_code else short_digest(text)
+    if first is not None and same_values:
+        return "" if first.digest == made.digest or not by_code else short_digest(text)
     return short_digest(text + repr([_token(value) for value in values]))
 
 
-def _reference(value: Any) -> Callable[[], Any]:
+def _reference(function: Any, place: int, value: Any) -> Callable[[], Any]:
+    """What returns ``value``, which ``function`` closes over at ``place``, as long as it lives."""
     try:
         return weakref.ref(value)
     except TypeError:
-        # A list or dict: kept, so that its address is not taken by another. One set for each name.
-        return lambda: value
+        # A list or dict: it lives as long as the function, at least.
+        of = weakref.ref(function)
+
+    def value_of_function() -> Any:
+        holder = of()
+        try:
+            return None if holder is None else holder.__closure__[place].cell_contents
+        except ValueError:
+            return None
+
+    return value_of_function
 
 
 def _token(value: Any) -> str:

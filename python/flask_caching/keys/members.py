@@ -10,6 +10,7 @@ import collections
 import dataclasses
 import functools
 from collections.abc import Callable
+from fractions import Fraction
 from types import MappingProxyType, MethodType, SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,9 @@ _KNOWN: dict[Any, Callable[[Any], Any]] = {
     MappingProxyType.__repr__: dict,
     MethodType.__repr__: lambda value: (value.__func__, value.__self__),
     functools.partial.__repr__: lambda value: (value.func, value.args, value.keywords),
+    Fraction.__repr__: lambda value: (value.numerator, value.denominator),
+    range.__repr__: lambda value: (value.start, value.stop, value.step),
+    slice.__repr__: lambda value: (value.start, value.stop, value.step),
 }
 
 

@@ -15,11 +15,22 @@ _SCALARS = (str, bytes, int, float, bool, complex, type(None))
 
 
 def is_immutable(value: Any) -> bool:
-    """Whether ``value`` is plain data that stays as it is."""
-    if type(value) is tuple:
-        return all(is_immutable(item) for item in value)
-    kind = type(value)
-    return kind in _SCALARS or IMMUTABLE.get(kind, "") is None
+    """Whether ``value`` is plain data that stays as it is.
+
+    Each part is looked at once, whatever refers to what, and however deep.
+    """
+    pending = [value]
+    seen: set[int] = set()
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is tuple:
+            if id(item) not in seen:
+                seen.add(id(item))
+                pending.extend(item)
+        elif kind not in _SCALARS and IMMUTABLE.get(kind, "") is not None:
+            return False
+    return True
 
 
 class ArgumentOrder:

@@ -22,9 +22,10 @@ _PICKLING = (SimpleSerializer.dumps, RedisSerializer.dumps)
 def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     """Serialize ``value``, or say why it cannot be stored.
 
-    What is not plain data for pickle is read back once: some objects can be written but not read
-    (an exception whose ``__init__`` takes other arguments), and a serializer for another format may
-    silently change a value (JSON makes a tuple a list).
+    What is not plain data is read back once: some objects can be pickled but not read (an exception
+    whose ``__init__`` takes other arguments), and a serializer for another format may silently
+    change a value (JSON makes a tuple a list). What a pickle makes of an object is the object's own
+    choice (a lazy translation becomes its text), and is stored.
 
     :param serializer: the backend's serializer.
     :param value: what a caller wants to store.
@@ -38,7 +39,8 @@ def serialize(serializer: BaseSerializer, value: Any) -> bytes:
     if not isinstance(data, bytes):
         # The serializers of cachelib log a pickling error and return nothing.
         raise UnstorableValueError(_why(value, "cannot be serialized", None))
-    if (_is_pickle(serializer) or _looks_like_pickle(data)) and is_plain(value):
+    is_pickle = _is_pickle(serializer) or _looks_like_pickle(data)
+    if is_pickle and is_plain(value):
         return data
     try:
         restored = serializer.loads(data)
@@ -46,36 +48,46 @@ def serialize(serializer: BaseSerializer, value: Any) -> bytes:
         raise UnstorableValueError(
             _why(value, "was serialized but cannot be read back", error)
         ) from error
-    if not is_faithful(value, restored):
+    if not is_pickle and not is_faithful(value, restored):
         raise UnstorableValueError(
             _why(value, f"would be changed by {type(serializer).__name__}", None)
         )
     return data
 
 
-def is_faithful(value: Any, restored: Any, _depth: int = 0) -> bool:
+def is_faithful(value: Any, restored: Any) -> bool:
     """Whether ``restored`` is what ``value`` was: the same types all through, and equal scalars.
 
     Other objects count as the same where their types are: equality is theirs to define, and many
-    (responses, exceptions) define none.
+    (responses, exceptions) define none. Each pair of parts is looked at once, whatever refers to
+    what, and however deep.
     """
-    if type(value) is not type(restored):
-        return False
-    if _depth > 50:
-        return True
-    if type(value) in _SCALARS:
-        return bool(value == restored or value != value)
-    if isinstance(value, (list, tuple)):
-        return len(value) == len(restored) and all(
-            is_faithful(a, b, _depth + 1) for a, b in zip(value, restored, strict=True)
-        )
-    if type(value) is dict:
-        return len(value) == len(restored) and all(
-            is_faithful(a, b, _depth + 1) and is_faithful(value[a], restored[b], _depth + 1)
-            for a, b in zip(value, restored, strict=True)
-        )
-    if isinstance(value, (set, frozenset)):
-        return len(value) == len(restored)
+    pending: list[tuple[Any, Any]] = [(value, restored)]
+    # The parts are kept with their addresses, which are others' when they are gone.
+    seen: dict[tuple[int, int], tuple[Any, Any]] = {}
+    origin: dict[int, int] = {}
+    while pending:
+        pair = one, other = pending.pop()
+        if type(one) is not type(other):
+            return False
+        if type(one) in _SCALARS:
+            if not (one == other or one != one):
+                return False
+            continue
+        ids = id(one), id(other)
+        if ids in seen or not isinstance(one, (list, tuple, dict, set, frozenset)):
+            continue
+        # Two lists are not one: what is put into one of them must not appear in the other.
+        if type(one) in (list, dict) and origin.setdefault(ids[1], ids[0]) != ids[0]:
+            return False
+        seen[ids] = pair
+        if len(one) != len(other):
+            return False
+        if isinstance(one, (list, tuple)):
+            pending.extend(zip(one, other, strict=True))
+        elif type(one) is dict:
+            pending.extend(zip(one, other, strict=True))
+            pending.extend(zip(one.values(), other.values(), strict=True))
     return True
 
 

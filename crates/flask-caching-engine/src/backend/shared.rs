@@ -23,6 +23,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).delete(key)
     }
 
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        (**self).delete_each(keys)
+    }
+
     fn owe(&self, keys: &[&[u8]]) -> Result<()> {
         (**self).owe(keys)
     }

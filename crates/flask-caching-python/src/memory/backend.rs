@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use flask_caching_engine::backend::memory::{Mark, MemoryStore};
+use flask_caching_engine::backend::memory::MemoryStore;
 use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -14,8 +14,10 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::key::{self, Tokens};
 use super::number;
 use super::settings::Settings;
-use super::value::{Failure, Stored};
+use super::value::Stored;
+use crate::flights;
 use crate::missing::missing;
+use crate::road::Table;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
@@ -26,6 +28,8 @@ pub(crate) struct MemoryBackend {
     store: OnceLock<MemoryStore<Stored>>,
     pub(super) tokens: Tokens,
     pub(super) settings: Settings,
+    /// The calls that were answered from it.
+    pub(crate) calls: Table,
     /// Unlike that of any other backend of this process.
     serial: u64,
     /// Whether a method was replaced on this instance.
@@ -47,6 +51,7 @@ impl MemoryBackend {
             store: OnceLock::new(),
             tokens: Tokens::new(py),
             settings: Settings::new(),
+            calls: Table::default(),
             serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
             patched: AtomicBool::new(false),
         }
@@ -145,24 +150,6 @@ impl MemoryBackend {
         self.store_frozen(key, self.freeze(key, value)?, lifetime)
     }
 
-    /// As `set`, but a value that cannot be stored is an exception, which says why.
-    #[pyo3(signature = (key, value, timeout = None))]
-    fn _set(
-        &self,
-        key: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
-        let lifetime = self.settings.lifetime(timeout)?;
-        match Stored::new(value, &self.settings) {
-            Ok(stored) => self.store_frozen(key, Some(stored), lifetime),
-            Err(Failure::Value(error) | Failure::Interrupt(error)) => {
-                self.store_frozen(key, None, lifetime)?;
-                Err(error)
-            }
-        }
-    }
-
     /// Stores `value` where `key` has no entry; whether it did.
     #[pyo3(signature = (key, value, timeout = None))]
     fn add(
@@ -204,7 +191,7 @@ impl MemoryBackend {
     /// Lets the entry under `key` live for `timeout` seconds from now where it would end sooner,
     /// without touching its value; whether there is one.
     #[pyo3(signature = (key, timeout = None))]
-    fn _extend(
+    pub(crate) fn _extend(
         &self,
         key: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
@@ -214,15 +201,9 @@ impl MemoryBackend {
         Ok(key.is_some_and(|key| self.store().extend(&key, lifetime)))
     }
 
-    /// Whether `key`, or everything, may have been deleted since `mark`, a number that a computation
-    /// was given when it began.
-    fn _deleted_since(&self, key: &str, mark: u64) -> bool {
-        self.store()
-            .deleted_since(key.as_bytes(), Mark::from_number(mark))
-    }
-
     /// Removes `key`; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        flights::supersede(key.py(), self.scope(), [key.as_borrowed()])?;
         let key = self.tokens.known(key)?;
         Ok(key.is_some_and(|key| self.store().delete(&key)))
     }
@@ -244,7 +225,9 @@ impl MemoryBackend {
 
     /// Removes every entry.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
+        flights::supersede_all(py, self.scope());
         self.store().clear();
+        self.calls.clear();
         self.tokens.forget(py, self.store())?;
         Ok(true)
     }
@@ -296,7 +279,8 @@ impl MemoryBackend {
                 None => others.get(&bytes).map(|key| key.bind(py).clone()),
             };
             // An entry that cannot be read is none.
-            if let (Some(key), Ok(value)) = (key, stored.load(py, &self.settings)) {
+            let value = stored.load_if_readable(py, &self.settings)?;
+            if let (Some(key), Some(value)) = (key, value) {
                 entries.push((key, expires, value));
             }
         }
@@ -317,18 +301,21 @@ impl MemoryBackend {
         // Values hold no cycle: they are atoms, private copies of plain data, bytes, and classes that
         // modules keep.
         visit.call(self.tokens.dict())?;
+        self.calls.traverse(&visit)?;
         self.settings.traverse(&visit)
     }
 
     fn __clear__(&self) {
         self.settings.clear();
+        self.calls.clear();
     }
 }
 
 impl MemoryBackend {
-    /// What tells this backend from others, as long as the process lives.
-    pub(crate) fn serial(&self) -> u64 {
-        self.serial
+    /// What tells this backend from others, as long as the process lives: in flights, among addresses,
+    /// which are even.
+    pub(crate) fn scope(&self) -> u64 {
+        self.serial << 1 | 1
     }
 
     /// Whether a method was replaced on this instance.

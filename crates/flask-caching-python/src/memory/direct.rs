@@ -1,45 +1,17 @@
 //! Access to a stored value without its key, for those that found it before.
 
-use flask_caching_engine::backend::memory::{Handle, Mark};
+use flask_caching_engine::backend::memory::Handle;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
-
-/// What became of a computed value.
-pub(crate) enum Written {
-    /// It is stored here.
-    At(Handle),
-    /// It must not be stored: a deletion came first, or its lifetime is over at once.
-    Superseded,
-    /// It is no plain data, and nothing was done.
-    NotPlain,
-}
+use crate::road::{Found, Row};
 
 impl MemoryBackend {
-    /// A handle to the value of `key`, if it has one, and whether that value is None.
-    pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, bool)>> {
-        let py = key.py();
-        Ok(self.find(py, key)?.map(|(stored, handle)| {
-            (
-                handle,
-                matches!(&stored, Stored::Atom(atom) if atom.is_none(py)),
-            )
-        }))
-    }
-
-    /// A handle to the value of `key`, if that is the very string `expected`.
-    pub(crate) fn handle_of_text(
-        &self,
-        key: &Bound<'_, PyAny>,
-        expected: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Handle>> {
-        let py = key.py();
-        Ok(match self.find(py, key)? {
-            Some((Stored::Atom(atom), handle)) if atom.bind(py).eq(expected)? => Some(handle),
-            _ => None,
-        })
+    /// A handle to the value of `key`, if it has one.
+    pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
+        Ok(self.find(key.py(), key)?.map(|(_, handle)| handle))
     }
 
     /// As `get_many`, where no key begins with `prefix`; otherwise `None`.
@@ -52,68 +24,85 @@ impl MemoryBackend {
         self.lookup_all_where(keys, &none, |key| !key.starts_with(prefix))
     }
 
-    /// The present point in the order of the store's deletions.
-    pub(crate) fn mark(&self) -> Mark {
-        self.store().mark()
+    /// Whether the value behind each of `handles` is still there.
+    pub(crate) fn are_there(&self, handles: &[Handle]) -> bool {
+        let is_there = |handle: &Handle| self.store().read_handle(*handle, |_| ()).is_some();
+        handles.iter().all(is_there)
     }
 
-    /// Whether the value behind `handle` is still there.
-    pub(crate) fn is_there(&self, handle: Handle) -> bool {
-        self.store().read_handle(handle, |_| ()).is_some()
+    /// The text under `name`, and a handle to it; `None` where something else is there, or nothing.
+    pub(crate) fn find_text<'py>(
+        &self,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Option<(Bound<'py, PyString>, Handle)>> {
+        let py = name.py();
+        Ok(match self.find(py, name)? {
+            Some((Stored::Atom(atom), handle)) => {
+                let text = atom.into_bound(py).cast_into_exact::<PyString>().ok();
+                text.map(|text| (text, handle))
+            }
+            _ => None,
+        })
     }
 
-    /// The caller's own copy of the value under `key`, which is a string's, and a handle to it, while
-    /// what is behind `guard` is still there.
-    pub(crate) fn find_guarded<'py>(
+    /// The caller's own copy of the value under `key`, and a handle to it.
+    pub(crate) fn find_value<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Handle)>> {
+        let Some((stored, handle)) = self.find(key.py(), key)? else {
+            return Ok(None);
+        };
+        Ok(self.load(key, stored, handle)?.map(|value| (value, handle)))
+    }
+
+    /// What is stored behind `value`, while it and what is behind each of `guards` is still there. It
+    /// may be asked for under a lock.
+    #[inline]
+    pub(crate) fn peek(&self, py: Python<'_>, guards: &[Handle], value: Handle) -> Option<Stored> {
+        self.store()
+            .read_guarded(guards, value, |stored| stored.clone_ref(py))
+    }
+
+    /// The caller's own copy of what [`peek`](Self::peek) found. An entry that cannot be read is
+    /// `None`: reading it by its key says so and removes it.
+    #[inline]
+    pub(crate) fn thaw<'py>(
         &self,
         py: Python<'py>,
-        guard: Handle,
-        key: &[u8],
-    ) -> Option<(Handle, Bound<'py, PyAny>)> {
-        let handle = self.store().read_with_handle(key, |_, handle| handle)?;
-        Some((handle, self.hit(py, &[guard], handle)?))
+        stored: Stored,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match stored {
+            Stored::Atom(atom) => Ok(Some(atom.into_bound(py))),
+            stored => stored.load_if_readable(py, &self.settings),
+        }
     }
 
-    /// Stores `value` under `key`, which is a string's, unless that was deleted since `mark`, and lets
-    /// the entry under `version` live as long.
-    pub(crate) fn store_since(
+    /// Removes `key`, of which nobody has to know.
+    pub(crate) fn take_away(&self, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        if let Some(key) = self.tokens.known(key)? {
+            self.store().delete(&key);
+        }
+        Ok(())
+    }
+
+    /// Remembers where the result of a call is.
+    pub(crate) fn remember(&self, py: Python<'_>, row: Row, found: Found) {
+        self.calls.insert(py, row, found, |found| {
+            self.are_there(&found.guards) && self.are_there(&[found.value])
+        });
+    }
+
+    /// Stores an encoded value under `key` for `timeout` seconds. Returns a handle to it, unless its
+    /// lifetime is over at once.
+    pub(crate) fn write(
         &self,
-        key: &[u8],
-        value: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        stored: Stored,
         timeout: Option<&Bound<'_, PyAny>>,
-        mark: Mark,
-        version: &Bound<'_, PyString>,
-    ) -> PyResult<Written> {
-        let stored = match Stored::natively(value, &self.settings)? {
-            // Of an object others may have to say whether it is stored: some responses are not.
-            Some(stored) if !stored.is_object() => stored,
-            _ => return Ok(Written::NotPlain),
-        };
+    ) -> PyResult<Option<Handle>> {
         let lifetime = self.settings.lifetime(timeout)?;
         let store = self.store();
-        let Some(handle) = store.set_since(key, stored, lifetime, mark) else {
-            return Ok(Written::Superseded);
-        };
-        store.extend(version.to_str()?.as_bytes(), lifetime);
-        Ok(Written::At(handle))
-    }
-
-    /// The caller's own copy of the value behind `handle`, while it and what is behind each of
-    /// `guards` is still there. An entry that cannot be read is `None`, too: reading it by its key
-    /// says so and removes it.
-    #[inline]
-    pub(crate) fn hit<'py>(
-        &self,
-        py: Python<'py>,
-        guards: &[Handle],
-        handle: Handle,
-    ) -> Option<Bound<'py, PyAny>> {
-        let stored = self
-            .store()
-            .read_guarded(guards, handle, |stored| stored.clone_ref(py))?;
-        match stored {
-            Stored::Atom(atom) => Some(atom.into_bound(py)),
-            stored => stored.load(py, &self.settings).ok(),
-        }
+        Ok(store.set(&self.tokens.writable(key, store)?, stored, lifetime))
     }
 }

@@ -237,7 +237,8 @@ fn reduce<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     object.call_method1(intern!(object.py(), "__reduce_ex__"), (PROTOCOL,))
 }
 
-/// Whether the keys of `dict`, the attributes of an object, are names, and none overrides a hook.
+/// Whether the keys of `dict`, a copy of the attributes of an object, are names, and none overrides a
+/// hook.
 pub(super) fn is_named(dict: &Bound<'_, PyDict>) -> bool {
     dict.iter().all(|(key, _)| {
         key.cast_exact::<PyString>()

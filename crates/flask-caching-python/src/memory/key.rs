@@ -42,7 +42,7 @@ impl Tokens {
     #[inline]
     pub(super) fn known<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<Cow<'a, [u8]>>> {
         if let Ok(text) = key.cast::<PyString>() {
-            return string(text).map(Some);
+            return text_bytes(text).map(Some);
         }
         let token = self.tokens.bind(key.py()).get_item(key)?;
         token
@@ -61,7 +61,7 @@ impl Tokens {
         store: &MemoryStore<V>,
     ) -> PyResult<Cow<'a, [u8]>> {
         if let Ok(text) = key.cast::<PyString>() {
-            return string(text);
+            return text_bytes(text);
         }
         let py = key.py();
         let tokens = self.tokens.bind(py);
@@ -113,8 +113,9 @@ pub(super) fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<
         .map(Some)
 }
 
+/// The bytes of a string that is a key.
 #[inline]
-fn string<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
+pub(crate) fn text_bytes<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, [u8]>> {
     match text.to_str() {
         Ok(text) => Ok(Cow::Borrowed(text.as_bytes())),
         Err(_) => encode_surrogates(text).map(Cow::Owned),

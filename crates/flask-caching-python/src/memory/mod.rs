@@ -20,5 +20,6 @@ mod settings;
 mod value;
 
 pub(crate) use backend::MemoryBackend;
-pub(crate) use direct::Written;
 pub(crate) use immutable::is_scalar;
+pub(crate) use key::text_bytes;
+pub(crate) use value::Stored;

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use flask_caching_engine::Lifetime;
 use flask_caching_engine::backend::memory::Handle;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
 use super::key::NO_KEY;
 use super::number;
 use super::value::{Failure, Stored};
+use crate::error::unless_raised;
 use crate::logging;
 
 /// What belongs to each of many keys, which are few as a rule.
@@ -122,8 +123,8 @@ impl MemoryBackend {
                 }
                 let message = format!(
                     "The entry under cache key {} cannot be used and is removed: {}",
-                    describe(key),
-                    cause(py, &error)
+                    describe(key)?,
+                    cause(py, &error)?
                 );
                 logging::warn(py, &message)
             }
@@ -144,13 +145,37 @@ impl MemoryBackend {
                 let py = key.py();
                 let message = format!(
                     "The value for cache key {} is not stored: {}",
-                    describe(key),
-                    error.value(py)
+                    describe(key)?,
+                    shown(py, error.value(py).str())?
                 );
                 logging::warn(py, &message)?;
                 Ok(None)
             }
         }
+    }
+
+    /// The stored form of `value`.
+    ///
+    /// # Errors
+    /// The value's or the serializer's, where it cannot be stored; the key has no value then.
+    pub(crate) fn encode(
+        &self,
+        key: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<Stored> {
+        match Stored::new(value, &self.settings) {
+            Ok(stored) => Ok(stored),
+            Err(Failure::Value(error) | Failure::Interrupt(error)) => {
+                self.store_frozen(key, None, Lifetime::Expired)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The same of plain data, which everybody may store; `None` of anything else.
+    pub(crate) fn encode_plain(&self, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
+        // Of an object others may have to say whether it is stored: some responses are not.
+        Ok(Stored::natively(value, &self.settings)?.filter(|stored| !stored.is_object()))
     }
 
     /// Stores what was made of a value; `None`, of one that cannot be stored, removes the entry, as
@@ -209,16 +234,24 @@ impl MemoryBackend {
 }
 
 /// A key as a message shows it.
-fn describe(key: &Bound<'_, PyAny>) -> String {
-    key.repr()
-        .map_or_else(|_| "<unprintable>".to_owned(), |repr| repr.to_string())
+fn describe(key: &Bound<'_, PyAny>) -> PyResult<String> {
+    shown(key.py(), key.repr())
 }
 
 /// An exception as one line.
-fn cause(py: Python<'_>, error: &PyErr) -> String {
-    let name = error
-        .get_type(py)
-        .name()
-        .map_or_else(|_| "Exception".to_owned(), |name| name.to_string());
-    format!("{name}: {}", error.value(py))
+fn cause(py: Python<'_>, error: &PyErr) -> PyResult<String> {
+    let name = shown(py, error.get_type(py).name())?;
+    Ok(format!("{name}: {}", shown(py, error.value(py).str())?))
+}
+
+/// A text as a message shows it, whether or not it could be made.
+///
+/// # Errors
+/// `KeyboardInterrupt` and its like.
+fn shown(py: Python<'_>, text: PyResult<Bound<'_, PyString>>) -> PyResult<String> {
+    let text = unless_raised(py, text.map(Some))?;
+    Ok(text.map_or_else(
+        || "<unprintable>".to_owned(),
+        |text| text.to_string_lossy().into_owned(),
+    ))
 }

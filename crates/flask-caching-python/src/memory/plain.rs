@@ -27,7 +27,7 @@ const DEEPEST: u8 = 64;
 const MOST_RESERVED: usize = 1024;
 
 /// A frozen value.
-pub(super) struct Frozen {
+pub(crate) struct Frozen {
     value: Plain,
     /// The classes of its objects that are not Python's own.
     classes: Vec<Named>,
@@ -207,10 +207,15 @@ impl Freezer {
         let Ok(attributes) = attributes.cast_exact::<PyDict>() else {
             return Ok(None);
         };
-        if !is_named(attributes) {
+        if !self.mutable.insert(attributes.as_any()) {
             return Ok(None);
         }
-        let frozen = self.freeze_dict(attributes, depth + 1)?;
+        // The iterator of a dict that another thread may change would panic.
+        let attributes = attributes.copy()?;
+        if !is_named(&attributes) {
+            return Ok(None);
+        }
+        let frozen = self.freeze_items(attributes, depth + 1)?;
         Ok(frozen.map(|attributes| Plain::Object(blueprint, Box::new(attributes))))
     }
 
@@ -251,7 +256,11 @@ impl Freezer {
         if !self.mutable.insert(dict.as_any()) {
             return Ok(None);
         }
-        let atoms = dict.copy()?;
+        self.freeze_items(dict.copy()?, depth)
+    }
+
+    /// The same of a copy of a dict, which nobody else has.
+    fn freeze_items(&mut self, atoms: Bound<'_, PyDict>, depth: u8) -> PyResult<Option<Plain>> {
         let mut nested = Vec::new();
         for (key, value) in &atoms {
             if !self.is_atom(&key, depth + 1)? {
@@ -266,7 +275,7 @@ impl Freezer {
             }
         }
         for (key, _) in &nested {
-            atoms.set_item(key, dict.py().None())?;
+            atoms.set_item(key, atoms.py().None())?;
         }
         Ok(Some(Plain::Dict {
             atoms: atoms.unbind(),

@@ -11,7 +11,7 @@ use super::plain::Frozen;
 use super::settings::Settings;
 
 /// A value as the store keeps it. It is cloned under the store's lock, so a clone is a count.
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// Immutable: handed out by reference.
     Atom(Py<PyAny>),
     /// Copied natively by each read.
@@ -85,7 +85,23 @@ impl Stored {
         .map_err(|error| Failure::from_err(py, error))
     }
 
-    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+    /// The same; `None` where it cannot be read.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
+    pub(super) fn load_if_readable<'py>(
+        self,
+        py: Python<'py>,
+        settings: &Settings,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.load(py, settings) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Value(_)) => Ok(None),
+            Err(Failure::Interrupt(error)) => Err(error),
+        }
+    }
+
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         match self {
             Self::Atom(atom) => Self::Atom(atom.clone_ref(py)),
             Self::Plain(plain) => Self::Plain(Arc::clone(plain)),

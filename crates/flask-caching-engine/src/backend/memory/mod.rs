@@ -7,7 +7,6 @@
 //! - A value is never dropped, and nothing the caller did not pass in is called, under a lock.
 
 mod bytes;
-mod deletions;
 mod expiry;
 mod handle;
 mod index;
@@ -26,8 +25,6 @@ use foldhash::fast::RandomState;
 pub use self::handle::Handle;
 pub use self::reader::Reader;
 
-use self::deletions::Deletions;
-pub use self::deletions::Mark;
 use self::expiry::NEVER;
 use self::shard::{Entry, Removed, Shard};
 use crate::Lifetime;
@@ -57,7 +54,6 @@ pub struct MemoryStore<V> {
     /// Entries in all shards; a new one is let in by counting it here first.
     len: AtomicUsize,
     threshold: AtomicUsize,
-    deletions: Deletions,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
 }
@@ -82,7 +78,6 @@ impl<V> MemoryStore<V> {
             hasher: RandomState::default(),
             len: AtomicUsize::new(0),
             threshold: AtomicUsize::new(threshold),
-            deletions: Deletions::new(),
             turn: AtomicUsize::new(0),
         }
     }
@@ -139,32 +134,6 @@ impl<V> MemoryStore<V> {
         self.write(key, value, lifetime, |_, _, _| true).1
     }
 
-    /// The present point in the order of deletions, for [`set_since`](Self::set_since).
-    pub fn mark(&self) -> Mark {
-        self.deletions.mark()
-    }
-
-    /// Whether `key`, or everything, may have been deleted since `mark`.
-    pub fn deleted_since(&self, key: &[u8], mark: Mark) -> bool {
-        self.deletions.since(mark, self.place(key).hash)
-    }
-
-    /// Stores `value` under `key` unless the key was deleted since `mark`: a deletion is not undone
-    /// by what was computed from before it. `None`: it was, or `lifetime` is
-    /// [`Lifetime::Expired`].
-    pub fn set_since(
-        &self,
-        key: &[u8],
-        value: V,
-        lifetime: Lifetime,
-        mark: Mark,
-    ) -> Option<Handle> {
-        self.write(key, value, lifetime, |_, place, _| {
-            !self.deletions.since(mark, place.hash)
-        })
-        .1
-    }
-
     /// Stores `value` where `key` has no live entry; whether it did. A key that has one costs no
     /// other entry its place.
     pub fn add(&self, key: &[u8], value: V, lifetime: Lifetime) -> bool {
@@ -204,7 +173,6 @@ impl<V> MemoryStore<V> {
     /// Removes `key`; whether it had a live entry.
     pub fn delete(&self, key: &[u8]) -> bool {
         let place = self.place(key);
-        self.deletions.note(Some(place.hash));
         self.with_shard(place.shard, |shard, now, removed| {
             let was_live = shard.remove(place.hash, key, now, removed);
             if was_live.is_some() {
@@ -216,7 +184,6 @@ impl<V> MemoryStore<V> {
 
     /// Removes every entry. Handles stay invalid.
     pub fn clear(&self) {
-        self.deletions.note(None);
         // Dropped after the last lock is released.
         let mut emptied = Vec::with_capacity(self.shards.len());
         for index in 0..self.shards.len() {

@@ -1,0 +1,127 @@
+//! The computations under way in this process, on whatever backend.
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use flask_caching_engine::flight::{Flight, Flights, Overtaken};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+
+use crate::memory::{MemoryBackend, text_bytes};
+
+static FLIGHTS: LazyLock<Arc<Flights>> = LazyLock::new(|| Arc::new(Flights::new()));
+
+/// No string's UTF-8 begins with it.
+const NO_TEXT: u8 = 0xFF;
+
+/// Begins a computation of what belongs under `key` on `backend`. `guards`: the keys of the versions
+/// that are part of it, where storing it could bring one of them back.
+pub(crate) fn begin<'k>(
+    backend: &Bound<'_, PyAny>,
+    key: &[u8],
+    guards: impl IntoIterator<Item = &'k [u8]>,
+) -> Flight {
+    FLIGHTS.begin(scope(backend), key, guards)
+}
+
+/// Supersedes the computations of what belongs under `keys`, which are about to be deleted from the
+/// backend of this [`scope`].
+#[inline]
+pub(crate) fn supersede<'a, 'py: 'a>(
+    py: Python<'py>,
+    scope: u64,
+    keys: impl IntoIterator<Item = Borrowed<'a, 'py, PyAny>>,
+) -> PyResult<()> {
+    if FLIGHTS.is_empty() {
+        return Ok(());
+    }
+    for key in keys {
+        // What cannot be hashed is no key: nothing is computed under it, and the backend says so.
+        if let Ok(bytes) = key_bytes(&key) {
+            wait(py, FLIGHTS.supersede(scope, [&*bytes]));
+        }
+    }
+    Ok(())
+}
+
+/// Supersedes all computations of the backend of this [`scope`], which is about to be emptied.
+pub(crate) fn supersede_all(py: Python<'_>, scope: u64) {
+    wait(py, FLIGHTS.supersede_all(scope));
+}
+
+/// What tells a backend from others while it lives.
+#[inline]
+pub(crate) fn scope(backend: &Bound<'_, PyAny>) -> u64 {
+    match backend.cast::<MemoryBackend>() {
+        Ok(memory) => memory.get().scope(),
+        // Objects have even addresses.
+        Err(_) => backend.as_ptr().addr() as u64,
+    }
+}
+
+/// A key as flights know it: a string's bytes, of anything else the hash.
+///
+/// # Errors
+/// `TypeError` where `key` is not hashable.
+#[inline]
+pub(crate) fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+    if let Ok(text) = key.cast::<PyString>() {
+        return text_bytes(text);
+    }
+    let mut bytes = vec![NO_TEXT];
+    bytes.extend(key.hash()?.to_ne_bytes());
+    Ok(Cow::Owned(bytes))
+}
+
+fn wait(py: Python<'_>, overtaken: Overtaken) {
+    if !overtaken.is_empty() {
+        py.detach(|| overtaken.wait());
+    }
+}
+
+/// Lets no computation that began before store its result under one of `keys` on `backend`; with
+/// None, under any key.
+#[pyfunction]
+pub(crate) fn supersede_flights(
+    backend: &Bound<'_, PyAny>,
+    keys: Option<&Bound<'_, PyTuple>>,
+) -> PyResult<()> {
+    let py = backend.py();
+    match keys {
+        Some(keys) => supersede(py, scope(backend), keys.iter_borrowed()),
+        None => {
+            supersede_all(py, scope(backend));
+            Ok(())
+        }
+    }
+}
+
+/// Calls `action()`, which replaces or deletes what is under `keys` on `backend`, and returns what it
+/// returns. Neither what began before nor what begins meanwhile, and may have read what is being
+/// replaced, is stored.
+#[pyfunction]
+pub(crate) fn hold_flights<'py>(
+    backend: &Bound<'py, PyAny>,
+    keys: &Bound<'py, PyTuple>,
+    action: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let keys: Vec<_> = keys.iter().collect();
+    let bytes = keys.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
+    let (hold, overtaken) = FLIGHTS.hold(scope(backend), bytes.iter().map(|key| &**key));
+    wait(backend.py(), overtaken);
+    let result = action.call0();
+    drop(hold);
+    result
+}
+
+/// How many computations are under way.
+#[pyfunction]
+pub(crate) fn flights_under_way() -> usize {
+    FLIGHTS.len()
+}
+
+/// Forgets the computations of the process that this one was forked from.
+#[pyfunction]
+pub(crate) fn forget_flights() {
+    FLIGHTS.forget();
+}

@@ -1,0 +1,129 @@
+//! What becomes of calls: one stream, and those who listen to it. Statistics count, signals are sent,
+//! the log of outages is kept; a policy may want to hear of hits.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyException;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::flags::{OUTAGE, SIGNALS};
+use super::parts::Call;
+use super::road::Road;
+use super::turn::{Doing, Open};
+
+/// What became of a call.
+#[derive(Clone, Copy)]
+pub(super) enum Event {
+    Hit,
+    Miss,
+    Stored,
+    /// The policy or the backend would not have the result.
+    Refused,
+    /// Something was deleted meanwhile, so that the result is not stored.
+    Superseded,
+    Error,
+    /// The policy was asked what the call is: it could not be told from the call itself.
+    Described,
+}
+
+/// Their names, in their order.
+const EVENTS: [&str; 7] = [
+    "hits",
+    "misses",
+    "stored",
+    "refused",
+    "superseded",
+    "errors",
+    "described",
+];
+
+/// How often what became of the calls of one function.
+#[derive(Default)]
+pub(super) struct Counts([AtomicU64; EVENTS.len()]);
+
+impl Counts {
+    #[inline]
+    pub(super) fn count(&self, event: Event) {
+        self.0[event as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All counts, by name.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        EVENTS.into_iter().zip(counts)
+    }
+}
+
+impl Road {
+    /// Tells everybody of a hit or a miss. `key`: `None` where nobody is waiting for it.
+    pub(super) fn emit_looked_up(
+        &self,
+        event: Event,
+        state: Option<&Py<PyAny>>,
+        key: Option<&Py<PyAny>>,
+        call: &Call<'_, '_>,
+    ) -> PyResult<()> {
+        self.counts.count(event);
+        let policy = self.policy.bind(call.args.py());
+        if self.flags.get().any(SIGNALS) {
+            let is_hit = matches!(event, Event::Hit);
+            let arguments = (is_hit, state, key, call.args, call.kwargs);
+            policy.call_method1(intern!(policy.py(), "signal"), arguments)?;
+        }
+        if self.options.notes_hits && matches!(event, Event::Hit) {
+            policy.call_method0(intern!(policy.py(), "note_hit"))?;
+        }
+        Ok(())
+    }
+
+    /// Tells everybody that the cache failed a call.
+    ///
+    /// # Errors
+    /// In debug mode, and where it is no `Exception`: what failed it.
+    pub(super) fn emit_failed(
+        &self,
+        py: Python<'_>,
+        open: &Open,
+        error: PyErr,
+        doing: Doing,
+    ) -> PyResult<()> {
+        if !error.is_instance_of::<PyException>(py) {
+            return Err(error);
+        }
+        self.counts.count(Event::Error);
+        if let Some(state) = self.state_of(py, open)? {
+            let policy = self.policy.bind(py);
+            let name = policy.getattr(intern!(py, "name"))?;
+            let arguments = (&open.backend, error, doing.name(), name);
+            state.call_method1(intern!(py, "failed"), arguments)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the log of outages that the cache works, if it waits for that.
+    pub(super) fn emit_worked(&self, py: Python<'_>, open: &Open, doing: Doing) -> PyResult<()> {
+        if self.flags.get().any(OUTAGE)
+            && let Some(state) = self.state_of(py, open)?
+        {
+            state.call_method1(intern!(py, "worked"), (&open.backend, doing.name()))?;
+        }
+        Ok(())
+    }
+
+    /// The state of the application that a call belongs to.
+    pub(super) fn state_of<'py>(
+        &self,
+        py: Python<'py>,
+        open: &Open,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if let Some(state) = &open.state {
+            return Ok(Some(state.bind(py).clone()));
+        }
+        let place = self.policy.bind(py).call_method0(intern!(py, "place"))?;
+        if place.is_none() {
+            return Ok(None);
+        }
+        place.get_item(0).map(Some)
+    }
+}

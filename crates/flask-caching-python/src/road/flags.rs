@@ -1,0 +1,98 @@
+//! What every call has to know about the `Cache` it belongs to.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+/// A proxy that reads or writes values was replaced, by the instance or its class.
+pub(super) const VALUES_REPLACED: u32 = 1;
+/// A proxy that reads or writes many keys, as versions are, was replaced.
+pub(super) const VERSIONS_REPLACED: u32 = 2;
+/// Signals are sent for some application, or were.
+pub(super) const SIGNALS: u32 = 4;
+/// The cache fails for some application at present.
+pub(super) const OUTAGE: u32 = 8;
+
+/// What is unusual about one `Cache`: where nothing is, a call that was answered before is answered
+/// without a further question.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct CacheFlags {
+    unusual: AtomicU32,
+    /// Changes when keys are made otherwise from now on.
+    epoch: AtomicU64,
+    /// The numbers of the applications' settings under which the cache fails at present.
+    outages: Mutex<Vec<u32>>,
+}
+
+#[pymethods]
+impl CacheFlags {
+    #[new]
+    fn new() -> Self {
+        Self {
+            unusual: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
+            outages: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// A proxy of the cache is about to be replaced on the instance, or was by its class. `versions`:
+    /// one that reads or writes many keys, as versions are.
+    #[pyo3(signature = (versions = true))]
+    fn replace(&self, versions: bool) {
+        self.unusual.fetch_or(VALUES_REPLACED, Ordering::Relaxed);
+        if versions {
+            self.unusual.fetch_or(VERSIONS_REPLACED, Ordering::Relaxed);
+        }
+    }
+
+    /// Keys are made otherwise from now on: what is known of old ones is forgotten.
+    fn forget(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Signals are sent from now on, for some application.
+    fn send_signals(&self) {
+        self.unusual.fetch_or(SIGNALS, Ordering::Relaxed);
+    }
+
+    /// The cache begins or ceases to fail under the settings of this number.
+    fn note_outage(&self, settings: u32, fails: bool) {
+        let mut outages = self.outages.lock().unwrap_or_else(PoisonError::into_inner);
+        outages.retain(|known| *known != settings);
+        if fails {
+            outages.push(settings);
+        }
+        if outages.is_empty() {
+            self.unusual.fetch_and(!OUTAGE, Ordering::Relaxed);
+        } else {
+            self.unusual.fetch_or(OUTAGE, Ordering::Relaxed);
+        }
+    }
+}
+
+impl CacheFlags {
+    /// Whether nothing is unusual.
+    #[inline]
+    pub(super) fn is_usual(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether nothing is unusual but that values are read or written by the application's own methods.
+    #[inline]
+    pub(super) fn is_only_value_replaced(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) == VALUES_REPLACED
+    }
+
+    /// Whether one of `flags` is up.
+    #[inline]
+    pub(super) fn any(&self, flags: u32) -> bool {
+        self.unusual.load(Ordering::Relaxed) & flags != 0
+    }
+
+    /// When it changes, nothing that is known of calls may be used.
+    #[inline]
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+}

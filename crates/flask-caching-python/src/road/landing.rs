@@ -1,0 +1,256 @@
+//! The way of a result: whether it may be stored, as what, and what became of it.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::events::Event;
+use super::replaced::WRITES;
+use super::road::Road;
+use super::turn::{Doing, Encoded, Open, Outcome, Step};
+use crate::error::UnstorableValueError;
+use crate::memory::Stored;
+use crate::missing::is_missing;
+use crate::timeout::Deadline;
+
+impl Road {
+    /// Decides whether a result is stored, and as what. Returns it as the caller gets it.
+    pub(super) fn settle_open<'py>(
+        &self,
+        open: &mut Open,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = result.py();
+        if let Some(timeout) = self.plain_timeout(&result)?
+            && let Some(memory) = open.port.memory(py, WRITES)
+            && let Some(stored) = memory.get().encode_plain(&result)?
+        {
+            open.step = Step::Encoded {
+                encoded: Encoded::Native(stored),
+                timeout: timeout.unbind(),
+                is_none: result.is_none(),
+            };
+            return Ok(result);
+        }
+        let policy = self.policy.bind(py);
+        let arguments = (result, &open.description);
+        let judged = policy.call_method1(intern!(py, "judge"), arguments)?;
+        let (result, timeout): (Bound<'_, PyAny>, Bound<'_, PyAny>) = judged.extract()?;
+        if is_missing(&timeout) {
+            self.counts.count(Event::Refused);
+        } else if let Some(encoded) = self.encode(open, &result)? {
+            open.step = Step::Encoded {
+                encoded,
+                timeout: timeout.unbind(),
+                is_none: result.is_none(),
+            };
+        }
+        Ok(result)
+    }
+
+    /// The timeout of a result that nobody has a say about; `None` where somebody may have.
+    fn plain_timeout<'py>(
+        &self,
+        result: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = result.py();
+        if self.options.filters || (self.options.is_view && result.is_instance_of::<PyTuple>()) {
+            return Ok(None);
+        }
+        self.attributes.plain_timeout(py)
+    }
+
+    /// A result as it is stored; `None` where it cannot be, which is noted.
+    fn encode(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<Option<Encoded>> {
+        let py = result.py();
+        let error = match open.encode(result) {
+            Ok(encoded) => return Ok(Some(encoded)),
+            Err(error) => error,
+        };
+        if !error.is_instance_of::<UnstorableValueError>(py) {
+            self.emit_failed(py, open, error, Doing::Storing)?;
+            return Ok(None);
+        }
+        let policy = self.policy.bind(py);
+        let other = policy.call_method1(intern!(py, "in_place_of"), (result, error))?;
+        if is_missing(&other) {
+            self.counts.count(Event::Refused);
+            return Ok(None);
+        }
+        match open.encode(&other) {
+            Ok(encoded) => Ok(Some(encoded)),
+            Err(error) => {
+                self.emit_failed(py, open, error, Doing::Storing)?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Stores what is to be stored, unless something was deleted since the call began.
+    pub(super) fn write_open(&self, py: Python<'_>, open: &mut Open) {
+        if let Step::Encoded {
+            encoded, timeout, ..
+        } = &open.step
+        {
+            let outcome = open.store(py, encoded, timeout);
+            let is_none = matches!(open.step, Step::Encoded { is_none: true, .. });
+            if is_none && !self.options.cache_none {
+                open.row = None;
+            }
+            open.step = Step::Written(outcome);
+        }
+    }
+
+    /// Tells what became of a result, and gives it to the caller.
+    pub(super) fn conclude_open<'py>(
+        &self,
+        mut open: Open,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = result.py();
+        match std::mem::replace(&mut open.step, Step::Waiting) {
+            Step::Written(Ok(Outcome::Stored(handle))) => {
+                self.counts.count(Event::Stored);
+                self.emit_worked(py, &open, Doing::Storing)?;
+                open.handle = handle;
+                self.remember(py, &mut open)?;
+            }
+            Step::Written(Ok(Outcome::Refused)) => self.counts.count(Event::Refused),
+            Step::Written(Ok(Outcome::Superseded)) => self.counts.count(Event::Superseded),
+            Step::Written(Err(error)) => self.emit_failed(py, &open, error, Doing::Storing)?,
+            _ => {}
+        }
+        drop(open);
+        self.deliver(result)
+    }
+}
+
+impl Open {
+    /// A result as it is stored. This may run any code of the application.
+    fn encode(&self, result: &Bound<'_, PyAny>) -> PyResult<Encoded> {
+        let py = result.py();
+        let key = self.key.bind(py);
+        if let Some(memory) = self.port.memory(py, WRITES) {
+            return memory.get().encode(key, result).map(Encoded::Native);
+        }
+        let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
+        let foreign = self.foreign(py)?;
+        let encoded = foreign.call_method1(intern!(py, "encode"), (key, result, names))?;
+        Ok(Encoded::Foreign(encoded.unbind()))
+    }
+
+    /// Stores an encoded result, and lets the versions in its key live as long.
+    fn store(&self, py: Python<'_>, encoded: &Encoded, timeout: &Py<PyAny>) -> PyResult<Outcome> {
+        let timeout = timeout.bind(py);
+        let Some(flight) = &self.flight else {
+            return Ok(Outcome::Refused);
+        };
+        if flight.is_superseded() {
+            return Ok(Outcome::Superseded);
+        }
+        // Nobody waits for a write that may run code of the application: where something is deleted
+        // meanwhile, it is undone.
+        let write = if self.port.writes_are_ours() {
+            match flight.begin_write() {
+                Some(write) => Some(write),
+                None => return Ok(Outcome::Superseded),
+            }
+        } else {
+            None
+        };
+        let outcome = match encoded {
+            Encoded::Native(stored) => self.store_natively(py, stored.clone_ref(py), timeout),
+            Encoded::Foreign(encoded) => self.store_foreign(py, encoded, timeout),
+        };
+        let stands = match write {
+            Some(write) => write.stands(),
+            None => !flight.is_superseded(),
+        };
+        if !stands {
+            self.undo(py)?;
+            return outcome.map(|_| Outcome::Superseded);
+        }
+        outcome
+    }
+
+    fn store_natively(
+        &self,
+        py: Python<'_>,
+        stored: Stored,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Outcome> {
+        let Some(memory) = self.port.memory(py, WRITES).map(Bound::get) else {
+            return Ok(Outcome::Refused);
+        };
+        let timeout = Some(timeout).filter(|timeout| !timeout.is_none());
+        let handle = memory.write(self.key.bind(py), stored, timeout)?;
+        let mut gone = Vec::new();
+        for version in &self.versions {
+            if !memory._extend(version.name.bind(py), timeout)? {
+                gone.push(&version.name);
+            }
+        }
+        if !gone.is_empty() {
+            self.replace_expired(py, &PyTuple::new(py, gone)?, timeout)?;
+        }
+        Ok(Outcome::Stored(handle))
+    }
+
+    fn store_foreign(
+        &self,
+        py: Python<'_>,
+        encoded: &Py<PyAny>,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Outcome> {
+        let versions = self.versions.iter().filter_map(|version| {
+            let text = version.text.as_ref()?;
+            Some((&version.name, text))
+        });
+        let versions = PyTuple::new(py, versions.collect::<Vec<_>>())?;
+        let arguments = (&self.key, encoded, timeout, versions);
+        let written = self
+            .foreign(py)?
+            .call_method1(intern!(py, "write"), arguments)?;
+        let (is_stored, gone): (bool, Bound<'_, PyTuple>) = written.extract()?;
+        if !is_stored {
+            return Ok(Outcome::Refused);
+        }
+        if !gone.is_empty() {
+            self.replace_expired(py, &gone, Some(timeout))?;
+        }
+        Ok(Outcome::Stored(None))
+    }
+
+    /// Stores the versions among `gone` again that this call has made and has outlasted: they were not
+    /// deleted, but have expired.
+    fn replace_expired(
+        &self,
+        py: Python<'_>,
+        gone: &Bound<'_, PyTuple>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let has_passed = |until: &Py<Deadline>| until.get().has_passed();
+        if !self.made_until.as_ref().is_some_and(has_passed) {
+            return Ok(());
+        }
+        let foreign = self.foreign(py)?;
+        for version in self.versions.iter().filter(|version| version.is_new) {
+            if gone.contains(&version.name)? {
+                let arguments = (&version.name, &version.text, timeout);
+                foreign.call_method1(intern!(py, "add_version"), arguments)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes away what was written although something was deleted meanwhile.
+    fn undo(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(memory) = self.port.memory(py, WRITES) {
+            memory.get().take_away(self.key.bind(py))
+        } else {
+            let delete = intern!(py, "delete");
+            self.foreign(py)?.call_method1(delete, (&self.key,))?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What the calls of one function are told apart by.
+
+use pyo3::exceptions::PyException;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
+
+use super::arguments::{Arguments, Considered};
+use super::kinds::Kinds;
+use super::recipe::Recipe;
+use super::request::{Request, RequestParts, read_fragment};
+
+/// A call as the decorated function hands it over.
+pub(super) struct Call<'a, 'py> {
+    pub(super) args: &'a Bound<'py, PyTuple>,
+    pub(super) kwargs: &'a Bound<'py, PyDict>,
+    /// The `extensions` of the active application; None: of the one the cache was last set up for. To
+    /// be asked for only on the quick way.
+    pub(super) extensions: Option<&'a Bound<'py, PyAny>>,
+    pub(super) request: Option<Request<'a, 'py>>,
+}
+
+/// What calls are told apart by, as the face says it.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct CallParts {
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    /// Their arguments.
+    Arguments {
+        considered: Considered,
+        kinds: Kinds,
+        /// How a key is made of them natively, where it can be.
+        recipe: Option<Recipe>,
+    },
+    /// The active request.
+    Request(RequestParts),
+    /// A tag of a template; what stands for the timeout of one that has none.
+    Fragment(String),
+    /// The key that a function of the application makes, of the arguments where it takes them.
+    Key(Py<PyAny>, bool),
+    /// Nothing that can be seen without making the key.
+    Unknown,
+}
+
+#[pymethods]
+impl CallParts {
+    /// Calls are told apart by their arguments.
+    ///
+    /// - `left_out_places`, `left_out_names`: the arguments that are left out of keys.
+    /// - `changeable`: the defaults that may be another value by the next call.
+    /// - `recipe`: how keys are made of plain arguments by position, where no option has a say.
+    #[staticmethod]
+    #[pyo3(signature = (left_out_places, left_out_names, changeable, recipe = None))]
+    fn arguments(
+        left_out_places: Vec<usize>,
+        left_out_names: Vec<Py<PyString>>,
+        changeable: Vec<Py<PyAny>>,
+        recipe: Option<Recipe>,
+    ) -> Self {
+        Self {
+            kind: Kind::Arguments {
+                considered: Considered::new(left_out_places, left_out_names, changeable),
+                kinds: Kinds::new(),
+                recipe,
+            },
+        }
+    }
+
+    /// Calls are told apart by the active request's path, its query string, or neither.
+    #[staticmethod]
+    fn request(path: bool, query: bool) -> Self {
+        Self {
+            kind: Kind::Request(RequestParts { path, query }),
+        }
+    }
+
+    /// Calls are tags of templates; `no_timeout` stands for the timeout of one that has none.
+    #[staticmethod]
+    fn fragment(no_timeout: String) -> Self {
+        Self {
+            kind: Kind::Fragment(no_timeout),
+        }
+    }
+
+    /// Calls are told apart by the keys that `make_key` returns, given their arguments where it
+    /// `takes_arguments`.
+    #[staticmethod]
+    fn key(make_key: Py<PyAny>, takes_arguments: bool) -> Self {
+        Self {
+            kind: Kind::Key(make_key, takes_arguments),
+        }
+    }
+
+    /// Calls are told apart by their keys alone.
+    #[staticmethod]
+    fn unknown() -> Self {
+        Self {
+            kind: Kind::Unknown,
+        }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.kind {
+            Kind::Arguments {
+                considered, kinds, ..
+            } => {
+                considered.traverse(&visit)?;
+                kinds.traverse(&visit)
+            }
+            Kind::Key(make_key, _) => visit.call(make_key),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        if let Kind::Arguments { kinds, .. } = &self.kind {
+            kinds.clear();
+        }
+    }
+}
+
+impl Kind {
+    /// Reads what a call is found by; `false` where it cannot be told apart here.
+    #[inline]
+    pub(super) fn read<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        parts: &mut Arguments<'py>,
+    ) -> PyResult<bool> {
+        match self {
+            Self::Arguments {
+                considered, kinds, ..
+            } => parts.read(kinds, considered, call.args, call.kwargs),
+            Self::Request(request) => request.read(call.request.as_ref(), parts),
+            Self::Fragment(no_timeout) => read_fragment(call.args, no_timeout, parts),
+            Self::Key(..) | Self::Unknown => Ok(false),
+        }
+    }
+
+    /// The same, after what has to be known of the arguments' classes was asked for. An argument that
+    /// raises an exception cannot be told apart: whoever makes the key meets it, too.
+    pub(super) fn learn<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        parts: &mut Arguments<'py>,
+    ) -> PyResult<bool> {
+        let py = call.args.py();
+        let learned = match self {
+            Self::Arguments {
+                considered, kinds, ..
+            } => kinds.learn(considered, call.args, call.kwargs),
+            _ => Ok(()),
+        };
+        let read = learned.and_then(|()| self.read(call, parts));
+        read.or_else(|error| {
+            if error.is_instance_of::<PyException>(py) {
+                Ok(false)
+            } else {
+                Err(error)
+            }
+        })
+    }
+}
+
+/// The attribute `make_cache_key` of a decorated function, which an application may replace.
+pub(super) struct KeyAttribute {
+    /// The function's attributes.
+    attributes: Py<PyDict>,
+    original: Option<Py<PyAny>>,
+}
+
+impl KeyAttribute {
+    /// That of a function with `attributes`, in which nobody has replaced it yet.
+    pub(super) fn new(attributes: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let original = attributes.get_item(intern!(attributes.py(), "make_cache_key"))?;
+        Ok(Self {
+            attributes: attributes.clone().unbind(),
+            original: original.map(Bound::unbind),
+        })
+    }
+
+    #[inline]
+    pub(super) fn is_original(&self, py: Python<'_>) -> PyResult<bool> {
+        let Some(original) = &self.original else {
+            return Ok(true);
+        };
+        let current = self
+            .attributes
+            .bind(py)
+            .get_item(intern!(py, "make_cache_key"))?;
+        Ok(current.is_some_and(|current| current.is(original)))
+    }
+
+    /// The function's timeout as it stands there.
+    pub(super) fn timeout<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.attributes
+            .bind(py)
+            .get_item(intern!(py, "cache_timeout"))
+    }
+
+    /// The same where it is a number of seconds or None; `None` where it takes a closer look.
+    #[inline]
+    pub(super) fn plain_timeout<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.timeout(py)?.filter(|timeout| {
+            timeout.is_none()
+                || timeout.is_exact_instance_of::<PyInt>()
+                || timeout.is_exact_instance_of::<PyFloat>()
+        }))
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.attributes)?;
+        visit.call(self.original.as_ref())
+    }
+}

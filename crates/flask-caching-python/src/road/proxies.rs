@@ -1,0 +1,293 @@
+//! The proxies of a `Cache`, as far as they hand on what they are given.
+
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyLookupError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::quick::{backend_of, extensions_of};
+use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
+use crate::flights;
+use crate::memory::MemoryBackend;
+
+/// The base class of `flask_caching.Cache`: the proxies that are asked most.
+///
+/// For keys that stand for themselves they make the backend's call; `get`, `get_many` and `set` do
+/// where that is an in-process store whose method nobody has replaced, without a detour through Python.
+/// Whatever else is for `_get_elsewhere`, `_set_elsewhere`, ..., which take the same arguments.
+#[pyclass(frozen, subclass, module = "flask_caching._engine")]
+pub(crate) struct NativeProxies {
+    direction: OnceLock<Direction>,
+}
+
+/// Where keys lead.
+struct Direction {
+    /// Called without arguments: the active application context. Where there is none, it returns None
+    /// or raises a `LookupError`.
+    active_context: Py<PyAny>,
+    /// Keys that begin with it are those of template fragments, stored elsewhere.
+    prefix: String,
+    looked_at: LookedAt,
+}
+
+#[pymethods]
+impl NativeProxies {
+    /// The arguments are those of a subclass's `__init__`, which calls `_direct`.
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self {
+            direction: OnceLock::new(),
+        }
+    }
+
+    /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
+    /// context `active_context()` returns. Until then, all are elsewhere.
+    fn _direct(&self, active_context: Py<PyAny>, prefix: String) {
+        let direction = Direction {
+            active_context,
+            prefix,
+            looked_at: LookedAt::new(),
+        };
+        self.direction.get_or_init(|| direction);
+    }
+
+    /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
+    /// look closer.
+    fn _backend_for_all<'py>(
+        slf: &Bound<'py, Self>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(Direction::of_keys(slf, keys)?.map(|(_, backend)| backend))
+    }
+
+    /// The value under a key, None where there is none; see the backend's `get(key)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn get<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+            return slf.call_method(intern!(py, "_get_elsewhere"), args, kwargs);
+        };
+        if args.len() == 1
+            && kwargs.is_none()
+            && let Some(native) = direction.native(&backend, GET)?
+        {
+            let found = native.get(py, &*args.get_borrowed_item(0)?)?;
+            return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
+        }
+        backend.call_method(intern!(py, "get"), args, kwargs)
+    }
+
+    /// The values under keys, in their order; see the backend's `get_many(*keys)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn get_many<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let found = match Direction::of(slf)? {
+            Some((direction, backend)) => direction.get_many(&backend, args, kwargs)?,
+            None => None,
+        };
+        match found {
+            Some(values) => Ok(values),
+            None => slf.call_method(intern!(py, "_get_many_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Store a value; see the backend's `set(key, value, timeout=None)`. Returns whether it is stored.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn set<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+            return slf.call_method(intern!(py, "_set_elsewhere"), args, kwargs);
+        };
+        let named = match kwargs {
+            Some(kwargs) if kwargs.len() == 1 => kwargs.get_item(intern!(py, "timeout"))?,
+            _ => None,
+        };
+        if args.len() == 2
+            && kwargs.is_some() == named.is_some()
+            && let Some(native) = direction.native(&backend, SET)?
+        {
+            let timeout = named.filter(|timeout| !timeout.is_none());
+            let done = native.set(
+                &*args.get_borrowed_item(0)?,
+                &*args.get_borrowed_item(1)?,
+                timeout.as_ref(),
+            )?;
+            return Ok(done.into_pyobject(py)?.to_owned().into_any());
+        }
+        backend.call_method(intern!(py, "set"), args, kwargs)
+    }
+
+    /// Whether a key has a value; see the backend's `has(key)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn has<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match Direction::of_key(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "has"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_has_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Store a value unless there is one; see the backend's `add(key, value, timeout=None)`. Returns
+    /// whether it is stored now, and was not before.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn add<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match Direction::of_key(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "add"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_add_elsewhere"), args, kwargs),
+        }
+    }
+
+    /// Delete a key; see the backend's `delete(key)`. A computation that began before does not store
+    /// its result any more.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn delete<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some((_, backend)) = Direction::of_key(slf, args)? else {
+            return slf.call_method(intern!(py, "_delete_elsewhere"), args, kwargs);
+        };
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
+        backend.call_method(intern!(py, "delete"), args, kwargs)
+    }
+
+    /// Delete keys; see the backend's `delete_many(*keys)`. Returns the keys that are gone now.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn delete_many<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some((_, backend)) = Direction::of_keys(slf, args)? else {
+            return slf.call_method(intern!(py, "_delete_many_elsewhere"), args, kwargs);
+        };
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;
+        backend.call_method(intern!(py, "delete_many"), args, kwargs)
+    }
+
+    /// The values under keys, by key; see the backend's `get_dict(*keys)`.
+    #[pyo3(signature = (*args, **kwargs))]
+    fn get_dict<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match Direction::of_keys(slf, args)? {
+            Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_get_dict_elsewhere"), args, kwargs),
+        }
+    }
+}
+
+impl Direction {
+    /// The direction of `cache`, and the backend of the active application.
+    #[inline]
+    fn of<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let py = cache.py();
+        let Some(direction) = cache.get().direction.get() else {
+            return Ok(None);
+        };
+        let extensions = match direction.active_context.bind(py).call0() {
+            Ok(context) if !context.is_none() => {
+                extensions_of(&context.getattr(intern!(py, "app"))?)?
+            }
+            Ok(none) => none,
+            Err(error) if error.is_instance_of::<PyLookupError>(py) => py.None().into_bound(py),
+            Err(error) => return Err(error),
+        };
+        Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
+    }
+
+    /// The same, where the first of `args` may be a key that stands for itself.
+    #[inline]
+    fn of_key<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let Some(found) = Self::of(cache)? else {
+            return Ok(None);
+        };
+        let is_here = !args.is_empty() && !found.0.is_elsewhere(&*args.get_borrowed_item(0)?);
+        Ok(is_here.then_some(found))
+    }
+
+    /// The same, where all of `keys` may be such keys.
+    fn of_keys<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let found = Self::of(cache)?;
+        Ok(found
+            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_elsewhere(&key))))
+    }
+
+    /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
+    fn get_many<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        keys: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if kwargs.is_none()
+            && let Some(native) = self.native(backend, GET_MANY)?
+        {
+            let values = native.get_many_without(keys, self.prefix.as_bytes())?;
+            return Ok(values.map(Bound::into_any));
+        }
+        if keys.iter_borrowed().any(|key| self.is_elsewhere(&key)) {
+            return Ok(None);
+        }
+        backend
+            .call_method(intern!(backend.py(), "get_many"), keys, kwargs)
+            .map(Some)
+    }
+
+    /// Whether `key` names what is stored under another key.
+    #[inline]
+    fn is_elsewhere(&self, key: &Bound<'_, PyAny>) -> bool {
+        key.cast::<PyString>()
+            .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
+    }
+
+    /// The in-process store behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn native<'a>(
+        &self,
+        backend: &'a Bound<'_, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<&'a MemoryBackend>> {
+        let Ok(native) = backend.cast::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let is_original =
+            !native.get().is_patched() && self.looked_at.by_classes(None, backend)? & method == 0;
+        Ok(is_original.then(|| native.get()))
+    }
+}

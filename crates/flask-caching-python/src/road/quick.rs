@@ -1,0 +1,306 @@
+//! The quick way: a call that was answered before, or is made of plain data, on the in-process store,
+//! where nothing is unusual.
+
+use std::sync::atomic::Ordering;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+use smallvec::smallvec;
+
+use super::arguments::Arguments;
+use super::events::Event;
+use super::parts::{Call, Kind};
+use super::port::Port;
+use super::replaced::{GET, GET_MANY, Methods, WRITES};
+use super::road::Road;
+use super::table::{Found, Row};
+use super::turn::{Open, Turn, Version};
+use crate::error::unless_raised;
+use crate::flights;
+use crate::memory::MemoryBackend;
+
+/// How far the quick way leads.
+pub(super) enum Quick<'py> {
+    /// To the call's answer, or its turn.
+    Answer(Bound<'py, PyAny>),
+    /// To its key, which the application has made.
+    Key(Bound<'py, PyAny>),
+    /// To a key that the application's own `get` has nothing under.
+    Absent(Bound<'py, PyAny>),
+    Unknown,
+}
+
+impl Road {
+    /// Goes the quick way.
+    #[inline]
+    pub(super) fn begin_quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let flags = self.flags.get();
+        if self.options.checks_hits || self.options.notes_hits {
+            return Ok(Quick::Unknown);
+        }
+        if !flags.is_usual() {
+            return if flags.is_only_value_replaced() {
+                self.ask_own_get(call)
+            } else {
+                Ok(Quick::Unknown)
+            };
+        }
+        let reads = match self.parts.get().kind {
+            Kind::Arguments { .. } => GET | GET_MANY,
+            _ => GET,
+        };
+        let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
+            return Ok(Quick::Unknown);
+        };
+        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
+            return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
+        }
+        let mut parts = Arguments::default();
+        match unless_raised(py, self.find(call, &mut parts, backend.get()))? {
+            None => Ok(Quick::Unknown),
+            Some(Some(value)) => {
+                self.counts.count(Event::Hit);
+                self.deliver(value).map(Quick::Answer)
+            }
+            Some(None) => self.begin_natively(call, &parts, &backend),
+        }
+    }
+
+    /// The in-process store of the active application, where none of `reads` is replaced.
+    #[inline]
+    fn quick_backend<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        reads: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        let py = call.args.py();
+        let cache = self.cache.bind(py);
+        let Some(extensions) = call.extensions else {
+            return Ok(None);
+        };
+        let Some(backend) = backend_of(cache, extensions)? else {
+            return Ok(None);
+        };
+        let Ok(memory) = backend.cast_into::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let is_direct = !memory.get().is_patched()
+            && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
+            && (!self.options.is_view || self.attributes.is_original(py)?);
+        Ok(is_direct.then_some(memory))
+    }
+
+    /// The result of a call in the table; `Some(None)` where it could be there, and is not.
+    #[inline]
+    fn find<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        parts: &mut Arguments<'py>,
+        memory: &MemoryBackend,
+    ) -> PyResult<Option<Option<Bound<'py, PyAny>>>> {
+        let py = call.args.py();
+        if !self.parts.get().kind.read(call, parts)? {
+            return Ok(None);
+        }
+        let stored = memory.calls.find(self.number(), parts, |found| {
+            memory.peek(py, &found.guards, found.value)
+        });
+        match stored.flatten() {
+            Some(stored) => memory.thaw(py, stored).map(Some),
+            None => Ok(Some(None)),
+        }
+    }
+
+    /// The result under a key that the application makes.
+    fn find_by_key<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        backend: &Bound<'py, MemoryBackend>,
+        make_key: &Bound<'py, PyAny>,
+        takes_arguments: bool,
+    ) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let key = if takes_arguments {
+            make_key.call(call.args, Some(call.kwargs))?
+        } else {
+            make_key.call0()?
+        };
+        match unless_raised(py, backend.get().get(py, &key))? {
+            Some(value) if !value.is_none() => {
+                self.counts.count(Event::Hit);
+                self.deliver(value).map(Quick::Answer)
+            }
+            _ => Ok(Quick::Key(key)),
+        }
+    }
+
+    /// Begins a call of plain arguments that the table does not know: its key is made here.
+    fn begin_natively<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        parts: &Arguments<'py>,
+        backend: &Bound<'py, MemoryBackend>,
+    ) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let memory = backend.get();
+        let Kind::Arguments {
+            recipe: Some(recipe),
+            ..
+        } = &self.parts.get().kind
+        else {
+            return Ok(Quick::Unknown);
+        };
+        let is_direct = call.kwargs.is_empty()
+            && self
+                .looked_at
+                .by_classes(Some(self.cache.bind(py)), backend)?
+                & WRITES
+                == 0
+            && self.makes_plain_keys(py, memory.scope())?;
+        let version = is_direct
+            .then(|| memory.find_text(recipe.version_name.bind(py)))
+            .transpose()?
+            .flatten();
+        let Some((version, guard)) = version else {
+            return Ok(Quick::Unknown);
+        };
+        let Some(mut key) = recipe.prefix(parts, call.args.len())? else {
+            return Ok(Quick::Unknown);
+        };
+        // A version that an application has made up is not a text that a key can be made of here.
+        let Ok(text) = version.to_str() else {
+            return Ok(Quick::Unknown);
+        };
+        key.push_str(text);
+        let row = Row {
+            road: self.number(),
+            hash: parts.hash,
+            parts: parts.to_known()?,
+        };
+        let key = PyString::new(py, &key).into_any();
+        if let Some((value, handle)) = memory.find_value(&key)? {
+            if value.is_none() {
+                return Ok(Quick::Unknown);
+            }
+            memory.remember(
+                py,
+                row,
+                Found {
+                    guards: smallvec![guard],
+                    value: handle,
+                    key: None,
+                },
+            );
+            self.counts.count(Event::Hit);
+            return Ok(Quick::Answer(value));
+        }
+        self.counts.count(Event::Miss);
+        let mut open = Open::new(py, backend, Port::to_memory(backend));
+        // No version of this store is ever brought back: it guards nothing here.
+        open.flight = Some(flights::begin(backend, &flights::key_bytes(&key)?, []));
+        open.key = key.unbind();
+        open.versions.push(Version {
+            name: recipe.version_name.clone_ref(py),
+            text: Some(version.unbind()),
+            guard: Some(guard),
+            is_new: false,
+        });
+        open.row = Some(row);
+        Turn::of(py, open).map(Quick::Answer)
+    }
+
+    /// Whether the settings of the application are such that keys are made as the recipe makes them.
+    /// `settings`: a number that no others have.
+    pub(super) fn makes_plain_keys(&self, py: Python<'_>, settings: u64) -> PyResult<bool> {
+        let epoch = self.flags.get().epoch();
+        let known = (
+            self.plain_keys.0.load(Ordering::Relaxed),
+            self.plain_keys.1.load(Ordering::Relaxed),
+        );
+        if known == (settings, epoch) {
+            return Ok(true);
+        }
+        let policy = self.policy.bind(py);
+        let plain = policy
+            .call_method0(intern!(py, "makes_plain_keys"))?
+            .is_truthy()?;
+        if plain {
+            self.plain_keys.0.store(settings, Ordering::Relaxed);
+            self.plain_keys.1.store(epoch, Ordering::Relaxed);
+        }
+        Ok(plain)
+    }
+
+    /// Asks a `get` that is the application's own, where the table knows the key.
+    fn ask_own_get<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let key = unless_raised(py, self.known_key(call))?;
+        let Some(key) = key.filter(|_| !self.options.cache_none) else {
+            return Ok(Quick::Unknown);
+        };
+        let cache = self.cache.bind(py);
+        let got = cache.call_method1(intern!(py, "get"), (&key,)).map(Some);
+        match unless_raised(py, got)? {
+            None => Ok(Quick::Unknown),
+            Some(value) if value.is_none() => Ok(Quick::Absent(key)),
+            Some(value) => {
+                self.counts.count(Event::Hit);
+                self.deliver(value).map(Quick::Answer)
+            }
+        }
+    }
+
+    /// The key of a call in the table, while the versions in it are still there.
+    fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = call.args.py();
+        let mut parts = Arguments::default();
+        let Some(backend) = self.quick_backend(call, GET_MANY)? else {
+            return Ok(None);
+        };
+        if !self.parts.get().kind.read(call, &mut parts)? {
+            return Ok(None);
+        }
+        let memory = backend.get();
+        let key = memory.calls.find(self.number(), &parts, |found| {
+            let key = found.key.as_ref().map(|key| key.clone_ref(py));
+            key.filter(|_| memory.are_there(&found.guards))
+        });
+        Ok(key.flatten().map(|key| key.into_bound(py)))
+    }
+}
+
+/// The backend of `cache` among `extensions`, those of the active application (None: of the one the
+/// cache was last set up for), whatever its kind.
+#[inline]
+pub(super) fn backend_of<'py>(
+    cache: &Bound<'py, PyAny>,
+    extensions: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = cache.py();
+    let name = intern!(py, "cache").as_any();
+    let caches = if extensions.is_none() {
+        item(&extensions_of(&cache.getattr(intern!(py, "app"))?)?, name)?
+    } else {
+        item(extensions, name)?
+    };
+    caches.map_or(Ok(None), |caches| item(&caches, cache))
+}
+
+/// An application's `extensions`.
+#[inline]
+pub(super) fn extensions_of<'py>(app: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    app.getattr(intern!(app.py(), "extensions"))
+}
+
+#[inline]
+fn item<'py>(
+    mapping: &Bound<'py, PyAny>,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match mapping.cast_exact::<PyDict>() {
+        Ok(dict) => dict.get_item(key),
+        Err(_) => Ok(None),
+    }
+}

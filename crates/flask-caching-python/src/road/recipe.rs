@@ -1,0 +1,63 @@
+//! How the key of a memoized call is made natively: of plain arguments given by position, with the
+//! default hash, where no option has a say.
+
+use flask_caching_engine::key::memoize_prefix;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use super::arguments::Arguments;
+
+/// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
+#[derive(FromPyObject)]
+pub(crate) struct Recipe {
+    /// The function's name as it stands in keys.
+    name: String,
+    /// The key of the version of its results.
+    pub(super) version_name: Py<PyString>,
+    /// How many arguments it takes by position.
+    positional: usize,
+    /// The reprs of the defaults of the last of them.
+    defaults: Vec<String>,
+    /// Whether it takes further arguments by position.
+    takes_more: bool,
+}
+
+impl Recipe {
+    /// The part of the key that `given` arguments make; `None` where they are not plain data alone, or
+    /// do not fit the function. They are printed as they were read: what another thread makes of them
+    /// meanwhile is another call's.
+    pub(super) fn prefix(
+        &self,
+        arguments: &Arguments<'_>,
+        given: usize,
+    ) -> PyResult<Option<String>> {
+        let required = self.positional - self.defaults.len();
+        let fits = given >= required && (given <= self.positional || self.takes_more);
+        if !fits || !arguments.are_plain() || arguments.probes().len() != given {
+            return Ok(None);
+        }
+        let mut text = String::with_capacity(self.name.len() + 16 * given + 16);
+        text.push_str(&self.name);
+        text.push('(');
+        for (at, argument) in arguments.probes().iter().enumerate() {
+            if at > 0 {
+                text.push_str(", ");
+            }
+            if !argument.print(&mut text)? {
+                return Ok(None);
+            }
+        }
+        let missing = self.positional.saturating_sub(given);
+        for (at, default) in (given..).zip(&self.defaults[self.defaults.len() - missing..]) {
+            if at > 0 {
+                text.push_str(", ");
+            }
+            text.push_str(default);
+        }
+        if given.max(self.positional) == 1 {
+            text.push(',');
+        }
+        text.push_str(")OrderedDict()");
+        Ok(Some(memoize_prefix(&text).map(char::from).iter().collect()))
+    }
+}

@@ -1,0 +1,118 @@
+//! What a view's call and a template fragment are found by: texts, in place of arguments.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
+
+use super::arguments::{Arguments, Probe};
+
+/// A request as the decorated function hands it over.
+pub(super) struct Request<'a, 'py> {
+    pub(super) method: &'a Bound<'py, PyAny>,
+    pub(super) path: &'a Bound<'py, PyAny>,
+    pub(super) query: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl<'a, 'py> Request<'a, 'py> {
+    /// A request of all its parts; `None` where one is not given.
+    #[inline]
+    pub(super) fn new(
+        method: Option<&'a Bound<'py, PyAny>>,
+        path: Option<&'a Bound<'py, PyAny>>,
+        query: Option<&'a Bound<'py, PyAny>>,
+    ) -> Option<Self> {
+        Some(Self {
+            method: method?,
+            path: path?,
+            query,
+        })
+    }
+}
+
+/// What of a request makes the key.
+#[derive(Clone, Copy)]
+pub(super) struct RequestParts {
+    pub(super) path: bool,
+    pub(super) query: bool,
+}
+
+impl RequestParts {
+    /// Reads what the key of a request is made of; `false` where its method or kind forbids a short
+    /// cut.
+    #[inline]
+    pub(super) fn read<'py>(
+        self,
+        request: Option<&Request<'_, 'py>>,
+        arguments: &mut Arguments<'py>,
+    ) -> PyResult<bool> {
+        let (mut path, mut query) = (None, None);
+        if self.path || self.query {
+            let Some(request) = request else {
+                return Ok(false);
+            };
+            match request.method.cast_exact::<PyString>() {
+                Ok(method) if method == "GET" || method == "HEAD" => {}
+                _ => return Ok(false),
+            }
+            if self.path {
+                match request.path.cast_exact::<PyString>() {
+                    Ok(text) => path = Some(Probe::Text(text.clone())),
+                    Err(_) => return Ok(false),
+                }
+            }
+            if self.query {
+                match request.query.map(Bound::cast_exact::<PyBytes>) {
+                    Some(Ok(bytes)) => query = Some(Probe::Bytes(bytes.clone())),
+                    _ => return Ok(false),
+                }
+            }
+        }
+        arguments.take(path.into_iter().chain(query))?;
+        Ok(true)
+    }
+}
+
+/// Reads the texts that a fragment is found by: what tells it apart where it has no name, its name and
+/// its keys. `tag`: its timeout, its name, a list of its keys, and that mark. `false` where its timeout
+/// may forbid a short cut, as that of a tag that deletes does (`no_timeout` stands for none), or its
+/// name or one of its keys may have another text next time.
+#[inline]
+pub(super) fn read_fragment<'py>(
+    tag: &Bound<'py, PyTuple>,
+    no_timeout: &str,
+    arguments: &mut Arguments<'py>,
+) -> PyResult<bool> {
+    let timeout = tag.get_borrowed_item(0)?;
+    let is_usual = match timeout.cast_exact::<PyString>() {
+        Ok(timeout) => timeout == no_timeout,
+        Err(_) => {
+            is_number(&timeout) || timeout.is_none() || timeout.is_exact_instance_of::<PyDelta>()
+        }
+    };
+    if !is_usual {
+        return Ok(false);
+    }
+    let (name, keys, mark) = (tag.get_item(1)?, tag.get_item(2)?, tag.get_item(3)?);
+    let mut texts = SmallVec::<[_; 4]>::new();
+    for part in [mark, name].into_iter().chain(keys.cast::<PyList>()?) {
+        match part.cast_into_exact::<PyString>() {
+            Ok(text) => texts.push(Probe::Text(text)),
+            Err(error) => {
+                let part = error.into_inner();
+                if !(is_number(&part) || part.is_none()) {
+                    return Ok(false);
+                }
+                texts.push(Probe::Text(part.str()?));
+            }
+        }
+    }
+    arguments.take(texts)?;
+    Ok(true)
+}
+
+#[inline]
+fn is_number(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyBool>()
+}

@@ -1,0 +1,358 @@
+//! The road of a call, and its doors.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use pyo3::exceptions::PyBaseException;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::events::Counts;
+use super::flags::CacheFlags;
+use super::look_up::Approach;
+use super::parts::{Call, CallParts, KeyAttribute};
+use super::port::Port;
+use super::quick::Quick;
+use super::replaced::LookedAt;
+use super::request::Request;
+use super::turn::{Open, Turn};
+
+/// The road of the calls of one decorated function, or of the fragments of one cache.
+///
+/// `begin` answers a call, or returns its `Turn`: then the caller runs the function, and brings the
+/// result to `finish`, or the failure to `fail`.
+///
+/// Who may not be kept waiting by a server takes `approach` in place of `begin`, and, while the turn
+/// `waits`, `read(turn)` and `write(turn)` where waiting harms nobody: `approach`, `read`, `arrive`;
+/// `settle`, `write`, `conclude`.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Road {
+    pub(super) cache: Py<PyAny>,
+    pub(super) flags: Py<CacheFlags>,
+    /// Says what a call is, and what may be stored: `flask_caching.calls.policy.CallPolicy`.
+    pub(super) policy: Py<PyAny>,
+    pub(super) parts: Py<CallParts>,
+    pub(super) options: Options,
+    pub(super) attributes: KeyAttribute,
+    pub(super) looked_at: LookedAt,
+    pub(super) counts: Counts,
+    /// What tells its rows from those of other roads, in the epoch beside it.
+    number: AtomicU64,
+    epoch: AtomicU64,
+    /// The scope of a backend, and the epoch, under which keys are made natively.
+    pub(super) plain_keys: (AtomicU64, AtomicU64),
+}
+
+/// What the policy says about all calls.
+#[derive(FromPyObject)]
+pub(super) struct Options {
+    /// Whether a stored None is a value.
+    pub(super) cache_none: bool,
+    /// Whether the function is a view: an exception that is stored is raised, and a tuple is a response
+    /// with its status.
+    pub(super) is_view: bool,
+    /// Whether the policy has a say about what was found.
+    pub(super) checks_hits: bool,
+    /// Whether it wants to hear of hits.
+    pub(super) notes_hits: bool,
+    /// Whether it has a say about every result.
+    pub(super) filters: bool,
+}
+
+#[pymethods]
+impl Road {
+    /// The road of the calls that `policy` describes, which are told apart by `parts`.
+    #[new]
+    fn new(policy: &Bound<'_, PyAny>, parts: Py<CallParts>) -> PyResult<Self> {
+        let py = policy.py();
+        let cache = policy.getattr(intern!(py, "cache"))?;
+        let attributes = policy
+            .getattr(intern!(py, "attributes"))?
+            .cast_into::<PyDict>()?;
+        Ok(Self {
+            flags: cache.getattr(intern!(py, "_flags"))?.extract()?,
+            cache: cache.unbind(),
+            policy: policy.clone().unbind(),
+            parts,
+            options: policy.extract()?,
+            attributes: KeyAttribute::new(&attributes)?,
+            looked_at: LookedAt::new(),
+            counts: Counts::default(),
+            number: AtomicU64::new(new_number()),
+            epoch: AtomicU64::new(0),
+            plain_keys: (AtomicU64::new(0), AtomicU64::new(0)),
+        })
+    }
+
+    /// Answers a call, or returns its turn. `extensions`: those of the active application, or None.
+    /// `method`, `path`, `query`: of the active request, where the key is made of it.
+    #[pyo3(signature = (args, kwargs, extensions, method = None, path = None, query = None))]
+    fn begin<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        extensions: &Bound<'py, PyAny>,
+        method: Option<&Bound<'py, PyAny>>,
+        path: Option<&Bound<'py, PyAny>>,
+        query: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: Some(extensions),
+            request: Request::new(method, path, query),
+        };
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.go(&call, start, false),
+        }
+    }
+
+    /// As `begin`; a turn that `waits` is to be read, and to `arrive` then.
+    #[pyo3(signature = (args, kwargs, extensions, method = None, path = None, query = None))]
+    fn approach<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        extensions: &Bound<'py, PyAny>,
+        method: Option<&Bound<'py, PyAny>>,
+        path: Option<&Bound<'py, PyAny>>,
+        query: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: Some(extensions),
+            request: Request::new(method, path, query),
+        };
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.go_unless_waiting(&call, start, false),
+        }
+    }
+
+    /// Begins a call whose stored result is not wanted: as `begin`, or as `approach` where the caller
+    /// may `wait`.
+    fn refresh<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        wait: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        };
+        if wait {
+            self.go_unless_waiting(&call, Quick::Unknown, true)
+        } else {
+            self.go(&call, Quick::Unknown, true)
+        }
+    }
+
+    /// The result of a call where it is quickly found, otherwise None.
+    fn peek<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        extensions: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let call = Call {
+            args,
+            kwargs: &PyDict::new(args.py()),
+            extensions: Some(extensions),
+            request: None,
+        };
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
+    fn read(&self, turn: &Bound<'_, Turn>) {
+        if let Some(mut open) = turn.get().take() {
+            self.read_open(turn.py(), &mut open);
+            turn.get().put_back(open);
+        }
+    }
+
+    /// What becomes of a turn that was read: the call's answer, or its turn.
+    fn arrive<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        };
+        match turn.get().take() {
+            Some(open) => self.arrive_at(*open, &call),
+            None => Ok(turn.clone().into_any()),
+        }
+    }
+
+    /// Stores the result of a turn, if it may be, and gives it to the caller.
+    fn finish<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = result.py();
+        let Some(mut open) = turn.get().take() else {
+            return self.deliver(result);
+        };
+        let result = self.settle_open(&mut open, result)?;
+        self.write_open(py, &mut open);
+        self.conclude_open(*open, result)
+    }
+
+    /// The first part of `finish`: decides whether the result of a turn is stored, and as what.
+    /// Returns it as the caller gets it, for `conclude`.
+    fn settle<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(mut open) = turn.get().take() else {
+            return Ok(result);
+        };
+        let result = self.settle_open(&mut open, result)?;
+        turn.get().put_back(open);
+        Ok(result)
+    }
+
+    /// Its second part: stores what is to be. What goes wrong is for `conclude`.
+    fn write(&self, turn: &Bound<'_, Turn>) {
+        if let Some(mut open) = turn.get().take() {
+            self.write_open(turn.py(), &mut open);
+            turn.get().put_back(open);
+        }
+    }
+
+    /// Its last part: gives the result to the caller.
+    fn conclude<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match turn.get().take() {
+            Some(open) => self.conclude_open(*open, result),
+            None => self.deliver(result),
+        }
+    }
+
+    /// The function of a turn has failed: nothing is stored.
+    #[expect(clippy::unused_self, reason = "a door of the road as the others are")]
+    fn fail(&self, turn: &Bound<'_, Turn>) {
+        drop(turn.get().take());
+    }
+
+    /// The key that `description` describes, with the versions that are part of it; those that are
+    /// missing are made.
+    fn key<'py>(
+        &self,
+        state: &Bound<'py, PyAny>,
+        backend: &Bound<'py, PyAny>,
+        description: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = state.py();
+        let mut open = self.open(state, backend)?;
+        open.take_description(description)?;
+        open.read_versions(py, &self.attributes)
+            .map_err(|(error, _)| error)?;
+        Ok(open.key.into_bound(py))
+    }
+
+    /// How often what became of calls, by name.
+    fn counts(&self) -> std::collections::HashMap<&'static str, u64> {
+        self.counts.by_name().collect()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.cache)?;
+        visit.call(&self.policy)?;
+        visit.call(&self.parts)?;
+        self.attributes.traverse(&visit)
+    }
+}
+
+impl Road {
+    /// Goes the whole way from where the quick one ended.
+    fn go<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        start: Quick<'py>,
+        is_refresh: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.describe(call, start, is_refresh)? {
+            Approach::Answer(answer) => Ok(answer),
+            Approach::Open(mut open) => {
+                self.read_open(call.args.py(), &mut open);
+                self.arrive_at(open, call)
+            }
+        }
+    }
+
+    /// The same, up to where a server would be waited for.
+    fn go_unless_waiting<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        start: Quick<'py>,
+        is_refresh: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.describe(call, start, is_refresh)? {
+            Approach::Answer(answer) => Ok(answer),
+            Approach::Open(open) if open.port.waits => Turn::of(call.args.py(), open),
+            Approach::Open(mut open) => {
+                self.read_open(call.args.py(), &mut open);
+                self.arrive_at(open, call)
+            }
+        }
+    }
+
+    /// A call to `backend` of which nothing is known yet.
+    pub(super) fn open(
+        &self,
+        state: &Bound<'_, PyAny>,
+        backend: &Bound<'_, PyAny>,
+    ) -> PyResult<Open> {
+        let py = state.py();
+        let replaced = self.looked_at.replaced(self.cache.bind(py), backend)?;
+        let port = Port::to(state, backend, replaced, !self.options.cache_none)?;
+        let mut open = Open::new(py, backend, port);
+        open.state = Some(state.clone().unbind());
+        Ok(open)
+    }
+
+    /// Gives a value to the caller: an exception that a view has raised is raised again.
+    #[inline]
+    pub(super) fn deliver<'py>(&self, value: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if self.options.is_view && value.is_instance_of::<PyBaseException>() {
+            return Err(PyErr::from_value(value));
+        }
+        Ok(value)
+    }
+
+    /// What tells its rows from those of other roads, and from its own while keys were made otherwise.
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        let epoch = self.flags.get().epoch();
+        if self.epoch.load(Ordering::Relaxed) != epoch {
+            self.number.store(new_number(), Ordering::Relaxed);
+            self.epoch.store(epoch, Ordering::Relaxed);
+        }
+        self.number.load(Ordering::Relaxed)
+    }
+}
+
+fn new_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,173 @@
+//! The calls that were answered before: what each is found by, and where its result is.
+//!
+//! A store has one table for all functions, so that what it forgets is forgotten here, too: a row whose
+//! entry is gone goes when the table grows, and every row goes when the store is emptied. No Python
+//! code runs, and no object that could run some is dropped, under the table's lock.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use flask_caching_engine::backend::memory::Handle;
+use hashbrown::HashTable;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use smallvec::SmallVec;
+
+use super::arguments::{Arguments, Known};
+
+/// What all rows may keep alive, in bytes.
+const MOST_BYTES: usize = 16 << 20;
+/// A row that keeps more alive is not worth the place of so many others.
+const LARGEST_ROW: usize = MOST_BYTES / 256;
+/// Rows that are kept before the first look for dead ones.
+const FEW: usize = 64;
+
+/// What a call is found by, and by whom: the number of its road, which changes with the epoch.
+pub(crate) struct Row {
+    pub(super) road: u64,
+    pub(super) hash: u64,
+    pub(super) parts: Box<[Known]>,
+}
+
+/// Where the result of a call is.
+pub(crate) struct Found {
+    /// The versions and tags that the result depends on: while all are what they were, it stands.
+    pub(crate) guards: SmallVec<[Handle; 2]>,
+    pub(crate) value: Handle,
+    /// Its key, where somebody wants to hear of it.
+    pub(super) key: Option<Py<PyAny>>,
+}
+
+struct Entry {
+    row: Row,
+    found: Found,
+    weight: usize,
+}
+
+#[derive(Default)]
+struct Entries {
+    table: HashTable<Entry>,
+    bytes: usize,
+    /// At how many rows the dead ones are looked for.
+    look_at: usize,
+}
+
+/// The table of one store.
+#[derive(Default)]
+pub(crate) struct Table {
+    entries: Mutex<Entries>,
+}
+
+impl Table {
+    /// What `read` makes of the place of a call's result; it is called under the lock.
+    #[inline]
+    pub(super) fn find<R>(
+        &self,
+        road: u64,
+        arguments: &Arguments<'_>,
+        read: impl FnOnce(&Found) -> R,
+    ) -> Option<R> {
+        self.lock()
+            .table
+            .find(arguments.hash, |entry| {
+                entry.row.hash == arguments.hash
+                    && entry.row.road == road
+                    && arguments.is(&entry.row.parts)
+            })
+            .map(|entry| read(&entry.found))
+    }
+
+    /// Remembers where the result of a call is. `is_there` says of the place of another result
+    /// whether that is still there.
+    pub(crate) fn insert(
+        &self,
+        py: Python<'_>,
+        row: Row,
+        found: Found,
+        is_there: impl Fn(&Found) -> bool,
+    ) {
+        let parts = row.parts.iter().map(|part| part.weight(py));
+        let weight = size_of::<Entry>() + parts.sum::<usize>();
+        if weight > LARGEST_ROW {
+            return;
+        }
+        let mut entries = self.lock();
+        // Whatever is taken out is dropped after the lock is released.
+        let dead = entries.make_room(weight, is_there);
+        let old = entries
+            .table
+            .find_entry(row.hash, |entry| entry.row.is(py, &row))
+            .ok()
+            .map(|old| old.remove().0);
+        entries.bytes -= old.as_ref().map_or(0, |old| old.weight);
+        entries.bytes += weight;
+        let entry = Entry { row, found, weight };
+        entries
+            .table
+            .insert_unique(entry.row.hash, entry, |entry| entry.row.hash);
+        drop(entries);
+        drop((dead, old));
+    }
+
+    /// Forgets every call.
+    pub(crate) fn clear(&self) {
+        let emptied = std::mem::take(&mut *self.lock());
+        drop(emptied);
+    }
+
+    /// Shows the garbage collector what is held; nothing while the table is in use, as it is where the
+    /// collector runs while it is changed.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(entries) = self.entries.try_lock() else {
+            return Ok(());
+        };
+        entries.table.iter().try_for_each(|entry| {
+            if let Some(key) = &entry.found.key {
+                visit.call(key)?;
+            }
+            entry
+                .row
+                .parts
+                .iter()
+                .try_for_each(|part| part.traverse(visit))
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// Takes out rows whose results are gone where there are many rows, and all where the others are
+    /// still too many: they are quickly learned again.
+    fn make_room(&mut self, weight: usize, is_there: impl Fn(&Found) -> bool) -> Vec<Entry> {
+        let is_heavy = self.bytes + weight > MOST_BYTES;
+        if !is_heavy && self.table.len() < self.look_at.max(FEW) {
+            return Vec::new();
+        }
+        let mut dead: Vec<_> = self
+            .table
+            .extract_if(|entry| !is_there(&entry.found))
+            .collect();
+        self.bytes -= dead.iter().map(|entry| entry.weight).sum::<usize>();
+        if self.bytes + weight > MOST_BYTES / 2 && is_heavy {
+            dead.extend(self.table.drain());
+            self.bytes = 0;
+        }
+        self.look_at = 4 * self.table.len();
+        dead
+    }
+}
+
+impl Row {
+    fn is(&self, py: Python<'_>, other: &Self) -> bool {
+        self.hash == other.hash
+            && self.road == other.road
+            && self.parts.len() == other.parts.len()
+            && self
+                .parts
+                .iter()
+                .zip(&other.parts)
+                .all(|(one, other)| one.is(py, other))
+    }
+}

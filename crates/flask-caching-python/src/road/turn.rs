@@ -1,0 +1,242 @@
+//! A call that is not answered yet, between the doors of the road.
+
+use std::sync::{Mutex, PoisonError};
+
+use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::flight::Flight;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyString;
+use smallvec::SmallVec;
+
+use super::port::Port;
+use super::table::Row;
+use crate::memory::Stored;
+use crate::timeout::Deadline;
+
+/// The turn of a call: the function is to run, and its result is to be brought to `Road.finish`, its
+/// failure to `Road.fail`. A turn that is dropped is over, too.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Turn {
+    /// `None`: the cache has nothing to do with the call, or it is over.
+    open: Mutex<Option<Box<Open>>>,
+}
+
+/// What is known of a call on its way.
+pub(super) struct Open {
+    /// The application's state; `None` where nothing was unusual, and nobody has asked for it.
+    pub(super) state: Option<Py<PyAny>>,
+    pub(super) backend: Py<PyAny>,
+    pub(super) port: Port,
+    /// What the policy said of the call; `None` where the key was made natively.
+    pub(super) description: Option<Py<PyAny>>,
+    /// The key; until the versions are known, what of it comes before them.
+    pub(super) key: Py<PyAny>,
+    /// The versions that are part of the key.
+    pub(super) versions: SmallVec<[Version; 1]>,
+    /// When the versions expire that this call has made.
+    pub(super) made_until: Option<Py<Deadline>>,
+    /// What the call will be found by.
+    pub(super) row: Option<Row>,
+    /// A key that was asked for before it was known to be the call's, and what is under it.
+    pub(super) prefetched: Option<(Py<PyAny>, Py<PyAny>)>,
+    /// Where the value is in the in-process store.
+    pub(super) handle: Option<Handle>,
+    /// Whether what is stored is not wanted.
+    pub(super) is_refresh: bool,
+    /// The key may be read, but this call does not fill it.
+    pub(super) is_read_only: bool,
+    pub(super) flight: Option<Flight>,
+    pub(super) step: Step,
+}
+
+/// Where a call is between the doors.
+pub(super) enum Step {
+    /// It is to be looked for, or to be computed.
+    Waiting,
+    /// It was looked for.
+    Read(Reading),
+    /// Its result is to be stored, for `timeout` seconds (None: the default).
+    Encoded {
+        encoded: Encoded,
+        timeout: Py<PyAny>,
+        is_none: bool,
+    },
+    /// An attempt to store its result was made.
+    Written(PyResult<Outcome>),
+}
+
+/// What looking for a call came to.
+pub(super) enum Reading {
+    Found(Py<PyAny>),
+    Nothing,
+    /// The key is known, and what is under it is not.
+    Unread(PyErr),
+    /// The key is not known.
+    NoKey(PyErr, Doing),
+}
+
+/// A result that can be stored.
+pub(super) enum Encoded {
+    Native(Stored),
+    Foreign(Py<PyAny>),
+}
+
+/// What became of a result.
+pub(super) enum Outcome {
+    /// It is stored, on the in-process store at this place.
+    Stored(Option<Handle>),
+    /// The backend refused it.
+    Refused,
+    /// Something was deleted meanwhile.
+    Superseded,
+}
+
+/// What fails when the cache fails.
+#[derive(Clone, Copy)]
+pub(super) enum Doing {
+    Reading,
+    Storing,
+}
+
+/// A version that is part of a key.
+pub(super) struct Version {
+    pub(super) name: Py<PyString>,
+    /// `None` until it was read.
+    pub(super) text: Option<Py<PyString>>,
+    /// Where it is in the in-process store.
+    pub(super) guard: Option<Handle>,
+    /// Whether this call has made it.
+    pub(super) is_new: bool,
+}
+
+impl Turn {
+    pub(super) fn of(py: Python<'_>, open: Open) -> PyResult<Bound<'_, PyAny>> {
+        let open = Mutex::new(Some(Box::new(open)));
+        Ok(Bound::new(py, Self { open })?.into_any())
+    }
+
+    /// The turn of a call that the cache has nothing to do with.
+    pub(super) fn bypass(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        static BYPASS: PyOnceLock<Py<Turn>> = PyOnceLock::new();
+        let turn = BYPASS.get_or_try_init(py, || {
+            Py::new(
+                py,
+                Self {
+                    open: Mutex::new(None),
+                },
+            )
+        })?;
+        Ok(turn.bind(py).clone().into_any())
+    }
+
+    /// What is known of the call; whoever takes it ends the turn, or puts it back.
+    pub(super) fn take(&self) -> Option<Box<Open>> {
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    pub(super) fn put_back(&self, open: Box<Open>) {
+        let old = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(open);
+        drop(old);
+    }
+}
+
+#[pymethods]
+impl Turn {
+    /// Whether what comes next is said by a server, and takes its time.
+    #[getter]
+    fn waits(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_ref().is_some_and(|open| open.port.waits)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.open.try_lock() {
+            Ok(open) => open.as_ref().map_or(Ok(()), |open| open.traverse(&visit)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        drop(self.take());
+    }
+}
+
+impl Open {
+    /// A call to `backend` of which nothing is known yet.
+    pub(super) fn new(py: Python<'_>, backend: &Bound<'_, PyAny>, port: Port) -> Self {
+        Self {
+            state: None,
+            backend: backend.clone().unbind(),
+            port,
+            description: None,
+            key: py.None(),
+            versions: SmallVec::new(),
+            made_until: None,
+            row: None,
+            prefetched: None,
+            handle: None,
+            is_refresh: false,
+            is_read_only: false,
+            flight: None,
+            step: Step::Waiting,
+        }
+    }
+
+    /// What is not done natively.
+    pub(super) fn foreign<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        self.port
+            .foreign(py)
+            .ok_or_else(|| PyRuntimeError::new_err("the call has no way to its backend"))
+    }
+
+    fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.state.as_ref())?;
+        visit.call(&self.backend)?;
+        visit.call(self.description.as_ref())?;
+        self.port.traverse(visit)?;
+        match &self.step {
+            Step::Read(Reading::Found(value)) => visit.call(value),
+            Step::Encoded {
+                encoded: Encoded::Foreign(encoded),
+                ..
+            } => visit.call(encoded),
+            _ => Ok(()),
+        }
+    }
+
+    /// The places of the versions, where all of them are known.
+    pub(super) fn guards(&self) -> Option<SmallVec<[Handle; 2]>> {
+        self.versions.iter().map(|version| version.guard).collect()
+    }
+}
+
+impl Version {
+    /// The version under `name`, which is still to be read.
+    pub(super) fn named(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            name: name.clone().cast_into::<PyString>()?.unbind(),
+            text: None,
+            guard: None,
+            is_new: false,
+        })
+    }
+}
+
+impl Doing {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Reading => "reading",
+            Self::Storing => "storing",
+        }
+    }
+}

@@ -1,0 +1,213 @@
+"""How calls reach a backend that is not asked natively.
+
+Where an application has replaced a proxy of :class:`~flask_caching.Cache` (in a subclass, on an
+instance, by patching), or the backend is not one of ours, they go through the proxies. Elsewhere
+they use what only our backends have: reads that tell a stored None from a miss, writes that say why
+a value cannot be stored, lifetimes that are extended without rewriting the value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cachelib import BaseCache as CachelibBaseCache
+
+from .._engine import METHODS, MISSING, Deadline, longer_timeout
+from ..errors import UnstorableValueError
+from ..keys.versions import new_version
+from ..utils import normalize_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..cache import Cache
+
+__all__ = ["Port"]
+
+#: Of how many functions and instances the last versions are remembered, and the longest timeouts.
+_MOST_VERSIONS = 10_000
+
+
+class Port:
+    """The way to one backend.
+
+    :param cache: whose proxies lead to it.
+    :param backend: the backend.
+    :param replaced: a bit for each of ``METHODS`` that is not to be gone past.
+    :param none_is_miss: whether a stored None is no answer.
+    """
+
+    def __init__(self, cache: Cache, backend: Any, replaced: int, none_is_miss: bool) -> None:
+        direct = {name for at, name in enumerate(METHODS) if not replaced >> at & 1}
+        self.backend = backend
+        self._cache = cache
+        self._none_is_miss = none_is_miss
+        self._reads, self._reads_many = "get" in direct, "get_many" in direct
+        self._writes, self._extends = "set" in direct, "set_many" in direct
+        #: Whether calls wait for a server here, and nothing but that.
+        self.waits = not replaced and getattr(backend, "_is_remote", False)
+        #: Whether asking for several things at once is worth it.
+        self._saves_round_trips = getattr(backend, "_saves_round_trips", False)
+        self._last_versions: dict[tuple[str, ...], str] = {}
+        #: For each version, the longest timeout of an entry so far. Where a lifetime can only be set
+        #: with the value, a shorter one must not cut off the longer entries.
+        self._longest: dict[str, Any] = {}
+
+    # Reading.
+
+    def read(self, key: Any) -> Any:
+        """The value under ``key``, or ``MISSING``."""
+        if self._reads:
+            return self.backend._read(key)
+        value = self._cache.get(key)
+        if value is not None:
+            return value
+        if self._none_is_miss or not self._cache.has(key):
+            return MISSING
+        # The key may have been written between the two questions: ask for the value once more.
+        return self._cache.get(key)
+
+    def read_versions(
+        self, prefix: str, names: tuple[str, ...]
+    ) -> tuple[list[Any], str | None, Any]:
+        """The versions under ``names``; and, where each question waits for a server, what is under
+        the key that they make if they are still the last ones seen.
+
+        :param prefix: the key without its versions.
+        :return: the versions, None for those that are not there; a key; and the value under it, or
+            ``MISSING``. Without a key, nothing was asked for.
+        """
+        last = self._last_versions.get(names)
+        if last is None or not (self._saves_round_trips and self._reads and self._reads_many):
+            return self._read_many(names), None, MISSING
+        guess = prefix + last
+        *versions, value = self.backend._read_many(*names, guess)
+        return [None if version is MISSING else version for version in versions], guess, value
+
+    def _read_many(self, names: Sequence[str]) -> list[Any]:
+        if not self._reads_many:
+            return list(self._cache.get_many(*names))
+        return [None if value is MISSING else value for value in self.backend._read_many(*names)]
+
+    def note_versions(self, names: tuple[str, ...], versions: tuple[str, ...]) -> None:
+        """Remember the versions of a key for the next guess."""
+        if self._saves_round_trips:
+            last = "".join(versions)
+            if self._last_versions.get(names) != last:
+                _make_room(self._last_versions)
+                self._last_versions[names] = last
+
+    # Versions.
+
+    def make_versions(
+        self, names: tuple[str, ...], timeout: Any
+    ) -> tuple[tuple[str, ...], Deadline]:
+        """Store new versions; where another process was faster, its version is the one.
+
+        :return: the versions, and when they expire.
+        """
+        timeout = normalize_timeout(timeout)
+        versions = {name: new_version() for name in names}
+        if not self._adds():
+            self._cache.set_many(versions, timeout=timeout)
+        else:
+            versions = {name: self._add(name, new, timeout) for name, new in versions.items()}
+        return tuple(versions.values()), self._deadline(timeout)
+
+    def add_version(self, name: str, version: str, timeout: Any) -> None:
+        """Store a version again that has expired."""
+        if self._adds():
+            self._add(name, version, timeout)
+        else:
+            self._cache.set_many({name: version}, timeout=timeout)
+
+    def _adds(self) -> bool:
+        # The `add` that a backend inherits from cachelib's base class stores nothing.
+        cache = self._cache
+        overridden = cache._overrides("set_many") or cache._overrides("add")
+        return not overridden and getattr(type(self.backend), "add", None) not in (
+            None,
+            CachelibBaseCache.add,
+        )
+
+    def _add(self, name: str, version: str, timeout: Any) -> str:
+        if self.backend.add(name, version, timeout=timeout):
+            return version
+        current = self.backend.get(name)
+        if isinstance(current, str):
+            return current
+        # Some backends' `add` refuses a key whose entry has expired.
+        self.backend.set(name, version, timeout=timeout)
+        return version
+
+    def _deadline(self, timeout: Any) -> Deadline:
+        return Deadline(timeout, getattr(self.backend, "default_timeout", 300))
+
+    # Writing.
+
+    def encode(self, key: Any, value: Any, names: tuple[str, ...]) -> Any:
+        """What is to be stored of a value; this may run any code of the application.
+
+        :param names: the keys of the versions that are to live as long.
+        :raises UnstorableValueError: it cannot be stored (our backends only).
+        """
+        if not self._writes:
+            return value
+        try:
+            return self.backend._encode(key, value, names)
+        except UnstorableValueError:
+            # What the key had is no answer any more.
+            self.backend._discard(key)
+            raise
+
+    def write(
+        self, key: Any, encoded: Any, timeout: Any, versions: tuple[tuple[str, str], ...]
+    ) -> tuple[bool, tuple[str, ...]]:
+        """Store what :meth:`encode` made, and let the versions in its key live as long.
+
+        :param versions: their keys, and themselves.
+        :return: whether it is stored; the keys of the versions that are not there any more.
+        """
+        if self._writes and self._extends and self._saves_round_trips and versions:
+            done, live = self.backend._write_extending(encoded, timeout)
+            names = (name for name, _ in versions)
+            return done, tuple(n for n, lives in zip(names, live, strict=False) if not lives)
+        if self._writes:
+            done = self.backend._write(encoded, timeout)
+        else:
+            # Some caches return nothing.
+            done = self._cache.set(key, encoded, timeout=timeout) is not False
+        return done, self._extend(dict(versions), timeout) if done and versions else ()
+
+    def delete(self, key: Any) -> None:
+        """Take away what was stored although something was deleted meanwhile."""
+        self._cache.delete(key)
+
+    def _extend(self, versions: dict[str, str], timeout: Any) -> tuple[str, ...]:
+        if self._extends:
+            return tuple(name for name in versions if not self.backend._extend(name, timeout))
+        current = dict(zip(versions, self._read_many(tuple(versions)), strict=False))
+        by_timeout: dict[Any, dict[str, str]] = {}
+        gone = []
+        for name, version in versions.items():
+            longest = self._longest_timeout(name, timeout)
+            # A version that was deleted or replaced meanwhile stays so.
+            if current.get(name) == version:
+                by_timeout.setdefault(longest, {})[name] = version
+            else:
+                gone.append(name)
+        for longest, kept in by_timeout.items():
+            self._cache.set_many(kept, timeout=longest)
+        return tuple(gone)
+
+    def _longest_timeout(self, name: str, timeout: Any) -> Any:
+        default = getattr(self.backend, "default_timeout", 300)
+        longest = longer_timeout(self._longest.get(name, timeout), timeout, default)
+        _make_room(self._longest)
+        self._longest[name] = longest
+        return longest
+
+
+def _make_room(table: dict[Any, Any]) -> None:
+    if len(table) >= _MOST_VERSIONS:
+        table.clear()

@@ -1,0 +1,199 @@
+"""What the forms of ``delete_memoized`` and ``delete_cached`` name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from .._engine import hold_flights, supersede_flights
+from ..backends._owed import owe_guarded, owing
+from ..errors import CacheBackendError
+from ..keys.identity import Unidentifiable
+from ..keys.signature import ArgumentOrder
+from ..keys.versions import memver_name, new_version
+from ..utils import function_namespace, get_id
+from .memoized import MemoizePolicy
+from .view import QueryArgs, ViewPolicy
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+
+__all__ = ["delete_memoized", "delete_versions", "key_of_view", "normalized_arguments"]
+
+
+def key_of_view(
+    f: Any, path: str | None, query_args: QueryArgs | None, kwargs: dict[str, Any]
+) -> str:
+    """The key of a view's entry; see :meth:`Cache.delete_cached`."""
+    policy = getattr(f, "_flask_caching_policy", None)
+    if policy is None:
+        raise AttributeError(
+            f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.cached()"
+        )
+    if not isinstance(policy, ViewPolicy):
+        raise TypeError(
+            f"{policy.name} is decorated with memoize(); use delete_memoized() to forget its results"
+        )
+    return policy.deletion_key(path, query_args, kwargs)
+
+
+def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Forget the results that these arguments name; see :meth:`Cache.delete_memoized`."""
+    f, args, kwargs = _unfold(f, args, kwargs)
+    bound = getattr(f, "__self__", None)
+    policy = _memoize_policy(f)
+    if policy is None:
+        _reset_plain(cache, f, args, kwargs)
+        return
+    try:
+        if not args and not kwargs:
+            policy.reset(policy.names_of(bound))
+            return
+        failures = []
+        for call in _calls(f, policy, bound, args, kwargs):
+            try:
+                _forget(cache, policy, call, kwargs)
+            except CacheBackendError as error:
+                # The other reading of these arguments is forgotten all the same.
+                failures.append(error)
+    except Unidentifiable:
+        # Nothing was stored for such an instance or argument.
+        return
+    if failures:
+        raise failures[0]
+
+
+def _forget(
+    cache: Cache, policy: MemoizePolicy, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Forget the result of one call.
+
+    :raises CacheBackendError: the server cannot be asked; it is forgotten when it can.
+    """
+    state, backend = cache._place()
+    try:
+        key = policy.make_cache_key(policy.f, *args, **kwargs)
+    except CacheBackendError:
+        # The versions in the key cannot be read: it is made, and deleted, when they can.
+        call = policy.description(state, args, kwargs)
+        supersede_flights(backend, call.versions)
+        owe_guarded(backend, call.key, call.versions)
+        raise
+    # Here as well as in `delete`: an application's own may delete under another key.
+    supersede_flights(backend, (key,))
+    cache.delete(key)
+
+
+def delete_versions(cache: Cache, f: Any) -> None:
+    """Delete the versions of a function; see :meth:`Cache.delete_memoized_verhash`."""
+    f, _, _ = _unfold(f, (), {})
+    policy = _memoize_policy(f)
+    if policy is None:
+        names = [memver_name(_innermost_namespace(f))]
+    else:
+        try:
+            names = policy.names_of(getattr(f, "__self__", None))
+        except Unidentifiable:
+            return
+    _, backend = cache._place()
+    hold_flights(backend, tuple(names), functools.partial(cache.delete_many, *names))
+
+
+def normalized_arguments(
+    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], OrderedDict[str, Any]]:
+    """The arguments of a call as a key holds them: positional ones, and the rest by name."""
+    policy = _memoize_policy(f)
+    order = ArgumentOrder(f) if policy is None else policy.order
+    ordered, rest = order.normalize(args, kwargs)
+    if (order.on_instance or order.on_class) and ordered:
+        ordered[0] = get_id(ordered[0])
+    return tuple(ordered), OrderedDict(rest)
+
+
+def _memoize_policy(f: Any) -> MemoizePolicy | None:
+    """The memoized function that ``f`` is, or that it is decorated over."""
+    while f is not None:
+        policy = getattr(f, "_flask_caching_policy", None)
+        if isinstance(policy, MemoizePolicy):
+            return policy
+        f = getattr(f, "__wrapped__", None)
+    return None
+
+
+def _unfold(
+    f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """The function behind partials and callable objects, and the arguments that partials add."""
+    if not callable(f):
+        raise TypeError(f"what is memoized is deleted by its function, not by a name: got {f!r}")
+    while isinstance(f, functools.partial):
+        args = (*f.args, *args)
+        kwargs = {**f.keywords, **kwargs}
+        f = f.func
+    if not hasattr(f, "_flask_caching_policy") and not hasattr(f, "__name__"):
+        call = type(f).__call__
+        if hasattr(call, "_flask_caching_policy"):
+            f = f.__call__
+    return f, args, kwargs
+
+
+def _calls(
+    f: Any,
+    policy: MemoizePolicy,
+    bound: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> list[tuple[Any, ...]]:
+    """The positional arguments, instance or class first, of the calls to forget."""
+    if policy.order.on_class and isinstance(bound, type):
+        if args and isinstance(args[0], type):
+            return [args]
+        if args:
+            raise ValueError(
+                f"{policy.name} is a class method: give its class as the first argument, as in "
+                f"cache.delete_memoized({f.__qualname__}, {bound.__name__}, ...)"
+            )
+        return [(bound,)]
+    if bound is not None:
+        with_instance = (bound, *args)
+        if not args or args[0] is not bound:
+            return [with_instance]
+        # The instance was given although it is known. It could also be meant as an argument.
+        readings = [call for call in (args, with_instance) if _fits(policy.f, call, kwargs)]
+        return readings or [args]
+    if (policy.order.on_instance or policy.order.on_class) and not args:
+        first = "self" if policy.order.on_instance else "cls"
+        if first not in kwargs and not policy.order.ignores_first:
+            raise ValueError(
+                f"{policy.name} is a method reached through its class: give the instance as the "
+                f"first argument, as in cache.delete_memoized({policy.name}, instance, ...)"
+            )
+    return [args]
+
+
+def _fits(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        inspect.signature(f).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Reset the version of a function that is not memoized here: it may be elsewhere."""
+    if args or kwargs:
+        raise AttributeError(
+            f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.memoize()"
+        )
+    name = memver_name(_innermost_namespace(f))
+    _, backend = cache._place()
+    with owing(backend, [name]):
+        cache.set_many({name: new_version()}, timeout=0)
+
+
+def _innermost_namespace(f: Any) -> str:
+    function, instance = function_namespace(f)
+    return instance or function

@@ -1,0 +1,209 @@
+"""``Cache.memoize``: functions and methods, cached by their arguments."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .._engine import CallParts, hold_flights
+from ..backends._owed import owing
+from ..keys.closures import identity_beside_name
+from ..keys.identity import Rivals, instance_identity, is_plain, text_of, text_of_arguments
+from ..keys.names import function_name, instance_name, short_digest
+from ..keys.signature import ArgumentOrder
+from ..keys.versions import memver_name, new_version
+from ..signals import cache_memoize_hit, cache_memoize_miss
+from ..utils import normalize_timeout
+from .policy import CallPolicy, Description, Options
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+    from .state import AppState
+
+__all__ = ["MemoizePolicy"]
+
+#: How many characters of the hash stand in a key.
+_HASH_LENGTH = 16
+
+
+class _Recipe(NamedTuple):
+    """How keys are made natively of plain arguments that are given by position."""
+
+    #: The function's name as it stands in keys.
+    name: str
+    #: The key of the version of its results.
+    version_name: str
+    #: How many arguments it takes by position.
+    positional: int
+    #: The reprs of the defaults of the last of them.
+    defaults: list[str]
+    #: Whether it takes further arguments by position.
+    takes_more: bool
+
+
+class MemoizePolicy(CallPolicy):
+    """A function decorated with ``memoize``.
+
+    :param make_name: given the function's name, returns the one that stands in keys.
+    :param args_to_ignore: names of arguments that are left out of keys.
+    """
+
+    hit_signal = cache_memoize_hit
+    miss_signal = cache_memoize_miss
+    signals_function = True
+
+    def __init__(
+        self,
+        cache: Cache,
+        f: Callable[..., Any],
+        options: Options,
+        *,
+        make_name: Callable[..., str] | None,
+        args_to_ignore: list[str] | None,
+    ) -> None:
+        super().__init__(cache, f, options)
+        self.make_name = make_name
+        self._rivals = Rivals(self._note_identity)
+        self.order = ArgumentOrder(f, args_to_ignore)
+        self.namespace = function_name(f)
+        self._particular = identity_beside_name(
+            cache._first_of_name, f, by_code=self.source_check is not False
+        )
+        #: Under what name the versions are kept; the namespace, where that says it all.
+        self._versioned = self.namespace
+        if self._particular:
+            self._versioned += f".{short_digest(self._particular)}"
+        self._function_version = memver_name(self._versioned)
+        bound_to = getattr(f, "__self__", None)
+        self._bound_to = None if isinstance(bound_to, (type, type(sys))) else bound_to
+
+    # Calls.
+
+    def parts(self) -> CallParts:
+        order = self.order
+        if self.make_name is not None or self._bound_to is not None:
+            return CallParts.unknown()
+        return CallParts.arguments(
+            order.ignored_places, order.ignored_names, order.changeable, self._recipe()
+        )
+
+    def _recipe(self) -> _Recipe | None:
+        """How keys are made natively of plain arguments; None where an option has a say."""
+        order = self.order
+        if (
+            self.source_check
+            or self.hash_method not in (None, hashlib.sha256)
+            or order.on_instance
+            or order.on_class
+            or order.ignored_names
+            or order.changeable
+            or not is_plain(order.defaults)
+        ):
+            return None
+        return _Recipe(
+            name=self.namespace + self._particular,
+            version_name=self._function_version,
+            positional=order.positional,
+            defaults=[repr(default) for default in order.defaults],
+            takes_more=order.takes_more,
+        )
+
+    def makes_plain_keys(self) -> bool:
+        place = self.place()
+        return place is not None and (
+            self.cache._hash_method_of(place[0]) is hashlib.sha256
+            and not self.cache._source_check_of(place[0])
+        )
+
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description:
+        # A timeout that is none is no failure of the cache: it is found before that is asked.
+        normalize_timeout(self.wrapper.cache_timeout)
+        text, names = self._text(state, args, kwargs)
+        prefix = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()
+        return Description(prefix, tuple(names))
+
+    def make_cache_key(self, f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+        """The key of a call of the function with these arguments.
+
+        :param f: the undecorated function (``decorated.uncached``), or the decorated one.
+        """
+        if not callable(f):
+            raise TypeError(
+                f"{f!r} is not a callable object: the first argument is the function, as in "
+                f"{self.name}.make_cache_key({self.name}.uncached, ...)"
+            )
+        state, backend = self.cache._place()
+        key: str = self.road.key(state, backend, self.description(state, args, kwargs))
+        return key
+
+    def _text(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[str, list[str]]:
+        """The text that is hashed, and the names of the versions that apply."""
+        order = self.order
+        ordered, rest = order.normalize(args, kwargs)
+        names = [self._function_version]
+        if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
+            identity = instance_identity(ordered[0], self.f, self._rivals)
+            ordered[0] = identity
+            if order.on_instance:
+                names.append(memver_name(instance_name(self._versioned, identity)))
+        elif self._bound_to is not None:
+            names += self.names_of(self._bound_to)
+        name = self.namespace if self.make_name is None else self.make_name(self.namespace)
+        text = (
+            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._rivals)}"
+            f"{_text_of_keywords(rest, self._rivals)}{self.source(state)}"
+        )
+        return text, names
+
+    def _note_identity(self, value: Any) -> None:
+        self.note_once(
+            "identity",
+            "%s is cached by the identity of a %s object, in this process only, because its repr "
+            "is a memory address. Give the class a __repr__ or a __caching_id__ method that says "
+            "what the object stands for.",
+            self.name,
+            type(value).__qualname__,
+        )
+
+    # Versions.
+
+    def reset(self, names: list[str]) -> None:
+        """Forget all entries under the versions of these names."""
+        _, backend = self.cache._place()
+        versions = {name: new_version() for name in names}
+        timeout = normalize_timeout(self.wrapper.cache_timeout)
+
+        def replace() -> None:
+            # Without a version its entries are not found either.
+            with owing(backend, names):
+                self.cache.set_many(versions, timeout=timeout)
+
+        hold_flights(backend, tuple(names), replace)
+
+    def names_of(self, instance: Any) -> list[str]:
+        """The names of the versions: the instance's own, or the function's where there is none."""
+        if self._bound_to is not None:
+            instance = self._bound_to
+        elif not self.order.on_instance or self.order.ignores_first:
+            instance = None
+        if instance is None or isinstance(instance, type):
+            return [self._function_version]
+        identity = instance_identity(instance, self.f, self._rivals)
+        return [memver_name(instance_name(self._versioned, identity))]
+
+
+def _text_of_keywords(keywords: dict[str, Any], rivals: Rivals) -> str:
+    """The keywords as the repr of an ``OrderedDict`` of this Python's."""
+    if not keywords:
+        return "OrderedDict()"
+    values = {name: text_of(value, rivals) for name, value in keywords.items()}
+    if sys.version_info >= (3, 12):
+        return "OrderedDict({" + ", ".join(f"{n!r}: {v}" for n, v in values.items()) + "})"
+    return "OrderedDict([" + ", ".join(f"({n!r}, {v})" for n, v in values.items()) + "])"

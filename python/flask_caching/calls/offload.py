@@ -1,0 +1,65 @@
+"""Waiting for servers where an event loop has other things to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .._engine import Road, Turn
+
+__all__ = ["landed", "looked_up"]
+
+#: As many operations wait at once; further ones wait for a thread. Every operation has a deadline.
+_THREADS = 32
+
+_lock = threading.Lock()
+_executor: ThreadPoolExecutor | None = None
+
+
+async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What becomes of what ``road.approach`` returned: the call's answer, or its turn."""
+    if type(answer) is Turn and answer.waits:
+        await _offload(road.read, answer)
+        answer = road.arrive(answer, args, kwargs)
+    return answer
+
+
+async def landed(road: Road, turn: Turn, result: Any) -> Any:
+    """``road.finish``."""
+    result = road.settle(turn, result)
+    if turn.waits:
+        await _offload(road.write, turn)
+    else:
+        road.write(turn)
+    return road.conclude(turn, result)
+
+
+async def _offload(operation: Callable[..., None], *args: Any) -> None:
+    """Run ``operation(*args)`` in a thread, in this context, while the event loop goes on.
+
+    Not in the loop's own executor: a server that hangs would keep the application's work waiting.
+    """
+    run = contextvars.copy_context().run
+    await asyncio.get_running_loop().run_in_executor(_threads(), run, operation, *args)
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _executor
+    with _lock:
+        if _executor is None:
+            _executor = ThreadPoolExecutor(_THREADS, "flask-caching")
+        return _executor
+
+
+def _forget_threads() -> None:
+    # A forked child has none of its parent's threads.
+    global _executor, _lock
+    _executor, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_threads)

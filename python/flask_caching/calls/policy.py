@@ -1,0 +1,274 @@
+"""The policy of a decorated function: what ``cached`` and ``memoize`` share."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+
+from .._engine import MISSING, CallParts, Road
+from ..errors import CacheNotInitializedError, UnstorableValueError
+from ..keys.closures import source_text
+from ..keys.identity import Unidentifiable
+from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
+from ..values.responses import why_not_storable
+
+if TYPE_CHECKING:
+    from blinker import NamedSignal
+
+    from ..cache import Cache
+    from .state import AppState
+
+__all__ = ["CallPolicy", "Description", "Options"]
+
+logger = logging.getLogger("flask_caching")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a call is.
+
+    :param key: its key; where ``versions`` are part of it, what comes before them.
+    :param versions: the keys of the versions that follow it.
+    :param timeout: a fragment's: seconds, or None.
+    :param is_read_only: the key may be read, but this call does not fill it.
+    """
+
+    key: Any
+    versions: tuple[str, ...] = ()
+    timeout: Any = None
+    is_read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options that ``cached`` and ``memoize`` share, as they document them."""
+
+    unless: Callable[..., Any] | None
+    forced_update: Callable[..., Any] | None
+    is_stale: Callable[..., Any] | None
+    response_filter: Callable[..., Any] | None
+    hash_method: Callable[..., Any] | None
+    cache_none: bool
+    source_check: bool | None
+
+
+class CallPolicy:
+    """What is said of the calls of a decorated function.
+
+    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits`` and ``filters`` once.
+
+    :param cache: the cache it was decorated with.
+    :param f: the undecorated function.
+    :param options: the decorator's.
+    """
+
+    hit_signal: NamedSignal
+    miss_signal: NamedSignal
+    #: Whether receivers of its signals are given ``f``: a receiver need not take what is not sent.
+    signals_function = False
+    #: Whether an HTTPException of the function is a result, and a tuple a response and its status.
+    is_view = False
+    #: Whether it wants to hear of hits.
+    notes_hits = False
+    #: Whether its keys are made of the active request.
+    reads_request = False
+    #: The function as the application sees it.
+    wrapper: Any
+    road: Road
+
+    def __init__(self, cache: Cache, f: Callable[..., Any], options: Options) -> None:
+        self.cache = cache
+        self.f = f
+        self.name = getattr(f, "__qualname__", repr(f))
+        inner = getattr(f, "_flask_caching_policy", None)
+        self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
+        self.unless = options.unless
+        self.forced_update = options.forced_update
+        self.is_stale = options.is_stale
+        self.response_filter = options.response_filter
+        self.hash_method = options.hash_method
+        self.cache_none = options.cache_none
+        self.source_check = options.source_check
+        self.checks_hits = options.is_stale is not None
+        self.filters = options.response_filter is not None
+        #: The attributes of the decorated function, which an application may set.
+        self.attributes: dict[str, Any] = {}
+        #: Its attribute ``make_cache_key``, where the application has put in no other.
+        self.built_in_make_cache_key: Callable[..., str] = self.make_cache_key
+        self._source: str | None = None
+        self._noted: dict[str, object] = {}
+        self._unless_wants_args = _asks(wants_args, options.unless)
+        self._forced_update_wants_args = _asks(wants_args, options.forced_update)
+        self._is_stale_wants_more = _asks(wants_extra_args, options.is_stale)
+
+    # What a kind of decorator says about its calls.
+
+    def parts(self) -> CallParts:
+        """What calls are told apart by."""
+        raise NotImplementedError
+
+    def describe(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description | None:
+        """Describe a call; None where it is not to be cached."""
+        try:
+            return self.description(state, args, kwargs)
+        except Unidentifiable as reason:
+            self.note_once("unidentifiable", "%s is not cached: %s", self.name, reason)
+            return None
+
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description | None:
+        """The same.
+
+        :raises Unidentifiable: an argument cannot be told apart from others.
+        """
+        raise NotImplementedError
+
+    def make_cache_key(self, *args: Any, **kwargs: Any) -> str:
+        """The key of a call with these arguments."""
+        raise NotImplementedError
+
+    def makes_plain_keys(self) -> bool:
+        """Whether keys are made of plain arguments as the road makes them."""
+        return False
+
+    def timeout_of(self, rv: Any) -> Any:
+        """The timeout that a result is stored with: seconds, or None."""
+        return normalize_timeout(self.wrapper.cache_timeout)
+
+    # What the road asks.
+
+    def place(self) -> tuple[AppState, Any] | None:
+        """The active application's state and backend; None where the call is not to be cached.
+
+        :raises CacheNotInitializedError: the cache is set up for no application, or not for the
+            active one, which is in debug mode.
+        """
+        try:
+            return self.cache._place()
+        except CacheNotInitializedError as error:
+            if not hasattr(self.cache, "app") or error.debug:
+                raise
+            self.note_once("not initialized", "%s is not cached: %s", self.name, error)
+            return None
+
+    def is_stale_value(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``is_stale`` will not have what was found."""
+        assert self.is_stale is not None
+        if self._is_stale_wants_more:
+            return bool(self.is_stale(value, *args, **kwargs))
+        return bool(self.is_stale(value))
+
+    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
+        """What a function returned, as it is stored and given to the caller, and its timeout.
+
+        :param description: what was said of the call; None where nobody asked.
+        :return: the result, and seconds, None (the default) or ``MISSING``: it is not stored.
+        """
+        if isinstance(rv, GeneratorType):
+            rv = join_generator(rv)
+        if self.response_filter is not None:
+            filtered = rv.get_response() if isinstance(rv, HTTPException) else rv
+            if not self.response_filter(filtered):
+                return rv, MISSING
+        reason = why_not_storable(rv, is_view=self.is_view)
+        if reason is None:
+            return rv, self.timeout_of(rv)
+        if reason:
+            self.note_once(
+                reason, "The response of %s is served but not cached: %s.", self.name, reason
+            )
+        return rv, MISSING
+
+    def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
+        """What is stored in place of a result that cannot be; ``MISSING``: nothing."""
+        self.note_once(
+            "unstorable", "The result of %s is served but not cached: %s", self.name, reason
+        )
+        return MISSING
+
+    def signal(
+        self,
+        is_hit: bool,
+        state: AppState,
+        key: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Send the signal of a hit or a miss, if somebody listens."""
+        signal = self.hit_signal if is_hit else self.miss_signal
+        if state.enable_signals and signal.receivers:
+            function = {"f": self.f} if self.signals_function else {}
+            signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
+
+    def note_hit(self) -> None:
+        """The call was answered from the cache."""
+
+    # What the decorated function asks.
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """What the undecorated function returns."""
+        if not self.is_async:
+            return self.f(*args, **kwargs)
+        return self.cache._run_coroutine_function(self.f, args, kwargs)
+
+    def is_bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``unless`` keeps the call away from the cache."""
+        if self.unless is None:
+            return False
+        if self._unless_wants_args:
+            return bool(self.unless(self.f, *args, **kwargs))
+        return bool(self.unless())
+
+    def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether ``forced_update`` asks for a new value."""
+        if self.forced_update is None:
+            return False
+        if self._forced_update_wants_args:
+            return bool(self.forced_update(*args, **kwargs))
+        return bool(self.forced_update())
+
+    # Small things both kinds of key need.
+
+    def source(self, state: AppState) -> str:
+        """The function's source where it belongs into the key, otherwise ''."""
+        wanted = (
+            self.cache._source_check_of(state) if self.source_check is None else self.source_check
+        )
+        if not wanted:
+            return ""
+        if self._source is None:
+            self._source = source_text(self.f)
+        return self._source
+
+    def digest(self, state: AppState, text: str) -> Any:
+        """The hash object of ``text``, by the decorator's hash method or the application's."""
+        digest = (self.hash_method or self.cache._hash_method_of(state))()
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest
+
+    def note_once(self, what: str, message: str, *arguments: Any) -> None:
+        """Log a warning about this function, the first time only."""
+        mark = object()
+        if self._noted.setdefault(what, mark) is mark:
+            logger.warning(message, *arguments)
+
+
+def _asks(
+    question: Callable[[Callable[..., Any]], bool], function: Callable[..., Any] | None
+) -> bool:
+    if function is None:
+        return False
+    try:
+        return question(function)
+    except (TypeError, ValueError):
+        # A built-in without a signature.
+        return False

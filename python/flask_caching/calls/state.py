@@ -1,0 +1,137 @@
+"""What one ``Cache`` knows about one application."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .._engine import CacheFlags
+from ..backends._port import Port
+from ..errors import CacheBackendError, CacheKeyError
+
+if TYPE_CHECKING:
+    from cachelib.serializers import BaseSerializer
+    from flask import Flask
+
+    from ..cache import Cache
+
+__all__ = ["AppState", "AppStates"]
+
+logger = logging.getLogger("flask_caching")
+
+
+@dataclass(eq=False)
+class AppState:
+    """The settings that apply while one application uses one ``Cache``.
+
+    :param cache: the cache.
+    :param hash_method: ``CACHE_HASH_METHOD``.
+    :param source_check: ``CACHE_SOURCE_CHECK``.
+    :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
+    :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
+    """
+
+    cache: Cache
+    hash_method: Callable[..., Any]
+    source_check: bool
+    enable_signals: bool
+    serializer: BaseSerializer | None = None
+    #: The application, once it is one of :class:`AppStates`.
+    app: weakref.ref[Flask] = field(init=False)
+    #: Unlike that of any other state.
+    number: int = field(default_factory=itertools.count().__next__)
+    _ports: dict[tuple[int, bool], Port] = field(default_factory=dict)
+    #: The failures of an outage, which is two lines of log.
+    failures: int = 0
+    #: What fails, "reading" or "storing", and what has not failed since the outage began.
+    _failing: set[str] = field(default_factory=set)
+    _sound: set[str] = field(default_factory=set)
+    #: The names of what keys were refused for.
+    _refused: set[str] = field(default_factory=set)
+
+    @property
+    def _flags(self) -> CacheFlags:
+        return self.cache._flags
+
+    def port(self, backend: Any, replaced: int, none_is_miss: bool) -> Port:
+        """The way to the backend; see :class:`Port`."""
+        port = self._ports.get((replaced, none_is_miss))
+        if port is None or port.backend is not backend:
+            port = Port(self.cache, backend, replaced, none_is_miss)
+            self._ports[replaced, none_is_miss] = port
+        return port
+
+    def failed(self, backend: Any, error: Exception, doing: str, name: str) -> None:
+        """Note that the cache failed a decorated function; in debug mode, raise why.
+
+        :param doing: "reading" or "storing": one may fail while the other works.
+        :param name: what was read or stored.
+        """
+        app = self.app()
+        if app is not None and app.debug:
+            raise error
+        if isinstance(error, CacheKeyError):
+            # Of one key, not of the cache.
+            if name not in self._refused:
+                self._refused.add(name)
+                logger.error("%s is not cached: %s", name, error)
+            return
+        is_news = doing not in self._failing and (not self._failing or doing in self._sound)
+        self.failures += 1
+        self._flags.note_outage(self.number, True)
+        self._failing.add(doing)
+        self._sound.discard(doing)
+        if is_news and not (
+            isinstance(error, CacheBackendError) and getattr(backend, "_logs_outages", False)
+        ):
+            logger.error(
+                "The cache failed while %s %s: %s. Decorated functions run uncached until it works "
+                "again.",
+                doing,
+                name,
+                error,
+                exc_info=error,
+            )
+
+    def worked(self, backend: Any, doing: str) -> None:
+        """The cache answered; the log waits for that after failures."""
+        if not self.failures:
+            return
+        self._sound.add(doing)
+        self._failing.discard(doing)
+        if self._failing:
+            return
+        failures, self.failures = self.failures, 0
+        self._flags.note_outage(self.number, False)
+        self._sound.clear()
+        if not getattr(backend, "_logs_outages", False):
+            logger.warning("The cache works again, after %d failed operations.", failures)
+
+
+class AppStates:
+    """The states of one ``Cache``, one for each application, for as long as that lives."""
+
+    def __init__(self) -> None:
+        # By the application's id: a WeakKeyDictionary costs a third of a call of a function that is
+        # not answered natively.
+        self._by_id: dict[int, AppState] = {}
+
+    def add(self, app: Flask, state: AppState) -> None:
+        """Keep the state of an application, in place of an earlier one."""
+        by_id, key = self._by_id, id(app)
+        state.app = weakref.ref(app, lambda _: by_id.pop(key, None))
+        by_id[key] = state
+
+    def __getitem__(self, app: Flask) -> AppState:
+        """The state of an application; a ``KeyError`` where it has none."""
+        state = self._by_id[id(app)]
+        if state.app() is not app:
+            raise KeyError(app)
+        return state
+
+    def __iter__(self) -> Iterator[AppState]:
+        return iter(list(self._by_id.values()))

@@ -1,0 +1,246 @@
+"""``Cache.cached``: views, and functions that are cached under a key of their own."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from flask import Response, after_this_request, current_app, has_request_context, request, url_for
+
+from .._engine import CallParts
+from ..signals import cache_view_hit, cache_view_miss
+from ..utils import get_function_parameters, query_args_as_pairs
+from ..values.cached_response import CachedResponse
+from .context import active_method
+from .policy import CallPolicy, Description, Options
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+    from .state import AppState
+
+__all__ = ["QueryArgs", "ViewPolicy"]
+
+QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+#: A path that could end in the digest of another view's query string or source.
+_ENDS_IN_DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
+
+
+class ViewPolicy(CallPolicy):
+    """A function decorated with ``cached``.
+
+    :param key_prefix: the key, ``%s`` standing for the request's path, or a callable that returns
+        it.
+    :param query_string: append a digest of the request's query arguments.
+    :param make_cache_key: called with the call's arguments, returns the key.
+    :param response_hit_indication: add the header ``hit_cache`` to a response from the cache.
+    """
+
+    hit_signal = cache_view_hit
+    miss_signal = cache_view_miss
+    is_view = True
+
+    def __init__(
+        self,
+        cache: Cache,
+        f: Callable[..., Any],
+        options: Options,
+        *,
+        key_prefix: str | Callable[[], str],
+        query_string: bool,
+        make_cache_key: Callable[..., Any] | None,
+        response_hit_indication: bool | None,
+    ) -> None:
+        super().__init__(cache, f, options)
+        self.key_prefix = key_prefix
+        self.query_string = query_string
+        self.user_make_cache_key = make_cache_key
+        self.notes_hits = bool(response_hit_indication)
+        #: Whether the key is made of the request's path or query, so that the method matters.
+        self._is_of_request = not callable(key_prefix) and (query_string or "%s" in key_prefix)
+        parameters = get_function_parameters(f)
+        self._parameter_names = [p.name for p in parameters]
+        self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+    # Calls.
+
+    @property
+    def reads_request(self) -> bool:
+        return self.user_make_cache_key is None and self._is_of_request
+
+    def parts(self) -> CallParts:
+        if self.user_make_cache_key is not None:
+            return CallParts.key(self.user_make_cache_key, True)
+        if callable(self.key_prefix):
+            # With a query string, the method of the request has a say as well.
+            return CallParts.unknown() if self.query_string else CallParts.key(self._own_key, False)
+        return CallParts.request("%s" in self.key_prefix, self.query_string)
+
+    def _own_key(self) -> str:
+        """The key where ``key_prefix`` is a callable."""
+        return self._key(self.cache._place()[0])
+
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description | None:
+        custom = self._custom_make_cache_key()
+        if custom is not None:
+            return Description(custom(*args, **kwargs))
+        is_read_only = False
+        if self._is_of_request or self.query_string:
+            method = active_method()
+            if method is None:
+                self.note_once(
+                    "no request",
+                    "%s is not cached: it was called outside a request, and its key is made of the "
+                    "request.",
+                    self.name,
+                )
+                return None
+            if self._is_of_request and method not in ("GET", "HEAD"):
+                return None
+            is_read_only = self._is_of_request and method == "HEAD"
+        return Description(self._key(state), is_read_only=is_read_only)
+
+    def _custom_make_cache_key(self) -> Callable[..., Any] | None:
+        """What the application put in place of our own keys: an option, or later the attribute."""
+        attribute: Callable[..., Any] = self.wrapper.make_cache_key
+        if attribute != self.built_in_make_cache_key:
+            return attribute
+        return self.user_make_cache_key
+
+    def _key(
+        self, state: AppState, path: str | None = None, query_args: QueryArgs | None = None
+    ) -> str:
+        """The key of a path and query; those of the active request where they are not given."""
+        prefix = self.key_prefix
+        if callable(prefix):
+            key = prefix()
+        elif "%s" in prefix:
+            path = request.path if path is None else path
+            key = prefix.replace("%s", path)
+            if not self.query_string and _ENDS_IN_DIGEST.search(path):
+                # Otherwise it could spell the key of another view's query string.
+                key = f"{key}:{hashlib.sha256(path.encode()).hexdigest()}"
+        else:
+            key = prefix
+        hashed = self.source(state)
+        if self.query_string:
+            given = request.args if query_args is None else query_args
+            # Sorted by name only: repeated arguments keep their order, which a view can see.
+            pairs = sorted(query_args_as_pairs(given), key=lambda pair: pair[0])
+            hashed = repr(tuple(pairs)) + hashed
+        return key + self.digest(state, hashed).hexdigest() if hashed else key
+
+    def make_cache_key(self, /, *args: Any, **kwargs: Any) -> str:
+        """The key of the view called with these arguments.
+
+        :param args: the view's arguments.
+        :param kwargs: the view's arguments by name. ``path`` and ``query_args``, where the view
+            has no arguments of these names, name the request instead, and ``use_request=True``
+            the active one.
+        """
+        if "use_request" not in self._parameter_names and kwargs.pop("use_request", False):
+            return self.key_for(request.path, None, (), {})
+        path, query_args = kwargs.pop("path", None), kwargs.pop("query_args", None)
+        path, query_args, kwargs = self._sort_out(path, query_args, kwargs)
+        return self.key_for(path, query_args, args, kwargs)
+
+    def key_for(
+        self,
+        path: str | None,
+        query_args: QueryArgs | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> str:
+        """The key of a request named by path and query, or by the view's arguments."""
+        state, _ = self.cache._place()
+        if self._is_of_request and path is None and ("%s" in self._prefix_text() or kwargs):
+            path, query = self._path_of(args, kwargs)
+            if query_args is None and query:
+                query_args = query
+        return self._key(state, path, query_args)
+
+    def deletion_key(
+        self, path: str | None, query_args: QueryArgs | None, kwargs: dict[str, Any]
+    ) -> str:
+        """The key of the entry that ``delete_cached`` names."""
+        path, query_args, kwargs = self._sort_out(path, query_args, kwargs)
+        custom = self._custom_make_cache_key()
+        if custom is not None:
+            key: str = custom(**kwargs)
+            return key
+        return self.key_for(path, query_args, (), kwargs)
+
+    def _prefix_text(self) -> str:
+        return "" if callable(self.key_prefix) else self.key_prefix
+
+    def _sort_out(
+        self, path: Any, query_args: Any, kwargs: dict[str, Any]
+    ) -> tuple[str | None, QueryArgs | None, dict[str, Any]]:
+        """Tell what names the request from arguments of the view that have the same names."""
+        # The path of a request begins with a slash; that of a route's variable never does.
+        if path is not None and self._takes("path") and not str(path).startswith("/"):
+            path, kwargs = None, {**kwargs, "path": path}
+        if query_args is not None and self._takes("query_args") and not self.query_string:
+            query_args, kwargs = None, {**kwargs, "query_args": query_args}
+        return path, query_args, kwargs
+
+    def _takes(self, name: str) -> bool:
+        return name in self._parameter_names or self._takes_any_name
+
+    def _path_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, str]:
+        """The path of the view called with these arguments, as ``request.path`` would read."""
+        endpoints = self._endpoints()
+        of_this_request = has_request_context() and not args and not kwargs
+        if of_this_request and (request.endpoint in endpoints or self.query_string):
+            return request.path, ""
+        values = {**dict(zip(self._parameter_names, args, strict=False)), **kwargs}
+        endpoint = endpoints[0] if endpoints else self.f.__name__
+        if has_request_context():
+            root = request.script_root
+            if request.endpoint in endpoints:
+                endpoint = request.endpoint
+        else:
+            root = current_app.config["APPLICATION_ROOT"].rstrip("/")
+        parts = urlsplit(url_for(endpoint, **values))
+        path = unquote(parts.path)
+        if root and path.startswith(root + "/"):
+            path = path[len(root) :]
+        return path, parts.query
+
+    def _endpoints(self) -> list[str]:
+        """The endpoints of the active application that answer with this function."""
+        return [
+            endpoint
+            for endpoint, view in current_app.view_functions.items()
+            if self._answers_for(view)
+        ]
+
+    def _answers_for(self, view: Any) -> bool:
+        view_class = getattr(view, "view_class", None)
+        while view is not None:
+            if view is self.wrapper:
+                return True
+            view = getattr(view, "__wrapped__", None)
+        return any(getattr(view_class, name, None) is self.wrapper for name in dir(view_class))
+
+    # The result of a call.
+
+    def timeout_of(self, rv: Any) -> Any:
+        if isinstance(rv, CachedResponse) and rv.timeout is not None:
+            return rv.timeout
+        return super().timeout_of(rv)
+
+    def note_hit(self) -> None:
+        if has_request_context():
+            after_this_request(_indicate_hit)
+
+
+def _indicate_hit(response: Response) -> Response:
+    response.headers["hit_cache"] = "True"
+    return response

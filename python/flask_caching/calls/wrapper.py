@@ -1,0 +1,160 @@
+"""The decorated function: a plain Python function that goes through the doors of the road."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.exceptions import HTTPException
+
+from .._engine import Road, Turn
+from .._types import Timeout
+from .context import active_context, active_request_context
+from .offload import landed, looked_up
+
+if TYPE_CHECKING:
+    from .policy import CallPolicy
+
+__all__ = ["wrap"]
+
+
+def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
+    """The function that an application sees in place of the one it decorated.
+
+    :param policy: what is said of its calls.
+    :param timeout: its ``cache_timeout``, which an application may read and set.
+    """
+    f, attributes = policy.f, policy.attributes
+    if hasattr(f, "__name__"):
+        # A partial's or callable object's attributes are its own business.
+        attributes.update(getattr(f, "__dict__", {}))
+    attributes.update(
+        uncached=f,
+        cache_timeout=timeout,
+        make_cache_key=policy.built_in_make_cache_key,
+        _flask_caching_policy=policy,
+    )
+    policy.road = Road(policy, policy.parts())
+    policy.cache._policies.add(policy)
+    wrapper: Any = _of_request(policy) if policy.reads_request else _of_arguments(policy)
+    if policy.unless is not None or policy.forced_update is not None:
+        wrapper = _asking(policy, wrapper)
+    if policy.is_async:
+        wrapper = _asynchronous(policy, wrapper)
+    wrapper.__dict__ = attributes
+    functools.update_wrapper(wrapper, f, updated=())
+    policy.wrapper = wrapper
+    return wrapper
+
+
+def _of_arguments(policy: CallPolicy) -> Callable[..., Any]:
+    begin, compute = policy.road.begin, _computer(policy)
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        context = active_context(None)
+        answer = begin(args, kwargs, None if context is None else context.app.extensions)
+        return answer if type(answer) is not Turn else compute(answer, args, kwargs)
+
+    return decorated_function
+
+
+def _of_request(policy: CallPolicy) -> Callable[..., Any]:
+    begin, compute = policy.road.begin, _computer(policy)
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        # The contexts' attributes: Flask's proxies cost a multiple of it.
+        context, active = active_context(None), active_request_context(None)
+        if active is None:
+            answer = begin(args, kwargs, None if context is None else context.app.extensions)
+        else:
+            request = active.request
+            answer = begin(
+                args,
+                kwargs,
+                context.app.extensions,
+                request.method,
+                request.path,
+                request.query_string,
+            )
+        return answer if type(answer) is not Turn else compute(answer, args, kwargs)
+
+    return decorated_function
+
+
+def _computer(policy: CallPolicy) -> Callable[..., Any]:
+    """What a turn is for: run the function, and bring what it returns to the road."""
+    f = policy.run if policy.is_async else policy.f
+    finish, fail, is_view = policy.road.finish, policy.road.fail, policy.is_view
+
+    def compute(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            result = f(*args, **kwargs)
+        except BaseException as error:
+            if not (is_view and isinstance(error, HTTPException)):
+                fail(turn)
+                raise
+            # Raised again when it is delivered.
+            result = error
+        return finish(turn, result)
+
+    return compute
+
+
+def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a function with ``unless`` or ``forced_update``, which are asked first."""
+    refresh, compute = policy.road.refresh, _computer(policy)
+    # Without the questions that there are not, a call costs a tenth less.
+    asks_unless, asks_update = policy.unless is not None, policy.forced_update is not None
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        if asks_unless and policy.is_bypassed(args, kwargs):
+            return policy.run(*args, **kwargs)
+        if asks_update and policy.is_refreshed(args, kwargs):
+            return compute(refresh(args, kwargs, False), args, kwargs)
+        return answer(*args, **kwargs)
+
+    return decorated_function
+
+
+def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a coroutine function: awaited in a running loop, run to its end elsewhere."""
+
+    def decorated_function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return answer(*args, **kwargs)
+        return _await(policy, args, kwargs)
+
+    return decorated_function
+
+
+async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Answer a call in a running loop, which servers do not keep waiting."""
+    road = policy.road
+    if policy.is_bypassed(args, kwargs):
+        return await policy.f(*args, **kwargs)
+    if policy.is_refreshed(args, kwargs):
+        answer = road.refresh(args, kwargs, True)
+    else:
+        context, active = active_context(None), active_request_context(None)
+        extensions = None if context is None else context.app.extensions
+        if policy.reads_request and active is not None:
+            request = active.request
+            parts = (request.method, request.path, request.query_string)
+            answer = road.approach(args, kwargs, extensions, *parts)
+        else:
+            answer = road.approach(args, kwargs, extensions)
+    answer = await looked_up(road, answer, args, kwargs)
+    if type(answer) is not Turn:
+        return answer
+    try:
+        result = await policy.f(*args, **kwargs)
+    except BaseException as error:
+        if not (policy.is_view and isinstance(error, HTTPException)):
+            road.fail(answer)
+            raise
+        result = error
+    return await landed(road, answer, result)
