@@ -16,41 +16,20 @@ from cachelib.serializers import BaseSerializer
 from .._engine import MISSING, Signer
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ._encoded import Encoded
 from .base import BaseCache
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
     from ..codecs import Codec
 
-__all__ = ["ByteBackend", "Encoded"]
+__all__ = ["ByteBackend"]
 
 logger = logging.getLogger("flask_caching")
 
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
 _COUNTER_ATTEMPTS = 3
-
-
-class Encoded:
-    """All that a write needs, so that none of the application's code runs while it is done.
-
-    :param store: where it goes: the one of the prefix that is in force.
-    :param key: the key as the store knows it.
-    :param data: the bytes of the value.
-    :param flags: what the store keeps beside them.
-    :param extended: the keys of the entries whose lifetime the write extends.
-    """
-
-    __slots__ = ("data", "extended", "flags", "key", "store")
-
-    def __init__(
-        self, store: ByteStore, key: bytes, data: bytes, flags: int, extended: list[bytes]
-    ) -> None:
-        self.store = store
-        self.key = key
-        self.data = data
-        self.flags = flags
-        self.extended = extended
 
 
 class ByteBackend(BaseCache):
@@ -448,5 +427,6 @@ def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:
                 "CACHE_SIGNING_KEY must be a non-empty str or bytes, or a list of them with the "
                 f"newest first; one of the keys is {'empty' if not key else type(key).__name__}"
             )
-        result.append(key.encode("utf-8") if isinstance(key, str) else key)
+        # What cannot be encoded would be in the message of the attempt.
+        result.append(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key)
     return result
