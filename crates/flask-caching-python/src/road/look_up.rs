@@ -128,9 +128,10 @@ impl Road {
             return Ok(Recalled::Unknown);
         };
         let is_direct = open.port.memory(py, GET).is_some();
+        let moment = memory.moment();
         let found = memory.calls.find(self.number(), parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
-            let stored = is_direct.then(|| memory.peek(py, &found.guards, found.value));
+            let stored = is_direct.then(|| moment.peek(py, &found.guards, found.value));
             (key, stored.flatten(), found.guards.clone())
         });
         let Some((key, stored, guards)) = found else {
@@ -145,7 +146,7 @@ impl Road {
             return Ok(value.map_or(Recalled::Unknown, |value| Recalled::Value(value, key)));
         }
         match (key, open.port.foreign(py)) {
-            (Some(key), Some(foreign)) if memory.are_there(&guards) => {
+            (Some(key), Some(foreign)) if memory.moment().are_there(&guards) => {
                 let value = foreign.call_method1(intern!(py, "read"), (&key,));
                 match value {
                     Ok(value) if is_missing(&value) => Ok(Recalled::Absent(key)),

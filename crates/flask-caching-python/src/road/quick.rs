@@ -104,8 +104,9 @@ impl Road {
         if !self.parts.get().kind.read(call, parts)? {
             return Ok(None);
         }
+        let moment = memory.moment();
         let stored = memory.calls.find(self.number(), parts, |found| {
-            memory.peek(py, &found.guards, found.value)
+            moment.peek(py, &found.guards, found.value)
         });
         match stored.flatten() {
             Some(stored) => memory.thaw(py, stored).map(Some),
@@ -260,9 +261,10 @@ impl Road {
             return Ok(None);
         }
         let memory = backend.get();
+        let moment = memory.moment();
         let key = memory.calls.find(self.number(), &parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
-            key.filter(|_| memory.are_there(&found.guards))
+            key.filter(|_| moment.are_there(&found.guards))
         });
         Ok(key.flatten().map(|key| key.into_bound(py)))
     }
