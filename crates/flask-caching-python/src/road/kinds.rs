@@ -6,43 +6,40 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType, PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
-use super::arguments::{Considered, Probe, exact, printed};
-use super::data::{is_plain, is_told_by_repr};
+use super::arguments::Considered;
+use super::data::{is_exact, is_plain, is_telling, is_told_by_repr};
+use super::part::{Itself, Part};
 use crate::error::unless_raised;
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
 const MOST_KINDS: usize = 16;
 
 /// What tells the objects of a class apart.
-enum Told {
-    /// Its repr, unless that shows an address.
-    ByRepr,
-    /// Its repr, while these attributes, which are all that it prints, are told apart by theirs.
-    ByMembers(Py<PyTuple>),
-    /// What its method `__caching_id__` returns.
-    ByCachingId,
-    ByIdentity,
+enum ToldBy {
+    /// Their repr, unless that shows an address.
+    Repr,
+    /// Their repr, while these attributes, which are all that it prints, are told apart by theirs.
+    Members(Py<PyTuple>),
+    /// What their method `__caching_id__` returns.
+    CachingId,
+    /// That each is itself.
+    Identity,
     /// More than can be seen here.
-    Otherwise,
+    More,
 }
 
 /// What is known of the objects of a class, or of a class as an argument.
 struct Kind {
-    which: Which,
-    /// While it is alive, its address is no other's.
-    class: Py<PyWeakrefReference>,
-    told: Arc<Told>,
+    class: Itself,
+    /// Whether the class itself is meant, not its objects.
+    is_class: bool,
+    told_by: Arc<ToldBy>,
 }
-
-/// The address of a class; and whether the class itself is meant, not its objects.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Which(usize, bool);
 
 /// The kinds of objects that a function was called with. No class lives longer for it.
 pub(super) struct Kinds(Mutex<Vec<Kind>>);
@@ -52,33 +49,32 @@ impl Kinds {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// How `argument` is looked up; `None` where its kind is not known.
+    /// What `argument` is told apart by; `None` where its kind is not known.
     #[inline]
-    pub(super) fn probe<'py>(&self, argument: &Bound<'py, PyAny>) -> PyResult<Option<Probe<'py>>> {
-        let Some(told) = self.told(argument) else {
+    pub(super) fn part(&self, argument: &Bound<'_, PyAny>) -> PyResult<Option<Part>> {
+        let py = argument.py();
+        let Some((told_by, class)) = self.known(argument) else {
             return Ok(None);
         };
-        match &*told {
-            Told::ByIdentity => Ok(Some(Probe::Object(argument.clone()))),
-            Told::ByRepr => Ok(printed(argument, argument.repr()?)),
-            Told::ByMembers(names) => {
-                for name in names.bind(argument.py()).iter_borrowed() {
+        let text = match &*told_by {
+            ToldBy::Identity => return Ok(Some(Part::Object(Itself::of(argument)?))),
+            ToldBy::More => return Ok(None),
+            ToldBy::Repr => Some(argument.repr()?).filter(|text| is_telling(text, argument)),
+            ToldBy::Members(names) => {
+                for name in names.bind(py).iter_borrowed() {
                     let name = name.cast::<PyString>()?;
                     if !is_told_by_repr(&argument.getattr(&*name)?)? {
                         return Ok(None);
                     }
                 }
-                Ok(exact(argument, argument.repr()?))
+                Some(argument.repr()?).filter(is_exact)
             }
-            Told::ByCachingId => {
-                let id = argument.call_method0(intern!(argument.py(), "__caching_id__"))?;
-                match id.cast_into_exact::<PyString>() {
-                    Ok(text) => Ok(Some(Probe::Printed(text, argument.get_type()))),
-                    Err(_) => Ok(None),
-                }
+            ToldBy::CachingId => {
+                let id = argument.call_method0(intern!(py, "__caching_id__"))?;
+                id.cast_into_exact::<PyString>().ok()
             }
-            Told::Otherwise => Ok(None),
-        }
+        };
+        Ok(text.map(|text| Part::Printed(text.unbind(), class)))
     }
 
     /// Asks about the kinds of the arguments that are not known yet. One that cannot be asked about,
@@ -106,57 +102,47 @@ impl Kinds {
     fn learn_of(&self, argument: &Bound<'_, PyAny>) -> PyResult<()> {
         static TOLD_APART_BY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = argument.py();
-        if is_plain(argument)? || is_told_by_repr(argument)? || self.told(argument).is_some() {
+        if is_plain(argument)? || is_told_by_repr(argument)? || self.known(argument).is_some() {
             return Ok(());
         }
         let told = TOLD_APART_BY
             .import(py, "flask_caching.keys.identity", "told_apart_by")?
             .call1((argument,))?;
-        let told = if let Ok(names) = told.cast::<PyTuple>() {
-            Told::ByMembers(names.clone().unbind())
+        let told_by = if let Ok(names) = told.cast::<PyTuple>() {
+            ToldBy::Members(names.clone().unbind())
         } else {
             match told.extract::<Option<String>>()?.as_deref() {
-                Some("repr") => Told::ByRepr,
-                Some("caching_id") => Told::ByCachingId,
-                // The table refers to such an object weakly; what cannot be, is for the ordinary path.
-                Some("identity") if PyWeakrefReference::new(argument).is_ok() => Told::ByIdentity,
-                _ => Told::Otherwise,
+                Some("repr") => ToldBy::Repr,
+                Some("caching_id") => ToldBy::CachingId,
+                // The table refers to such an object weakly; what cannot be, is for whoever makes the key.
+                Some("identity") if Itself::of(argument).is_ok() => ToldBy::Identity,
+                _ => ToldBy::More,
             }
         };
-        let (which, class) = kind_of(argument);
-        self.insert(
-            py,
-            Kind {
-                which,
-                class: PyWeakrefReference::new(&class)?.unbind(),
-                told: Arc::new(told),
-            },
-        );
+        let (class, is_class) = kind_of(argument);
+        let kind = Kind {
+            class: Itself::of(&class)?,
+            is_class,
+            told_by: Arc::new(told_by),
+        };
+        self.insert(py, &class, kind);
         Ok(())
     }
 
     /// Keeps a kind, in place of those whose classes are gone.
-    fn insert(&self, py: Python<'_>, kind: Kind) {
+    fn insert(&self, py: Python<'_>, class: &Bound<'_, PyType>, kind: Kind) {
         // A class that was not gone a moment ago may be dropped with its last reference.
         let known: Vec<_> = self.lock().drain(..).collect();
+        let is_other =
+            |known: &Kind| known.is_class != kind.is_class || !known.class.is_object(class);
         let (mut kept, gone): (Vec<_>, Vec<_>) = known
             .into_iter()
-            .partition(|known| known.which != kind.which && known.is_alive(py));
+            .partition(|known| is_other(known) && known.class.is_alive(py));
         if kept.len() < MOST_KINDS {
             kept.push(kind);
         }
         let unused = std::mem::replace(&mut *self.lock(), kept);
         drop((gone, unused));
-    }
-
-    /// For the garbage collector: nothing that could be part of a cycle.
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "as its owner visits others"
-    )]
-    pub(super) fn traverse(&self, _visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        Ok(())
     }
 
     /// Forgets every kind.
@@ -165,21 +151,17 @@ impl Kinds {
         drop(emptied);
     }
 
+    /// What is known of an argument's kind, and its class.
     #[inline]
-    fn told(&self, argument: &Bound<'_, PyAny>) -> Option<Arc<Told>> {
-        let (which, class) = kind_of(argument);
+    fn known(&self, argument: &Bound<'_, PyAny>) -> Option<(Arc<ToldBy>, Itself)> {
+        let (class, is_class) = kind_of(argument);
         self.lock()
             .iter()
-            // What is upgraded is the argument's class: not dropped with its last reference here.
-            .find(|known| {
-                known.which == which
-                    && known
-                        .class
-                        .bind(argument.py())
-                        .upgrade()
-                        .is_some_and(|alive| alive.is(&class))
+            .find(|known| known.is_class == is_class && known.class.is_object(&class))
+            .map(|known| {
+                let told_by = Arc::clone(&known.told_by);
+                (told_by, known.class.clone_ref(argument.py()))
             })
-            .map(|known| Arc::clone(&known.told))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Kind>> {
@@ -187,20 +169,11 @@ impl Kinds {
     }
 }
 
-impl Kind {
-    fn is_alive(&self, py: Python<'_>) -> bool {
-        self.class.bind(py).upgrade().is_some()
-    }
-}
-
-/// The kind of `argument`, and the class that decides about it: its own, or, where it is a class,
-/// itself.
+/// The class that decides about `argument`: its own, or, where it is a class, itself; and whether it is.
 #[inline]
-fn kind_of<'py>(argument: &Bound<'py, PyAny>) -> (Which, Bound<'py, PyType>) {
-    if let Ok(class) = argument.cast::<PyType>() {
-        (Which(class.as_ptr().addr(), true), class.clone())
-    } else {
-        let class = argument.get_type();
-        (Which(class.as_ptr().addr(), false), class)
+fn kind_of<'py>(argument: &Bound<'py, PyAny>) -> (Bound<'py, PyType>, bool) {
+    match argument.cast::<PyType>() {
+        Ok(class) => (class.clone(), true),
+        Err(_) => (argument.get_type(), false),
     }
 }

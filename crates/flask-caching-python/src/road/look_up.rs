@@ -5,14 +5,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
-use super::arguments::Arguments;
 use super::events::Event;
 use super::flags::SIGNALS;
-use super::parts::{Call, KeyAttribute, Kind};
+use super::parts::{Call, KeyAttribute, Kind, Parts};
 use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
-use super::table::{Found, Row};
+use super::table::Found;
 use super::turn::{Doing, Open, Reading, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
@@ -89,7 +88,7 @@ impl Road {
         call: &Call<'_, 'py>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
-        let mut parts = Arguments::default();
+        let mut parts = Parts::default();
         if open.port.memory(py, GET_MANY).is_none()
             || !self.attributes.is_original(py)?
             || !self.parts.get().kind.learn(call, &mut parts)?
@@ -109,27 +108,18 @@ impl Road {
                 Recalled::Unknown => {}
             }
         }
-        open.row = Some(Row {
-            road: self.number(),
-            hash: parts.hash,
-            parts: parts.to_known()?,
-        });
+        open.row = Some(parts.into_row(self.number()));
         Ok(None)
     }
 
     /// What the in-process store has of a call that was answered before.
-    fn recall<'py>(
-        &self,
-        py: Python<'py>,
-        open: &Open,
-        parts: &Arguments<'py>,
-    ) -> PyResult<Recalled<'py>> {
+    fn recall<'py>(&self, py: Python<'py>, open: &Open, parts: &Parts) -> PyResult<Recalled<'py>> {
         let Some(memory) = open.port.memory(py, GET_MANY).map(Bound::get) else {
             return Ok(Recalled::Unknown);
         };
         let is_direct = open.port.memory(py, GET).is_some();
         let moment = memory.moment();
-        let found = memory.calls.find(self.number(), parts, |found| {
+        let found = memory.calls.find(py, self.number(), parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
             let stored = is_direct.then(|| moment.peek(py, &found.guards, found.value));
             (key, stored.flatten(), found.guards.clone())
@@ -179,7 +169,7 @@ impl Road {
         let settings = state
             .getattr(py, intern!(py, "number"))?
             .extract::<u64>(py)?;
-        let mut parts = Arguments::default();
+        let mut parts = Parts::default();
         // Among the numbers of stores, which are odd.
         if !call.kwargs.is_empty()
             || self.attributes.plain_timeout(py)?.is_none()
@@ -188,7 +178,7 @@ impl Road {
         {
             return Ok(false);
         }
-        let Some(prefix) = recipe.prefix(&parts, call.args.len())? else {
+        let Some(prefix) = recipe.prefix(py, &parts, call.args.len())? else {
             return Ok(false);
         };
         open.key = PyString::new(py, &prefix).into_any().unbind();

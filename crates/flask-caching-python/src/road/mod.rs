@@ -36,6 +36,7 @@ mod flags;
 mod kinds;
 mod landing;
 mod look_up;
+mod part;
 mod parts;
 mod port;
 mod proxies;

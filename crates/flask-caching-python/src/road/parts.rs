@@ -1,15 +1,21 @@
 //! What the calls of one function are told apart by.
 
-use pyo3::exceptions::PyException;
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
+use smallvec::SmallVec;
 
-use super::arguments::{Arguments, Considered};
+use super::arguments::{self, Considered};
 use super::kinds::Kinds;
+use super::part::Part;
 use super::recipe::Recipe;
 use super::request::{Request, RequestParts, read_fragment};
+use super::table::Row;
+use crate::error::unless_raised;
 
 /// A call as the decorated function hands it over.
 pub(super) struct Call<'a, 'py> {
@@ -19,6 +25,63 @@ pub(super) struct Call<'a, 'py> {
     /// be asked for only on the quick way.
     pub(super) extensions: Option<&'a Bound<'py, PyAny>>,
     pub(super) request: Option<Request<'a, 'py>>,
+}
+
+/// Calls of more parts than this cost an allocation.
+pub(super) const USUAL: usize = 6;
+
+/// All parts of a call, in their order. It is large, and filled where it is used.
+#[derive(Default)]
+pub(super) struct Parts {
+    list: SmallVec<[Part; USUAL]>,
+    pub(super) hash: u64,
+}
+
+/// Takes the parts of a call, one after the other.
+pub(super) struct Reader<'a, 'py> {
+    py: Python<'py>,
+    hasher: foldhash::fast::FoldHasher<'static>,
+    parts: &'a mut Parts,
+}
+
+impl Parts {
+    #[inline]
+    pub(super) fn reader<'py>(&mut self, py: Python<'py>) -> Reader<'_, 'py> {
+        Reader {
+            py,
+            hasher: FixedState::default().build_hasher(),
+            parts: self,
+        }
+    }
+
+    /// The parts; before an argument that is given by name, the name.
+    pub(super) fn list(&self) -> &[Part] {
+        &self.list
+    }
+
+    /// What the table keeps of them, in the rows of a road.
+    pub(super) fn into_row(self, road: u64) -> Row {
+        Row {
+            road,
+            hash: self.hash,
+            parts: self.list.into_boxed_slice(),
+        }
+    }
+}
+
+impl Reader<'_, '_> {
+    #[inline]
+    pub(super) fn take(&mut self, part: Part) -> PyResult<()> {
+        part.hash_into(self.py, &mut self.hasher)?;
+        self.parts.list.push(part);
+        Ok(())
+    }
+
+    /// All parts were taken.
+    #[inline]
+    pub(super) fn finish(self) {
+        self.parts.hash = self.hasher.finish();
+    }
 }
 
 /// What calls are told apart by, as the face says it.
@@ -104,12 +167,7 @@ impl CallParts {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.kind {
-            Kind::Arguments {
-                considered, kinds, ..
-            } => {
-                considered.traverse(&visit)?;
-                kinds.traverse(&visit)
-            }
+            Kind::Arguments { considered, .. } => considered.traverse(&visit),
             Kind::Key(make_key, _) => visit.call(make_key),
             _ => Ok(()),
         }
@@ -125,16 +183,12 @@ impl CallParts {
 impl Kind {
     /// Reads what a call is found by; `false` where it cannot be told apart here.
     #[inline]
-    pub(super) fn read<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        parts: &mut Arguments<'py>,
-    ) -> PyResult<bool> {
+    pub(super) fn read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
         match self {
             Self::Arguments {
                 considered, kinds, ..
-            } => parts.read(kinds, considered, call.args, call.kwargs),
-            Self::Request(request) => request.read(call.request.as_ref(), parts),
+            } => arguments::read(parts, kinds, considered, call.args, call.kwargs),
+            Self::Request(request) => request.read(call.args.py(), call.request.as_ref(), parts),
             Self::Fragment(no_timeout) => read_fragment(call.args, no_timeout, parts),
             Self::Key(..) | Self::Unknown => Ok(false),
         }
@@ -142,26 +196,15 @@ impl Kind {
 
     /// The same, after what has to be known of the arguments' classes was asked for. An argument that
     /// raises an exception cannot be told apart: whoever makes the key meets it, too.
-    pub(super) fn learn<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        parts: &mut Arguments<'py>,
-    ) -> PyResult<bool> {
-        let py = call.args.py();
-        let learned = match self {
-            Self::Arguments {
-                considered, kinds, ..
-            } => kinds.learn(considered, call.args, call.kwargs),
-            _ => Ok(()),
-        };
-        let read = learned.and_then(|()| self.read(call, parts));
-        read.or_else(|error| {
-            if error.is_instance_of::<PyException>(py) {
-                Ok(false)
-            } else {
-                Err(error)
-            }
-        })
+    pub(super) fn learn(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+        if let Self::Arguments {
+            considered, kinds, ..
+        } = self
+        {
+            kinds.learn(considered, call.args, call.kwargs)?;
+        }
+        let read = self.read(call, parts).map(Some);
+        Ok(unless_raised(call.args.py(), read)?.unwrap_or(false))
     }
 }
 

@@ -8,13 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use smallvec::smallvec;
 
-use super::arguments::Arguments;
 use super::events::Event;
-use super::parts::{Call, Kind};
+use super::parts::{Call, Kind, Parts};
 use super::port::Port;
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
-use super::table::{Found, Row};
+use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
@@ -66,14 +65,14 @@ impl Road {
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
             return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
         }
-        let mut parts = Arguments::default();
+        let mut parts = Parts::default();
         let looked = self.find(call, &mut parts, backend.get()).map(Some);
         match unless_raised(py, looked)? {
             Some(Looked::Found(value)) => {
                 self.counts.count(Event::Hit);
                 self.deliver(value).map(Quick::Answer)
             }
-            Some(Looked::Absent) => self.begin_natively(call, &parts, &backend),
+            Some(Looked::Absent) => self.begin_natively(call, parts, &backend),
             Some(Looked::Nowhere) | None => Ok(Quick::Unknown),
         }
     }
@@ -107,7 +106,7 @@ impl Road {
     fn find<'py>(
         &self,
         call: &Call<'_, 'py>,
-        parts: &mut Arguments<'py>,
+        parts: &mut Parts,
         memory: &MemoryBackend,
     ) -> PyResult<Looked<'py>> {
         let py = call.args.py();
@@ -115,7 +114,7 @@ impl Road {
             return Ok(Looked::Nowhere);
         }
         let moment = memory.moment();
-        let stored = memory.calls.find(self.number(), parts, |found| {
+        let stored = memory.calls.find(py, self.number(), parts, |found| {
             moment.peek(py, &found.guards, found.value)
         });
         let value = match stored.flatten() {
@@ -153,7 +152,7 @@ impl Road {
     fn begin_natively<'py>(
         &self,
         call: &Call<'_, 'py>,
-        parts: &Arguments<'py>,
+        parts: Parts,
         backend: &Bound<'py, MemoryBackend>,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
@@ -179,7 +178,7 @@ impl Road {
         let Some((version, guard)) = version else {
             return Ok(Quick::Unknown);
         };
-        let Some(mut key) = recipe.prefix(parts, call.args.len())? else {
+        let Some(mut key) = recipe.prefix(py, &parts, call.args.len())? else {
             return Ok(Quick::Unknown);
         };
         // A version that an application has made up is not a text that a key can be made of here.
@@ -192,11 +191,7 @@ impl Road {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
-            let row = Row {
-                road: self.number(),
-                hash: parts.hash,
-                parts: parts.to_known()?,
-            };
+            let row = parts.into_row(self.number());
             let found = Found {
                 guards: smallvec![guard],
                 value: handle,
@@ -264,7 +259,7 @@ impl Road {
     /// The key of a call in the table, while the versions in it are still there.
     fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
-        let mut parts = Arguments::default();
+        let mut parts = Parts::default();
         let Some(backend) = self.quick_backend(call, GET_MANY)? else {
             return Ok(None);
         };
@@ -273,7 +268,7 @@ impl Road {
         }
         let memory = backend.get();
         let moment = memory.moment();
-        let key = memory.calls.find(self.number(), &parts, |found| {
+        let key = memory.calls.find(py, self.number(), &parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
             key.filter(|_| moment.are_there(&found.guards))
         });

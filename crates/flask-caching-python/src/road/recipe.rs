@@ -5,7 +5,8 @@ use flask_caching_engine::key::memoize_prefix;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::arguments::Arguments;
+use super::part::Part;
+use super::parts::Parts;
 
 /// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
 #[derive(FromPyObject)]
@@ -28,22 +29,24 @@ impl Recipe {
     /// meanwhile is another call's.
     pub(super) fn prefix(
         &self,
-        arguments: &Arguments<'_>,
+        py: Python<'_>,
+        parts: &Parts,
         given: usize,
     ) -> PyResult<Option<String>> {
+        let arguments = parts.list();
         let required = self.positional - self.defaults.len();
         let fits = given >= required && (given <= self.positional || self.takes_more);
-        if !fits || !arguments.are_plain() || arguments.probes().len() != given {
+        if !fits || arguments.len() != given || !arguments.iter().all(Part::is_plain) {
             return Ok(None);
         }
         let mut text = String::with_capacity(self.name.len() + 16 * given + 16);
         text.push_str(&self.name);
         text.push('(');
-        for (at, argument) in arguments.probes().iter().enumerate() {
+        for (at, argument) in arguments.iter().enumerate() {
             if at > 0 {
                 text.push_str(", ");
             }
-            if !argument.print(&mut text)? {
+            if !argument.print(py, &mut text)? {
                 return Ok(None);
             }
         }

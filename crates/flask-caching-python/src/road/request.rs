@@ -3,7 +3,8 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::arguments::{Arguments, Probe};
+use super::part::Part;
+use super::parts::Parts;
 
 /// A request as the decorated function hands it over.
 pub(super) struct Request<'a, 'py> {
@@ -39,12 +40,13 @@ impl RequestParts {
     /// Reads what the key of a request is made of; `false` where its method or kind forbids a short
     /// cut.
     #[inline]
-    pub(super) fn read<'py>(
+    pub(super) fn read(
         self,
-        request: Option<&Request<'_, 'py>>,
-        arguments: &mut Arguments<'py>,
+        py: Python<'_>,
+        request: Option<&Request<'_, '_>>,
+        parts: &mut Parts,
     ) -> PyResult<bool> {
-        let mut parts = arguments.reader();
+        let mut parts = parts.reader(py);
         if self.path || self.query {
             let Some(request) = request else {
                 return Ok(false);
@@ -55,13 +57,13 @@ impl RequestParts {
             }
             if self.path {
                 match request.path.cast_exact::<PyString>() {
-                    Ok(path) => parts.take(Probe::Text(path.clone()))?,
+                    Ok(path) => parts.take(Part::text(path))?,
                     Err(_) => return Ok(false),
                 }
             }
             if self.query {
                 match request.query.map(Bound::cast_exact::<PyBytes>) {
-                    Some(Ok(query)) => parts.take(Probe::Bytes(query.clone()))?,
+                    Some(Ok(query)) => parts.take(Part::Bytes(query.clone().unbind()))?,
                     _ => return Ok(false),
                 }
             }
@@ -76,10 +78,10 @@ impl RequestParts {
 /// may forbid a short cut, as that of a tag that deletes does (`no_timeout` stands for none), or its
 /// name or one of its keys may have another text next time.
 #[inline]
-pub(super) fn read_fragment<'py>(
-    tag: &Bound<'py, PyTuple>,
+pub(super) fn read_fragment(
+    tag: &Bound<'_, PyTuple>,
     no_timeout: &str,
-    arguments: &mut Arguments<'py>,
+    parts: &mut Parts,
 ) -> PyResult<bool> {
     let timeout = tag.get_borrowed_item(0)?;
     let is_usual = match timeout.cast_exact::<PyString>() {
@@ -92,16 +94,16 @@ pub(super) fn read_fragment<'py>(
         return Ok(false);
     }
     let (name, keys, mark) = (tag.get_item(1)?, tag.get_item(2)?, tag.get_item(3)?);
-    let mut texts = arguments.reader();
+    let mut texts = parts.reader(tag.py());
     for part in [mark, name].into_iter().chain(keys.cast::<PyList>()?) {
         match part.cast_into_exact::<PyString>() {
-            Ok(text) => texts.take(Probe::Text(text))?,
+            Ok(text) => texts.take(Part::Text(text.unbind()))?,
             Err(error) => {
                 let part = error.into_inner();
                 if !(is_number(&part) || part.is_none()) {
                     return Ok(false);
                 }
-                texts.take(Probe::Text(part.str()?))?;
+                texts.take(Part::Text(part.str()?.unbind()))?;
             }
         }
     }

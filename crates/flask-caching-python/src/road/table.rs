@@ -12,7 +12,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use smallvec::SmallVec;
 
-use super::arguments::{Arguments, Known};
+use super::part::Part;
+use super::parts::Parts;
 
 /// What all rows may keep alive, in bytes.
 const MOST_BYTES: usize = 16 << 20;
@@ -25,7 +26,7 @@ const FEW: usize = 64;
 pub(crate) struct Row {
     pub(super) road: u64,
     pub(super) hash: u64,
-    pub(super) parts: Box<[Known]>,
+    pub(super) parts: Box<[Part]>,
 }
 
 /// Where the result of a call is.
@@ -62,16 +63,15 @@ impl Table {
     #[inline]
     pub(super) fn find<R>(
         &self,
+        py: Python<'_>,
         road: u64,
-        arguments: &Arguments<'_>,
+        parts: &Parts,
         look: impl FnOnce(&Found) -> R,
     ) -> Option<R> {
         self.lock()
             .table
-            .find(arguments.hash, |entry| {
-                entry.row.hash == arguments.hash
-                    && entry.row.road == road
-                    && arguments.is(&entry.row.parts)
+            .find(parts.hash, |entry| {
+                entry.row.is(py, road, parts.hash, parts.list())
             })
             .map(|entry| look(&entry.found))
     }
@@ -95,7 +95,9 @@ impl Table {
         let dead = entries.make_room(weight, is_there);
         let old = entries
             .table
-            .find_entry(row.hash, |entry| entry.row.is(py, &row))
+            .find_entry(row.hash, |entry| {
+                entry.row.is(py, row.road, row.hash, &row.parts)
+            })
             .ok()
             .map(|old| old.remove().0);
         entries.bytes -= old.as_ref().map_or(0, |old| old.weight);
@@ -160,14 +162,14 @@ impl Entries {
 }
 
 impl Row {
-    fn is(&self, py: Python<'_>, other: &Self) -> bool {
-        self.hash == other.hash
-            && self.road == other.road
-            && self.parts.len() == other.parts.len()
-            && self
-                .parts
+    #[inline]
+    fn is(&self, py: Python<'_>, road: u64, hash: u64, parts: &[Part]) -> bool {
+        self.hash == hash
+            && self.road == road
+            && self.parts.len() == parts.len()
+            && parts
                 .iter()
-                .zip(&other.parts)
+                .zip(&self.parts)
                 .all(|(one, other)| one.is(py, other))
     }
 }
