@@ -5,10 +5,11 @@ from __future__ import annotations
 from . import _conflict
 
 _conflict.check()
+_conflict.check_interpreter()
 
 import hashlib  # noqa: E402
 
-from . import backends, signals, utils  # noqa: E402
+from . import _clock, backends, signals, utils  # noqa: E402, F401  (the clock tells the engine)
 from .backends import BaseCache, SimpleCache  # noqa: E402
 from .cache import Cache  # noqa: E402
 from .errors import (  # noqa: E402

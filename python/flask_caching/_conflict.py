@@ -1,7 +1,10 @@
-"""Notices that Flask-Caching is installed in the same place.
+"""Notices what stands in the way of importing this package, and says what to do about it.
 
-Both distributions own ``flask_caching/``. Whichever was installed last has overwritten the files
-that both have, and removing either takes them away. Neither pip nor uv says a word about it.
+One thing is Flask-Caching in the same place. Both distributions own ``flask_caching/``. Whichever
+was installed last has overwritten the files that both have, and removing either takes them away.
+Neither pip nor uv says a word about it.
+
+Another is a second interpreter in the process, as mod_wsgi makes one for each application.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import os
 import re
 import warnings
 
-__all__ = ["check", "refuse_foreign_init"]
+__all__ = ["check", "check_interpreter", "refuse_foreign_init"]
 
 # The folder or file in which an installer notes a distribution, by PEP 376 and 427 and by older
 # setuptools; a stand-in (see standin.py) has the local version "+rs" and no files.
@@ -20,6 +23,13 @@ _METADATA = re.compile(
 _STAND_IN = "+rs"
 
 _own_init_runs = False
+
+_ONE_INTERPRETER = (
+    "flask_caching works in one interpreter of a process, and this is another one. Under mod_wsgi "
+    "every application has an interpreter of its own: set 'WSGIApplicationGroup %{GLOBAL}' for the "
+    "applications that use flask_caching, and give each its own process with WSGIDaemonProcess and "
+    "WSGIProcessGroup. Elsewhere, import it in the main interpreter only."
+)
 
 _REPAIR = (
     "Keep one:\n"
@@ -64,6 +74,24 @@ def check() -> None:
             RuntimeWarning,
             stacklevel=3,
         )
+
+
+def check_interpreter() -> None:
+    """Fail where another interpreter of this process uses the engine already, or this one cannot.
+
+    Called by ``flask_caching/__init__.py`` before anything of the engine is used.
+
+    :raises ImportError: the message says what to set.
+    """
+    try:
+        from ._engine import is_first_interpreter
+    except ImportError as error:
+        # CPython's own word, in an interpreter that shares nothing with the main one.
+        if "subinterpreters" not in str(error):
+            raise
+        raise ImportError(_ONE_INTERPRETER) from error
+    if not is_first_interpreter():
+        raise ImportError(_ONE_INTERPRETER)
 
 
 def refuse_foreign_init() -> None:

@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
+from werkzeug.local import LocalProxy
+
 from ._engine import CacheFlags, supersede_flights
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
@@ -103,12 +105,13 @@ class Cache(Proxies):
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Set the cache up for an application; it can be set up for several.
 
-        :param app: the application.
+        :param app: the application, or a proxy of it such as ``current_app``.
         :param config: ``CACHE_*`` values that go before the constructor's and the application's.
         :raises CacheConfigError: a value cannot be used; the message names its key.
         """
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
+        app = _behind_proxies(app)
         resolved = resolve_config(app, self.config, config)
         self.app = app
         self._set_cache(app, resolved)
@@ -444,6 +447,14 @@ def _named(f: Any, kwargs: dict[str, Any]) -> Any:
     return kwargs.pop("f")
 
 
+def _behind_proxies(app: Flask) -> Flask:
+    """The application that ``current_app``, or another proxy, stands for at the moment."""
+    # Not by `isinstance`, which a proxy answers for what it stands for.
+    while issubclass(type(app), LocalProxy):
+        app = app._get_current_object()  # type: ignore[attr-defined]
+    return app
+
+
 def _check_decorated(f: Any) -> None:
     if isinstance(f, (classmethod, staticmethod)):
         raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
@@ -454,7 +465,10 @@ def _check_decorated(f: Any) -> None:
 def _set_signing_keys(backend: Any, keys: Any) -> None:
     """Hand the signing keys to a backend whose entries others can write."""
     listed = list(keys) if isinstance(keys, (list, tuple)) else [keys]
-    encoded = [key.encode() if isinstance(key, str) else key for key in listed]
+    # With any other handler a key that is no UTF-8 would stand in the message.
+    encoded = [
+        key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key for key in listed
+    ]
     if not encoded or not all(isinstance(key, bytes) and key for key in encoded):
         raise CacheConfigError(
             "CACHE_SIGNING_KEY must be a key that is not empty, or a list of them, newest first"

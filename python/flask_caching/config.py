@@ -47,6 +47,7 @@ GENERAL = (
         Kind("a list or tuple", list, tuple),
         "a list of positional arguments for the backend",
         default=[],
+        secret=True,
     ),
     Setting(
         "CACHE_OPTIONS",
@@ -152,6 +153,11 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
         raise CacheConfigTypeError(
             f"CACHE_TYPE must be the name or import string of a backend, not {cache_type!r}. "
             f"Names: {_names()}"
+        )
+    if "://" in cache_type:
+        raise CacheConfigTypeError(
+            "CACHE_TYPE is a URL; it must be the name or import string of a backend. "
+            "The URL of a Redis server goes into CACHE_REDIS_URL"
         )
     built_in = None if "." in cache_type else _registry.find(cache_type)
     if built_in is not None:

@@ -138,11 +138,7 @@ impl Flights {
     }
 
     /// Supersedes the flights under `keys` of the store `scope`, which the caller is about to delete.
-    pub fn supersede<'k>(
-        &self,
-        scope: u64,
-        keys: impl IntoIterator<Item = &'k [u8]>,
-    ) -> Overtaken {
+    pub fn supersede<'k>(&self, scope: u64, keys: impl IntoIterator<Item = &'k [u8]>) -> Overtaken {
         let mut overtaken = Overtaken::default();
         if self.is_empty() {
             return overtaken;
@@ -190,11 +186,11 @@ impl Flights {
         }
         self.holds.fetch_add(1, Ordering::SeqCst);
         drop(held);
-        let hold = Hold {
+        let until_dropped = Hold {
             flights: self,
             hashes,
         };
-        (hold, self.supersede(scope, keys))
+        (until_dropped, self.supersede(scope, keys))
     }
 
     /// Forgets all flights: those of a process that was forked belong to threads it does not have.

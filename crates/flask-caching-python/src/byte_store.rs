@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::error::to_py;
+use crate::error::Servers;
 use crate::{logging, timeout};
 
 /// A stored value: its bytes and its flags.
@@ -23,6 +23,7 @@ type Stored<'py> = (Bound<'py, PyBytes>, u32);
 pub(crate) struct ByteStore {
     backend: Arc<dyn Backend>,
     default: Lifetime,
+    servers: Servers,
 }
 
 impl ByteStore {
@@ -34,7 +35,16 @@ impl ByteStore {
         default_timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let default = timeout::from_python(default_timeout)?.resolve(Lifetime::Forever);
-        Ok(Self { backend, default })
+        Ok(Self {
+            backend,
+            default,
+            servers: Servers::Other,
+        })
+    }
+
+    /// This store, whose errors are those of `servers`.
+    pub(crate) fn on(self, servers: Servers) -> Self {
+        Self { servers, ..self }
     }
 
     /// Runs `operation` on the backend without the GIL; then what the engine logged is handed on.
@@ -46,7 +56,7 @@ impl ByteStore {
         let backend = &*self.backend;
         let result = py.detach(|| operation(backend));
         logging::hand_on(py)?;
-        result.map_err(|error| to_py(&error))
+        result.map_err(|error| self.servers.to_py(py, &error))
     }
 
     pub(crate) fn lifetime(&self, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Lifetime> {
@@ -179,7 +189,9 @@ impl ByteStore {
         let outcomes = self.run(py, |backend| Ok(backend.delete_each(&slices(&keys))))?;
         let failures = outcomes.into_iter().map(Result::err);
         Ok(failures
-            .map(|error| error.map(|error| to_py(&error).into_value(py).into_bound(py)))
+            .map(|error| {
+                error.map(|error| self.servers.to_py(py, &error).into_value(py).into_bound(py))
+            })
             .collect())
     }
 

@@ -1,8 +1,10 @@
 //! The only mapping from engine errors to Python exceptions.
 
+use flask_caching_engine::backend::redis::LoginRefused;
 use flask_caching_engine::{Error, ErrorKind};
 use pyo3::exceptions::PyException;
 use pyo3::import_exception;
+use pyo3::intern;
 use pyo3::prelude::*;
 
 import_exception!(flask_caching.errors, CacheBackendError);
@@ -18,6 +20,61 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
         ErrorKind::Key => CacheKeyError::new_err(message),
         ErrorKind::Value => pyo3::exceptions::PyTypeError::new_err(message),
         _ => CacheBackendError::new_err(message),
+    }
+}
+
+/// Whose servers an error tells of: Python's clients of them have exceptions that applications may
+/// catch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Servers {
+    /// None, or some that no client is known of.
+    Other,
+    /// Redis, and redis-py.
+    Redis,
+    /// Memcached, and pylibmc.
+    Memcached,
+}
+
+impl Servers {
+    /// The Python exception for an engine error of these servers.
+    pub(crate) fn to_py(self, py: Python<'_>, error: &Error) -> PyErr {
+        let Some(name) = self.exception(error) else {
+            return to_py(error);
+        };
+        let made = py
+            .import(intern!(py, "flask_caching.errors"))
+            .and_then(|errors| errors.getattr(name)?.call1((describe(error),)));
+        match made {
+            Ok(exception) => PyErr::from_value(exception),
+            Err(unexpected) => unexpected,
+        }
+    }
+
+    /// What the exception is called in `flask_caching.errors`. `None`: it is not the servers'.
+    fn exception(self, error: &Error) -> Option<&'static str> {
+        Some(match (self, error.kind()) {
+            (Self::Redis, ErrorKind::Unavailable | ErrorKind::Io) => "RedisConnectionError",
+            (Self::Redis, ErrorKind::Timeout) => "RedisTimeoutError",
+            (Self::Redis, ErrorKind::Refused) if is_about_login(error) => {
+                "RedisAuthenticationError"
+            }
+            (Self::Redis, ErrorKind::Refused) => "RedisResponseError",
+            (Self::Redis, ErrorKind::Protocol) => "RedisProtocolError",
+            (Self::Redis, ErrorKind::Value) => "RedisValueError",
+            (Self::Memcached, ErrorKind::Unavailable | ErrorKind::Timeout) => {
+                "MemcachedConnectionError"
+            }
+            (Self::Memcached, ErrorKind::Refused) => "MemcachedResponseError",
+            (Self::Memcached, ErrorKind::Protocol) => "MemcachedProtocolError",
+            _ => return None,
+        })
+    }
+}
+
+fn is_about_login(error: &Error) -> bool {
+    match std::error::Error::source(error) {
+        Some(source) => source.is::<LoginRefused>(),
+        None => false,
     }
 }
 

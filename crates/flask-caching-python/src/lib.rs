@@ -15,6 +15,7 @@ mod clock;
 mod error;
 mod file;
 mod flights;
+mod interpreter;
 mod logging;
 mod memcached;
 mod memory;
@@ -38,11 +39,13 @@ mod _engine {
     #[pymodule_export]
     use crate::byte_store::ByteStore;
     #[pymodule_export]
-    use crate::clock::{clock_advance, clock_resume, clock_stop, clock_wall};
+    use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::flights::{forget_flights, flights_under_way, hold_flights, supersede_flights};
+    use crate::flights::{flights_under_way, forget_flights, hold_flights, supersede_flights};
+    #[pymodule_export]
+    use crate::interpreter::is_first_interpreter;
     #[pymodule_export]
     use crate::memcached::memcached_wire_key;
     #[pymodule_export]

@@ -13,7 +13,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::byte_store::ByteStore;
-use crate::error::to_py;
+use crate::error::{self, to_py};
 use crate::logging;
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
@@ -115,7 +115,8 @@ impl RedisServers {
         clear_prefix: Vec<u8>,
         default_timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<ByteStore> {
-        ByteStore::new(Arc::new(self.0.cache(clear_prefix)), default_timeout)
+        let store = ByteStore::new(Arc::new(self.0.cache(clear_prefix)), default_timeout)?;
+        Ok(store.on(error::Servers::Redis))
     }
 
     /// Ask every server that takes writes whether it is there.
@@ -125,7 +126,7 @@ impl RedisServers {
         let servers = &self.0;
         let outcome = py.detach(|| servers.ping());
         logging::hand_on(py)?;
-        outcome.map_err(|error| to_py(&error))
+        outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))
     }
 }
 

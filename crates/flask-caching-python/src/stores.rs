@@ -11,6 +11,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::byte_store::ByteStore;
+use crate::error::Servers;
 use crate::memcached;
 
 /// Opens a store. Nothing is connected to before it is used.
@@ -27,12 +28,14 @@ pub(crate) fn open_store(
     settings: &Bound<'_, PyAny>,
     default_timeout: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<ByteStore> {
-    ByteStore::new(open(name, settings)?, default_timeout)
+    let (backend, servers) = open(name, settings)?;
+    Ok(ByteStore::new(backend, default_timeout)?.on(servers))
 }
 
-fn open(name: &str, settings: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Backend>> {
+/// The backend called `name`, and whose servers its errors tell of.
+fn open(name: &str, settings: &Bound<'_, PyAny>) -> PyResult<(Arc<dyn Backend>, Servers)> {
     match name {
-        "memcached" => memcached::open(settings.extract()?),
+        "memcached" => Ok((memcached::open(settings.extract()?)?, Servers::Memcached)),
         other => {
             let message = format!("the engine has no backend {other:?}");
             Err(PyValueError::new_err(message))

@@ -448,5 +448,6 @@ def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:
                 "CACHE_SIGNING_KEY must be a non-empty str or bytes, or a list of them with the "
                 f"newest first; one of the keys is {'empty' if not key else type(key).__name__}"
             )
-        result.append(key.encode("utf-8") if isinstance(key, str) else key)
+        # What cannot be encoded would be in the message of the attempt.
+        result.append(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key)
     return result

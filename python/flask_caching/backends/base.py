@@ -23,7 +23,9 @@ class BaseCache(CachelibBaseCache):
     backend_spec: ClassVar[BackendSpec | None] = None
 
     def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
-        super().__init__(default_timeout)
+        # Not the next class in line: in our backends that is cachelib's of the same name, which is
+        # there for `isinstance` and makes connections of its own.
+        CachelibBaseCache.__init__(self, default_timeout)
         self.ignore_delete_many_errors = ignore_delete_many_errors
 
     @classmethod

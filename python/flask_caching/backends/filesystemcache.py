@@ -15,6 +15,7 @@ from cachelib.serializers import BaseSerializer, FileSystemSerializer
 from .._engine import MISSING, FileByteStore, Signer
 from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
+from . import _cachelib
 from ._byte_backend import ByteBackend, Encoded, logger
 from ._made_of import follow_overrides
 from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
@@ -37,7 +38,7 @@ _LONG = range(64 * 1024, 2**32)
 _OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
 
 
-class FileSystemCache(ByteBackend):
+class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     """A cache in the files of one directory, which many processes may share.
 
     Files that are not entries of this cache are left alone. An entry that belongs to another user,
@@ -213,6 +214,13 @@ class FileSystemCache(ByteBackend):
     def _remove_expired(self, now: float) -> None:
         """Remove every entry that has expired at ``now``, seconds since 1970."""
         self._files.remove_expired(now)
+
+    def _remove_older(self) -> bool:
+        """Nothing is to be done: a write over the threshold removes what was used least."""
+        return True
+
+    def _update_count(self, delta: int | None = None, value: int | None = None) -> None:
+        """Nothing is to be done: whatever changes the directory counts."""
 
 
 class _Long(Encoded):

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 from ..codecs.pylibmc import ByClient, Pylibmc, Sealed
 from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
+from . import _cachelib
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached.client import ClientStore, MemcachedClient
 from ._memcached.options import MemcachedOptions, read_servers
-from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
+from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE, secret_text
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:
@@ -29,14 +30,20 @@ __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 
 _SETTINGS = (MEMCACHED_SERVERS, KEY_PREFIX, *RESILIENCE)
 _LOGIN = (
-    Setting("CACHE_MEMCACHED_USERNAME", OPTIONAL_TEXT, "the user's name", option="username"),
+    Setting(
+        "CACHE_MEMCACHED_USERNAME",
+        OPTIONAL_TEXT,
+        "the user's name",
+        option="username",
+        secret=True,
+    ),
     Setting(
         "CACHE_MEMCACHED_PASSWORD", SECRET, "the user's password", option="password", secret=True
     ),
 )
 
 
-class MemcachedCache(ByteBackend):
+class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
     """A cache on memcached servers.
 
     :param servers: addresses (``host:port``, ``host:port:weight``, ``[ipv6]:port``,
@@ -63,6 +70,8 @@ class MemcachedCache(ByteBackend):
         deprecated=("memcached", "gaememcached"),
     )
 
+    #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
+    check_connection = False
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False
     #: The engine logs an outage of its own servers, so decorated functions need not.
@@ -148,11 +157,28 @@ class MemcachedCache(ByteBackend):
         self._options = options
         self._made_codec = None
 
-    def _encode_key(self, key: str) -> bytes:
+    def import_preferred_memcache_lib(
+        self,
+        servers: Any = None,
+        pool_size: int = 1,
+        pool_blocking: bool = True,
+        memcache_client_lib: str | None = None,
+    ) -> tuple[Any, Callable[[], AbstractContextManager[Any]]]:
+        """The client in pylibmc's manner that there is, whatever is asked for, and what yields it.
+
+        cachelib makes its client by this; here no library is imported.
+        """
+        return self._client, self._client_context
+
+    def _normalize_key(self, key: str) -> str:
+        """``key`` with its prefix."""
         prefix = self.key_prefix
         if callable(prefix):
             prefix = prefix()
-        return super()._encode_key(prefix + key if prefix and isinstance(key, str) else key)
+        return prefix + key if prefix and isinstance(key, str) else key
+
+    def _encode_key(self, key: str) -> bytes:
+        return super()._encode_key(self._normalize_key(key))
 
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         if not self._is_client:
@@ -194,7 +220,10 @@ class SASLMemcachedCache(MemcachedCache):
         breaker_failures: int = 3,
         breaker_reset: float = 1.0,
     ) -> None:
-        self._credentials = (username, password)
+        self._credentials = (
+            secret_text(username, "CACHE_MEMCACHED_USERNAME"),
+            secret_text(password, "CACHE_MEMCACHED_PASSWORD"),
+        )
         super().__init__(
             servers,
             default_timeout,
@@ -211,14 +240,7 @@ class SASLMemcachedCache(MemcachedCache):
 
     def _use_options(self, options: MemcachedOptions) -> None:
         username, password = self._credentials
-        super()._use_options(
-            replace(
-                options,
-                binary=True,
-                username=username or None,
-                password=password.decode() if isinstance(password, bytes) else password,
-            )
-        )
+        super()._use_options(replace(options, binary=True, username=username, password=password))
 
 
 class SpreadSASLMemcachedCache(SASLMemcachedCache):

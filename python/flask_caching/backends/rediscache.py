@@ -7,7 +7,8 @@ from typing import Any
 
 from .._engine import RedisServers
 from ..errors import CacheConfigError
-from ._redis.address import to_address, to_port
+from . import _cachelib
+from ._redis.address import RedisUrl, parse_address, parse_host, parse_port
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.options import Options, parse_url
@@ -31,7 +32,7 @@ _URL = Setting(
 )
 
 
-class RedisCache(RedisBackend):
+class RedisCache(RedisBackend, _cachelib.RedisCache):
     """A cache on one Redis server.
 
     :param host: the server's host name or address, or a client object compatible with redis-py,
@@ -63,7 +64,7 @@ class RedisCache(RedisBackend):
                 option="host",
                 secret=True,
             ),
-            Setting("CACHE_REDIS_PORT", PORT, "its port", default=6379, option="port"),
+            Setting("CACHE_REDIS_PORT", PORT, "its port", default=6379, option="port", secret=True),
             _PASSWORD.but(goes="if_set"),
             _DB,
             KEY_PREFIX.but(goes="if_set"),
@@ -91,22 +92,22 @@ class RedisCache(RedisBackend):
         if not isinstance(host, str) and not url:
             self._use_client(host, kwargs)
         else:
-            source = "CACHE_OPTIONS"
             place: dict[str, Any] = {"host": host, "port": port}
             if url:
-                place, from_url = parse_url(url)
-                kwargs = {"db": db, **kwargs, **from_url}
-                source = "CACHE_OPTIONS or CACHE_REDIS_URL"
+                parsed = parse_url(url)
+                place, options = parsed.place, _with_url({"db": db, **kwargs}, parsed)
             else:
-                kwargs = {**kwargs, "db": db, "password": password}
-            options = Options(kwargs, source)
+                options = Options({**kwargs, "db": db, "password": password})
             self._open_single(place, options)
         if check_connection:
             self._check_connection()
 
     def _open_single(self, place: dict[str, Any], options: Options) -> None:
         path = options.unix_socket_path
-        address = path if path else (place["host"], to_port(place["port"]))
+        address: Any = path
+        if not path:
+            host = parse_host(place["host"], "CACHE_REDIS_HOST")
+            address = (host, parse_port(place["port"]))
         self._servers = RedisServers.single(address, options.connection)
 
         where = {} if path else place
@@ -182,7 +183,10 @@ class RedisSentinelCache(RedisCache):
             raise CacheConfigError(
                 f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
             )
-        addresses = [to_address(item) for item in sentinels or [("127.0.0.1", 26379)]]
+        addresses = [
+            parse_address(item, "CACHE_REDIS_SENTINELS")
+            for item in sentinels or [("127.0.0.1", 26379)]
+        ]
         own = {name: kwargs[name] for name in OF_RESILIENCE if name in kwargs}
         of_sentinels = {
             name.removeprefix("sentinel_"): value
@@ -275,13 +279,13 @@ class RedisClusterCache(RedisCache):
                     "put a redis-py client into the argument 'cluster'."
                 )
         if url:
-            place, from_url = parse_url(url)
-            kwargs = {**kwargs, **from_url}
-            addresses = [(place["host"], place["port"])]
+            parsed = parse_url(url)
+            options = _with_url(kwargs, parsed)
+            addresses = [(parsed.place["host"], parsed.place["port"])]
         else:
-            kwargs = {**kwargs, "password": password}
-            addresses = [to_address(node) for node in (cluster or "").split(",")]
-        options = Options(kwargs, "CACHE_OPTIONS or CACHE_REDIS_URL" if url else "CACHE_OPTIONS")
+            options = Options({**kwargs, "password": password})
+            nodes = (cluster or "").split(",")
+            addresses = [parse_address(node, "CACHE_REDIS_CLUSTER") for node in nodes]
         if options.connection["db"] != 0 or options.unix_socket_path:
             raise CacheConfigError(
                 "A Redis cluster has only the database 0, and is not reached by unix sockets."
@@ -298,3 +302,7 @@ _CLUSTER_OPTIONS: dict[str, Any] = {
     "require_full_coverage": False,
     "read_from_replicas": False,
 }
+
+
+def _with_url(options: dict[str, Any], url: RedisUrl) -> Options:
+    return Options(options, "CACHE_OPTIONS or CACHE_REDIS_URL", url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, MutableMapping
 from datetime import timedelta
@@ -11,6 +12,7 @@ from cachelib.serializers import BaseSerializer, SimpleSerializer
 
 from .._engine import MemoryBackend
 from ..errors import CacheConfigError
+from . import _cachelib
 from ._made_of import follow_overrides
 from ._settings import THRESHOLD
 from .base import BaseCache
@@ -23,7 +25,7 @@ _METHODS = frozenset(
 ) - {"__init__"}
 
 
-class SimpleCache(MemoryBackend, BaseCache):
+class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
     """A cache in the memory of this process, safe to use from many threads.
 
     Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not
@@ -70,6 +72,8 @@ class SimpleCache(MemoryBackend, BaseCache):
         self._open(threshold)
         BaseCache.__init__(self, ignore_delete_many_errors=ignore_delete_many_errors)
         self.default_timeout = default_timeout
+        #: For applications that take several steps under it; the store has locks of its own.
+        self._lock = threading.RLock()
         # A subclass may have one of its own.
         self.serializer = self.serializer
 
@@ -90,6 +94,15 @@ class SimpleCache(MemoryBackend, BaseCache):
     def _cache(self) -> MutableMapping[Any, tuple[int, bytes | None]]:
         """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""
         return _Entries(self)
+
+    def _remove_older(self) -> None:
+        """Nothing is to be done: a write to a full cache removes what is used least."""
+
+    def _remove_expired(self, now: float) -> None:
+        """Remove every entry that has expired at ``now``, seconds since 1970."""
+        for key, (expires, _) in self._cache.items():
+            if 0 < expires < now:
+                self.delete(key)
 
 
 class _Entries(MutableMapping[Any, tuple[int, bytes | None]]):

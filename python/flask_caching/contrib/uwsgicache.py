@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import UWSGISerializer
 
 from .._engine import timeout_seconds
+from ..backends import _cachelib
 from ..backends._byte_backend import ByteBackend
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
@@ -34,7 +35,7 @@ _ENCODED = b"~fc1~"
 _PATIENCE = 1.0
 
 
-class UWSGICache(ByteBackend):
+class UWSGICache(ByteBackend, _cachelib.UWSGICache):
     """A cache in the shared memory of uWSGI, for all its workers.
 
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.

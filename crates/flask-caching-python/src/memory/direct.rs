@@ -1,12 +1,30 @@
 //! Access to a stored value without its key, for those that found it before.
 
-use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::backend::memory::{Handle, Reader};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
 use crate::road::{Found, Row};
+
+/// The values of a store as of one moment. It may be asked under a lock.
+pub(crate) struct Moment<'s>(Reader<'s, Stored>);
+
+impl Moment<'_> {
+    /// Whether the value behind each of `handles` is still there.
+    pub(crate) fn are_there(&self, handles: &[Handle]) -> bool {
+        let is_there = |handle: &Handle| self.0.read_handle(*handle, |_| ()).is_some();
+        handles.iter().all(is_there)
+    }
+
+    /// What is stored behind `value`, while it and what is behind each of `guards` is still there.
+    #[inline]
+    pub(crate) fn peek(&self, py: Python<'_>, guards: &[Handle], value: Handle) -> Option<Stored> {
+        self.0
+            .read_guarded(guards, value, |stored| stored.clone_ref(py))
+    }
+}
 
 impl MemoryBackend {
     /// A handle to the value of `key`, if it has one.
@@ -24,10 +42,11 @@ impl MemoryBackend {
         self.lookup_all_where(keys, &none, |key| !key.starts_with(prefix))
     }
 
-    /// Whether the value behind each of `handles` is still there.
-    pub(crate) fn are_there(&self, handles: &[Handle]) -> bool {
-        let is_there = |handle: &Handle| self.store().read_handle(*handle, |_| ()).is_some();
-        handles.iter().all(is_there)
+    /// What is there at this moment. To be asked for before a lock is taken: Python's clock may be
+    /// read for it, and runs what it likes where a test has put another in its place.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment<'_> {
+        Moment(self.store().reader())
     }
 
     /// The text under `name`, and a handle to it; `None` where something else is there, or nothing.
@@ -56,20 +75,7 @@ impl MemoryBackend {
         Ok(self.load(key, stored, handle)?.map(|value| (value, handle)))
     }
 
-    /// What is stored behind `value`, while it and what is behind each of `guards` is still there. It
-    /// may be asked for under a lock.
-    #[inline]
-    pub(crate) fn peek(
-        &self,
-        py: Python<'_>,
-        guards: &[Handle],
-        value: Handle,
-    ) -> Option<Stored> {
-        self.store()
-            .read_guarded(guards, value, |stored| stored.clone_ref(py))
-    }
-
-    /// The caller's own copy of what [`peek`](Self::peek) found. An entry that cannot be read is
+    /// The caller's own copy of what [`Moment::peek`] found. An entry that cannot be read is
     /// `None`: reading it by its key says so and removes it.
     #[inline]
     pub(crate) fn thaw<'py>(
@@ -93,8 +99,9 @@ impl MemoryBackend {
 
     /// Remembers where the result of a call is.
     pub(crate) fn remember(&self, py: Python<'_>, row: Row, found: Found) {
+        let moment = self.moment();
         self.calls.insert(py, row, found, |found| {
-            self.are_there(&found.guards) && self.are_there(&[found.value])
+            moment.are_there(&found.guards) && moment.are_there(&[found.value])
         });
     }
 

@@ -120,10 +120,7 @@ impl Road {
         if let Some(state) = &open.state {
             return Ok(Some(state.bind(py).clone()));
         }
-        let place = self
-            .policy
-            .bind(py)
-            .call_method0(intern!(py, "place"))?;
+        let place = self.policy.bind(py).call_method0(intern!(py, "place"))?;
         if place.is_none() {
             return Ok(None);
         }

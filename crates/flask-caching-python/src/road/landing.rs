@@ -49,7 +49,10 @@ impl Road {
     }
 
     /// The timeout of a result that nobody has a say about; `None` where somebody may have.
-    fn plain_timeout<'py>(&self, result: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    fn plain_timeout<'py>(
+        &self,
+        result: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = result.py();
         if self.options.filters || (self.options.is_view && result.is_instance_of::<PyTuple>()) {
             return Ok(None);

@@ -128,9 +128,10 @@ impl Road {
             return Ok(Recalled::Unknown);
         };
         let is_direct = open.port.memory(py, GET).is_some();
+        let moment = memory.moment();
         let found = memory.calls.find(self.number(), parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
-            let stored = is_direct.then(|| memory.peek(py, &found.guards, found.value));
+            let stored = is_direct.then(|| moment.peek(py, &found.guards, found.value));
             (key, stored.flatten(), found.guards.clone())
         });
         let Some((key, stored, guards)) = found else {
@@ -145,7 +146,7 @@ impl Road {
             return Ok(value.map_or(Recalled::Unknown, |value| Recalled::Value(value, key)));
         }
         match (key, open.port.foreign(py)) {
-            (Some(key), Some(foreign)) if memory.are_there(&guards) => {
+            (Some(key), Some(foreign)) if memory.moment().are_there(&guards) => {
                 let value = foreign.call_method1(intern!(py, "read"), (&key,));
                 match value {
                     Ok(value) if is_missing(&value) => Ok(Recalled::Absent(key)),
@@ -175,7 +176,9 @@ impl Road {
         else {
             return Ok(false);
         };
-        let settings = state.getattr(py, intern!(py, "number"))?.extract::<u64>(py)?;
+        let settings = state
+            .getattr(py, intern!(py, "number"))?
+            .extract::<u64>(py)?;
         let mut parts = Arguments::default();
         // Among the numbers of stores, which are odd.
         if !call.kwargs.is_empty()
@@ -217,7 +220,9 @@ impl Road {
         let reading = match open.read_versions(py, &self.attributes) {
             Err((error, doing)) => Reading::NoKey(error, doing),
             Ok(()) if open.is_refresh => Reading::Nothing,
-            Ok(()) => open.read_value(py, self.options.cache_none).unwrap_or_else(Reading::Unread),
+            Ok(()) => open
+                .read_value(py, self.options.cache_none)
+                .unwrap_or_else(Reading::Unread),
         };
         open.step = Step::Read(reading);
     }
@@ -335,7 +340,10 @@ impl Open {
         let storing = |error| (error, Doing::Storing);
         if let Some(memory) = self.port.memory(py, GET_MANY) {
             for version in &mut self.versions {
-                let found = memory.get().find_text(version.name.bind(py)).map_err(reading)?;
+                let found = memory
+                    .get()
+                    .find_text(version.name.bind(py))
+                    .map_err(reading)?;
                 (version.text, version.guard) =
                     found.map(|(text, guard)| (text.unbind(), guard)).unzip();
             }
@@ -368,9 +376,16 @@ impl Open {
     }
 
     /// Makes the versions that were not found; another process may be faster.
-    fn make_versions(&mut self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn make_versions(
+        &mut self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let foreign = self.foreign(py)?;
-        let missing = self.versions.iter().filter(|version| version.text.is_none());
+        let missing = self
+            .versions
+            .iter()
+            .filter(|version| version.text.is_none());
         let names = PyTuple::new(py, missing.map(|version| &version.name).collect::<Vec<_>>())?;
         let made = foreign.call_method1(intern!(py, "make_versions"), (names, timeout))?;
         let (texts, until): (Bound<'_, PyTuple>, _) = made.extract()?;
@@ -413,7 +428,10 @@ impl Open {
             return Ok(());
         }
         let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
-        let texts = self.versions.iter().filter_map(|version| version.text.as_ref());
+        let texts = self
+            .versions
+            .iter()
+            .filter_map(|version| version.text.as_ref());
         let texts = PyTuple::new(py, texts.collect::<Vec<_>>())?;
         self.foreign(py)?
             .call_method1(intern!(py, "note_versions"), (names, texts))?;

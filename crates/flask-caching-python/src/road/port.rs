@@ -38,8 +38,7 @@ impl Port {
         none_is_miss: bool,
     ) -> PyResult<Self> {
         let py = state.py();
-        let foreign =
-            state.call_method1(intern!(py, "port"), (backend, replaced, none_is_miss))?;
+        let foreign = state.call_method1(intern!(py, "port"), (backend, replaced, none_is_miss))?;
         let memory = backend.cast::<MemoryBackend>().ok();
         Ok(Self {
             waits: memory.is_none() && foreign.getattr(intern!(py, "waits"))?.is_truthy()?,

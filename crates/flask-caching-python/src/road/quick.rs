@@ -104,8 +104,9 @@ impl Road {
         if !self.parts.get().kind.read(call, parts)? {
             return Ok(None);
         }
+        let moment = memory.moment();
         let stored = memory.calls.find(self.number(), parts, |found| {
-            memory.peek(py, &found.guards, found.value)
+            moment.peek(py, &found.guards, found.value)
         });
         match stored.flatten() {
             Some(stored) => memory.thaw(py, stored).map(Some),
@@ -153,7 +154,11 @@ impl Road {
             return Ok(Quick::Unknown);
         };
         let is_direct = call.kwargs.is_empty()
-            && self.looked_at.by_classes(Some(self.cache.bind(py)), backend)? & WRITES == 0
+            && self
+                .looked_at
+                .by_classes(Some(self.cache.bind(py)), backend)?
+                & WRITES
+                == 0
             && self.makes_plain_keys(py, memory.scope())?;
         let version = is_direct
             .then(|| memory.find_text(recipe.version_name.bind(py)))
@@ -259,9 +264,10 @@ impl Road {
             return Ok(None);
         }
         let memory = backend.get();
+        let moment = memory.moment();
         let key = memory.calls.find(self.number(), &parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
-            key.filter(|_| memory.are_there(&found.guards))
+            key.filter(|_| moment.are_there(&found.guards))
         });
         Ok(key.flatten().map(|key| key.into_bound(py)))
     }

@@ -126,10 +126,7 @@ fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
     Ok(replaced)
 }
 
-fn by_classes(
-    cache: Option<&Bound<'_, PyAny>>,
-    backend: &Bound<'_, PyAny>,
-) -> PyResult<Methods> {
+fn by_classes(cache: Option<&Bound<'_, PyAny>>, backend: &Bound<'_, PyAny>) -> PyResult<Methods> {
     let py = backend.py();
     let cache = cache.map(Bound::get_type);
     let backend = backend.get_type();
@@ -139,9 +136,12 @@ fn by_classes(
     }
     for (at, name) in METHODS.iter().enumerate() {
         let name = PyString::intern(py, name);
-        let proxy = cache.as_ref().map(|cache| cache.getattr(&name)).transpose()?;
-        let is_ours = proxy.map_or(Ok(true), |proxy| is_ours(&proxy))?
-            && is_ours(&backend.getattr(&name)?)?;
+        let proxy = cache
+            .as_ref()
+            .map(|cache| cache.getattr(&name))
+            .transpose()?;
+        let is_ours =
+            proxy.map_or(Ok(true), |proxy| is_ours(&proxy))? && is_ours(&backend.getattr(&name)?)?;
         if !is_ours {
             replaced |= 1 << at;
         }
@@ -160,7 +160,8 @@ fn is_ours(method: &Bound<'_, PyAny>) -> PyResult<bool> {
     } else {
         return Ok(false);
     };
-    Ok(module
-        .cast::<PyString>()
-        .is_ok_and(|name| name.to_str().is_ok_and(|name| name.starts_with("flask_caching."))))
+    Ok(module.cast::<PyString>().is_ok_and(|name| {
+        name.to_str()
+            .is_ok_and(|name| name.starts_with("flask_caching."))
+    }))
 }

@@ -12,10 +12,10 @@ use super::events::Counts;
 use super::flags::CacheFlags;
 use super::look_up::Approach;
 use super::parts::{Call, CallParts, KeyAttribute};
+use super::port::Port;
 use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
-use super::port::Port;
 use super::turn::{Open, Turn};
 
 /// The road of the calls of one decorated function, or of the fragments of one cache.

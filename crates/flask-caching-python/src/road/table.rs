@@ -124,7 +124,11 @@ impl Table {
             if let Some(key) = &entry.found.key {
                 visit.call(key)?;
             }
-            entry.row.parts.iter().try_for_each(|part| part.traverse(visit))
+            entry
+                .row
+                .parts
+                .iter()
+                .try_for_each(|part| part.traverse(visit))
         })
     }
 

@@ -53,7 +53,7 @@ class MemcachedOptions:
 
     servers: list[str]
     binary: bool = False
-    username: str | None = None
+    username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     distribution: str = "modula"
     hash: str = "default"
@@ -105,13 +105,11 @@ def read_servers(servers: Iterable[Any]) -> list[str]:
     """
     addresses = []
     for server in servers:
-        if isinstance(server, bytes):
-            addresses.append(server.decode())
-        elif isinstance(server, str):
-            addresses.append(server)
+        if isinstance(server, (str, bytes)):
+            addresses.append(_address(server))
         elif isinstance(server, (tuple, list)) and len(server) == 2:
             host, port = server
-            addresses.append(f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}")
+            addresses.append(_address(f"[{host}]:{port}" if ":" in str(host) else f"{host}:{port}"))
         else:
             raise CacheConfigError(
                 "CACHE_MEMCACHED_SERVERS must hold addresses such as 'host:port' or "
@@ -120,6 +118,15 @@ def read_servers(servers: Iterable[Any]) -> list[str]:
     if not addresses:
         raise CacheConfigError("CACHE_MEMCACHED_SERVERS must hold at least one address")
     return addresses
+
+
+def _address(server: str | bytes) -> str:
+    try:
+        return server.decode() if isinstance(server, bytes) else server.encode().decode()
+    except UnicodeError:
+        # It holds the address, and what may stand in it by mistake.
+        pass
+    raise CacheConfigError("CACHE_MEMCACHED_SERVERS must hold addresses in UTF-8")
 
 
 class Behaviors(MutableMapping[str, Any]):

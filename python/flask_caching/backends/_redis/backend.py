@@ -11,7 +11,7 @@ from cachelib.serializers import BaseSerializer, RedisSerializer
 
 from ..._engine import MISSING, RedisServers
 from ...codecs.redis import RedisCodec
-from ...errors import CacheBackendError, CacheConfigError
+from ...errors import CacheBackendError, CacheConfigError, like_redis
 from .._byte_backend import ByteBackend
 from .._gevent import cooperative
 from .._settings import RESILIENCE
@@ -88,7 +88,8 @@ class RedisBackend(ByteBackend):
             else:
                 self._write_client.ping()
         except Exception as error:
-            raise CacheBackendError(f"could not connect to Redis server: {error}") from error
+            kind = type(error) if isinstance(error, CacheBackendError) else like_redis(error)
+            raise kind(f"could not connect to Redis server: {error}") from error
 
     def unlink(self, *keys: str) -> int | None:
         """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.

@@ -9,6 +9,7 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, NoReturn
 
+from ... import errors
 from ..._engine import timeout_seconds
 from ...errors import CacheBackendError
 
@@ -213,8 +214,8 @@ def _failing(operation: str, foreign: bool = False) -> Iterator[_Outcome]:
 
 def _raise(operation: str, error: Exception) -> NoReturn:
     if "not an integer" in str(error) or "overflow" in str(error):
-        raise TypeError(f"{operation} failed: {error}") from error
-    raise CacheBackendError(
+        raise errors.RedisValueError(f"{operation} failed: {error}") from error
+    raise errors.like_redis(error)(
         f"{operation} by the application's Redis client failed: {type(error).__name__}: {error}"
     ) from error
 

@@ -10,9 +10,11 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...errors import CacheConfigError
+from .._settings import secret_text
+from . import address
+from .address import RedisUrl
 
 __all__ = ["Options", "parse_url"]
 
@@ -67,11 +69,20 @@ class Options:
     :param options: the options by redis-py's names, or our own for deadlines and breaker:
         ``connect_timeout``, ``operation_timeout``, ``breaker_failures``, ``breaker_reset``.
     :param source: how messages call the place the options come from.
+    :param url: what a URL says beside them, and before them; messages show nothing of it.
     :raises CacheConfigError: one is unknown, is not offered, or has a value of the wrong kind.
     """
 
-    def __init__(self, options: Mapping[str, Any], source: str = "CACHE_OPTIONS") -> None:
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        source: str = "CACHE_OPTIONS",
+        url: RedisUrl | None = None,
+    ) -> None:
         self._source = source
+        self._url = url
+        if url is not None:
+            options = {**options, **url.options}
         self.unix_socket_path: str | None = None
         #: The same options for redis-py, for ``_write_client`` and ``_read_client``.
         self.for_redis_py: dict[str, Any] = {}
@@ -119,24 +130,35 @@ class Options:
 
     def _take(self, name: str, value: Any) -> None:
         take = _OWN.get(name) or _KNOWN.get(name)
+        in_url = self._url is not None and name in self._url.options
         if take is None:
-            if name in _ONLY_REDIS_PY:
-                raise CacheConfigError(
-                    f"{self._source}: {name!r} is an option of redis-py that is not offered here. "
-                    "To use it, make a redis-py client with it and put the client into "
-                    f"CACHE_REDIS_HOST. Options here: {', '.join(sorted(_KNOWN))}"
-                )
-            raise CacheConfigError(
-                f"{self._source}: there is no option {name!r}. Options: {', '.join(sorted(_KNOWN))}"
-            )
+            raise CacheConfigError(self._unknown(name, in_url))
+        problem = None
         try:
             take(self, value)
+        except CacheConfigError:
+            raise
         except (TypeError, ValueError) as error:
-            # A password in a message would end in a log.
-            shown = "" if "password" in name else f", not {value!r}"
-            raise CacheConfigError(f"{self._source}: {name!r} must be {error}{shown}") from error
+            # Raised from here, the exception below would have this one, and the value in it, as
+            # its context.
+            problem = str(error)
+        if problem is not None:
+            shown = f", not {value!r}" if name in _SHOWN and not in_url else ""
+            raise CacheConfigError(f"{self._source}: {name!r} must be {problem}{shown}")
         if name in _KNOWN:
             self.for_redis_py[name] = value
+
+    def _unknown(self, name: str, in_url: bool) -> str:
+        if name in _ONLY_REDIS_PY:
+            return (
+                f"{self._source}: {name!r} is an option of redis-py that is not offered here. "
+                "To use it, make a redis-py client with it and put the client into "
+                f"CACHE_REDIS_HOST. Options here: {', '.join(sorted(_KNOWN))}"
+            )
+        called = (
+            "such an option" if in_url and self._url and self._url.hidden else f"option {name!r}"
+        )
+        return f"{self._source}: there is no {called}. Options: {', '.join(sorted(_KNOWN))}"
 
     def _put(self, name: str, value: Any) -> None:
         self.connection[name] = value
@@ -194,16 +216,22 @@ class Options:
 
     def _take_ca_file(self, value: Any) -> None:
         if value is not None:
-            self._tls["ca_files"].append(os.fspath(value))
+            self._tls["ca_files"].append(_path(value))
 
     def _take_ca_data(self, value: Any) -> None:
-        self._tls["ca_data"] = value.decode("ascii") if isinstance(value, bytes) else value
+        try:
+            data = value.decode("ascii") if isinstance(value, bytes) else value
+        except UnicodeError:
+            data = b""
+        if not isinstance(data, str | None):
+            raise TypeError("certificates as text")
+        self._tls["ca_data"] = data
 
     def _take_certificate(self, value: Any) -> None:
-        self._tls["certificate"] = None if value is None else os.fspath(value)
+        self._tls["certificate"] = _path(value)
 
     def _take_key(self, value: Any) -> None:
-        self._tls["key"] = None if value is None else os.fspath(value)
+        self._tls["key"] = _path(value)
 
     def _take_cert_reqs(self, value: Any) -> None:
         if value in ("none", "None", ssl.CERT_NONE):
@@ -220,55 +248,18 @@ class Options:
     def _take_min_version(self, value: Any) -> None:
         if value is None:
             return
-        version = ssl.TLSVersion(int(value))
+        version = int(_number(value, "ssl.TLSVersion.TLSv1_2 or TLSv1_3", whole=True))
         if version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             raise ValueError("ssl.TLSVersion.TLSv1_2 or TLSv1_3; older ones are not spoken")
         self._tls["only_tls13"] = version == ssl.TLSVersion.TLSv1_3
 
 
-def parse_url(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a Redis URL says: where the server is (``host``, ``port``), and options.
+def parse_url(url: str) -> RedisUrl:
+    """What a Redis URL says of the place of the server, and of the options here.
 
-    :param url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with ``user:password@``, a
-        database as path or ``?db=``, and any option as ``?name=value``.
-    :raises CacheConfigError: it is none of these.
+    :raises CacheConfigError: it is no Redis URL; the message shows nothing of it.
     """
-    scheme = url.split("://", 1)[0] if "://" in url else ""
-    if scheme not in ("redis", "rediss", "unix"):
-        raise CacheConfigError(
-            "CACHE_REDIS_URL must start with redis://, rediss:// (TLS) or unix://"
-        )
-    place: dict[str, Any] = {"host": "localhost", "port": 6379}
-    try:
-        parts = urlsplit(url)
-        if parts.port is not None:
-            place["port"] = parts.port
-    except ValueError as error:
-        raise CacheConfigError(f"CACHE_REDIS_URL is not a URL: {error}") from error
-    options: dict[str, Any] = {
-        name: _from_text(name, text) for name, text in parse_qsl(parts.query)
-    }
-    if parts.username:
-        options["username"] = unquote(parts.username)
-    if parts.password:
-        options["password"] = unquote(parts.password)
-    if scheme == "unix":
-        if not parts.path:
-            raise CacheConfigError("CACHE_REDIS_URL: unix:// needs the path of a socket after it")
-        options["unix_socket_path"] = unquote(parts.path)
-        return place, options
-    if parts.hostname:
-        place["host"] = unquote(parts.hostname)
-    database = unquote(parts.path).strip("/")
-    if database and "db" not in options:
-        if not database.isdecimal():
-            raise CacheConfigError(
-                f"CACHE_REDIS_URL: the path must be the number of a database, not {database!r}"
-            )
-        options["db"] = int(database)
-    if scheme == "rediss":
-        options["ssl"] = True
-    return place, options
+    return address.parse_url(url, _KNOWN, _from_text)
 
 
 def _from_text(name: str, text: str) -> Any:
@@ -323,13 +314,17 @@ def _seconds(name: str) -> Callable[[Options, Any], None]:
 
 def _text(name: str) -> Callable[[Options, Any], None]:
     def take(options: Options, value: Any) -> None:
-        if isinstance(value, bytes):
-            value = value.decode("utf-8")
-        if value is not None and not isinstance(value, str):
-            raise TypeError("a string")
-        options._put(name, value or None)
+        options._put(name, secret_text(value, f"{options._source}: {name!r}"))
 
     return take
+
+
+def _path(value: Any) -> Any:
+    """The path of a file. What is in the file, given in its place, would end in messages."""
+    path = None if value is None else os.fspath(value)
+    if path and "\n" in os.fsdecode(path):
+        raise ValueError("the path of a file, not its contents")
+    return path
 
 
 def _switch(name: str) -> Callable[[Options, Any], None]:
@@ -421,3 +416,6 @@ _KNOWN: dict[str, Callable[[Options, Any], None]] = {
     "ssl_check_hostname": Options._take_check_hostname,
     "ssl_min_version": Options._take_min_version,
 }
+
+#: Options whose values messages may show: they are no secrets.
+_SHOWN = frozenset({*_NUMBERS, *_FLAGS, *_OWN, "encoding", "encoding_errors", "ssl_cert_reqs"})

@@ -1,10 +1,9 @@
 //! The number of entries, where cachelib keeps it: both count in one file.
 
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
 
-use super::directory::{Directory, open_bookkeeping};
+use super::directory::Directory;
 use super::naming::{BOOKKEEPING, Naming};
 
 /// How the number is written.
@@ -56,22 +55,15 @@ impl Count {
     /// The operating system's.
     pub(super) fn write(&self, directory: &Directory, count: u64) -> io::Result<()> {
         let bytes = self.bytes(count);
-        let path: PathBuf = directory.file(&self.name);
-        let own = open_bookkeeping(&path, false).ok().filter(|file| {
-            file.metadata().is_ok_and(|metadata| {
-                metadata.is_file()
-                    && metadata.len() == bytes.len() as u64
-                    && directory.is_own(metadata.uid())
-            })
-        });
-        if own.is_some_and(|file| file.write_all_at(&bytes, 0).is_ok()) {
+        if let Ok(Some((file, metadata))) = directory.open_bookkeeping(&self.name, false)
+            && metadata.len() == bytes.len() as u64
+            && file.write_all_at(&bytes, 0).is_ok()
+        {
             return Ok(());
         }
-        // There is none yet, or none that can be written in place: cachelib's, a read-only one.
-        directory.again(|| {
-            let draft = directory.write_draft(&bytes, &[])?;
-            directory.publish(draft, &self.name)
-        })
+        // There is none yet, or none that can be written in place: cachelib's, a read-only one, one
+        // that is not this user's own.
+        directory.replace_bookkeeping(&self.name, &bytes)
     }
 
     fn bytes(&self, count: u64) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! The directory: its files are opened, written, listed and swept here, and nowhere else.
 
-use std::fs::{self, File, FileTimes, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, FileTimes, Metadata, TryLockError};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -10,6 +11,7 @@ use rustix::fs::{Mode, OFlags};
 use tempfile::NamedTempFile;
 
 use super::naming::BOOKKEEPING;
+use super::own_file::{OwnFile, Recency, nanos, no_access_time, now, recency};
 use crate::{Error, ErrorKind, Result, clock};
 
 /// What our half-written files begin with. Each is locked by its writer for as long as that lives.
@@ -19,14 +21,17 @@ const CACHELIBS_DRAFT: &str = "tmp";
 /// Nothing tells whether cachelib's writer lives: only what nobody wrote to for so long is swept.
 const ABANDONED: Duration = Duration::from_secs(600);
 
+/// The permissions of a new file, before it is given others.
+const PRIVATE: u32 = 0o600;
+/// The permission bits of a directory in which others than its owner may make files. Those of an
+/// access control list show here, too.
+const OTHERS_WRITE: u32 = 0o022;
+
 /// Pieces that are no longer together are written in one go.
 const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
 /// How often a write starts again because its directory or its draft vanished under it.
 const ATTEMPTS: usize = 3;
-
-/// When a file was last written or used, in nanoseconds since 1970.
-pub(super) type Recency = u64;
 
 #[derive(Debug)]
 pub(super) struct Directory {
@@ -36,19 +41,8 @@ pub(super) struct Directory {
     /// The user that the file system gives this process's files to, where it is another one: a
     /// network file system that maps root to nobody.
     mapped_to: Option<u32>,
-}
-
-/// Tells a file from one that replaced it: device, inode, and when it was written.
-pub(super) type Identity = (u64, u64, Recency);
-
-/// A file of the directory that is open for reading and is this user's own.
-pub(super) struct OwnFile {
-    pub(super) file: File,
-    /// In bytes. A file is complete before it gets its name, and is never written to again.
-    pub(super) length: u64,
-    accessed: Recency,
-    modified: Recency,
-    pub(super) identity: Identity,
+    /// Whether others may give files names in it, among them names of this user's own files.
+    shared: bool,
 }
 
 impl Directory {
@@ -71,7 +65,9 @@ impl Directory {
             path: absolute,
             mode,
             mapped_to: None,
+            shared: false,
         };
+        directory.is_led_to_by_its_owner().map_err(unusable)?;
         directory
             .make()
             .map_err(|e| unusable(format!("it cannot be created: {e}")))?;
@@ -91,15 +87,28 @@ impl Directory {
             })?;
         directory.mapped_to = (draft_owner != own_uid()).then_some(draft_owner);
         // Root can do to it what it likes anyway.
-        if !directory.is_own(metadata.uid()) && metadata.uid() != 0 {
+        let is_own = directory.is_own(metadata.uid());
+        if !is_own && metadata.uid() != 0 {
             return Err(unusable(format!(
-                "it belongs to user {}, this process runs as user {}; give it a directory of its own",
-                metadata.uid(),
-                own_uid()
+                "{}; give it a directory of its own",
+                belongs_to(metadata.uid())
             )));
         }
+        directory.shared = !is_own || metadata.mode() & OTHERS_WRITE != 0;
         fs::read_dir(&directory.path).map_err(|e| unusable(format!("it cannot be listed: {e}")))?;
         Ok(directory)
+    }
+
+    /// A symbolic link decides where the cache is: it must be this user's own, or root's.
+    fn is_led_to_by_its_owner(&self) -> std::result::Result<(), String> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(link) if link.is_symlink() && ![0, own_uid()].contains(&link.uid()) => Err(format!(
+                "it is a symbolic link, and {}",
+                belongs_to(link.uid())
+            )),
+            // Whether it is there at all shows when it is made.
+            _ => Ok(()),
+        }
     }
 
     /// Whether the files of user `uid` are this process's own.
@@ -134,6 +143,34 @@ impl Directory {
             Err(rustix::io::Errno::PERM) => rustix::fs::open(&path, flags, Mode::empty()),
             opened => opened,
         };
+        let Some((file, metadata)) = self.only_own(opened)? else {
+            return Ok(None);
+        };
+        Ok(Some(OwnFile::new(file, &metadata)))
+    }
+
+    /// Opens a file of bookkeeping for reading and writing; `create`: made where it is missing. `None`:
+    /// there is none.
+    ///
+    /// # Errors
+    /// As [`Self::open_own`].
+    pub(super) fn open_bookkeeping(
+        &self,
+        name: &str,
+        create: bool,
+    ) -> io::Result<Option<(File, Metadata)>> {
+        let mut flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        flags.set(OFlags::CREATE, create);
+        let mode = Mode::RUSR | Mode::WUSR;
+        self.only_own(rustix::fs::open(self.file(name), flags, mode))
+    }
+
+    /// What was opened, where it is a regular file of this user's own. It is asked of the open file:
+    /// what its name leads to may be another by now.
+    fn only_own(
+        &self,
+        opened: rustix::io::Result<OwnedFd>,
+    ) -> io::Result<Option<(File, Metadata)>> {
         let file = match opened {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT) => return Ok(None),
@@ -149,29 +186,20 @@ impl Directory {
             return Err(io::Error::other("it is not a regular file"));
         }
         if !self.is_own(metadata.uid()) {
-            return Err(io::Error::other(format!(
-                "it belongs to user {}, this process runs as user {}",
-                metadata.uid(),
-                own_uid()
-            )));
+            return Err(io::Error::other(belongs_to(metadata.uid())));
         }
-        let modified = nanoseconds(metadata.mtime(), metadata.mtime_nsec());
-        Ok(Some(OwnFile {
-            length: metadata.len(),
-            accessed: nanoseconds(metadata.atime(), metadata.atime_nsec()),
-            modified,
-            identity: (metadata.dev(), metadata.ino(), modified),
-            file,
-        }))
+        if self.shared && metadata.nlink() > 1 {
+            return Err(io::Error::other(
+                "it is a hard link, which others may have made: they can write to the directory",
+            ));
+        }
+        Ok(Some((file, metadata)))
     }
 
     /// When the own regular file `name` was last used. `None`: there is no such file.
     pub(super) fn recency(&self, name: &str) -> Option<Recency> {
         let metadata = fs::symlink_metadata(self.file(name)).ok()?;
-        (metadata.is_file() && self.is_own(metadata.uid())).then(|| {
-            nanoseconds(metadata.mtime(), metadata.mtime_nsec())
-                .max(nanoseconds(metadata.atime(), metadata.atime_nsec()))
-        })
+        (metadata.is_file() && self.is_own(metadata.uid())).then(|| recency(&metadata))
     }
 
     /// Whether there is a file, a link or anything else by this `name`.
@@ -183,11 +211,28 @@ impl Directory {
         }
     }
 
-    /// A new file of `head` and the pieces `data`, not yet visible under any key. Dropped, it is gone.
+    /// A new entry of `head` and the pieces `data`, not yet visible under any key. Dropped, it is gone.
     ///
     /// # Errors
     /// The operating system's; nothing is left behind then.
     pub(super) fn write_draft(&self, head: &[u8], data: &[&[u8]]) -> io::Result<NamedTempFile> {
+        let draft = self.write(head, data)?;
+        if self.mode != PRIVATE {
+            let mode = fs::Permissions::from_mode(self.mode);
+            draft.as_file().set_permissions(mode)?;
+        }
+        Ok(draft)
+    }
+
+    /// Replaces a file of bookkeeping, which is for nobody but its user, whatever entries are.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn replace_bookkeeping(&self, name: &str, contents: &[u8]) -> io::Result<()> {
+        self.again(|| self.publish(self.write(contents, &[])?, name))
+    }
+
+    fn write(&self, head: &[u8], data: &[&[u8]]) -> io::Result<NamedTempFile> {
         let mut draft = self.draft()?;
         let file = draft.as_file_mut();
         let mut start = head.to_vec();
@@ -204,11 +249,8 @@ impl Directory {
         }
         file.write_all(&start)?;
         // The kernel's own timestamps tick every few milliseconds: too coarse to tell the oldest.
-        let now = UNIX_EPOCH + clock::wall();
+        let now = UNIX_EPOCH + clock::system();
         file.set_times(FileTimes::new().set_accessed(now).set_modified(now))?;
-        if self.mode != 0o600 {
-            file.set_permissions(fs::Permissions::from_mode(self.mode))?;
-        }
         Ok(draft)
     }
 
@@ -333,70 +375,15 @@ impl Directory {
     }
 }
 
-impl OwnFile {
-    /// When the file was last written or used.
-    pub(super) fn recency(&self) -> Recency {
-        self.accessed.max(self.modified)
-    }
-
-    /// The first `length` bytes, or fewer where the file is shorter.
-    pub(super) fn read_head(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        // No further than the file's end, which would be asked for once more.
-        let length = self.length.min(length as u64);
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        (&mut self.file).take(length).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Records that the file was used, where that is not recorded as of the last `resolution`.
-    pub(super) fn touch(&self, resolution: Duration) {
-        let now = now();
-        let used_since_written = self.accessed > self.modified;
-        if used_since_written && now.saturating_sub(self.accessed) < nanos(resolution) {
-            return;
-        }
-        let times = FileTimes::new().set_accessed(UNIX_EPOCH + Duration::from_nanos(now));
-        // On a read-only file system the order of eviction is that of writing.
-        if let Err(error) = self.file.set_times(times) {
-            log::debug!("the use of a cache file is not recorded: {error}");
-        }
-    }
-}
-
-/// Opens a file of bookkeeping for reading and writing, made where it is missing.
-pub(super) fn open_bookkeeping(path: &Path, create: bool) -> io::Result<File> {
-    let mut flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    if create {
-        flags |= OFlags::CREATE;
-    }
-    let file = File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?);
-    Ok(file)
-}
-
-#[cfg(target_os = "linux")]
-fn no_access_time() -> OFlags {
-    OFlags::NOATIME
-}
-
-#[cfg(not(target_os = "linux"))]
-fn no_access_time() -> OFlags {
-    OFlags::empty()
+fn belongs_to(uid: u32) -> String {
+    format!(
+        "it belongs to user {uid}, this process runs as user {}",
+        own_uid()
+    )
 }
 
 fn own_uid() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-fn now() -> Recency {
-    nanos(clock::wall())
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn nanoseconds(seconds: i64, nanos: i64) -> Recency {
-    u64::try_from(seconds.saturating_mul(1_000_000_000).saturating_add(nanos)).unwrap_or(0)
 }
 
 #[cfg(test)]

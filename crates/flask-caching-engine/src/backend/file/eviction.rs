@@ -9,9 +9,10 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::directory::{Directory, Recency, open_bookkeeping};
+use super::directory::Directory;
 use super::format;
 use super::naming::Naming;
+use super::own_file::Recency;
 use crate::clock;
 
 /// The file with the victims of the last scan.
@@ -34,14 +35,17 @@ impl Victim {
     }
 }
 
-/// Takes the next victim from the list. `None`: the list is empty.
-pub(super) fn next(directory: &Directory) -> io::Result<Option<Victim>> {
-    let file = match open_bookkeeping(&directory.file(NAME), false) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
+/// Takes the next victim from the list. `None`: the list is empty, or not this user's own.
+pub(super) fn next(directory: &Directory, naming: &Naming) -> io::Result<Option<Victim>> {
+    let (file, metadata) = match directory.open_bookkeeping(NAME, false) {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            log::warn!("{} is not read: {error}", directory.file(NAME).display());
+            return Ok(None);
+        }
     };
-    let length = file.metadata()?.len();
+    let length = metadata.len();
     let start = length.saturating_sub(LONGEST_LINE as u64);
     let mut tail = vec![0; usize::try_from(length - start).unwrap_or(0)];
     file.read_exact_at(&mut tail, start)?;
@@ -53,6 +57,7 @@ pub(super) fn next(directory: &Directory) -> io::Result<Option<Victim>> {
     let victim = std::str::from_utf8(&tail[line..end])
         .ok()
         .and_then(|line| line.split_once(' '))
+        .filter(|(_, name)| naming.is_entry(name))
         .and_then(|(recency, name)| {
             Some(Victim {
                 recency: recency.parse().ok()?,
@@ -118,8 +123,5 @@ fn write<'a>(
         list.push_str(name);
         list.push('\n');
     }
-    directory.again(|| {
-        let draft = directory.write_draft(list.as_bytes(), &[])?;
-        directory.publish(draft, NAME)
-    })
+    directory.replace_bookkeeping(NAME, list.as_bytes())
 }

@@ -2,11 +2,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use super::directory::open_bookkeeping;
+use super::directory::Directory;
 use crate::{Error, ErrorKind, Result};
 
 /// The name of the file that is locked.
@@ -25,22 +24,20 @@ impl Turn {
     /// Waits for a turn at `directory`, no longer than `timeout`.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`], or what the operating system says of the lock file.
+    /// [`ErrorKind::Timeout`], what the operating system says of the lock file, or that it is not this
+    /// user's own.
     pub(super) fn wait(
         operation: &'static str,
-        directory: &Path,
+        directory: &Directory,
         timeout: Duration,
     ) -> Result<Self> {
-        let path = directory.join(NAME);
+        let path = directory.file(NAME);
         let failed = |error: io::Error| Error::io(operation, path.display().to_string(), error);
-        let file = match open_bookkeeping(&path, true) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(directory).map_err(failed)?;
-                open_bookkeeping(&path, true)
-            }
-            outcome => outcome,
-        }
-        .map_err(failed)?;
+        let open = || {
+            let opened = directory.open_bookkeeping(NAME, true)?;
+            opened.ok_or_else(|| io::ErrorKind::NotFound.into())
+        };
+        let (file, _) = directory.again(open).map_err(failed)?;
         let mut pause = SHORTEST_PAUSE;
         let mut waited = Duration::ZERO;
         loop {

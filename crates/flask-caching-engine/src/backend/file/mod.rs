@@ -25,6 +25,7 @@ mod lifetime;
 mod lock;
 mod naming;
 mod options;
+mod own_file;
 mod reading;
 
 use std::io;
@@ -160,7 +161,7 @@ impl FileStore {
     }
 
     fn turn(&self, operation: &'static str) -> Result<Turn> {
-        Turn::wait(operation, self.directory.path(), self.lock_timeout)
+        Turn::wait(operation, &self.directory, self.lock_timeout)
     }
 
     fn names(&self, operation: &'static str) -> Result<Vec<String>> {
@@ -212,7 +213,7 @@ impl FileStore {
         };
         let mut scanned = false;
         while count >= self.threshold {
-            match eviction::next(&self.directory)? {
+            match eviction::next(&self.directory, &self.naming)? {
                 Some(victim) if !victim.is_unused(&self.directory) => {}
                 Some(victim) => {
                     if self.directory.remove(&victim.name)? {

@@ -30,13 +30,14 @@ impl Address {
     /// Reads `host`, `host:port`, `host:port:weight`, `[ipv6]:port`, `ipv6` or `/path/of/socket`.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where `text` is none of these.
+    /// [`ErrorKind::Config`] where `text` is none of these. The message shows nothing of it: a
+    /// password may have been put there by mistake.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = |why: &str| {
             Error::new(
                 ErrorKind::Config,
                 "reading a memcached server address",
-                format!("{text:?}"),
+                "CACHE_MEMCACHED_SERVERS",
                 format!(
                     "{why}; an address is host, host:port, host:port:weight, [ipv6]:port or \
                      /path/of/socket"
@@ -69,6 +70,17 @@ impl Address {
         let no_name = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']');
         if host.is_empty() || host.contains(no_name) {
             return Err(invalid("it names no host"));
+        }
+        let is_bracketed = text.starts_with('[');
+        let address = host
+            .split_once('%')
+            .map_or(host, |(address, _zone)| address);
+        if host.contains(['@', '/', '?', '#'])
+            || (is_bracketed && address.parse::<std::net::Ipv6Addr>().is_err())
+        {
+            return Err(invalid(
+                "it names no host; a user name and a password have settings of their own",
+            ));
         }
         if host == "udp" {
             return Err(invalid("UDP is not supported"));

@@ -34,7 +34,7 @@ pub(super) fn exptime(lifetime: Lifetime, now: u64) -> Option<u32> {
 
 /// Seconds since 1970.
 pub(super) fn now() -> u64 {
-    clock::wall().as_secs()
+    clock::system().as_secs()
 }
 
 #[cfg(test)]

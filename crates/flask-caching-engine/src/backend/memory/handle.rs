@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{MemoryStore, Place};
+use super::{MemoryStore, Place, Reader};
 
 /// A place in a store that held one value: found again without its key, as long as it holds the
 /// very value that was found when the handle was made.
@@ -19,34 +19,7 @@ impl<V> MemoryStore<V> {
     /// overwritten or removed. `read` is called under the shard's lock, as in [`read`](Self::read).
     #[inline]
     pub fn read_handle<R>(&self, handle: Handle, read: impl FnOnce(&V) -> R) -> Option<R> {
-        let index = self.shard_of(handle)?;
-        self.with_shard(index, |shard, now, _| {
-            let entry = shard.live_at(handle.slot, now)?;
-            (entry.stamp == handle.stamp).then(|| read(&entry.value))
-        })
-    }
-
-    /// As [`read_handle`](Self::read_handle), where each of `guards` still finds its value, too.
-    /// All count as used.
-    #[inline]
-    pub fn read_guarded<R>(
-        &self,
-        guards: &[Handle],
-        value: Handle,
-        read: impl FnOnce(&V) -> R,
-    ) -> Option<R> {
-        for guard in guards.iter().filter(|guard| guard.owner != value.owner) {
-            self.read_handle(*guard, |_| ())?;
-        }
-        self.with_shard(self.shard_of(value)?, |shard, now, _| {
-            for guard in guards.iter().filter(|guard| guard.owner == value.owner) {
-                shard
-                    .live_at(guard.slot, now)
-                    .filter(|entry| entry.stamp == guard.stamp)?;
-            }
-            let entry = shard.live_at(value.slot, now)?;
-            (entry.stamp == value.stamp).then(|| read(&entry.value))
-        })
+        self.reader().read_handle(handle, read)
     }
 
     /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
@@ -101,5 +74,41 @@ impl<V> MemoryStore<V> {
     fn shard_of(&self, handle: Handle) -> Option<usize> {
         let index = (handle.owner ^ self.number) as usize;
         (index < self.shards.len()).then_some(index)
+    }
+}
+
+impl<V> Reader<'_, V> {
+    /// See [`MemoryStore::read_handle`].
+    #[inline]
+    pub fn read_handle<R>(&self, handle: Handle, read: impl FnOnce(&V) -> R) -> Option<R> {
+        let index = self.store.shard_of(handle)?;
+        self.store.with_shard_at(self.now, index, |shard, now, _| {
+            let entry = shard.live_at(handle.slot, now)?;
+            (entry.stamp == handle.stamp).then(|| read(&entry.value))
+        })
+    }
+
+    /// As [`read_handle`](Self::read_handle), where each of `guards` still finds its value, too.
+    /// All count as used.
+    #[inline]
+    pub fn read_guarded<R>(
+        &self,
+        guards: &[Handle],
+        value: Handle,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R> {
+        for guard in guards.iter().filter(|guard| guard.owner != value.owner) {
+            self.read_handle(*guard, |_| ())?;
+        }
+        let index = self.store.shard_of(value)?;
+        self.store.with_shard_at(self.now, index, |shard, now, _| {
+            for guard in guards.iter().filter(|guard| guard.owner == value.owner) {
+                shard
+                    .live_at(guard.slot, now)
+                    .filter(|entry| entry.stamp == guard.stamp)?;
+            }
+            let entry = shard.live_at(value.slot, now)?;
+            (entry.stamp == value.stamp).then(|| read(&entry.value))
+        })
     }
 }

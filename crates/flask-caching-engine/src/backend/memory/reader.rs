@@ -3,10 +3,11 @@
 use super::{Handle, MemoryStore};
 use crate::clock;
 
-/// Reads as of the moment it was made at: the clock is read once for many keys.
+/// Reads as of the moment it was made at: the clock is read once for many keys, and before any lock
+/// that its user takes. A clock that is followed may run anything.
 pub struct Reader<'s, V> {
-    store: &'s MemoryStore<V>,
-    now: u64,
+    pub(super) store: &'s MemoryStore<V>,
+    pub(super) now: u64,
 }
 
 impl<V> MemoryStore<V> {

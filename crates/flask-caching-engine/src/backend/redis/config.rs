@@ -36,6 +36,15 @@ pub struct Login {
     pub password: Option<String>,
 }
 
+impl Login {
+    /// Whether `text` holds the user's name or the password.
+    pub(super) fn is_told_by(&self, text: &str) -> bool {
+        let secrets = [self.username.as_deref(), self.password.as_deref()];
+        let mut secrets = secrets.into_iter().flatten();
+        secrets.any(|secret| !secret.is_empty() && text.contains(secret))
+    }
+}
+
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login")

@@ -35,7 +35,7 @@ impl Connection {
         let mut connection = Self {
             stream,
             incoming: Incoming::new(),
-            last_used: clock::monotonic(),
+            last_used: clock::steady(),
         };
         let (greeting, count) = greeting(config);
         if count > 0 {
@@ -43,7 +43,7 @@ impl Connection {
         }
         for _ in 0..count {
             if let Reply::Error(message) = connection.receive().map_err(failed)? {
-                return Err(fault::server(operation, endpoint, &message));
+                return Err(fault::login(operation, endpoint, &message, &config.login));
             }
         }
         Ok(connection)
@@ -68,7 +68,7 @@ impl Connection {
 
     /// Notes that an operation is over.
     pub(super) fn rest(&mut self) {
-        self.last_used = clock::monotonic();
+        self.last_used = clock::steady();
     }
 
     /// Whether it can be used again after it rested: the server has not closed it meanwhile.
@@ -83,7 +83,7 @@ impl Connection {
     }
 
     fn rested(&self) -> Duration {
-        Duration::from_nanos(clock::monotonic().0.saturating_sub(self.last_used.0))
+        Duration::from_nanos(clock::steady().0.saturating_sub(self.last_used.0))
     }
 
     fn answers(&mut self, deadline: Deadline) -> bool {

@@ -3,7 +3,16 @@
 use std::fmt::Display;
 use std::io;
 
+use super::config::Login;
 use crate::{Error, ErrorKind};
+
+/// The source of an error that is about who this client is.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the server does not accept this client's user name or password, or wants one")]
+pub struct LoginRefused;
+
+/// What comes before the arguments that Redis repeats of a command that it does not know.
+const ARGUMENTS: &str = ", with args beginning with";
 
 /// An error of the socket during `operation`.
 pub(super) fn io(operation: &'static str, target: impl Display, error: io::Error) -> Error {
@@ -25,9 +34,46 @@ fn kind_of_io(error: &io::Error) -> ErrorKind {
     }
 }
 
-/// What a server's error reply, `CODE message`, means. The reply never holds a password.
+/// What a server's error reply, `CODE message`, means. The caller guarantees that it holds no
+/// password: where one was sent, [`login`] reads the reply.
 pub(super) fn server(operation: &'static str, target: impl Display, message: &str) -> Error {
-    Error::new(kind_of(message), operation, target.to_string(), message)
+    let error = Error::new(kind_of(message), operation, target.to_string(), message);
+    if is_about_login(message) {
+        error.with_source(LoginRefused)
+    } else {
+        error
+    }
+}
+
+/// What a server's error reply to a login means. One that knows no such command repeats what it was
+/// sent: nothing of that is shown, nor of any reply that tells who logs in.
+pub(super) fn login(
+    operation: &'static str,
+    target: impl Display,
+    message: &str,
+    login: &Login,
+) -> Error {
+    let message = message
+        .split_once(ARGUMENTS)
+        .map_or(message, |(before, _)| before);
+    let shown = [message, code(message), "it refuses the login"]
+        .into_iter()
+        .find(|shown| !login.is_told_by(shown))
+        .unwrap_or_default();
+    let error = Error::new(kind_of(message), operation, target.to_string(), shown);
+    if shown != message || is_about_login(message) {
+        error.with_source(LoginRefused)
+    } else {
+        error
+    }
+}
+
+/// Whether the server wants a password, or another one. Old ones say so without a code.
+fn is_about_login(message: &str) -> bool {
+    ["NOAUTH", "WRONGPASS"].contains(&code(message))
+        || message.contains("AUTH ")
+        || message.contains("'AUTH'")
+        || message.contains("invalid password")
 }
 
 /// The kind of error that a server's error reply stands for.
@@ -53,6 +99,31 @@ pub(super) fn code(message: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_of_a_login_is_shown() {
+        let who = Login {
+            username: Some("me".to_owned()),
+            password: Some("s3cret".to_owned()),
+        };
+        for (reply, shown) in [
+            (
+                "NOAUTH Authentication required.",
+                "NOAUTH Authentication required.",
+            ),
+            ("WRONGPASS not s3cret", "WRONGPASS"),
+            ("ERR who is me?", "ERR"),
+            ("s3cret", "it refuses the login"),
+            (
+                "ERR unknown command 'AUTH', with args beginning with: 's3cr",
+                "ERR unknown command 'AUTH'",
+            ),
+        ] {
+            let error = login("get", "here", reply, &who);
+            assert_eq!(error.message(), shown);
+            assert_eq!(error.kind(), ErrorKind::Refused);
+        }
+    }
 
     #[test]
     fn replies_become_kinds() {

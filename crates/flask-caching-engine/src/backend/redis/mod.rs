@@ -26,6 +26,7 @@ mod topology;
 mod view;
 
 pub use config::{ConnectionConfig, Endpoint, Keepalive, Login};
+pub use fault::LoginRefused;
 pub use sentinel::SentinelConfig;
 pub use servers::Servers;
 pub use store::Redis;

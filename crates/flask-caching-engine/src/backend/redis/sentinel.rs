@@ -163,7 +163,7 @@ impl Sentinel {
 
     /// Whether `key` is to be read from the master.
     fn needs_master(&self, key: &[u8]) -> bool {
-        key.ends_with(VERSION_KEY) || self.state.get().recent.covers(key, clock::monotonic())
+        key.ends_with(VERSION_KEY) || self.state.get().recent.covers(key, clock::steady())
     }
 
     fn ask_master(
@@ -226,7 +226,7 @@ impl Topology for Sentinel {
     fn parts(&self, operation: Operation, keys: &[&[u8]]) -> Vec<Vec<usize>> {
         if operation.writes {
             let recent = &self.state.get().recent;
-            let now = clock::monotonic();
+            let now = clock::steady();
             for key in keys {
                 recent.note(key, now);
             }
@@ -248,7 +248,7 @@ impl Topology for Sentinel {
     ) -> Result<Vec<Reply>> {
         if operation.writes {
             let recent = &self.state.get().recent;
-            let now = clock::monotonic();
+            let now = clock::steady();
             for request in requests {
                 recent.note(request.key, now);
             }
@@ -270,7 +270,7 @@ impl Topology for Sentinel {
     fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>> {
         let state = self.state.get();
         if operation.writes {
-            state.recent.note_all(clock::monotonic());
+            state.recent.note_all(clock::steady());
         }
         let mut view = self.view(operation, deadline)?;
         if view.master.is_left_alone() {

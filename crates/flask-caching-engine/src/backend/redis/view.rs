@@ -55,7 +55,7 @@ impl<V> Latest<V> {
     ) -> Result<Arc<V>> {
         let known = self.known().clone();
         if let Some(known) = &known
-            && clock::monotonic().0 < self.shall_look.load(Ordering::Relaxed)
+            && clock::steady().0 < self.shall_look.load(Ordering::Relaxed)
         {
             return Ok(Arc::clone(known));
         }
@@ -98,12 +98,12 @@ impl<V> Latest<V> {
         };
         if let Some(known) = &known {
             let newer = stale.is_none_or(|stale| !Arc::ptr_eq(stale, known));
-            if newer || clock::monotonic().0 < self.may_look.load(Ordering::Relaxed) {
+            if newer || clock::steady().0 < self.may_look.load(Ordering::Relaxed) {
                 return Ok(Arc::clone(known));
             }
         }
         let found = look(known.as_deref());
-        let now = clock::monotonic();
+        let now = clock::steady();
         self.may_look.store(now.after(PAUSE).0, Ordering::Relaxed);
         match (found, known) {
             (Ok(found), _) => {

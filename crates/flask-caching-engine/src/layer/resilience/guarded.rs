@@ -266,7 +266,7 @@ impl<B: Backend> GuardedDeletions<B> {
             let part = state.lock().of(keys);
             return self.deliver(&part);
         }
-        let due = clock::monotonic().0 >= state.next_delivery.load(Ordering::Relaxed);
+        let due = clock::steady().0 >= state.next_delivery.load(Ordering::Relaxed);
         if due
             && !self.backend.is_left_alone()
             && let Some(_turn) = state.turn.try_take()
@@ -275,7 +275,7 @@ impl<B: Backend> GuardedDeletions<B> {
             if let Err(error) = self.deliver(&part) {
                 // It is not this operation's affair, which finds out by itself how its server is.
                 log::debug!("deletions stay owed: {error}");
-                let next = clock::monotonic().after(self.settings.breaker_reset);
+                let next = clock::steady().after(self.settings.breaker_reset);
                 state.next_delivery.store(next.0, Ordering::Relaxed);
             }
         }

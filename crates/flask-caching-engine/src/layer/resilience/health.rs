@@ -37,7 +37,7 @@ impl Health {
 
     /// Whether the server is being left alone: nothing would be tried now.
     pub fn is_left_alone(&self) -> bool {
-        self.breaker.is_open() && self.breaker.refuses(clock::monotonic())
+        self.breaker.is_open() && self.breaker.refuses(clock::steady())
     }
 
     /// Whether the server has failed and not been heard of since.
@@ -69,10 +69,10 @@ impl Health {
     /// [`ErrorKind::Unavailable`] where the server is being left alone.
     pub fn admit(&self, operation: impl Into<Cow<'static, str>>) -> Result<()> {
         // Reading the clock is needed only while the breaker is open.
-        if !self.breaker.is_open() || self.breaker.admits(clock::monotonic()) {
+        if !self.breaker.is_open() || self.breaker.admits(clock::steady()) {
             return Ok(());
         }
-        self.log_unreachable(self.unreachable.refused(clock::monotonic()), None);
+        self.log_unreachable(self.unreachable.refused(clock::steady()), None);
         Err(Error::new(
             ErrorKind::Unavailable,
             operation,
@@ -90,13 +90,13 @@ impl Health {
                 | ErrorKind::Protocol
                 | ErrorKind::Io),
             ) => {
-                let now = clock::monotonic();
+                let now = clock::steady();
                 self.breaker.failed(now, kind == ErrorKind::Timeout);
                 self.log_unreachable(self.unreachable.failed(now), error);
             }
             Some(ErrorKind::Refused) => {
                 self.answered();
-                self.log_refusing(self.refusing.failed(clock::monotonic()), error);
+                self.log_refusing(self.refusing.failed(clock::steady()), error);
             }
             Some(_) => self.answered(),
             None => {
@@ -157,7 +157,7 @@ impl Health {
 /// The time, read only where `outage` is on: success on a healthy server costs no clock.
 fn coarse_now(outage: &Outage) -> Instant {
     if outage.is_on() {
-        clock::monotonic()
+        clock::steady()
     } else {
         Instant(0)
     }

@@ -188,7 +188,7 @@ impl<B: Backend> Resilient<B> {
             if let Err(error) = &delivered
                 && (self.servers == Keeper::OfEach || error.kind() == ErrorKind::Refused)
             {
-                let next = clock::monotonic().after(self.settings.breaker_reset);
+                let next = clock::steady().after(self.settings.breaker_reset);
                 state.next_delivery.store(next.0, Ordering::Relaxed);
             }
             delivered?;
@@ -242,7 +242,7 @@ impl<B: Backend> Resilient<B> {
 
 impl State {
     fn is_delivery_due(&self) -> bool {
-        clock::monotonic().0 >= self.next_delivery.load(Ordering::Relaxed)
+        clock::steady().0 >= self.next_delivery.load(Ordering::Relaxed)
     }
 }
 
