@@ -35,7 +35,7 @@ def main() -> None:
                 sys.exit("make serve ended before it answered, see above")
             time.sleep(0.1)
     finally:
-        os.killpg(serving.pid, signal.SIGTERM)
+        os.killpg(serving.pid, signal.SIGINT)  # what Ctrl-C does
         serving.wait()
     if status != 200:
         sys.exit(f"make serve answered {status} within {PATIENCE:g} s, not 200")

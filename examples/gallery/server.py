@@ -51,13 +51,18 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             [sys.executable, "-m", "gunicorn", "gallery.app:app", *options],
             cwd=Path(__file__).parent.parent,
             pass_fds=[descriptor],
+            start_new_session=True,  # Ctrl-C is for this process; it ends the server
         )
         try:
             _wait_for(server, listener.getsockname()[1])
             yield f"http://127.0.0.1:{listener.getsockname()[1]}", server
         finally:
             server.terminate()
-            server.wait(timeout=10)
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
 
 
 def _listening(port: int) -> socket.socket:

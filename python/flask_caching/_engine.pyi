@@ -1,4 +1,3 @@
-import builtins
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final, Literal, Self, final
@@ -7,32 +6,37 @@ from cachelib.serializers import BaseSerializer
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "METHODS",
     "MISSING",
     "ByteStore",
+    "CacheFlags",
+    "CallParts",
     "Deadline",
     "FileByteStore",
-    "FragmentHits",
-    "Guard",
-    "KeyedHits",
-    "MemoizedHits",
     "MemoryBackend",
     "Missing",
     "NativeProxies",
     "RedisServers",
+    "Road",
     "Signer",
-    "ViewHits",
-    "classes_changed",
+    "Turn",
     "clock_advance",
     "clock_follow",
     "clock_resume",
     "clock_stop",
     "clock_wall",
+    "flights_under_way",
+    "forget_flights",
+    "hold_flights",
     "is_first_interpreter",
     "is_plain",
+    "longer_timeout",
     "may_spell_addresses",
     "memcached_wire_key",
     "open_store",
+    "replaced_methods",
     "spells_address",
+    "supersede_flights",
     "timeout_seconds",
 ]
 
@@ -44,13 +48,20 @@ class Missing:
 
 MISSING: Final[Missing]
 
-def classes_changed() -> None: ...
+METHODS: Final[list[str]]
+
+def supersede_flights(backend: Any, keys: tuple[Any, ...] | None) -> None: ...
+def hold_flights(backend: Any, keys: tuple[Any, ...], action: Callable[[], Any]) -> Any: ...
+def flights_under_way() -> int: ...
+def forget_flights() -> None: ...
+def replaced_methods(cache: Any, backend: Any) -> list[str]: ...
 def clock_stop() -> None: ...
 def clock_advance(seconds: float) -> None: ...
 def clock_follow(function: Callable[[], float], is_moved: bool) -> None: ...
 def clock_resume() -> None: ...
 def clock_wall() -> float: ...
 def timeout_seconds(timeout: Any) -> float: ...
+def longer_timeout(one: Any, other: Any, default_timeout: Any) -> Any: ...
 def is_first_interpreter() -> bool: ...
 def is_plain(value: Any) -> bool: ...
 def may_spell_addresses(text: str) -> bool: ...
@@ -140,14 +151,71 @@ class RedisServers:
     def ping(self) -> None: ...
 
 @final
-class Guard:
-    def __new__(cls) -> Guard: ...
-    @property
-    def patched(self) -> bool: ...
-    def patch(self, versions: bool = True) -> None: ...
+class CacheFlags:
+    def __new__(cls) -> CacheFlags: ...
+    def replace(self, versions: bool = True) -> None: ...
     def forget(self) -> None: ...
     def send_signals(self) -> None: ...
     def note_outage(self, settings: int, fails: bool) -> None: ...
+
+@final
+class CallParts:
+    @staticmethod
+    def arguments(
+        left_out_places: Sequence[int],
+        left_out_names: Sequence[str],
+        changeable: Sequence[Any],
+        recipe: Any = None,
+    ) -> CallParts: ...
+    @staticmethod
+    def request(path: bool, query: bool) -> CallParts: ...
+    @staticmethod
+    def fragment(no_timeout: str) -> CallParts: ...
+    @staticmethod
+    def key(make_key: Callable[..., Any], takes_arguments: bool) -> CallParts: ...
+    @staticmethod
+    def unknown() -> CallParts: ...
+
+@final
+class Turn:
+    @property
+    def waits(self) -> bool: ...
+
+_Args = tuple[Any, ...]
+_Kwargs = dict[str, Any]
+
+@final
+class Road:
+    def __new__(cls, policy: Any, parts: CallParts) -> Road: ...
+    def begin(
+        self,
+        args: _Args,
+        kwargs: _Kwargs,
+        extensions: _Kwargs | None,
+        method: str | None = None,
+        path: str | None = None,
+        query: bytes | None = None,
+    ) -> Any: ...
+    def approach(
+        self,
+        args: _Args,
+        kwargs: _Kwargs,
+        extensions: _Kwargs | None,
+        method: str | None = None,
+        path: str | None = None,
+        query: bytes | None = None,
+    ) -> Any: ...
+    def refresh(self, args: _Args, kwargs: _Kwargs, wait: bool) -> Any: ...
+    def peek(self, args: _Args, extensions: _Kwargs | None) -> Any: ...
+    def read(self, turn: Turn) -> None: ...
+    def arrive(self, turn: Turn, args: _Args, kwargs: _Kwargs) -> Any: ...
+    def finish(self, turn: Turn, result: Any) -> Any: ...
+    def settle(self, turn: Turn, result: Any) -> Any: ...
+    def write(self, turn: Turn) -> None: ...
+    def conclude(self, turn: Turn, result: Any) -> Any: ...
+    def fail(self, turn: Turn) -> None: ...
+    def key(self, state: Any, backend: Any, description: Any) -> Any: ...
+    def counts(self) -> dict[str, int]: ...
 
 @disjoint_base
 class NativeProxies:
@@ -160,116 +228,8 @@ class NativeProxies:
     def delete(self, *args: Any, **kwargs: Any) -> bool: ...
     def delete_many(self, *args: Any, **kwargs: Any) -> list[str]: ...
     def get_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]: ...
-    def _direct(
-        self, active_context: Callable[..., Any], prefix: str, under_way: builtins.set[Any]
-    ) -> None: ...
+    def _direct(self, active_context: Callable[[], Any], prefix: str) -> None: ...
     def _backend_for_all(self, keys: tuple[Any, ...]) -> Any | None: ...
-
-_Tag = tuple[Any, Any, list[Any], str]
-
-@final
-class FragmentHits:
-    def __new__(
-        cls, cache: Any, guard: Guard, originals: type, no_timeout: str
-    ) -> FragmentHits: ...
-    def get(self, tag: _Tag, extensions: dict[str, Any] | None) -> Any | None: ...
-    def remember(self, tag: _Tag, backend: MemoryBackend, key: str) -> None: ...
-
-@final
-class MemoizedHits:
-    def __new__(
-        cls,
-        cache: Any,
-        guard: Guard,
-        originals: type,
-        ordinary: Callable[..., Any],
-        none_is_miss: bool,
-        left_out_places: list[int],
-        left_out_names: list[str],
-        changeable: list[Any],
-        recipe: tuple[Any, str, int, tuple[Any, ...], bool, dict[str, Any], Any] | None,
-    ) -> MemoizedHits: ...
-    def call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
-    ) -> Any: ...
-    def get(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
-    ) -> Any: ...
-    def remember(
-        self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        backend: MemoryBackend,
-        key: Any,
-        versions: dict[str, str],
-        signalled: bool,
-        teach: bool,
-    ) -> None: ...
-    def get_keyed(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
-    ) -> tuple[Any, Any] | None: ...
-    def key(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
-    ) -> Any | None: ...
-    def prefix(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int, plain: bool
-    ) -> Any | None: ...
-    def remember_prefix(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], settings: int, prefix: Any
-    ) -> None: ...
-
-@final
-class KeyedHits:
-    def __new__(
-        cls,
-        cache: Any,
-        guard: Guard,
-        originals: type,
-        make_key: Callable[..., Any],
-        takes_arguments: bool,
-        attributes: dict[str, Any],
-        ordinary: Callable[..., Any],
-    ) -> KeyedHits: ...
-    def call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], extensions: dict[str, Any] | None
-    ) -> Any: ...
-
-@final
-class ViewHits:
-    def __new__(
-        cls,
-        cache: Any,
-        guard: Guard,
-        originals: type,
-        path: bool,
-        query: bool,
-        attributes: dict[str, Any],
-        ordinary: Callable[[tuple[Any, ...], dict[str, Any]], Any],
-    ) -> ViewHits: ...
-    def call(
-        self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        extensions: dict[str, Any] | None,
-        method: str | None,
-        path: str | None,
-        query: bytes | None,
-    ) -> Any: ...
-    def get(
-        self,
-        extensions: dict[str, Any] | None,
-        method: str | None,
-        path: str | None,
-        query: bytes | None,
-    ) -> Any: ...
-    def remember(
-        self,
-        method: str | None,
-        path: str | None,
-        query: bytes | None,
-        backend: MemoryBackend,
-        key: Any,
-    ) -> None: ...
 
 @disjoint_base
 class MemoryBackend:
@@ -289,12 +249,10 @@ class MemoryBackend:
     def inc(self, key: Any, delta: int = 1) -> Any: ...
     def dec(self, key: Any, delta: int = 1) -> Any: ...
     def _patch(self) -> None: ...
-    def _deleted_since(self, key: str, mark: int) -> bool: ...
     def _open(self, threshold: int) -> None: ...
     def _use_serializer(self, serializer: BaseSerializer, native: bool) -> None: ...
     def _read(self, key: Any) -> Any: ...
     def _read_many(self, *keys: Any) -> list[Any]: ...
-    def _set(self, key: Any, value: Any, timeout: _Timeout = None) -> bool: ...
     def _extend(self, key: Any, timeout: _Timeout = None) -> bool: ...
     def _entries(self) -> list[tuple[Any, float, Any]]: ...
     def _len(self) -> int: ...

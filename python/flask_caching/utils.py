@@ -78,7 +78,7 @@ class FragmentKey(str):
         return key
 
     def __new__(cls, fragment_name: str, vary_on: Iterable[Any] = ()) -> FragmentKey:
-        parts = [str(part) for part in vary_on]
+        parts = [_text_of_part(part) for part in vary_on]
         text = TEMPLATE_FRAGMENT_KEY_TEMPLATE % (
             fragment_name,
             "".join(f"_{part}" for part in parts),
@@ -93,6 +93,16 @@ class FragmentKey(str):
     def __reduce__(self) -> tuple[Any, ...]:
         # Unpickled and copied elsewhere it is the public string.
         return (str, (str(self),))
+
+
+def _text_of_part(part: Any) -> str:
+    try:
+        return str(part)
+    except ValueError:
+        # An integer of more digits than Python prints.
+        if isinstance(part, int):
+            return hex(part)
+        raise
 
 
 def make_template_fragment_key(fragment_name: str, vary_on: list[Any] | None = None) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask_caching.backends._owed import owe_guarded
 from flask_caching.backends.memcache import (
     MemcachedCache,
     SASLMemcachedCache,
@@ -70,25 +71,26 @@ def test_five_servers_that_hang_cost_one_deadline(
         assert DEADLINE * 0.8 < took < DEADLINE + SLACK
 
 
-def test_going_on_with_the_other_keys_costs_one_deadline_too(tmp_path: Path) -> None:
-    with silent(4) as ports, contextlib.ExitStack() as stack:
+@pytest.mark.parametrize("kind", [MemcachedCache, SpreadSASLMemcachedCache])
+def test_going_on_with_the_other_keys_costs_one_deadline_too(
+    tmp_path: Path, kind: type[MemcachedCache]
+) -> None:
+    with silent(2) as ports, contextlib.ExitStack() as stack:
         server = MemcachedServer(tmp_path / "memcached")
         server.start()
         stack.callback(server.kill)
         servers = [f"127.0.0.1:{port}" for port in ports]
-        cache = MemcachedCache(
-            [*servers, server.address],
-            ignore_delete_many_errors=True,
-            operation_timeout=DEADLINE,
-            breaker_failures=0,
-        )
+        options: dict[str, Any] = {"operation_timeout": DEADLINE, "breaker_failures": 0}
+        if kind is SpreadSASLMemcachedCache:
+            options["maxchunk"] = 2
+        cache = kind([*servers, server.address], ignore_delete_many_errors=True, **options)
         start = time.perf_counter()
         gone = cache.delete_many(*KEYS)
         assert time.perf_counter() - start < DEADLINE + SLACK
-        # Those of the server that answers.
+        # Those of the server that answers, and only they.
         assert 0 < len(gone) < len(KEYS)
-        for key in gone:
-            cache.set(key, 1)
+        alone = kind([*servers, server.address], **options)
+        assert alone.delete_many(*gone) == gone
 
 
 def test_a_server_that_hangs_takes_no_time_from_the_others(tmp_path: Path) -> None:
@@ -106,6 +108,31 @@ def test_a_server_that_hangs_takes_no_time_from_the_others(tmp_path: Path) -> No
                 answers.append(cache.get(key))
         assert len(answers) > 5, "it is not taken for one that hangs"
         assert set(answers) == {1}, "it did what it was asked"
+
+
+def test_what_a_server_that_hangs_is_owed_takes_no_time_from_the_others(tmp_path: Path) -> None:
+    with silent(1) as (port,), contextlib.ExitStack() as stack:
+        server = MemcachedServer(tmp_path / "memcached")
+        server.start()
+        stack.callback(server.kill)
+        servers = [f"127.0.0.1:{port}", server.address]
+        cache = MemcachedCache(servers, operation_timeout=DEADLINE, breaker_failures=0)
+        near, away = [], []
+        for number in range(10):
+            try:
+                cache.set(f"key{number}", number)
+            except CacheBackendError:
+                away.append(f"key{number}")
+            else:
+                near.append(f"key{number}")
+            if near and away:
+                break
+        for _ in range(3):
+            # The key to delete cannot be made: what it is made of is on the server that hangs.
+            assert owe_guarded(cache, "prefix", away[:1])
+            assert cache.get(near[0]) is not None
+            with pytest.raises(CacheBackendError):
+                cache.get("prefix and more")
 
 
 @pytest.mark.parametrize("server_kind", ["redis", "memcached"])

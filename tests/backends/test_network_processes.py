@@ -151,12 +151,13 @@ def test_greenlets_go_on_while_one_waits(kind: Kind, server: Any) -> None:
         import os, signal, sys, gevent
         from flask_caching.errors import CacheBackendError
         from network import KINDS
+        from servers import stop
         kind, address, server = KINDS[sys.argv[1]], sys.argv[2], int(sys.argv[3])
         options = {} if kind.name == "redis" else {"pool_size": 5}
         cache = kind.backend(address, key_prefix="g_", operation_timeout=5, **options)
         cache.set("k", 1)
         assert [job.get() for job in [gevent.spawn(cache.get, "k") for _ in range(50)]] == [1] * 50
-        os.kill(server, signal.SIGSTOP)
+        stop(server)
         try:
             job = gevent.spawn(cache.get, "k")
             for ticks in range(30):

@@ -21,7 +21,7 @@ from flask import Flask
 from flask_caching._engine import MISSING
 from flask_caching.backends import BaseCache
 from flask_caching.backends.simplecache import SimpleCache
-from flask_caching.errors import CacheConfigError, UnstorableValueError
+from flask_caching.errors import CacheConfigError
 from flask_caching.testing import BackendContract, manual_clock
 
 

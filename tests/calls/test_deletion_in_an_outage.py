@@ -65,6 +65,9 @@ class World:
     def freeze(self) -> None:
         for server in self.servers:
             server.pause()
+        # From now on they are left alone: nothing is sent that they would do when they go on.
+        with pytest.raises(CacheBackendError):
+            self.cache.get_many(*(f"else{number}" for number in range(30)))
 
     def thaw(self) -> None:
         for server in self.servers:

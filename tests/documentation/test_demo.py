@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,24 @@ def test_the_tour_complains_about_a_page_that_is_not_cached() -> None:
         "/: the second request was a miss",
         "/: the second answer differs from the first",
     ]
+
+
+def test_ctrl_c_closes_the_gallery() -> None:
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "gallery", "--serve", "0"],
+        cwd=EXAMPLES,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # a terminal interrupts all that it started
+    )
+    assert serving.stdout is not None
+    assert "The gallery is open at http://127.0.0.1:" in serving.stdout.readline()
+    os.killpg(serving.pid, signal.SIGINT)
+    out, err = serving.communicate(timeout=60)
+    assert out.strip() == "Closed."
+    assert "Traceback" not in err
+    assert serving.returncode == 0
 
 
 def test_the_picture_is_a_png() -> None:

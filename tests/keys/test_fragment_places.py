@@ -91,3 +91,13 @@ def test_places_of_many_names_and_keys_are_different() -> None:
         parts for number in (1, 2, 3) for parts in itertools.product(alphabet, repeat=number)
     ]
     assert len({places(*parts) for parts in all_parts}) == len(all_parts)
+
+
+def test_integers_of_more_digits_than_python_prints_are_keys(
+    app: Flask, cache: Cache, in_app: None
+) -> None:
+    template = "{% cache 60, 'block', number %}{{ shown }}{% endcache %}"
+    for number in (10**5000, 10**5000 + 1):
+        for _ in range(2):
+            shown = str(number % 10)
+            assert render_template_string(template, number=number, shown=shown) == shown

@@ -76,6 +76,16 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
         time.sleep(0.02)
 
 
+def stop(pid: int) -> None:
+    """Pause a process of somebody else's, and return when none of its threads runs any more."""
+    os.kill(pid, signal.SIGSTOP)
+    states = [path / "stat" for path in Path(f"/proc/{pid}/task").iterdir()]
+    wait_until(
+        lambda: all(state.read_text().rpartition(")")[2].split()[0] == "T" for state in states),
+        f"process {pid} to stop",
+    )
+
+
 class Server:
     """One server process, which can be started, paused, killed and started again.
 

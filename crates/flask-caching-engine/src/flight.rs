@@ -186,11 +186,11 @@ impl Flights {
         }
         self.holds.fetch_add(1, Ordering::SeqCst);
         drop(held);
-        let until_dropped = Hold {
+        let guard = Hold {
             flights: self,
             hashes,
         };
-        (until_dropped, self.supersede(scope, keys))
+        (guard, self.supersede(scope, keys))
     }
 
     /// Forgets all flights: those of a process that was forked belong to threads it does not have.

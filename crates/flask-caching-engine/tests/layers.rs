@@ -1,11 +1,12 @@
 //! Layers hand every method on as what it is: none becomes several, none is answered in its place.
+//! What a server is owed is remembered by the layers that exist for it, and not asked here.
 //!
 //! A layer joins with a test that names it. That it keeps the contract of a backend is asked in
 //! `contract/layers.rs`.
 
 use std::sync::{Arc, Mutex};
 
-use flask_caching_engine::layer::resilience::{Resilient, Settings};
+use flask_caching_engine::layer::resilience::{GuardedDeletions, Resilient, Settings};
 use flask_caching_engine::{Backend, Lifetime, Result, Value};
 
 /// A backend that notes what it is asked, and has an answer for everything.
@@ -151,10 +152,36 @@ fn resilience() {
 }
 
 #[test]
+fn deletions_of_guarded_entries() {
+    hands_everything_on(|backend| GuardedDeletions::new(backend, Settings::default()));
+}
+
+#[test]
 fn one_around_another() {
     hands_everything_on(|backend| {
         let shared: Arc<dyn Backend> =
             Arc::new(Resilient::of_servers(backend, Settings::default()));
         Resilient::of_server(shared, Settings::default())
     });
+}
+
+/// A method that is not written down is the one that the trait provides, out of others.
+#[test]
+fn what_is_shared_has_every_method() {
+    let names = |code: &str| -> Vec<String> {
+        let methods = code.split("\n    fn ").skip(1);
+        methods
+            .filter_map(|method| method.split('(').next().map(str::to_owned))
+            .collect()
+    };
+    let contract = include_str!("../src/backend/mod.rs");
+    let contract = contract.split_once("pub trait Backend").unwrap().1;
+    let shared = names(include_str!("../src/backend/shared.rs"));
+    assert_eq!(
+        names(contract)
+            .into_iter()
+            .filter(|method| !shared.contains(method))
+            .collect::<Vec<_>>(),
+        [""; 0]
+    );
 }

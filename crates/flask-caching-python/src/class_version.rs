@@ -34,7 +34,7 @@ pub(crate) fn of(object: &Bound<'_, PyAny>) -> Option<u32> {
 fn read(class: *mut u8) -> u32 {
     // SAFETY: a class object is larger than `OFFSET + 4` on every CPython of 64 bits (`PyTypeObject`
     // alone is 408 bytes there), and it is only read.
-    unsafe { class.add(OFFSET).cast::<u32>().read() }
+    unsafe { class.add(OFFSET).cast::<u32>().read_unaligned() }
 }
 
 /// Finds out whether tags can be read on this interpreter.

@@ -80,17 +80,24 @@ fn is_about_login(error: &Error) -> bool {
 
 /// What an attempt found; nothing where it raised an exception: what failed here fails again the
 /// ordinary way, which knows what to do about it. `KeyboardInterrupt` and its like are passed on.
+#[inline]
 pub(crate) fn unless_raised<T>(
     py: Python<'_>,
     attempt: PyResult<Option<T>>,
 ) -> PyResult<Option<T>> {
-    attempt.or_else(|error| {
-        if error.is_instance_of::<PyException>(py) {
-            Ok(None)
-        } else {
-            Err(error)
-        }
-    })
+    match attempt {
+        Ok(found) => Ok(found),
+        Err(error) => unless_exception(py, error).map(|()| None),
+    }
+}
+
+#[cold]
+fn unless_exception(py: Python<'_>, error: PyErr) -> PyResult<()> {
+    if error.is_instance_of::<PyException>(py) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 fn describe(error: &Error) -> String {

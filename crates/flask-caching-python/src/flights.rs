@@ -31,9 +31,9 @@ pub(crate) fn supersede<'a, 'py: 'a>(
     py: Python<'py>,
     scope: u64,
     keys: impl IntoIterator<Item = Borrowed<'a, 'py, PyAny>>,
-) -> PyResult<()> {
+) {
     if FLIGHTS.is_empty() {
-        return Ok(());
+        return;
     }
     for key in keys {
         // What cannot be hashed is no key: nothing is computed under it, and the backend says so.
@@ -41,7 +41,6 @@ pub(crate) fn supersede<'a, 'py: 'a>(
             wait(py, FLIGHTS.supersede(scope, [&*bytes]));
         }
     }
-    Ok(())
 }
 
 /// Supersedes all computations of the backend of this [`scope`], which is about to be emptied.
@@ -82,17 +81,12 @@ fn wait(py: Python<'_>, overtaken: Overtaken) {
 /// Lets no computation that began before store its result under one of `keys` on `backend`; with
 /// None, under any key.
 #[pyfunction]
-pub(crate) fn supersede_flights(
-    backend: &Bound<'_, PyAny>,
-    keys: Option<&Bound<'_, PyTuple>>,
-) -> PyResult<()> {
+pub(crate) fn supersede_flights(backend: &Bound<'_, PyAny>, keys: Option<&Bound<'_, PyTuple>>) {
     let py = backend.py();
-    match keys {
-        Some(keys) => supersede(py, scope(backend), keys.iter_borrowed()),
-        None => {
-            supersede_all(py, scope(backend));
-            Ok(())
-        }
+    if let Some(keys) = keys {
+        supersede(py, scope(backend), keys.iter_borrowed());
+    } else {
+        supersede_all(py, scope(backend));
     }
 }
 

@@ -12,7 +12,8 @@ use flask_caching_engine::{Backend, Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::error::to_py;
+use crate::byte_store::ByteStore;
+use crate::error::{self, to_py};
 
 /// What a memcached store is made of; a dict with exactly these keys. Times are seconds.
 #[allow(
@@ -43,19 +44,23 @@ pub(crate) struct MemcachedSettings {
     spread: Option<(usize, usize)>,
 }
 
-/// The backend that `settings` describe. Connects on first use.
-pub(crate) fn open(settings: MemcachedSettings) -> PyResult<Arc<dyn Backend>> {
+/// The store that `settings` describe. Connects on first use.
+pub(crate) fn open(
+    settings: MemcachedSettings,
+    default_timeout: Option<&Bound<'_, PyAny>>,
+) -> PyResult<ByteStore> {
     let spread = settings.spread;
     let config = read(settings).map_err(|error| to_py(&error))?;
     let settings = config.settings;
     let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
-    Ok(match spread {
+    let backend: Arc<dyn Backend> = match spread {
         None => Arc::new(GuardedDeletions::new(memcached, settings)),
         Some((chunk_size, most)) => {
             let spread = Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?;
             Arc::new(GuardedDeletions::new(spread, settings))
         }
-    })
+    };
+    Ok(ByteStore::new(backend, default_timeout)?.on(error::Servers::Memcached))
 }
 
 /// A key as it goes over the wire: itself where the protocol can carry it, else encoded.

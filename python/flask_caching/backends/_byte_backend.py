@@ -16,41 +16,20 @@ from cachelib.serializers import BaseSerializer
 from .._engine import MISSING, Signer
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ._encoded import Encoded
 from .base import BaseCache
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
     from ..codecs import Codec
 
-__all__ = ["ByteBackend", "Encoded"]
+__all__ = ["ByteBackend"]
 
 logger = logging.getLogger("flask_caching")
 
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
 _COUNTER_ATTEMPTS = 3
-
-
-class Encoded:
-    """All that a write needs, so that none of the application's code runs while it is done.
-
-    :param store: where it goes: the one of the prefix that is in force.
-    :param key: the key as the store knows it.
-    :param data: the bytes of the value.
-    :param flags: what the store keeps beside them.
-    :param extended: the keys of the entries whose lifetime the write extends.
-    """
-
-    __slots__ = ("data", "extended", "flags", "key", "store")
-
-    def __init__(
-        self, store: ByteStore, key: bytes, data: bytes, flags: int, extended: list[bytes]
-    ) -> None:
-        self.store = store
-        self.key = key
-        self.data = data
-        self.flags = flags
-        self.extended = extended
 
 
 class ByteBackend(BaseCache):

@@ -49,8 +49,8 @@ class Port:
         #: Whether asking for several things at once is worth it.
         self._saves_round_trips = getattr(backend, "_saves_round_trips", False)
         self._last_versions: dict[tuple[str, ...], str] = {}
-        #: For each version, the longest timeout of an entry so far. Where a lifetime can only be set
-        #: with the value, a shorter one must not cut off the longer entries.
+        #: For each version, the longest timeout of an entry so far. Where a lifetime can only be
+        #: set with the value, a shorter one must not cut off the longer entries.
         self._longest: dict[str, Any] = {}
 
     # Reading.

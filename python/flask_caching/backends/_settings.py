@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
 
-from ..errors import CacheConfigError
 from .spec import CALLABLE, COUNT, SECONDS, Kind, Setting
 
 __all__ = [
@@ -17,7 +15,6 @@ __all__ = [
     "MEMCACHED_SERVERS",
     "RESILIENCE",
     "THRESHOLD",
-    "secret_text",
 ]
 
 THRESHOLD = Setting(
@@ -73,8 +70,8 @@ RESILIENCE = (
     Setting(
         "CACHE_OPERATION_TIMEOUT",
         SECONDS,
-        "seconds that one operation may take: looking up names, waiting for a connection, connecting, "
-        "and all servers that it asks included",
+        "seconds that one operation may take: looking up names, waiting for a connection, "
+        "connecting, and all servers that it asks included",
         default=1,
         option="operation_timeout",
         goes="unless_given",
@@ -106,23 +103,3 @@ RESILIENCE = (
         goes="unless_given",
     ),
 )
-
-
-def secret_text(value: Any, setting: str) -> str | None:
-    """A user name or password as text; None where there is none.
-
-    :param setting: what it was read from, for the message.
-    :raises CacheConfigError: it is neither a string nor bytes, or no UTF-8.
-    """
-    if value is None:
-        return None
-    try:
-        if isinstance(value, bytes):
-            return value.decode("utf-8") or None
-        if isinstance(value, str):
-            value.encode("utf-8")
-            return value or None
-    except UnicodeError:
-        # It holds the whole value.
-        pass
-    raise CacheConfigError(f"{setting} must be a string, or bytes of UTF-8")

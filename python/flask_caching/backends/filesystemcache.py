@@ -16,7 +16,8 @@ from .._engine import MISSING, FileByteStore, Signer
 from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
 from . import _cachelib
-from ._byte_backend import ByteBackend, Encoded, logger
+from ._byte_backend import ByteBackend, logger
+from ._encoded import Encoded
 from ._made_of import follow_overrides
 from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
 from .spec import BackendSpec

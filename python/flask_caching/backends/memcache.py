@@ -13,11 +13,12 @@ from ..codecs.pylibmc import ByClient, Pylibmc, Sealed
 from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
 from . import _cachelib
+from ._addresses import secret_text
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
 from ._memcached.client import ClientStore, MemcachedClient
 from ._memcached.options import MemcachedOptions, read_servers
-from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE, secret_text
+from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 _SETTINGS = (MEMCACHED_SERVERS, KEY_PREFIX, *RESILIENCE)
 _LOGIN = (
     Setting(
-        "CACHE_MEMCACHED_USERNAME",
-        OPTIONAL_TEXT,
-        "the user's name",
-        option="username",
-        secret=True,
+        "CACHE_MEMCACHED_USERNAME", OPTIONAL_TEXT, "the user's name", option="username", secret=True
     ),
     Setting(
         "CACHE_MEMCACHED_PASSWORD", SECRET, "the user's password", option="password", secret=True

@@ -7,8 +7,7 @@ from typing import Any
 
 from .._engine import RedisServers
 from ..errors import CacheConfigError
-from . import _cachelib
-from ._redis.address import RedisUrl, parse_address, parse_host, parse_port
+from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.options import Options, parse_url
@@ -32,7 +31,7 @@ _URL = Setting(
 )
 
 
-class RedisCache(RedisBackend, _cachelib.RedisCache):
+class RedisCache(RedisBackend):
     """A cache on one Redis server.
 
     :param host: the server's host name or address, or a client object compatible with redis-py,

@@ -34,7 +34,8 @@ def key_of_view(
         )
     if not isinstance(policy, ViewPolicy):
         raise TypeError(
-            f"{policy.name} is decorated with memoize(); use delete_memoized() to forget its results"
+            f"{policy.name} is decorated with memoize(); use delete_memoized() to forget its "
+            "results"
         )
     return policy.deletion_key(path, query_args, kwargs)
 

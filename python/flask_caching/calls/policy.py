@@ -61,7 +61,7 @@ class Options:
 class CallPolicy:
     """What is said of the calls of a decorated function.
 
-    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits`` and ``filters`` once.
+    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits``, ``filters`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.

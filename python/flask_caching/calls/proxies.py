@@ -95,7 +95,8 @@ class Proxies(NativeProxies):
         places = self._fragments.places(args[0]) if args else ()
         supersede_flights(backend, places)
         if args and is_fragment(args[0]):
-            return any([bool(backend.delete(place)) for place in places])
+            deleted = [bool(backend.delete(place)) for place in places]
+            return any(deleted)
         result: bool = backend.delete(*args, **kwargs)
         return result
 

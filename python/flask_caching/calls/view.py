@@ -62,15 +62,12 @@ class ViewPolicy(CallPolicy):
         self.notes_hits = bool(response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
         self._is_of_request = not callable(key_prefix) and (query_string or "%s" in key_prefix)
+        self.reads_request = make_cache_key is None and self._is_of_request
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]
         self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 
     # Calls.
-
-    @property
-    def reads_request(self) -> bool:
-        return self.user_make_cache_key is None and self._is_of_request
 
     def parts(self) -> CallParts:
         if self.user_make_cache_key is not None:

@@ -50,6 +50,10 @@ _DEEPEST = 200
 #: How often an argument is looked at again that another thread changes meanwhile.
 _MOST_LOOKS = 5
 _CHANGED_MEANWHILE = re.compile("(changed size|keys changed|mutated) during (iteration|update)")
+_CLOSED_BY = {"(": ")", "[": "]", "{": "}", "<": ">"}
+_SEPARATORS = (", ", ": ")
+_ARROWS = ("->", "=>")
+_MARKS = re.compile(r"->|=>|[,:] |[()\[\]{}<>]")
 _BUILTIN_REPRS: frozenset[Any] = frozenset(
     kind.__repr__
     for kind in (
@@ -288,20 +292,15 @@ def _is_closed(text: str) -> bool:
     if text[:1] in ("", "'", '"'):
         return False
     closing: list[str] = []
-    last = ""
-    for character in text:
-        if character in _CLOSED_BY:
-            closing.append(_CLOSED_BY[character])
-        elif character in ")]}" or (character == ">" and last not in ("-", "=")):
-            if not closing or closing.pop() != character:
+    for mark in _MARKS.findall(text):
+        if mark in _CLOSED_BY:
+            closing.append(_CLOSED_BY[mark])
+        elif mark in _SEPARATORS:
+            if not closing:
                 return False
-        elif character == " " and last in (",", ":") and not closing:
+        elif mark not in _ARROWS and (not closing or closing.pop() != mark):
             return False
-        last = character
     return not closing
-
-
-_CLOSED_BY = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
 def _behind_proxy(value: Any) -> Any:

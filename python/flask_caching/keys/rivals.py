@@ -66,11 +66,11 @@ class Rivals:
 
 def _found_by_name(kind: type) -> Any:
     """What the module of a class holds under its name; None where that is nothing."""
-    found: Any = sys.modules.get(kind.__module__)
-    for name in kind.__qualname__.split("."):
-        try:
-            found = getattr(found, name, None)
-        except Exception:
-            # A module may make its members when they are asked for.
-            return None
+    try:
+        found: Any = sys.modules[kind.__module__]
+        for name in kind.__qualname__.split("."):
+            found = getattr(found, name)
+    except Exception:
+        # A module may make its members when they are asked for, and fail.
+        return None
     return found

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Backend, Value};
+use crate::resilience::{GuardedKey, ReadGuard};
 use crate::{Lifetime, Result};
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
@@ -20,6 +21,22 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
         (**self).delete(key)
+    }
+
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        (**self).delete_each(keys)
+    }
+
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        (**self).owe(keys)
+    }
+
+    fn owe_guarded(&self, key: GuardedKey, read: ReadGuard) -> Result<()> {
+        (**self).owe_guarded(key, read)
+    }
+
+    fn owes(&self) -> bool {
+        (**self).owes()
     }
 
     fn has(&self, key: &[u8]) -> Result<bool> {

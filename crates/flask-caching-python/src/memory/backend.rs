@@ -190,8 +190,8 @@ impl MemoryBackend {
 
     /// Lets the entry under `key` live for `timeout` seconds from now where it would end sooner,
     /// without touching its value; whether there is one.
-    #[pyo3(signature = (key, timeout = None))]
-    pub(crate) fn _extend(
+    #[pyo3(name = "_extend", signature = (key, timeout = None))]
+    pub(crate) fn extend(
         &self,
         key: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
@@ -203,7 +203,7 @@ impl MemoryBackend {
 
     /// Removes `key`; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        flights::supersede(key.py(), self.scope(), [key.as_borrowed()])?;
+        flights::supersede(key.py(), self.scope(), [key.as_borrowed()]);
         let key = self.tokens.known(key)?;
         Ok(key.is_some_and(|key| self.store().delete(&key)))
     }

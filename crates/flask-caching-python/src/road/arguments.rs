@@ -102,9 +102,13 @@ impl Considered {
                     .filter(|(place, _)| !self.left_out_places.contains(place))
                     .map(|(_, argument)| argument),
             );
-        // An iterator of an empty dict costs something, too.
-        let by_name = (!kwargs.is_empty()).then(|| kwargs.iter());
-        let by_name = by_name.into_iter().flatten().filter(|(name, _)| {
+        // All at once: to look at an argument may run code that changes the dict, and then its iterator
+        // panics. That of an empty dict costs something, too.
+        let mut by_name = SmallVec::<[_; USUAL]>::new();
+        if !kwargs.is_empty() {
+            by_name.extend(kwargs.iter());
+        }
+        let by_name = by_name.into_iter().filter(|(name, _)| {
             !name.cast_exact::<PyString>().is_ok_and(|name| {
                 self.left_out_names
                     .iter()

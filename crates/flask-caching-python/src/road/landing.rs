@@ -186,7 +186,7 @@ impl Open {
         let handle = memory.write(self.key.bind(py), stored, timeout)?;
         let mut gone = Vec::new();
         for version in &self.versions {
-            if !memory._extend(version.name.bind(py), timeout)? {
+            if !memory.extend(version.name.bind(py), timeout)? {
                 gone.push(&version.name);
             }
         }

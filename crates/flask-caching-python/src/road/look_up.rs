@@ -23,7 +23,7 @@ pub(super) enum Approach<'py> {
     /// To its answer, or to the turn of a call that is not cached.
     Answer(Bound<'py, PyAny>),
     /// To what is to be looked for.
-    Open(Open),
+    Open(Box<Open>),
 }
 
 /// What the table knows of a call.
@@ -78,7 +78,7 @@ impl Road {
             self.emit_failed(py, &open, error, Doing::Reading)?;
             return bypass();
         }
-        Ok(Approach::Open(open))
+        Ok(Approach::Open(Box::new(open)))
     }
 
     /// Looks a call up among those that were answered before, and returns its value if that is an
@@ -230,7 +230,7 @@ impl Road {
     /// What becomes of a call that was looked for: its answer, or its turn.
     pub(super) fn arrive_at<'py>(
         &self,
-        mut open: Open,
+        mut open: Box<Open>,
         call: &Call<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
@@ -267,7 +267,7 @@ impl Road {
         let guards = guards.collect::<PyResult<Vec<_>>>()?;
         let key = open.key.bind(py);
         let guards = guards.iter().map(|guard| &**guard);
-        let flight = flights::begin(open.backend.bind(py), &*flights::key_bytes(key)?, guards);
+        let flight = flights::begin(open.backend.bind(py), &flights::key_bytes(key)?, guards);
         open.flight = Some(flight);
         Turn::of(py, open)
     }

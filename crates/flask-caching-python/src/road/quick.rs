@@ -31,6 +31,15 @@ pub(super) enum Quick<'py> {
     Unknown,
 }
 
+/// What the table has of a call.
+enum Looked<'py> {
+    Found(Bound<'py, PyAny>),
+    /// Nothing, though it could.
+    Absent,
+    /// The call cannot be told apart there.
+    Nowhere,
+}
+
 impl Road {
     /// Goes the quick way.
     #[inline]
@@ -58,13 +67,14 @@ impl Road {
             return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
         }
         let mut parts = Arguments::default();
-        match unless_raised(py, self.find(call, &mut parts, backend.get()))? {
-            None => Ok(Quick::Unknown),
-            Some(Some(value)) => {
+        let looked = self.find(call, &mut parts, backend.get()).map(Some);
+        match unless_raised(py, looked)? {
+            Some(Looked::Found(value)) => {
                 self.counts.count(Event::Hit);
                 self.deliver(value).map(Quick::Answer)
             }
-            Some(None) => self.begin_natively(call, &parts, &backend),
+            Some(Looked::Absent) => self.begin_natively(call, &parts, &backend),
+            Some(Looked::Nowhere) | None => Ok(Quick::Unknown),
         }
     }
 
@@ -92,26 +102,27 @@ impl Road {
         Ok(is_direct.then_some(memory))
     }
 
-    /// The result of a call in the table; `Some(None)` where it could be there, and is not.
+    /// The result of a call in the table.
     #[inline]
     fn find<'py>(
         &self,
         call: &Call<'_, 'py>,
         parts: &mut Arguments<'py>,
         memory: &MemoryBackend,
-    ) -> PyResult<Option<Option<Bound<'py, PyAny>>>> {
+    ) -> PyResult<Looked<'py>> {
         let py = call.args.py();
         if !self.parts.get().kind.read(call, parts)? {
-            return Ok(None);
+            return Ok(Looked::Nowhere);
         }
         let moment = memory.moment();
         let stored = memory.calls.find(self.number(), parts, |found| {
             moment.peek(py, &found.guards, found.value)
         });
-        match stored.flatten() {
-            Some(stored) => memory.thaw(py, stored).map(Some),
-            None => Ok(Some(None)),
-        }
+        let value = match stored.flatten() {
+            Some(stored) => memory.thaw(py, stored)?,
+            None => None,
+        };
+        Ok(value.map_or(Looked::Absent, Looked::Found))
     }
 
     /// The result under a key that the application makes.
@@ -137,7 +148,8 @@ impl Road {
         }
     }
 
-    /// Begins a call of plain arguments that the table does not know: its key is made here.
+    /// Begins a call of plain arguments that the table does not know: its key is made here. It is
+    /// remembered when it is asked for again: many a call is made once.
     fn begin_natively<'py>(
         &self,
         call: &Call<'_, 'py>,
@@ -175,25 +187,22 @@ impl Road {
             return Ok(Quick::Unknown);
         };
         key.push_str(text);
-        let row = Row {
-            road: self.number(),
-            hash: parts.hash,
-            parts: parts.to_known()?,
-        };
         let key = PyString::new(py, &key).into_any();
         if let Some((value, handle)) = memory.find_value(&key)? {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
-            memory.remember(
-                py,
-                row,
-                Found {
-                    guards: smallvec![guard],
-                    value: handle,
-                    key: None,
-                },
-            );
+            let row = Row {
+                road: self.number(),
+                hash: parts.hash,
+                parts: parts.to_known()?,
+            };
+            let found = Found {
+                guards: smallvec![guard],
+                value: handle,
+                key: None,
+            };
+            memory.remember(py, row, found);
             self.counts.count(Event::Hit);
             return Ok(Quick::Answer(value));
         }
@@ -208,8 +217,7 @@ impl Road {
             guard: Some(guard),
             is_new: false,
         });
-        open.row = Some(row);
-        Turn::of(py, open).map(Quick::Answer)
+        Turn::of(py, Box::new(open)).map(Quick::Answer)
     }
 
     /// Whether the settings of the application are such that keys are made as the recipe makes them.

@@ -55,7 +55,7 @@ impl LookedAt {
             && self.tags.load(Ordering::Relaxed) == tags
             && found >> 32 == tags & u64::from(u32::MAX)
         {
-            return Ok((found & u64::from(u32::MAX)) as Methods);
+            return Ok(low_half(found));
         }
         self.look(cache, backend)
     }
@@ -102,6 +102,13 @@ pub(crate) fn replaced_methods(
         .filter(|(at, _)| replaced & (1 << at) != 0)
         .map(|(_, name)| *name)
         .collect())
+}
+
+/// What was found, without the tags that it belongs to.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "half of it is meant")]
+fn low_half(found: u64) -> Methods {
+    found as Methods
 }
 
 #[inline]

@@ -46,6 +46,10 @@ pub(crate) struct Road {
 
 /// What the policy says about all calls.
 #[derive(FromPyObject)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(super) struct Options {
     /// Whether a stored None is a value.
     pub(super) cache_none: bool,
@@ -193,7 +197,7 @@ impl Road {
             request: None,
         };
         match turn.get().take() {
-            Some(open) => self.arrive_at(*open, &call),
+            Some(open) => self.arrive_at(open, &call),
             None => Ok(turn.clone().into_any()),
         }
     }

@@ -58,13 +58,13 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// What `read` makes of the place of a call's result; it is called under the lock.
+    /// What `look` makes of the place of a call's result; it is called under the lock.
     #[inline]
     pub(super) fn find<R>(
         &self,
         road: u64,
         arguments: &Arguments<'_>,
-        read: impl FnOnce(&Found) -> R,
+        look: impl FnOnce(&Found) -> R,
     ) -> Option<R> {
         self.lock()
             .table
@@ -73,7 +73,7 @@ impl Table {
                     && entry.row.road == road
                     && arguments.is(&entry.row.parts)
             })
-            .map(|entry| read(&entry.found))
+            .map(|entry| look(&entry.found))
     }
 
     /// Remembers where the result of a call is. `is_there` says of the place of another result

@@ -113,8 +113,8 @@ pub(super) struct Version {
 }
 
 impl Turn {
-    pub(super) fn of(py: Python<'_>, open: Open) -> PyResult<Bound<'_, PyAny>> {
-        let open = Mutex::new(Some(Box::new(open)));
+    pub(super) fn of(py: Python<'_>, open: Box<Open>) -> PyResult<Bound<'_, PyAny>> {
+        let open = Mutex::new(Some(open));
         Ok(Bound::new(py, Self { open })?.into_any())
     }
 

@@ -12,6 +12,7 @@ from cachelib.serializers import BaseSerializer, RedisSerializer
 from ..._engine import MISSING, RedisServers
 from ...codecs.redis import RedisCodec
 from ...errors import CacheBackendError, CacheConfigError, like_redis
+from .. import _cachelib
 from .._byte_backend import ByteBackend
 from .._gevent import cooperative
 from .._settings import RESILIENCE
@@ -32,7 +33,7 @@ _MOST_STORES = 1000
 OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
 
 
-class RedisBackend(ByteBackend):
+class RedisBackend(ByteBackend, _cachelib.RedisCache):
     """A cache on Redis.
 
     A class of it calls :meth:`_prepare`, and then either sets ``_servers`` and ``_make_clients`` or

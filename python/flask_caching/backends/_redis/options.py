@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import CacheConfigError
-from .._settings import secret_text
-from . import address
-from .address import RedisUrl
+from .. import _addresses
+from .._addresses import RedisUrl, secret_text
 
 __all__ = ["Options", "parse_url"]
 
@@ -259,7 +258,7 @@ def parse_url(url: str) -> RedisUrl:
 
     :raises CacheConfigError: it is no Redis URL; the message shows nothing of it.
     """
-    return address.parse_url(url, _KNOWN, _from_text)
+    return _addresses.parse_url(url, _KNOWN, _from_text)
 
 
 def _from_text(name: str, text: str) -> Any:

@@ -67,7 +67,7 @@ impl Address {
                 None => (text, None),
             },
         };
-        let no_name = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '[' | ']');
+        let no_name = |c: char| c.is_whitespace() || c.is_control() || "[]/".contains(c);
         if host.is_empty() || host.contains(no_name) {
             return Err(invalid("it names no host"));
         }
@@ -156,8 +156,8 @@ mod tests {
     #[test]
     fn nonsense_is_refused_by_name() {
         for text in [
-            "", ":1", "a:", "[[a]", "a]", "a:x", "a:70000", "[::1", "[::1]x", "a b", "a:1:0",
-            "udp:a:1",
+            "", ":1", "a:", "[[a]", "a]", "[/a]", "a:x", "a:70000", "[::1", "[::1]x", "a b",
+            "a:1:0", "udp:a:1",
         ] {
             let error = Address::parse(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{text}");

@@ -406,9 +406,10 @@ impl Backend for Spread {
         let mut pieces = pieces.into_iter();
         keys.iter()
             .map(|_| {
+                // All of its own, before one that failed ends the reading of them.
+                let own: Vec<Result<bool>> = pieces.by_ref().take(self.most).collect();
+                let own: Result<Vec<bool>> = own.into_iter().collect();
                 // Whether there was an entry is whether there was a first piece.
-                let own = pieces.by_ref().take(self.most);
-                let own: Result<Vec<bool>> = own.collect();
                 own.map(|own| own.first() == Some(&true))
             })
             .collect()

@@ -272,7 +272,10 @@ impl<B: Backend> GuardedDeletions<B> {
             && let Some(_turn) = state.turn.try_take()
         {
             let part = copied(state.lock().deletions.iter().take(STEP));
-            if let Err(error) = self.deliver(&part) {
+            // A server that hangs leaves an operation on another one its half of the time.
+            let half = deadline.remaining().unwrap_or_default() / 2;
+            let delivered = deadline.at_most(half).during(|| self.deliver(&part));
+            if let Err(error) = delivered {
                 // It is not this operation's affair, which finds out by itself how its server is.
                 log::debug!("deletions stay owed: {error}");
                 let next = clock::steady().after(self.settings.breaker_reset);

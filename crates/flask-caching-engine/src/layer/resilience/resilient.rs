@@ -179,12 +179,18 @@ impl<B: Backend> Resilient<B> {
         if touched && !state.is_delivery_due() {
             return Ok(());
         }
-        let spared = deadline.remaining().unwrap_or_default() / 2;
-        let spared = deadline.at_most(spared);
+        let half = deadline.remaining().unwrap_or_default() / 2;
+        let spared = deadline.at_most(half);
+        // Another server that hangs leaves the operation its half; its own may as well use all.
+        let limit = if self.servers == Keeper::OfEach {
+            spared
+        } else {
+            deadline
+        };
         while spared.remaining().is_ok()
             && let Some(part) = state.undelivered.next()
         {
-            let delivered = self.deliver(&part);
+            let delivered = limit.during(|| self.deliver(&part));
             if let Err(error) = &delivered
                 && (self.servers == Keeper::OfEach || error.kind() == ErrorKind::Refused)
             {

@@ -1,4 +1,4 @@
-"""Where Redis servers are, as settings say it: URLs, hosts, ports.
+"""Where servers are and who we are to them, as settings say it: URLs, addresses, passwords.
 
 Any part of what is wrong may be part of a password that was not percent-encoded, so no message here
 shows the text that it is about, and no exception has one that does as its cause or context.
@@ -13,9 +13,9 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from ...errors import CacheConfigError
+from ..errors import CacheConfigError
 
-__all__ = ["RedisUrl", "parse_address", "parse_host", "parse_port", "parse_url"]
+__all__ = ["RedisUrl", "parse_address", "parse_host", "parse_port", "parse_url", "secret_text"]
 
 _ENCODE = (
     "A user name or password in it that holds any of : / ? # [ ] @ % must be percent-encoded: "
@@ -165,3 +165,23 @@ def parse_address(item: Any, setting: str) -> tuple[str, int]:
             )
         host, port = str(pair[0]), pair[1]
     return parse_host(host, setting), parse_port(port)
+
+
+def secret_text(value: Any, setting: str) -> str | None:
+    """A user name or password as text; None where there is none.
+
+    :param setting: what it was read from, for the message.
+    :raises CacheConfigError: it is neither a string nor bytes, or no UTF-8.
+    """
+    if value is None:
+        return None
+    try:
+        if isinstance(value, bytes):
+            return value.decode("utf-8") or None
+        if isinstance(value, str):
+            value.encode("utf-8")
+            return value or None
+    except UnicodeError:
+        # It holds the whole value.
+        pass
+    raise CacheConfigError(f"{setting} must be a string, or bytes of UTF-8")
