@@ -14,14 +14,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m gallery")
     parser.add_argument("--serve", metavar="PORT", type=int, help="serve until interrupted")
     port = parser.parse_args().serve
-    with serving(port or 0) as (address, server):
-        if port is not None:
-            print(f"The gallery is open at {address} (Ctrl-C closes it)", flush=True)
-            try:
-                sys.exit(server.wait())
-            except KeyboardInterrupt:
-                print("\nClosed.")
-                return
+    try:
+        serve(port) if port is not None else show()
+    except KeyboardInterrupt:
+        print("\nClosed.")
+        sys.exit(0 if port is not None else 130)
+
+
+def serve(port: int) -> None:
+    """Leave the server running until it ends or is interrupted."""
+    with serving(port) as (address, server):
+        print(f"The gallery is open at {address} (Ctrl-C closes it)", flush=True)
+        sys.exit(server.wait())
+
+
+def show() -> None:
+    """Take the tour, and fail where the cache did not do what it should."""
+    with serving() as (address, _):
         print(f"gunicorn with {THREADS} threads, SimpleCache, {address}\n")
         wrong = tour.run(address)
     if wrong:

@@ -68,6 +68,20 @@ pub(crate) fn may_spell_addresses(text: &Bound<'_, PyString>) -> bool {
     has_plausible(&text.to_string_lossy())
 }
 
+/// Whether `text` has digits enough in a row for an address, however that is written. Most have not.
+#[inline]
+pub(crate) fn has_long_number(text: &str) -> bool {
+    let mut digits = 0;
+    text.bytes().any(|byte| {
+        if byte.is_ascii_hexdigit() {
+            digits += 1;
+        } else if !matches!(byte, b'_' | b',') {
+            digits = 0;
+        }
+        digits >= FEWEST
+    })
+}
+
 /// See [`spells_address`].
 pub(crate) fn spells(text: &str, address: u64) -> bool {
     let mut written = String::new();

@@ -160,39 +160,32 @@ impl<'py> Arguments<'py> {
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<bool> {
-        let mut hasher = FixedState::default().build_hasher();
+        let mut parts = self.reader();
         let (by_position, by_name) = considered.of(args, kwargs);
         for argument in by_position {
-            let Some(probe) = Probe::of(kinds, &argument)? else {
-                return Ok(false);
-            };
-            probe.hash_into(&mut hasher)?;
-            self.probes.push(probe);
-        }
-        for (name, argument) in by_name {
-            let name = Probe::Keyword(name.cast_into::<PyString>()?);
-            let Some(probe) = Probe::of(kinds, &argument)? else {
-                return Ok(false);
-            };
-            for probe in [name, probe] {
-                probe.hash_into(&mut hasher)?;
-                self.probes.push(probe);
+            match Probe::of(kinds, &argument)? {
+                Some(probe) => parts.take(probe)?,
+                None => return Ok(false),
             }
         }
-        self.hash = hasher.finish();
+        for (name, argument) in by_name {
+            parts.take(Probe::Keyword(name.cast_into::<PyString>()?))?;
+            match Probe::of(kinds, &argument)? {
+                Some(probe) => parts.take(probe)?,
+                None => return Ok(false),
+            }
+        }
+        parts.finish();
         Ok(true)
     }
 
-    /// Takes what a request or a fragment is found by in place of arguments.
+    /// Takes what a call is found by, one part after the other.
     #[inline]
-    pub(super) fn take(&mut self, parts: impl IntoIterator<Item = Probe<'py>>) -> PyResult<()> {
-        let mut hasher = FixedState::default().build_hasher();
-        for part in parts {
-            part.hash_into(&mut hasher)?;
-            self.probes.push(part);
+    pub(super) fn reader(&mut self) -> Reader<'_, 'py> {
+        Reader {
+            hasher: FixedState::default().build_hasher(),
+            arguments: self,
         }
-        self.hash = hasher.finish();
-        Ok(())
     }
 
     /// What was read, an argument each; before one given by name, the name.
@@ -243,6 +236,27 @@ impl<'py> Arguments<'py> {
                 })
             })
             .collect()
+    }
+}
+
+/// Reads what a call is found by.
+pub(super) struct Reader<'a, 'py> {
+    hasher: foldhash::fast::FoldHasher<'static>,
+    arguments: &'a mut Arguments<'py>,
+}
+
+impl<'py> Reader<'_, 'py> {
+    #[inline]
+    pub(super) fn take(&mut self, part: Probe<'py>) -> PyResult<()> {
+        part.hash_into(&mut self.hasher)?;
+        self.arguments.probes.push(part);
+        Ok(())
+    }
+
+    /// All parts were taken.
+    #[inline]
+    pub(super) fn finish(self) {
+        self.arguments.hash = self.hasher.finish();
     }
 }
 

@@ -44,9 +44,14 @@ pub(super) fn is_telling(text: &Bound<'_, PyString>, object: &Bound<'_, PyAny>) 
     let Some(shown) = shown_exactly(text) else {
         return false;
     };
+    if has_hexadecimal(shown) {
+        return false;
+    }
+    if !addresses::has_long_number(shown) {
+        return true;
+    }
     let address = object.as_ptr().addr();
-    !has_hexadecimal(shown)
-        && !addresses::spells(shown, u64::try_from(address).unwrap_or(u64::MAX))
+    !addresses::spells(shown, u64::try_from(address).unwrap_or(u64::MAX))
         && !addresses::has_plausible(shown)
 }
 

@@ -45,7 +45,9 @@ pub(super) struct Counts([AtomicU64; EVENTS.len()]);
 impl Counts {
     #[inline]
     pub(super) fn count(&self, event: Event) {
-        self.0[event as usize].fetch_add(1, Ordering::Relaxed);
+        // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
+        let count = &self.0[event as usize];
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     /// All counts, by name.

@@ -2,7 +2,6 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple};
-use smallvec::SmallVec;
 
 use super::arguments::{Arguments, Probe};
 
@@ -45,7 +44,7 @@ impl RequestParts {
         request: Option<&Request<'_, 'py>>,
         arguments: &mut Arguments<'py>,
     ) -> PyResult<bool> {
-        let (mut path, mut query) = (None, None);
+        let mut parts = arguments.reader();
         if self.path || self.query {
             let Some(request) = request else {
                 return Ok(false);
@@ -56,18 +55,18 @@ impl RequestParts {
             }
             if self.path {
                 match request.path.cast_exact::<PyString>() {
-                    Ok(text) => path = Some(Probe::Text(text.clone())),
+                    Ok(path) => parts.take(Probe::Text(path.clone()))?,
                     Err(_) => return Ok(false),
                 }
             }
             if self.query {
                 match request.query.map(Bound::cast_exact::<PyBytes>) {
-                    Some(Ok(bytes)) => query = Some(Probe::Bytes(bytes.clone())),
+                    Some(Ok(query)) => parts.take(Probe::Bytes(query.clone()))?,
                     _ => return Ok(false),
                 }
             }
         }
-        arguments.take(path.into_iter().chain(query))?;
+        parts.finish();
         Ok(true)
     }
 }
@@ -93,20 +92,20 @@ pub(super) fn read_fragment<'py>(
         return Ok(false);
     }
     let (name, keys, mark) = (tag.get_item(1)?, tag.get_item(2)?, tag.get_item(3)?);
-    let mut texts = SmallVec::<[_; 4]>::new();
+    let mut texts = arguments.reader();
     for part in [mark, name].into_iter().chain(keys.cast::<PyList>()?) {
         match part.cast_into_exact::<PyString>() {
-            Ok(text) => texts.push(Probe::Text(text)),
+            Ok(text) => texts.take(Probe::Text(text))?,
             Err(error) => {
                 let part = error.into_inner();
                 if !(is_number(&part) || part.is_none()) {
                     return Ok(false);
                 }
-                texts.push(Probe::Text(part.str()?));
+                texts.take(Probe::Text(part.str()?))?;
             }
         }
     }
-    arguments.take(texts)?;
+    texts.finish();
     Ok(true)
 }
 
