@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 
-import pylibmc
 import pytest
 import redis
 from flask import Flask
@@ -13,6 +12,8 @@ from flask_caching import Cache, errors
 from flask_caching.backends import MemcachedCache, RedisCache, RedisClusterCache, RedisSentinelCache
 from flask_caching.errors import CacheBackendError, CacheError
 from servers import free_port
+
+pylibmc = pytest.importorskip("pylibmc")
 
 
 @pytest.fixture

@@ -7,14 +7,15 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-import freezegun
 import pytest
-import time_machine
 from flask import render_template_string
 from flask_caching import Cache
 from flask_caching._engine import clock_wall
 from flask_caching.backends import FileSystemCache, SimpleCache
 from flask_caching.testing import manual_clock
+
+freezegun = pytest.importorskip("freezegun")
+time_machine = pytest.importorskip("time_machine")
 
 START = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -313,3 +314,46 @@ def test_time_that_was_moved_before_the_package_was_imported(library, move, late
     program = BEFORE.format(library=library, move=move, later=later)
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.split() == ["True", "v", "True", "v", "True", "None"], run.stderr
+
+
+MEANWHILE = """
+import threading
+from flask import Flask
+from flask_caching import Cache, _clock
+
+app = Flask("app")
+cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+@cache.memoize()
+def twice(number):
+    return 2 * number
+
+main = threading.current_thread()
+asked = 0
+
+def call():
+    with app.app_context():
+        twice(1)
+
+def in_turn():
+    global asked
+    if threading.current_thread() is main:
+        asked += 1
+        other = threading.Thread(target=call)
+        other.start()
+        other.join()
+    return 1e9
+
+with app.app_context():
+    twice(1)
+    _clock.time = in_turn
+    print(twice(1), twice(2), twice(2), asked > 0)
+"""
+
+
+def test_others_are_answered_while_the_clock_is_asked():
+    """It is asked with no lock held that a call in another thread needs."""
+    run = subprocess.run(
+        [sys.executable, "-c", MEANWHILE], capture_output=True, text=True, timeout=60
+    )
+    assert run.stdout.split() == ["2", "4", "4", "True"], run.stderr
