@@ -3,12 +3,11 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-use smallvec::SmallVec;
 
 use super::data::{is_exact, is_plain, is_told_by_repr};
 use super::kinds::Kinds;
 use super::part::{Itself, Part, same_text};
-use super::parts::{Parts, USUAL};
+use super::parts::Parts;
 use crate::error::unless_raised;
 use crate::memory::is_scalar;
 
@@ -33,40 +32,40 @@ impl Considered {
         }
     }
 
-    /// What tells a call apart: defaults and what is given by position, and what is given by name.
-    /// Defaults count where they are overridden, too: the same call is then known twice at worst.
+    /// What tells a call apart of what is given by position, after the defaults. These count where they
+    /// are overridden, too: the same call is then known twice at worst.
     #[inline]
-    pub(super) fn of<'a, 'py>(
+    pub(super) fn by_position<'a, 'py>(
         &'a self,
         args: &'a Bound<'py, PyTuple>,
-        kwargs: &'a Bound<'py, PyDict>,
-    ) -> (
-        impl Iterator<Item = Borrowed<'a, 'py, PyAny>>,
-        impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
-    ) {
+    ) -> impl Iterator<Item = Borrowed<'a, 'py, PyAny>> {
         let defaults = self.changeable.iter();
-        let by_position = defaults
+        defaults
             .map(|default| default.bind_borrowed(args.py()))
             .chain(
                 args.iter_borrowed()
                     .enumerate()
                     .filter(|(place, _)| !self.left_out_places.contains(place))
                     .map(|(_, argument)| argument),
-            );
-        // All at once: to look at an argument may run code that changes the dict, and then its iterator
-        // panics. That of an empty dict costs something, too.
-        let mut by_name = SmallVec::<[_; USUAL]>::new();
-        if !kwargs.is_empty() {
-            by_name.extend(kwargs.iter());
-        }
-        let by_name = by_name.into_iter().filter(|(name, _)| {
-            !name.cast_exact::<PyString>().is_ok_and(|name| {
-                self.left_out_names
-                    .iter()
-                    .any(|known| same_text(name, known))
-            })
-        });
-        (by_position, by_name)
+            )
+    }
+
+    /// What tells a call apart of what is given by name: the names and the arguments, all at once. To
+    /// look at an argument may run code that changes the dict, and then its iterator panics.
+    pub(super) fn by_name<'py>(
+        &self,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)> {
+        let is_left_out = |name: &Bound<'_, PyString>| {
+            let mut left_out = self.left_out_names.iter();
+            name.is_exact_instance_of::<PyString>() && left_out.any(|known| same_text(name, known))
+        };
+        let items: Vec<_> = kwargs.iter().collect();
+        items
+            .into_iter()
+            .filter_map(|(name, argument)| Some((name.cast_into::<PyString>().ok()?, argument)))
+            .filter(|(name, _)| !is_left_out(name))
+            .collect()
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -103,18 +102,19 @@ fn try_read(
 ) -> PyResult<bool> {
     let py = args.py();
     let mut parts = parts.reader(py);
-    let (by_position, by_name) = considered.of(args, kwargs);
-    for argument in by_position {
+    for argument in considered.by_position(args) {
         match part(kinds, &argument)? {
             Some(part) => parts.take(part)?,
             None => return Ok(false),
         }
     }
-    for (name, argument) in by_name {
-        parts.take(Part::Keyword(name.cast_into::<PyString>()?.unbind()))?;
-        match part(kinds, &argument)? {
-            Some(part) => parts.take(part)?,
-            None => return Ok(false),
+    if !kwargs.is_empty() {
+        for (name, argument) in considered.by_name(kwargs) {
+            parts.take(Part::Keyword(name.unbind()))?;
+            match part(kinds, &argument)? {
+                Some(part) => parts.take(part)?,
+                None => return Ok(false),
+            }
         }
     }
     parts.finish();

@@ -89,11 +89,10 @@ impl Kinds {
         kwargs: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
         let py = args.py();
-        let (by_position, by_name) = considered.of(args, kwargs);
-        for argument in by_position {
+        for argument in considered.by_position(args) {
             unless_raised(py, self.learn_of(&argument).map(Some))?;
         }
-        for (_, argument) in by_name {
+        for (_, argument) in considered.by_name(kwargs) {
             unless_raised(py, self.learn_of(&argument).map(Some))?;
         }
         Ok(())

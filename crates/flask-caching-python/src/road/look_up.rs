@@ -77,7 +77,7 @@ impl Road {
             self.emit_failed(py, &open, error, Doing::Reading)?;
             return bypass();
         }
-        Ok(Approach::Open(Box::new(open)))
+        Ok(Approach::Open(open))
     }
 
     /// Looks a call up among those that were answered before, and returns its value if that is an

@@ -28,7 +28,7 @@ pub(super) struct Call<'a, 'py> {
 }
 
 /// Calls of more parts than this cost an allocation.
-pub(super) const USUAL: usize = 6;
+const USUAL: usize = 6;
 
 /// All parts of a call, in their order. It is large, and filled where it is used.
 #[derive(Default)]

@@ -202,7 +202,7 @@ impl Road {
             return Ok(Quick::Answer(value));
         }
         self.counts.count(Event::Miss);
-        let mut open = Open::new(py, backend, Port::to_memory(backend));
+        let mut open = Box::new(Open::new(backend, Port::to_memory(backend)));
         // No version of this store is ever brought back: it guards nothing here.
         open.flight = Some(flights::begin(backend, &flights::key_bytes(&key)?, []));
         open.key = key.unbind();
@@ -212,7 +212,7 @@ impl Road {
             guard: Some(guard),
             is_new: false,
         });
-        Turn::of(py, Box::new(open)).map(Quick::Answer)
+        Turn::of(py, open).map(Quick::Answer)
     }
 
     /// Whether the settings of the application are such that keys are made as the recipe makes them.

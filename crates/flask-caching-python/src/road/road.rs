@@ -326,11 +326,11 @@ impl Road {
         &self,
         state: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,
-    ) -> PyResult<Open> {
+    ) -> PyResult<Box<Open>> {
         let py = state.py();
         let replaced = self.looked_at.replaced(self.cache.bind(py), backend)?;
         let port = Port::to(state, backend, replaced, !self.options.cache_none)?;
-        let mut open = Open::new(py, backend, port);
+        let mut open = Box::new(Open::new(backend, port));
         open.state = Some(state.clone().unbind());
         Ok(open)
     }

@@ -173,13 +173,14 @@ impl Turn {
 
 impl Open {
     /// A call to `backend` of which nothing is known yet.
-    pub(super) fn new(py: Python<'_>, backend: &Bound<'_, PyAny>, port: Port) -> Self {
+    #[inline]
+    pub(super) fn new(backend: &Bound<'_, PyAny>, port: Port) -> Self {
         Self {
             state: None,
             backend: backend.clone().unbind(),
             port,
             description: None,
-            key: py.None(),
+            key: backend.py().None(),
             versions: SmallVec::new(),
             made_until: None,
             row: None,
