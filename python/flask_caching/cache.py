@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
-from ._engine import CacheFlags, supersede_flights
+from ._engine import CacheFlags, replaced_methods, supersede_flights
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
 from .calls import deletion
@@ -88,9 +88,10 @@ class Cache(Proxies):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
         self._flags = CacheFlags()
         self._chooses_backend = type(self).cache is not Cache.cache
-        if self._chooses_backend or self._overrides("get") or self._overrides("get_many"):
+        overridden = replaced_methods(self)
+        if self._chooses_backend or "get" in overridden or "get_many" in overridden:
             # What an application has put in their place sees every hit.
-            self._flags.replace(versions=self._chooses_backend or self._overrides("get_many"))
+            self._flags.replace(versions=self._chooses_backend or "get_many" in overridden)
         self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
 
-from .._engine import METHODS, MISSING, Deadline, longer_timeout
+from .._engine import METHODS, MISSING, Deadline, longer_timeout, replaced_methods
 from ..errors import UnstorableValueError
 from ..keys.versions import new_version
 from ..utils import normalize_timeout
@@ -123,8 +123,7 @@ class Port:
 
     def _adds(self) -> bool:
         # The `add` that a backend inherits from cachelib's base class stores nothing.
-        cache = self._cache
-        overridden = cache._overrides("set_many") or cache._overrides("add")
+        overridden = {"set_many", "add"} & set(replaced_methods(self._cache))
         return not overridden and getattr(type(self.backend), "add", None) not in (
             None,
             CachelibBaseCache.add,

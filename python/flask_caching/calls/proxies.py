@@ -28,9 +28,6 @@ class Proxies(NativeProxies):
     _flags: CacheFlags
     _fragments: Fragments
     _chooses_backend: bool
-    #: Whether a proxy was replaced on the instance. To look into ``__dict__`` each time would make
-    #: one of the instance's attributes, and all access to them slower.
-    _replaces_proxies = False
 
     if TYPE_CHECKING:
 
@@ -51,45 +48,38 @@ class Proxies(NativeProxies):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _USED:
             self._flags.replace(versions=name not in ("get", "set", "has"))
-            self._replaces_proxies = True
         super().__setattr__(name, value)
 
-    def _overrides(self, name: str) -> bool:
-        """Whether the application has put something in place of a proxy."""
-        return getattr(type(self), name) is not _ORIGINALS[name] or (
-            self._replaces_proxies and name in self.__dict__
-        )
-
-    def _get_elsewhere(self, *args: Any, **kwargs: Any) -> Any:
+    def _get_fallback(self, *args: Any, **kwargs: Any) -> Any:
         """``get`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return self._fragments.get(*args, **kwargs)
         return self.cache.get(*args, **kwargs)
 
-    def _has_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
+    def _has_fallback(self, *args: Any, **kwargs: Any) -> bool:
         """``has`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return any(self.cache.has(place) for place in self._fragments.places(args[0]))
         return self.cache.has(*args, **kwargs)
 
-    def _set_elsewhere(self, *args: Any, **kwargs: Any) -> bool | None:
+    def _set_fallback(self, *args: Any, **kwargs: Any) -> bool | None:
         """``set`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.set(*args, **kwargs)
 
-    def _add_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
+    def _add_fallback(self, *args: Any, **kwargs: Any) -> bool:
         """``add`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.add(*args, **kwargs)
 
-    def _delete_elsewhere(self, *args: Any, **kwargs: Any) -> bool:
-        """``delete`` as in ``_has_elsewhere``."""
+    def _delete_fallback(self, *args: Any, **kwargs: Any) -> bool:
+        """``delete`` as in ``_has_fallback``."""
         args, kwargs = _by_position(args, kwargs)
         backend = self._place()[1]
         places = self._fragments.places(args[0]) if args else ()
@@ -100,8 +90,8 @@ class Proxies(NativeProxies):
         result: bool = backend.delete(*args, **kwargs)
         return result
 
-    def _delete_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[str]:
-        """``delete_many`` as in ``_has_elsewhere``."""
+    def _delete_many_fallback(self, *args: Any, **kwargs: Any) -> list[str]:
+        """``delete_many`` as in ``_has_fallback``."""
         return self._delete_each(self._place()[1].delete_many, args, kwargs)
 
     def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -125,7 +115,7 @@ class Proxies(NativeProxies):
         supersede_flights(backend, None)
         return bool(backend.clear())
 
-    def _get_many_elsewhere(self, *args: Any, **kwargs: Any) -> list[Any]:
+    def _get_many_fallback(self, *args: Any, **kwargs: Any) -> list[Any]:
         """``get_many`` where a key may be one of a fragment."""
         if any(map(is_fragment, args)):
             return self._fragments.get_many(args, **kwargs)
@@ -147,7 +137,7 @@ class Proxies(NativeProxies):
         named: list[Any] = self._fragments.named(keys, stored)
         return named
 
-    def _get_dict_elsewhere(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def _get_dict_fallback(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """``get_dict`` where a key may be one of a fragment."""
         if any(map(is_fragment, args)):
             return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
@@ -179,5 +169,3 @@ def _by_position(
     rest = dict(kwargs)
     return (rest.pop("key"),), rest
 
-
-_ORIGINALS = {name: getattr(Proxies, name) for name in _USED}

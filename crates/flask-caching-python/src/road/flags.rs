@@ -84,6 +84,11 @@ impl CacheFlags {
         self.unusual.load(Ordering::Relaxed) == VALUES_REPLACED
     }
 
+    /// Whether a proxy of the cache was replaced.
+    pub(super) fn has_replaced(&self) -> bool {
+        self.any(VALUES_REPLACED | VERSIONS_REPLACED)
+    }
+
     /// Whether one of `flags` is up.
     #[inline]
     pub(super) fn any(&self, flags: u32) -> bool {

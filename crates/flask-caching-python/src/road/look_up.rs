@@ -1,6 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
-use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -25,14 +25,8 @@ pub(super) enum Approach<'py> {
     Open(Box<Open>),
 }
 
-/// What the table knows of a call.
-enum Recalled<'py> {
-    /// Its value, and its key where somebody wants to hear of it.
-    Value(Bound<'py, PyAny>, Option<Py<PyAny>>),
-    /// A key that an application's own `get` had nothing under.
-    Absent(Py<PyAny>),
-    Unknown,
-}
+/// A value that was found before, and its key where somebody wants to hear of it.
+type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);
 
 impl Road {
     /// Finds out what a call is. `start`: how far the quick way has led.
@@ -95,61 +89,40 @@ impl Road {
         {
             return Ok(None);
         }
-        if !open.is_refresh && open.prefetched.is_none() {
-            match self.recall(py, open, &parts)? {
-                Recalled::Value(value, key) => {
-                    if !self.is_stale(&value, call)? {
-                        self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
-                        return Ok(Some(value));
-                    }
-                    open.is_refresh = true;
-                }
-                Recalled::Absent(key) => open.prefetched = Some((key, missing(py)?)),
-                Recalled::Unknown => {}
+        if !open.is_refresh
+            && let Some((value, key)) = self.recall(py, open, &parts)?
+        {
+            if !self.is_stale(&value, call)? {
+                self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
+                return Ok(Some(value));
             }
+            open.is_refresh = true;
         }
         open.row = Some(parts.into_row(self.number()));
         Ok(None)
     }
 
-    /// What the in-process store has of a call that was answered before.
-    fn recall<'py>(&self, py: Python<'py>, open: &Open, parts: &Parts) -> PyResult<Recalled<'py>> {
-        let Some(memory) = open.port.memory(py, GET_MANY).map(Bound::get) else {
-            return Ok(Recalled::Unknown);
+    /// What the in-process store has of a call that was answered before; and its key, where somebody
+    /// wants to hear of it.
+    fn recall<'py>(
+        &self,
+        py: Python<'py>,
+        open: &Open,
+        parts: &Parts,
+    ) -> PyResult<Option<Recalled<'py>>> {
+        let Some(memory) = open.port.memory(py, GET | GET_MANY).map(Bound::get) else {
+            return Ok(None);
         };
-        let is_direct = open.port.memory(py, GET).is_some();
         let moment = memory.moment();
         let found = memory.calls.find(py, self.number(), parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));
-            let stored = is_direct.then(|| moment.peek(py, &found.guards, found.value));
-            (key, stored.flatten(), found.guards.clone())
+            let stored = moment.peek(py, &found.guards, found.value)?;
+            Some((stored, key))
         });
-        let Some((key, stored, guards)) = found else {
-            return Ok(Recalled::Unknown);
-        };
-        if is_direct {
-            let is_awaited = self.flags.get().any(SIGNALS) && key.is_none();
-            let value = match stored.filter(|_| !is_awaited) {
-                Some(stored) => memory.thaw(py, stored)?,
-                None => None,
-            };
-            return Ok(value.map_or(Recalled::Unknown, |value| Recalled::Value(value, key)));
-        }
-        match (key, open.port.foreign(py)) {
-            (Some(key), Some(foreign)) if memory.moment().are_there(&guards) => {
-                let value = foreign.call_method1(intern!(py, "read"), (&key,));
-                match value {
-                    Ok(value) if is_missing(&value) => Ok(Recalled::Absent(key)),
-                    Ok(value) => {
-                        self.emit_worked(py, open, Doing::Reading)?;
-                        Ok(Recalled::Value(value, Some(key)))
-                    }
-                    // It is asked again, and then the failure is noted.
-                    Err(error) if error.is_instance_of::<PyException>(py) => Ok(Recalled::Unknown),
-                    Err(error) => Err(error),
-                }
-            }
-            _ => Ok(Recalled::Unknown),
+        match found.flatten() {
+            Some((_, None)) if self.flags.get().any(SIGNALS) => Ok(None),
+            Some((stored, key)) => Ok(memory.thaw(py, stored)?.map(|value| (value, key))),
+            None => Ok(None),
         }
     }
 

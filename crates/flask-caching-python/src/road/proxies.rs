@@ -16,7 +16,7 @@ use crate::memory::MemoryBackend;
 ///
 /// For keys that stand for themselves they make the backend's call; `get`, `get_many` and `set` do
 /// where that is an in-process store whose method nobody has replaced, without a detour through Python.
-/// Whatever else is for `_get_elsewhere`, `_set_elsewhere`, ..., which take the same arguments.
+/// Whatever else is for `_get_fallback`, `_set_fallback`, ..., which take the same arguments.
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
     direction: OnceLock<Direction>,
@@ -72,7 +72,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Some((direction, backend)) = Direction::of_key(slf, args)? else {
-            return slf.call_method(intern!(py, "_get_elsewhere"), args, kwargs);
+            return slf.call_method(intern!(py, "_get_fallback"), args, kwargs);
         };
         if args.len() == 1
             && kwargs.is_none()
@@ -98,7 +98,7 @@ impl NativeProxies {
         };
         match found {
             Some(values) => Ok(values),
-            None => slf.call_method(intern!(py, "_get_many_elsewhere"), args, kwargs),
+            None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs),
         }
     }
 
@@ -111,7 +111,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Some((direction, backend)) = Direction::of_key(slf, args)? else {
-            return slf.call_method(intern!(py, "_set_elsewhere"), args, kwargs);
+            return slf.call_method(intern!(py, "_set_fallback"), args, kwargs);
         };
         let named = match kwargs {
             Some(kwargs) if kwargs.len() == 1 => kwargs.get_item(intern!(py, "timeout"))?,
@@ -141,7 +141,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         match Direction::of_key(slf, args)? {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "has"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_has_elsewhere"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_has_fallback"), args, kwargs),
         }
     }
 
@@ -155,7 +155,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         match Direction::of_key(slf, args)? {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "add"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_add_elsewhere"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_add_fallback"), args, kwargs),
         }
     }
 
@@ -169,7 +169,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Some((_, backend)) = Direction::of_key(slf, args)? else {
-            return slf.call_method(intern!(py, "_delete_elsewhere"), args, kwargs);
+            return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1));
         backend.call_method(intern!(py, "delete"), args, kwargs)
@@ -184,7 +184,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Some((_, backend)) = Direction::of_keys(slf, args)? else {
-            return slf.call_method(intern!(py, "_delete_many_elsewhere"), args, kwargs);
+            return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed());
         backend.call_method(intern!(py, "delete_many"), args, kwargs)
@@ -199,7 +199,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         match Direction::of_keys(slf, args)? {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_get_dict_elsewhere"), args, kwargs),
+            None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
         }
     }
 }
@@ -234,7 +234,7 @@ impl Direction {
         let Some(found) = Self::of(cache)? else {
             return Ok(None);
         };
-        let is_here = !args.is_empty() && !found.0.is_elsewhere(&*args.get_borrowed_item(0)?);
+        let is_here = !args.is_empty() && !found.0.is_fragment(&*args.get_borrowed_item(0)?);
         Ok(is_here.then_some(found))
     }
 
@@ -245,7 +245,7 @@ impl Direction {
     ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
         let found = Self::of(cache)?;
         Ok(found
-            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_elsewhere(&key))))
+            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_fragment(&key))))
     }
 
     /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
@@ -261,7 +261,7 @@ impl Direction {
             let values = native.get_many_without(keys, self.prefix.as_bytes())?;
             return Ok(values.map(Bound::into_any));
         }
-        if keys.iter_borrowed().any(|key| self.is_elsewhere(&key)) {
+        if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {
             return Ok(None);
         }
         backend
@@ -271,7 +271,7 @@ impl Direction {
 
     /// Whether `key` names what is stored under another key.
     #[inline]
-    fn is_elsewhere(&self, key: &Bound<'_, PyAny>) -> bool {
+    fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
         key.cast::<PyString>()
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
     }

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyDict, PyString, PyType};
 
+use super::flags::CacheFlags;
 use crate::class_version;
 
 /// The public methods that calls are answered with. A backend of ours has others in their place: reads
@@ -23,6 +24,9 @@ pub(super) const GET_MANY: Methods = 2;
 pub(super) const SET: Methods = 4;
 const SET_MANY: Methods = 8;
 const ADD: Methods = 16;
+
+/// Every one of them.
+const ALL: Methods = (1 << METHODS.len()) - 1;
 
 /// What writes a value and its versions.
 pub(super) const WRITES: Methods = SET | SET_MANY | ADD;
@@ -85,18 +89,22 @@ impl LookedAt {
         cache: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,
     ) -> PyResult<Methods> {
-        Ok(self.by_classes(Some(cache), backend)? | on_instance(cache)? | on_instance(backend)?)
+        Ok(self.by_classes(Some(cache), backend)? | on_cache(cache)? | on_instance(backend)?)
     }
 }
 
-/// The names of the methods that are replaced for `cache` and `backend`: by a subclass, by patching a
-/// class, on the instance, or because the backend is none of ours.
+/// The names of the methods that are replaced for `cache`, and for `backend` if that is given: by a
+/// subclass, by patching a class, on the instance, or because the backend is none of ours.
 #[pyfunction]
+#[pyo3(signature = (cache, backend = None))]
 pub(crate) fn replaced_methods(
     cache: &Bound<'_, PyAny>,
-    backend: &Bound<'_, PyAny>,
+    backend: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<&'static str>> {
-    let replaced = LookedAt::new().replaced(cache, backend)?;
+    let replaced = match backend {
+        Some(backend) => LookedAt::new().replaced(cache, backend)?,
+        None => of_class(&cache.get_type())? | on_cache(cache)?,
+    };
     let names = METHODS.iter().enumerate();
     Ok(names
         .filter(|(at, _)| replaced & (1 << at) != 0)
@@ -117,12 +125,23 @@ fn tags(cache: Option<&Bound<'_, PyAny>>, backend: &Bound<'_, PyAny>) -> Option<
     Some(u64::from(cache) << 32 | u64::from(class_version::of(backend)?))
 }
 
+/// Those on the instance of a cache, which notes that there are some: to look into its `__dict__` each
+/// time would make one of its attributes, and all access to them slower.
+fn on_cache(cache: &Bound<'_, PyAny>) -> PyResult<Methods> {
+    let flags = cache.getattr(intern!(cache.py(), "_flags"))?;
+    if flags.cast::<CacheFlags>()?.get().has_replaced() {
+        on_instance(cache)
+    } else {
+        Ok(0)
+    }
+}
+
 fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
     let Ok(attributes) = object.getattr(intern!(object.py(), "__dict__")) else {
         return Ok(0);
     };
     let Ok(attributes) = attributes.cast_into::<PyDict>() else {
-        return Ok(Methods::MAX);
+        return Ok(ALL);
     };
     let mut replaced = 0;
     for (at, name) in METHODS.iter().enumerate() {
@@ -134,22 +153,19 @@ fn on_instance(object: &Bound<'_, PyAny>) -> PyResult<Methods> {
 }
 
 fn by_classes(cache: Option<&Bound<'_, PyAny>>, backend: &Bound<'_, PyAny>) -> PyResult<Methods> {
-    let py = backend.py();
-    let cache = cache.map(Bound::get_type);
-    let backend = backend.get_type();
-    let mut replaced = 0;
-    if !backend.hasattr(intern!(py, OURS))? {
-        return Ok((1 << METHODS.len()) - 1);
+    let of_cache = cache.map_or(Ok(0), |cache| of_class(&cache.get_type()))?;
+    let class = backend.get_type();
+    if !class.hasattr(intern!(class.py(), OURS))? {
+        return Ok(ALL);
     }
+    Ok(of_cache | of_class(&class)?)
+}
+
+/// The methods of a class that are none of this package's.
+fn of_class(class: &Bound<'_, PyType>) -> PyResult<Methods> {
+    let mut replaced = 0;
     for (at, name) in METHODS.iter().enumerate() {
-        let name = PyString::intern(py, name);
-        let proxy = cache
-            .as_ref()
-            .map(|cache| cache.getattr(&name))
-            .transpose()?;
-        let is_ours =
-            proxy.map_or(Ok(true), |proxy| is_ours(&proxy))? && is_ours(&backend.getattr(&name)?)?;
-        if !is_ours {
+        if !is_ours(&class.getattr(PyString::intern(class.py(), name))?)? {
             replaced |= 1 << at;
         }
     }
