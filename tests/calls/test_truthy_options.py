@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-
 from flask_caching import Cache
 
 SWITCHES = [(1, True), ("yes", True), (None, False), ([], False)]

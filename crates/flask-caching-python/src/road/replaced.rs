@@ -24,8 +24,10 @@ pub(super) const SET: Methods = 4;
 const SET_MANY: Methods = 8;
 const ADD: Methods = 16;
 
+/// What writes versions.
+pub(super) const VERSION_WRITES: Methods = SET_MANY | ADD;
 /// What writes a value and its versions.
-pub(super) const WRITES: Methods = SET | SET_MANY | ADD;
+pub(super) const WRITES: Methods = SET | VERSION_WRITES;
 
 /// The classes of a cache and a backend that were looked at last, by their version tags, which no
 /// other class and no other state of these has; and what was found.
