@@ -1,4 +1,4 @@
-"""Calls of a cache or backend of which only some of the writing methods are the application's own."""
+"""Calls where only some of the writing methods of a cache or backend are the application's own."""
 
 from __future__ import annotations
 
