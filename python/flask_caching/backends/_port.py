@@ -176,22 +176,38 @@ class Port:
         else:
             # Some caches return nothing.
             done = self._cache.set(key, encoded, timeout=timeout) is not False
-        return done, self._extend(dict(versions), timeout) if done and versions else ()
+        return done, self.extend(versions, timeout) if done and versions else ()
 
-    def delete(self, key: Any) -> None:
-        """Take away what was stored although something was deleted meanwhile."""
-        self._cache.delete(key)
+    def undo(self, key: Any, versions: tuple[tuple[str, str], ...]) -> None:
+        """Take away what was stored although something was deleted meanwhile.
 
-    def _extend(self, versions: dict[str, str], timeout: Any) -> tuple[str, ...]:
+        :param key: of the value; None: it is gone already.
+        :param versions: those that :meth:`extend` was given. One that was deleted between its two
+            steps is back, and with it every result from before.
+        """
+        if key is not None:
+            self._cache.delete(key)
+        if not self._extends:
+            current = self._read_many([name for name, _ in versions])
+            for (name, version), found in zip(versions, current, strict=False):
+                if found == version:
+                    self._cache.delete(name)
+
+    def extend(self, versions: tuple[tuple[str, str], ...], timeout: Any) -> tuple[str, ...]:
+        """Let versions live as long as an entry that they are part of the key of.
+
+        :param versions: their keys, and themselves.
+        :return: the keys of those that are not there any more.
+        """
         if self._extends:
-            return tuple(name for name in versions if not self.backend._extend(name, timeout))
-        current = dict(zip(versions, self._read_many(tuple(versions)), strict=False))
+            return tuple(name for name, _ in versions if not self.backend._extend(name, timeout))
+        current = self._read_many([name for name, _ in versions])
         by_timeout: dict[Any, dict[str, str]] = {}
         gone = []
-        for name, version in versions.items():
+        for (name, version), found in zip(versions, current, strict=False):
             longest = self._longest_timeout(name, timeout)
             # A version that was deleted or replaced meanwhile stays so.
-            if current.get(name) == version:
+            if found == version:
                 by_timeout.setdefault(longest, {})[name] = version
             else:
                 gone.append(name)

@@ -93,7 +93,8 @@ class CallPolicy:
         self.is_stale = options.is_stale
         self.response_filter = options.response_filter
         self.hash_method = options.hash_method
-        self.cache_none = options.cache_none
+        # Whatever is true or false, as in Flask-Caching.
+        self.cache_none = bool(options.cache_none)
         self.source_check = options.source_check
         self.checks_hits = options.is_stale is not None
         self.filters = options.response_filter is not None

@@ -57,11 +57,11 @@ class ViewPolicy(CallPolicy):
     ) -> None:
         super().__init__(cache, f, options)
         self.key_prefix = key_prefix
-        self.query_string = query_string
+        self.query_string = bool(query_string)
         self.user_make_cache_key = make_cache_key
         self.notes_hits = bool(response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
-        self._is_of_request = not callable(key_prefix) and (query_string or "%s" in key_prefix)
+        self._is_of_request = not callable(key_prefix) and (self.query_string or "%s" in key_prefix)
         self.reads_request = make_cache_key is None and self._is_of_request
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]

@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::events::Event;
-use super::replaced::WRITES;
+use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
 use super::turn::{Doing, Encoded, Open, Outcome, Step};
 use crate::error::UnstorableValueError;
@@ -22,7 +22,7 @@ impl Road {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = result.py();
         if let Some(timeout) = self.plain_timeout(&result)?
-            && let Some(memory) = open.port.memory(py, WRITES)
+            && let Some(memory) = open.port.memory(py, SET)
             && let Some(stored) = memory.get().encode_plain(&result)?
         {
             open.step = Step::Encoded {
@@ -130,7 +130,7 @@ impl Open {
     fn encode(&self, result: &Bound<'_, PyAny>) -> PyResult<Encoded> {
         let py = result.py();
         let key = self.key.bind(py);
-        if let Some(memory) = self.port.memory(py, WRITES) {
+        if let Some(memory) = self.port.memory(py, SET) {
             return memory.get().encode(key, result).map(Encoded::Native);
         }
         let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
@@ -179,19 +179,29 @@ impl Open {
         stored: Stored,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<Outcome> {
-        let Some(memory) = self.port.memory(py, WRITES).map(Bound::get) else {
+        let Some(memory) = self.port.memory(py, SET).map(Bound::get) else {
             return Ok(Outcome::Refused);
         };
-        let timeout = Some(timeout).filter(|timeout| !timeout.is_none());
-        let handle = memory.write(self.key.bind(py), stored, timeout)?;
-        let mut gone = Vec::new();
-        for version in &self.versions {
-            if !memory.extend(version.name.bind(py), timeout)? {
-                gone.push(&version.name);
+        let seconds = Some(timeout).filter(|timeout| !timeout.is_none());
+        let handle = memory.write(self.key.bind(py), stored, seconds)?;
+        let gone = if self.port.memory(py, VERSION_WRITES).is_some() {
+            let mut gone = Vec::new();
+            for version in &self.versions {
+                if !memory.extend(version.name.bind(py), seconds)? {
+                    gone.push(&version.name);
+                }
             }
-        }
+            PyTuple::new(py, gone)?
+        } else {
+            // The application's own `set_many` or `add` sees the versions, and not the value.
+            let arguments = (self.pairs(py)?, timeout);
+            let foreign = self.foreign(py)?;
+            foreign
+                .call_method1(intern!(py, "extend"), arguments)?
+                .cast_into::<PyTuple>()?
+        };
         if !gone.is_empty() {
-            self.replace_expired(py, &PyTuple::new(py, gone)?, timeout)?;
+            self.replace_expired(py, &gone, seconds)?;
         }
         Ok(Outcome::Stored(handle))
     }
@@ -202,12 +212,7 @@ impl Open {
         encoded: &Py<PyAny>,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<Outcome> {
-        let versions = self.versions.iter().filter_map(|version| {
-            let text = version.text.as_ref()?;
-            Some((&version.name, text))
-        });
-        let versions = PyTuple::new(py, versions.collect::<Vec<_>>())?;
-        let arguments = (&self.key, encoded, timeout, versions);
+        let arguments = (&self.key, encoded, timeout, self.pairs(py)?);
         let written = self
             .foreign(py)?
             .call_method1(intern!(py, "write"), arguments)?;
@@ -243,14 +248,28 @@ impl Open {
         Ok(())
     }
 
-    /// Takes away what was written although something was deleted meanwhile.
+    /// The names of the versions, and themselves.
+    fn pairs<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let pairs = self.versions.iter().filter_map(|version| {
+            let text = version.text.as_ref()?;
+            Some((&version.name, text))
+        });
+        PyTuple::new(py, pairs.collect::<Vec<_>>())
+    }
+
+    /// Takes away what was written although something was deleted meanwhile: the value, and a version
+    /// that the application's own methods may have brought back.
     fn undo(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(memory) = self.port.memory(py, WRITES) {
-            memory.get().take_away(self.key.bind(py))
-        } else {
-            let delete = intern!(py, "delete");
-            self.foreign(py)?.call_method1(delete, (&self.key,))?;
-            Ok(())
+        let memory = self.port.memory(py, SET);
+        if let Some(memory) = memory {
+            memory.get().take_away(self.key.bind(py))?;
         }
+        if memory.is_none() || self.port.memory(py, VERSION_WRITES).is_none() {
+            let key = memory.is_none().then_some(&self.key);
+            let undo = intern!(py, "undo");
+            self.foreign(py)?
+                .call_method1(undo, (key, self.pairs(py)?))?;
+        }
+        Ok(())
     }
 }

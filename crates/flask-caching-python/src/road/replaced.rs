@@ -28,8 +28,10 @@ const ADD: Methods = 16;
 /// Every one of them.
 const ALL: Methods = (1 << METHODS.len()) - 1;
 
+/// What writes versions.
+pub(super) const VERSION_WRITES: Methods = SET_MANY | ADD;
 /// What writes a value and its versions.
-pub(super) const WRITES: Methods = SET | SET_MANY | ADD;
+pub(super) const WRITES: Methods = SET | VERSION_WRITES;
 
 /// The classes of a cache and a backend that were looked at last, by their version tags, which no
 /// other class and no other state of these has; and what was found.
