@@ -5,9 +5,9 @@
 //! not stored. Invariants:
 //!
 //! 1. A result is stored only inside of [`Flight::begin_write`], which a superseded flight is refused.
-//! 2. When [`Overtaken::wait`] returns, no flight that was superseded is writing, unless it writes for
-//!    longer than [`LONGEST_WAIT`] or on this very thread; such a write does not [stand](Write::stands),
-//!    and its writer deletes what it wrote.
+//! 2. When [`Overtaken::wait`] returns, no flight that was superseded is writing or taking back what it
+//!    wrote, unless it does so for longer than [`LONGEST_WAIT`] or on this very thread. A superseded
+//!    write is always [taken back](Write::end).
 //! 3. No lock is held while a caller's code runs. The end of a flight is its drop, so that none stays
 //!    registered.
 //!
@@ -16,14 +16,13 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use crate::resilience::Deadline;
+use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RandomState, this_thread};
 
 /// The longest time that a deletion waits for a write under way.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -113,10 +112,11 @@ impl Flights {
             lock: Mutex::new(()),
             written: Condvar::new(),
         });
-        self.count.fetch_add(1, Ordering::SeqCst);
         let mut hashes = SmallVec::new();
         hashes.push(self.hash(scope, key));
         hashes.extend(guards.into_iter().map(|guard| self.hash(scope, guard)));
+        // Before it is registered: where the count is 0, nothing is.
+        self.count.fetch_add(1, Ordering::SeqCst);
         for hash in &hashes {
             self.shard(*hash)
                 .entry(*hash)
@@ -263,13 +263,20 @@ impl Drop for Flight {
 }
 
 impl Write<'_> {
-    /// Ends the write. `false`: something was deleted while it went on, on this very thread or after
-    /// it had been waited for long enough; the caller is to delete what it wrote.
-    pub fn stands(self) -> bool {
-        let progress = self.0;
-        drop(self);
-        // What supersedes from here on deletes what was written.
-        progress.state.load(Ordering::SeqCst) & SUPERSEDED == 0
+    /// Ends the write; whether what was written stands. Where something was deleted while it went on,
+    /// `undo` takes back what was written. Who deletes waits for that, too: or it could take back what
+    /// is stored after the deletion.
+    pub fn end<E>(self, undo: impl FnOnce() -> Result<(), E>) -> Result<bool, E> {
+        // What supersedes from then on deletes what was written.
+        let stands = self
+            .0
+            .state
+            .compare_exchange(WRITING, 0, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok();
+        if !stands {
+            undo()?;
+        }
+        Ok(stands)
     }
 }
 
@@ -343,18 +350,13 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// A number that no other living thread has.
-fn this_thread() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark).addr())
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::mpsc;
     use std::thread;
 
@@ -367,6 +369,16 @@ mod tests {
         Arc::new(Flights::new())
     }
 
+    fn stands(write: Write<'_>) -> bool {
+        let mut is_undone = false;
+        let stands = write.end(|| {
+            is_undone = true;
+            Ok::<_, Infallible>(())
+        });
+        assert_ne!(stands, Ok(is_undone));
+        !is_undone
+    }
+
     #[test]
     fn what_began_before_a_deletion_is_not_stored() {
         let flights = flights();
@@ -374,7 +386,7 @@ mod tests {
         flights.supersede(1, [KEY]).wait();
         let after = flights.begin(1, KEY, []);
         assert!(before.begin_write().is_none());
-        assert!(after.begin_write().is_some_and(Write::stands));
+        assert!(stands(after.begin_write().unwrap()));
     }
 
     #[test]
@@ -428,7 +440,7 @@ mod tests {
             }
         });
         tells.recv().unwrap();
-        assert!(!write.stands());
+        assert!(!stands(write));
         deleting.join().unwrap();
     }
 
@@ -439,7 +451,7 @@ mod tests {
         let write = flight.begin_write().unwrap();
         let overtaken = flights.supersede(1, [KEY]);
         assert!(overtaken.is_empty());
-        assert!(!write.stands());
+        assert!(!stands(write));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod key;
 pub mod layer;
 pub mod per_process;
 pub mod signing;
+mod sync;
 pub mod timeout;
 
 pub use backend::{Backend, Value};

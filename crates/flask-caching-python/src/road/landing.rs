@@ -163,14 +163,17 @@ impl Open {
             Encoded::Foreign(encoded) => self.store_foreign(py, encoded, timeout),
         };
         let stands = match write {
-            Some(write) => write.stands(),
-            None => !flight.is_superseded(),
+            Some(write) => write.end(|| self.undo(py))?,
+            None if flight.is_superseded() => {
+                self.undo(py)?;
+                false
+            }
+            None => true,
         };
-        if !stands {
-            self.undo(py)?;
-            return outcome.map(|_| Outcome::Superseded);
+        if stands {
+            return outcome;
         }
-        outcome
+        outcome.map(|_| Outcome::Superseded)
     }
 
     fn store_natively(

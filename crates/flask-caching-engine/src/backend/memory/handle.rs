@@ -1,8 +1,7 @@
 //! Handles: a value found again without its key.
 
-use std::sync::atomic::Ordering;
-
 use super::{MemoryStore, Place, Reader};
+use crate::sync::atomic::Ordering;
 
 /// A place in a store that held one value: found again without its key, as long as it holds the
 /// very value that was found when the handle was made.

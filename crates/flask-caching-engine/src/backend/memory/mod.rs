@@ -16,11 +16,8 @@ mod reader;
 mod shard;
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
-
-use foldhash::fast::RandomState;
 
 pub use self::handle::Handle;
 pub use self::reader::Reader;
@@ -29,6 +26,8 @@ use self::expiry::NEVER;
 use self::shard::{Entry, Removed, Shard};
 use crate::Lifetime;
 use crate::clock::{self, Instant};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, PoisonError, RandomState};
 
 /// The threshold of a store that is asked for one of 0.
 pub const DEFAULT_THRESHOLD: usize = 500;
@@ -37,13 +36,14 @@ pub const DEFAULT_THRESHOLD: usize = 500;
 const LARGEST_THRESHOLD: usize = u32::MAX as usize - 1;
 
 /// Up to this threshold one shard does: evicting over all entries is worth more than parallel locks.
-const ONE_SHARD: usize = 4096;
+const ONE_SHARD: usize = if cfg!(shuttle) { 2 } else { 4096 };
 
 const SHARDS: usize = 1 << SHARD_BITS;
-const SHARD_BITS: u32 = 4;
+/// A model has two shards, so that few steps meet all there is.
+const SHARD_BITS: u32 = if cfg!(shuttle) { 1 } else { 4 };
 
 /// One operation in this many also looks after another shard's expired entries.
-const SWEEP_EVERY: u32 = 32;
+const SWEEP_EVERY: u32 = if cfg!(shuttle) { 2 } else { 32 };
 
 /// An in-process store of at most `threshold` entries. See the [module](self).
 pub struct MemoryStore<V> {
@@ -102,6 +102,10 @@ impl<V> MemoryStore<V> {
     pub fn set_threshold(&self, threshold: usize) {
         self.threshold
             .store(effective(threshold), Ordering::Relaxed);
+        for index in 0..self.shards.len() {
+            // A write that still goes by the former threshold holds the lock of its shard.
+            drop(self.lock(index));
+        }
         while self.len() > self.threshold() {
             self.evict_anywhere();
         }
@@ -187,8 +191,11 @@ impl<V> MemoryStore<V> {
         // Dropped after the last lock is released.
         let mut emptied = Vec::with_capacity(self.shards.len());
         for index in 0..self.shards.len() {
-            let old = self.lock(index).clear();
+            let mut shard = self.lock(index);
+            let old = shard.clear();
+            // Under the lock, or a write could look for something to evict where nothing is.
             self.len.fetch_sub(old.len(), Ordering::AcqRel);
+            drop(shard);
             emptied.push(old);
         }
     }
@@ -270,14 +277,22 @@ impl<V> MemoryStore<V> {
             .is_ok()
     }
 
-    /// Evicts one entry of the shard whose turn it is, if it has one.
+    /// Evicts one entry of the shard whose turn it is, or of the first after it that has one.
     fn evict_anywhere(&self) {
-        let index = self.turn.fetch_add(1, Ordering::Relaxed) % self.shards.len();
-        self.with_shard(index, |shard, now, removed| {
-            if shard.evict(now, removed) {
-                self.len.fetch_sub(1, Ordering::AcqRel);
+        let shards = self.shards.len();
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % shards;
+        for index in (first..shards).chain(0..first) {
+            let is_evicted = self.with_shard(index, |shard, now, removed| {
+                let is_evicted = shard.evict(now, removed);
+                if is_evicted {
+                    self.len.fetch_sub(1, Ordering::AcqRel);
+                }
+                is_evicted
+            });
+            if is_evicted {
+                return;
             }
-        });
+        }
     }
 
     #[inline]

@@ -1,0 +1,222 @@
+//! A deletion wins over a result that comes late.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use flask_caching_engine::Lifetime::Forever;
+use flask_caching_engine::backend::MemoryStore;
+use flask_caching_engine::flight::{Flight, Flights, Write};
+use shuttle::sync::atomic::{AtomicU32, Ordering};
+use shuttle::thread;
+
+use crate::explore;
+
+const KEY: &[u8] = b"key";
+const VERSION: &[u8] = b"version";
+const SCOPE: u64 = 1;
+
+/// Results computed from a source that changes, and what is under way.
+struct World {
+    source: AtomicU32,
+    store: MemoryStore<u32>,
+    flights: Arc<Flights>,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            source: AtomicU32::new(0),
+            store: MemoryStore::new(2),
+            flights: Arc::new(Flights::new()),
+        })
+    }
+
+    fn find(&self) -> Option<u32> {
+        self.store.read(KEY, |value| *value)
+    }
+
+    /// A call: what is found, or the result, which is stored where it may be.
+    fn call(&self) -> u32 {
+        if let Some(found) = self.find() {
+            return found;
+        }
+        let flight = self.flights.begin(SCOPE, KEY, [VERSION]);
+        let result = self.source.load(Ordering::SeqCst);
+        self.land(&flight, result);
+        result
+    }
+
+    fn land(&self, flight: &Flight, result: u32) {
+        let Some(write) = flight.begin_write() else {
+            return;
+        };
+        self.store.set(KEY, result, Forever);
+        self.end(write);
+    }
+
+    fn end(&self, write: Write<'_>) {
+        let undo = || {
+            self.store.delete(KEY);
+            Ok::<_, Infallible>(())
+        };
+        let _ = write.end(undo);
+    }
+
+    /// The source changes, and what was computed from it is deleted by `delete`: from then on nobody
+    /// finds anything older.
+    fn change(&self, delete: impl Fn(&Self)) {
+        let new = self.source.fetch_add(1, Ordering::SeqCst) + 1;
+        delete(self);
+        assert!(self.find().is_none_or(|found| found >= new));
+    }
+
+    fn delete(&self) {
+        self.flights.supersede(SCOPE, [KEY]).wait();
+        self.store.delete(KEY);
+    }
+
+    fn delete_by_version(&self) {
+        self.flights.supersede(SCOPE, [VERSION]).wait();
+        self.store.delete(KEY);
+    }
+
+    fn replace_version(&self) {
+        let (hold, overtaken) = self.flights.hold(SCOPE, [VERSION]);
+        overtaken.wait();
+        self.store.delete(KEY);
+        drop(hold);
+    }
+
+    fn clear(&self) {
+        self.flights.supersede_all(SCOPE).wait();
+        self.store.clear();
+    }
+
+    fn over(&self) {
+        let newest = self.source.load(Ordering::SeqCst);
+        assert!(self.find().is_none_or(|found| found == newest));
+        assert!(self.flights.is_empty(), "a flight stays registered");
+    }
+}
+
+/// Runs `threads` at once, and looks at what they leave.
+fn at_once(world: &Arc<World>, threads: &[fn(&World)]) {
+    let started: Vec<_> = threads
+        .iter()
+        .map(|&act| {
+            let world = Arc::clone(world);
+            thread::spawn(move || act(&world))
+        })
+        .collect();
+    for thread in started {
+        thread.join().unwrap();
+    }
+    world.over();
+}
+
+fn call(world: &World) {
+    world.call();
+}
+
+fn call_twice(world: &World) {
+    world.call();
+    world.call();
+}
+
+#[test]
+fn what_was_computed_before_a_deletion_is_not_found_after_it() {
+    explore(|| {
+        let delete_twice = |world: &World| {
+            world.change(World::delete);
+            world.change(World::delete);
+        };
+        at_once(&World::new(), &[call_twice, call_twice, delete_twice]);
+    });
+}
+
+#[test]
+fn however_it_is_deleted() {
+    explore(|| {
+        let threads: [fn(&World); 4] = [
+            call_twice,
+            |world| world.change(World::delete_by_version),
+            |world| world.change(World::replace_version),
+            |world| world.change(World::clear),
+        ];
+        at_once(&World::new(), &threads);
+    });
+}
+
+#[test]
+fn several_deletions_wait_for_one_write_and_all_are_woken() {
+    explore(|| {
+        let delete = |world: &World| world.change(World::delete);
+        let clear = |world: &World| world.change(World::clear);
+        at_once(&World::new(), &[call, delete, delete, clear]);
+    });
+}
+
+#[test]
+fn a_write_that_was_not_waited_for_is_taken_back() {
+    explore(|| {
+        // As a deletion that has waited for as long as it may.
+        let impatient = |world: &World| {
+            world.source.fetch_add(1, Ordering::SeqCst);
+            drop(world.flights.supersede(SCOPE, [KEY]));
+            world.store.delete(KEY);
+        };
+        at_once(&World::new(), &[call, call, impatient, impatient]);
+    });
+}
+
+#[test]
+fn a_deletion_in_the_middle_of_a_write_on_its_thread_does_not_wait() {
+    explore(|| {
+        let deletes_within = |world: &World| {
+            let flight = world.flights.begin(SCOPE, KEY, [VERSION]);
+            let result = world.source.load(Ordering::SeqCst);
+            if let Some(write) = flight.begin_write() {
+                world.store.set(KEY, result, Forever);
+                world.source.fetch_add(1, Ordering::SeqCst);
+                world.delete();
+                world.end(write);
+            }
+        };
+        let delete = |world: &World| world.change(World::delete);
+        at_once(&World::new(), &[deletes_within, call, delete]);
+    });
+}
+
+#[test]
+fn what_is_set_after_a_deletion_stays() {
+    explore(|| {
+        let replace = |world: &World| {
+            world.change(World::delete);
+            let newest = world.source.load(Ordering::SeqCst);
+            world.store.set(KEY, newest, Forever);
+        };
+        let world = World::new();
+        at_once(&world, &[call, replace]);
+        assert_eq!(world.find(), Some(1));
+    });
+}
+
+#[test]
+fn a_write_on_one_key_holds_up_no_deletion_of_another() {
+    explore(|| {
+        let world = World::new();
+        let other = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                world.flights.supersede(SCOPE, [b"other".as_slice()]).wait();
+                world.flights.supersede_all(SCOPE + 1).wait();
+            })
+        };
+        let flight = world.flights.begin(SCOPE, KEY, [VERSION]);
+        let write = flight.begin_write();
+        other.join().unwrap();
+        drop(write);
+        drop(flight);
+        world.over();
+    });
+}
