@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULTS", "GENERAL", "make_backend", "make_serializer", "resolve_config"]
 
+
+
+def _unless_empty(value: Any) -> Any:
+    """None in the place of what is empty, whatever it is: environments know only text."""
+    is_empty = isinstance(value, Sized) and not len(value)
+    return None if is_empty else value
+
+
 _ANY = Kind("anything", object)
 _DEFAULT_TIMEOUT = Setting(
     "CACHE_DEFAULT_TIMEOUT",
@@ -44,14 +52,14 @@ GENERAL = (
     _DEFAULT_TIMEOUT,
     Setting(
         "CACHE_ARGS",
-        Kind("a list or tuple", list, tuple),
+        Kind("a list or tuple", list, tuple, read=_unless_empty),
         "a list of positional arguments for the backend",
         default=[],
         secret=True,
     ),
     Setting(
         "CACHE_OPTIONS",
-        Kind("a dict or None", Mapping, type(None)),
+        Kind("a dict or None", Mapping, read=_unless_empty),
         "a dictionary of keyword arguments for the backend",
         secret=True,
     ),
@@ -106,7 +114,7 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
     check(GENERAL, config)
-    options = config["CACHE_OPTIONS"] or {}
+    options = config["CACHE_OPTIONS"] = dict(config["CACHE_OPTIONS"] or {})
     if "default_timeout" in options:
         config["CACHE_DEFAULT_TIMEOUT"] = options["default_timeout"]
         _DEFAULT_TIMEOUT.check(config)
@@ -128,15 +136,17 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
         spec = getattr(target, "backend_spec", None)
         if isinstance(spec, BackendSpec):
             check(spec.settings, config)
+            for setting in spec.settings:
+                setting.check_option(config["CACHE_OPTIONS"])
     args = list(config["CACHE_ARGS"])
     kwargs = {
         "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
-        "ignore_delete_many_errors": bool(config["CACHE_IGNORE_ERRORS"]),
-        **(config["CACHE_OPTIONS"] or {}),
+        "ignore_delete_many_errors": config["CACHE_IGNORE_ERRORS"],
+        **config["CACHE_OPTIONS"],
     }
     if built_in:
         kwargs["default_timeout"] = config["CACHE_DEFAULT_TIMEOUT"]
-        _check_options(target, config["CACHE_OPTIONS"] or {})
+        _check_options(target, config["CACHE_OPTIONS"])
     if name.startswith("cachelib.") and _is_class_of(target, CachelibBaseCache):
         return target(*args, **{**kwargs, "default_timeout": config["CACHE_DEFAULT_TIMEOUT"]})
     factory = target.factory if _is_class_of(target, BaseCache) else target

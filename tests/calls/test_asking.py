@@ -80,8 +80,10 @@ def test_a_hit_needs_no_description(cache: Cache, in_app: None) -> None:
 
 
 def test_what_they_raise_reaches_the_caller_and_nothing_is_stored(
-    cache: Cache, in_app: None
+    app: Flask, cache: Cache, in_app: None
 ) -> None:
+    app.debug = True
+
     def refuse(*_args: Any) -> bool:
         raise ValueError("cannot say")
 

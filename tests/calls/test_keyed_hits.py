@@ -70,7 +70,11 @@ def test_a_key_that_is_none_is_made_once_and_not_cached(
 
 
 @KINDS
-def test_what_the_key_function_raises_is_raised(cache: Cache, in_app: None, kind: str) -> None:
+def test_what_the_key_function_raises_is_raised_in_debug_mode(
+    app: Flask, cache: Cache, in_app: None, kind: str
+) -> None:
+    app.debug = True
+
     def broken(*args: Any) -> str:
         raise LookupError("no key")
 

@@ -288,7 +288,8 @@ def test_a_name_that_is_no_string() -> None:
 
 
 @pytest.mark.parametrize("timeout", ["abc", "1h"])
-def test_a_timeout_that_is_no_number_is_an_error(timeout: Any) -> None:
+def test_a_timeout_that_is_no_number_is_an_error_in_debug_mode(app: Flask, timeout: Any) -> None:
+    app.debug = True
     with pytest.raises(ValueError, match=timeout):
         _render("{% cache timeout, 'x' %}body{% endcache %}", timeout=timeout)
 

@@ -631,13 +631,12 @@ def test_options_of_a_view_decide_by_truth(app: Flask, cache: Cache, count: Coun
         assert _text(app, f"/{option}") != first
 
 
-@pytest.mark.parametrize("debug", [False, True])
 @pytest.mark.parametrize(
     "option",
     ["unless", "forced_update", "is_stale", "key_prefix", "make_cache_key", "response_filter"],
 )
 def test_exceptions_of_callables_are_the_applications(
-    app: Flask, cache: Cache, option: str, debug: bool, caplog: pytest.LogCaptureFixture
+    app: Flask, cache: Cache, option: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Mistake(Exception):
         pass
@@ -645,8 +644,7 @@ def test_exceptions_of_callables_are_the_applications(
     def mistaken(*args: Any, **kwargs: Any) -> Any:
         raise Mistake
 
-    app.debug = debug
-    app.testing = True
+    app.debug = app.testing = True
     good = cache.cached()(lambda: "body")
     view = cache.cached(**{option: mistaken})(lambda: "body")  # type: ignore[arg-type]
     with app.test_request_context("/"):

@@ -12,14 +12,14 @@ from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.options import Options, parse_url
 from ._settings import KEY_PREFIX, RESILIENCE
-from .spec import ADDRESSES, NUMBER, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
+from .spec import ADDRESSES, COUNT, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
 
 __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]
 
 _PASSWORD = Setting(
     "CACHE_REDIS_PASSWORD", SECRET, "the password of the servers", option="password", secret=True
 )
-_DB = Setting("CACHE_REDIS_DB", NUMBER, "the number of the database", default=0, option="db")
+_DB = Setting("CACHE_REDIS_DB", COUNT, "the number of the database", default=0, option="db")
 _URL = Setting(
     "CACHE_REDIS_URL",
     OPTIONAL_TEXT,

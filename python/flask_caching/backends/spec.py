@@ -7,9 +7,10 @@ and what the documentation lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from numbers import Number
 from typing import Any, Literal
 
 from ..errors import CacheConfigError, CacheConfigTypeError
@@ -19,7 +20,6 @@ __all__ = [
     "CALLABLE",
     "COUNT",
     "FLAG",
-    "NUMBER",
     "OPTIONAL_TEXT",
     "PORT",
     "SECONDS",
@@ -29,6 +29,8 @@ __all__ = [
     "BackendSpec",
     "Kind",
     "Setting",
+    "as_flag",
+    "as_number",
     "check",
 ]
 
@@ -39,46 +41,111 @@ class Kind:
     :param words: how a message says it: "CACHE_THRESHOLD must be a whole number, not 'many'".
     :param types: the classes whose objects are accepted.
     :param test: accepts others.
+    :param read: returns what a value stands for, where that is not itself: environments know only
+        text. None is a value that is not set.
     """
 
-    def __init__(self, words: str, *types: type, test: Callable[[Any], bool] | None = None) -> None:
+    def __init__(
+        self,
+        words: str,
+        *types: type,
+        test: Callable[[Any], bool] | None = None,
+        read: Callable[[Any], Any] | None = None,
+    ) -> None:
         self.words = words
         self._types = types
         self._test = test
+        self._read = read
+
+    def read(self, value: Any, default: Any) -> Any:
+        """What ``value`` stands for.
+
+        :param default: what stands for nothing.
+        :raises ValueError: it is not of this kind.
+        """
+        if self._read is not None:
+            value = self._read(value)
+            if value is None:
+                return default
+        if not self.accepts(value):
+            raise ValueError(self.words)
+        return value
 
     def accepts(self, value: Any) -> bool:
         """Whether ``value`` is of this kind."""
         return isinstance(value, self._types) or (self._test is not None and self._test(value))
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def as_number(value: Any) -> Any:
+    """A number, also one that is written as text; None where there is none: None and blank text.
+
+    :return: an int where it is whole; what is no number, as it is.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+    if value is None or value == "":
+        return None
+    if type(value) is int or not isinstance(value, (str, Number)):
+        return value
+    try:
+        # Not by way of a float, which has no more than 53 bits.
+        return int(value) if isinstance(value, (str, bool)) else _whole_or_not(value)
+    except (TypeError, ValueError):
+        pass
+    try:
+        return _whole_or_not(float(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return value
+
+
+def _whole_or_not(value: Any) -> Any:
+    try:
+        return int(value) if value == int(value) else float(value)
+    except OverflowError:
+        # An infinite one.
+        return value
+
+
+def as_flag(value: Any) -> Any:
+    """True or False, also written as text; None where there is none: None and blank text.
+
+    :return: what is neither, as it is.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        text = value.strip().lower()
+        return None if not text else _FLAGS.get(text, value)
+    return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
+
+
+_FLAGS = {
+    **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
+}
 
 
 def _is_number(value: Any) -> bool:
     # A NaN is none.
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return isinstance(value, (int, float)) and value == value
 
 
-def _is_number_text(value: Any) -> bool:
-    return isinstance(value, str) and value.strip().isascii() and value.strip().isdigit()
-
-
-FLAG = Kind("True or False", bool, type(None), test=lambda v: v in (0, 1))
+FLAG = Kind("True or False", bool, read=as_flag)
 TIMEOUT = Kind(
-    "a number of seconds or a datetime.timedelta",
-    timedelta,
-    test=lambda v: _is_number(v) or _is_number_text(v),
+    "a number of seconds or a datetime.timedelta", timedelta, test=_is_number, read=as_number
 )
-SECONDS = Kind("a positive number of seconds", test=lambda v: _is_number(v) and v > 0)
-COUNT = Kind("a whole number, 0 or more", test=lambda v: _is_whole(v) and v >= 0)
-NUMBER = Kind(
-    "a whole number, 0 or more",
-    test=lambda v: (_is_whole(v) or _is_number_text(v)) and int(v) >= 0,
+SECONDS = Kind(
+    "a positive number of seconds",
+    test=lambda v: _is_number(v) and 0 < v < float("inf"),
+    read=as_number,
+)
+COUNT = Kind(
+    "a whole number, 0 or more", test=lambda v: isinstance(v, int) and v >= 0, read=as_number
 )
 PORT = Kind(
     "a port number from 1 to 65535",
-    test=lambda v: (_is_whole(v) or _is_number_text(v)) and 0 < int(v) < 65536,
+    test=lambda v: isinstance(v, int) and 0 < v < 65536,
+    read=as_number,
 )
 TEXT = Kind("a string", str)
 OPTIONAL_TEXT = Kind("a string or None", str, type(None))
@@ -117,14 +184,33 @@ class Setting:
         """The same setting with other ``option``, ``goes``, ``doc`` or ``default``."""
         return replace(self, **changes)
 
-    def check(self, config: Mapping[str, Any]) -> None:
-        """Check the value in a configuration.
+    def check(self, config: MutableMapping[str, Any]) -> None:
+        """Put what the value in a configuration stands for in its place.
 
         :raises CacheConfigError: it is of the wrong kind.
         """
-        if self.name in config and not self.kind.accepts(value := config[self.name]):
-            shown = type(value).__name__ if self.secret else repr(value)
-            raise CacheConfigTypeError(f"{self.name} must be {self.kind.words}, not {shown}")
+        if self.name in config:
+            config[self.name] = self.read(config[self.name], self.name)
+
+    def check_option(self, options: MutableMapping[str, Any]) -> None:
+        """The same for the option of the backend that this setting fills."""
+        if self.option in options and self.kind in (FLAG, SECONDS, COUNT, PORT):
+            name = f"CACHE_OPTIONS: {self.option!r}"
+            options[self.option] = self.read(options[self.option], name)
+
+    def read(self, value: Any, name: str) -> Any:
+        """What ``value`` stands for.
+
+        :param name: how a message calls it.
+        :raises CacheConfigError: it is of the wrong kind.
+        """
+        try:
+            return self.kind.read(value, self.default)
+        except ValueError:
+            # Its context would be an exception that has the value.
+            pass
+        shown = type(value).__name__ if self.secret else repr(value)
+        raise CacheConfigTypeError(f"{name} must be {self.kind.words}, not {shown}")
 
     def fill(self, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         """Put the value where the constructor takes it."""
@@ -170,8 +256,8 @@ class BackendSpec:
             setting.fill(config, args, kwargs)
 
 
-def check(settings: tuple[Setting, ...], config: Mapping[str, Any]) -> None:
-    """Check those of ``settings`` that a configuration has.
+def check(settings: tuple[Setting, ...], config: MutableMapping[str, Any]) -> None:
+    """Check those of ``settings`` that a configuration has; what stands for another becomes it.
 
     :raises CacheConfigError: one is of the wrong kind; the message names it.
     """

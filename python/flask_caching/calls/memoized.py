@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._engine import CallParts, hold_flights
@@ -17,7 +17,7 @@ from ..keys.signature import ArgumentOrder
 from ..keys.versions import memver_name, new_version
 from ..signals import cache_memoize_hit, cache_memoize_miss
 from ..utils import normalize_timeout
-from .policy import CallPolicy, Description, Options
+from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -65,9 +65,12 @@ class MemoizePolicy(CallPolicy):
         args_to_ignore: list[str] | None,
     ) -> None:
         super().__init__(cache, f, options)
-        self.make_name = make_name
+        self.make_name = callable_or_none("make_name", make_name)
         self._rivals = Rivals(self._note_identity)
-        self.order = ArgumentOrder(f, args_to_ignore)
+        #: What was given for names and is none: no key can be made of what is left.
+        self._no_names = bool(args_to_ignore) and not isinstance(args_to_ignore, Iterable)
+        self.args_to_ignore = args_to_ignore
+        self.order = ArgumentOrder(f, None if self._no_names else args_to_ignore)
         self.namespace = function_name(f)
         self._particular = identity_beside_name(
             cache._first_of_name, f, by_code=self.source_check is not False
@@ -84,7 +87,7 @@ class MemoizePolicy(CallPolicy):
 
     def parts(self) -> CallParts:
         order = self.order
-        if self.make_name is not None or self._bound_to is not None:
+        if self.make_name is not None or self._bound_to is not None or self._no_names:
             return CallParts.unknown()
         return CallParts.arguments(
             order.ignored_places, order.ignored_names, order.changeable, self._recipe()
@@ -145,6 +148,8 @@ class MemoizePolicy(CallPolicy):
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[str, list[str]]:
         """The text that is hashed, and the names of the versions that apply."""
+        if self._no_names:
+            raise TypeError(f"args_to_ignore={self.args_to_ignore!r} is no list of names")
         order = self.order
         ordered, rest = order.normalize(args, kwargs)
         names = [self._function_version]

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import HTTPException
 
 from .._engine import MISSING, CallParts, Road
+from .._warn import warn
 from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
+from .context import active_app
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from .state import AppState
 
-__all__ = ["CallPolicy", "Description", "Options"]
+__all__ = ["CallPolicy", "Description", "Options", "callable_or_none"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -56,6 +58,28 @@ class Options:
     hash_method: Callable[..., Any] | None
     cache_none: bool
     source_check: bool | None
+
+    def __post_init__(self) -> None:
+        for name in ("unless", "forced_update", "is_stale", "response_filter"):
+            object.__setattr__(self, name, callable_or_none(name, getattr(self, name)))
+
+
+def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
+    """An option that is a function of the application; whatever else is given counts for nothing.
+
+    :param name: the option's name, for the warning.
+    """
+    if callable(given):
+        function: Callable[..., Any] = given
+        return function
+    if given is None:
+        return None
+    warn(
+        f"{name}={given!r} is ignored: it has to be a function, which is called each time. For a "
+        f"value that never changes: {name}=lambda: {given!r}",
+        UserWarning,
+    )
+    return None
 
 
 class CallPolicy:
@@ -122,7 +146,31 @@ class CallPolicy:
             return self.description(state, args, kwargs)
         except Unidentifiable as reason:
             self.note_once("unidentifiable", "%s is not cached: %s", self.name, reason)
-            return None
+        except Exception as error:
+            self.stand_aside("key", error)
+        return None
+
+    def stand_aside(self, what: str, error: Exception) -> None:
+        """Let a call run uncached that the application's own code cannot be asked about.
+
+        The one rule for all that an application is asked before its function runs, but for
+        ``unless``, which decides whether there is a cache at all.
+
+        :param what: what it was asked for: the log has one line for each.
+        :raises Exception: the error, in debug mode.
+        """
+        app = active_app() or getattr(self.cache, "app", None)
+        if app is not None and app.debug:
+            raise error
+        if self._is_news(what):
+            logger.error(
+                "%s runs uncached, because its %s cannot be had: %s: %s",
+                self.name,
+                what,
+                type(error).__name__,
+                error,
+                exc_info=error,
+            )
 
     def description(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -161,12 +209,18 @@ class CallPolicy:
             self.note_once("not initialized", "%s is not cached: %s", self.name, error)
             return None
 
-    def is_stale_value(self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether ``is_stale`` will not have what was found."""
+    def is_stale_value(
+        self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool | None:
+        """Whether ``is_stale`` will not have what was found; None: the call runs uncached."""
         assert self.is_stale is not None
-        if self._is_stale_wants_more:
-            return bool(self.is_stale(value, *args, **kwargs))
-        return bool(self.is_stale(value))
+        try:
+            if self._is_stale_wants_more:
+                return bool(self.is_stale(value, *args, **kwargs))
+            return bool(self.is_stale(value))
+        except Exception as error:
+            self.stand_aside("is_stale", error)
+            return None
 
     def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
         """What a function returned, as it is stored and given to the caller, and its timeout.
@@ -229,13 +283,17 @@ class CallPolicy:
             return bool(self.unless(self.f, *args, **kwargs))
         return bool(self.unless())
 
-    def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """Whether ``forced_update`` asks for a new value."""
+    def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
+        """Whether ``forced_update`` asks for a new value; None: the call runs uncached."""
         if self.forced_update is None:
             return False
-        if self._forced_update_wants_args:
-            return bool(self.forced_update(*args, **kwargs))
-        return bool(self.forced_update())
+        try:
+            if self._forced_update_wants_args:
+                return bool(self.forced_update(*args, **kwargs))
+            return bool(self.forced_update())
+        except Exception as error:
+            self.stand_aside("forced_update", error)
+            return None
 
     # Small things both kinds of key need.
 
@@ -258,9 +316,12 @@ class CallPolicy:
 
     def note_once(self, what: str, message: str, *arguments: Any) -> None:
         """Log a warning about this function, the first time only."""
-        mark = object()
-        if self._noted.setdefault(what, mark) is mark:
+        if self._is_news(what):
             logger.warning(message, *arguments)
+
+    def _is_news(self, what: str) -> bool:
+        mark = object()
+        return self._noted.setdefault(what, mark) is mark
 
 
 def _asks(

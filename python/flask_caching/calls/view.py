@@ -16,7 +16,7 @@ from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from .context import active_method
-from .policy import CallPolicy, Description, Options
+from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -58,11 +58,13 @@ class ViewPolicy(CallPolicy):
         super().__init__(cache, f, options)
         self.key_prefix = key_prefix
         self.query_string = bool(query_string)
-        self.user_make_cache_key = make_cache_key
+        self.user_make_cache_key = callable_or_none("make_cache_key", make_cache_key)
         self.notes_hits = bool(response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
-        self._is_of_request = not callable(key_prefix) and (self.query_string or "%s" in key_prefix)
-        self.reads_request = make_cache_key is None and self._is_of_request
+        self._is_of_request = isinstance(key_prefix, str) and (
+            self.query_string or "%s" in key_prefix
+        )
+        self.reads_request = self.user_make_cache_key is None and self._is_of_request
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]
         self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
@@ -75,6 +77,8 @@ class ViewPolicy(CallPolicy):
         if callable(self.key_prefix):
             # With a query string, the method of the request has a say as well.
             return CallParts.unknown() if self.query_string else CallParts.key(self._own_key, False)
+        if not isinstance(self.key_prefix, str):
+            return CallParts.unknown()
         return CallParts.request("%s" in self.key_prefix, self.query_string)
 
     def _own_key(self) -> str:
@@ -117,6 +121,11 @@ class ViewPolicy(CallPolicy):
         prefix = self.key_prefix
         if callable(prefix):
             key = prefix()
+        elif not isinstance(prefix, str):
+            raise TypeError(
+                f"key_prefix={prefix!r} is no key: it has to be a text, or a callable that returns "
+                "one"
+            )
         elif "%s" in prefix:
             path = request.path if path is None else path
             key = prefix.replace("%s", path)
@@ -174,7 +183,7 @@ class ViewPolicy(CallPolicy):
         return self.key_for(path, query_args, (), kwargs)
 
     def _prefix_text(self) -> str:
-        return "" if callable(self.key_prefix) else self.key_prefix
+        return self.key_prefix if isinstance(self.key_prefix, str) else ""
 
     def _sort_out(
         self, path: Any, query_args: Any, kwargs: dict[str, Any]

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from .._engine import Road, Turn
 from .._types import Timeout
+from ..utils import normalize_timeout
 from .context import active_context, active_request_context
 from .offload import landed, looked_up
 
@@ -25,7 +26,9 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
 
     :param policy: what is said of its calls.
     :param timeout: its ``cache_timeout``, which an application may read and set.
+    :raises ValueError: it is a text that is no number.
     """
+    normalize_timeout(timeout)
     f, attributes = policy.f, policy.attributes
     if hasattr(f, "__name__"):
         # A partial's or callable object's attributes are its own business.
@@ -111,8 +114,12 @@ def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         if asks_unless and policy.is_bypassed(args, kwargs):
             return policy.run(*args, **kwargs)
-        if asks_update and policy.is_refreshed(args, kwargs):
-            return compute(refresh(args, kwargs, False), args, kwargs)
+        if asks_update:
+            is_refreshed = policy.is_refreshed(args, kwargs)
+            if is_refreshed is None:
+                return policy.run(*args, **kwargs)
+            if is_refreshed:
+                return compute(refresh(args, kwargs, False), args, kwargs)
         return answer(*args, **kwargs)
 
     return decorated_function
@@ -136,7 +143,10 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
     road = policy.road
     if policy.is_bypassed(args, kwargs):
         return await policy.f(*args, **kwargs)
-    if policy.is_refreshed(args, kwargs):
+    is_refreshed = policy.is_refreshed(args, kwargs)
+    if is_refreshed is None:
+        return await policy.f(*args, **kwargs)
+    if is_refreshed:
         answer = road.refresh(args, kwargs, True)
     else:
         context, active = active_context(None), active_request_context(None)

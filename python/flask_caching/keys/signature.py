@@ -42,7 +42,7 @@ class ArgumentOrder:
 
     def __init__(self, f: Callable[..., Any], ignored: Iterable[str] | None = None) -> None:
         ignored = (ignored,) if isinstance(ignored, str) else ignored or ()
-        ignored = self._ignored = frozenset(ignored)
+        ignored = self._ignored = frozenset(name for name in ignored if isinstance(name, str))
         parameters = get_function_parameters(f)
         positional = [
             parameter

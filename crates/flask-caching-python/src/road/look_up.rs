@@ -52,7 +52,7 @@ impl Road {
                 open.prefetched = Some((key.unbind(), missing(py)?));
             }
             if let Some(answer) = self.recall_into(&mut open, call)? {
-                return self.deliver(answer).map(Approach::Answer);
+                return Ok(Approach::Answer(answer));
             }
             if !self.describe_natively(&mut open, call)? && !self.ask_policy(&mut open, call)? {
                 return bypass();
@@ -74,8 +74,8 @@ impl Road {
         Ok(Approach::Open(open))
     }
 
-    /// Looks a call up among those that were answered before, and returns its value if that is an
-    /// answer. Otherwise it is noted what the call will be found by.
+    /// Looks a call up among those that were answered before, and returns its answer, if that is one,
+    /// or its turn. Otherwise it is noted what the call will be found by.
     fn recall_into<'py>(
         &self,
         open: &mut Open,
@@ -92,9 +92,13 @@ impl Road {
         if !open.is_refresh
             && let Some((value, key)) = self.recall(py, open, &parts)?
         {
-            if !self.is_stale(&value, call)? {
-                self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
-                return Ok(Some(value));
+            match self.is_stale(&value, call)? {
+                Some(false) => {
+                    self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
+                    return self.deliver(value).map(Some);
+                }
+                Some(true) => {}
+                None => return Turn::bypass(py).map(Some),
             }
             open.is_refresh = true;
         }
@@ -213,12 +217,16 @@ impl Road {
             _ => self.emit_worked(py, &open, Doing::Reading)?,
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
-        if let Some(value) = value
-            && !self.is_stale(&value, call)?
-        {
-            self.emit_looked_up(Event::Hit, state, key, call)?;
-            self.remember(py, &mut open)?;
-            return self.deliver(value);
+        if let Some(value) = value {
+            match self.is_stale(&value, call)? {
+                Some(false) => {
+                    self.emit_looked_up(Event::Hit, state, key, call)?;
+                    self.remember(py, &mut open)?;
+                    return self.deliver(value);
+                }
+                Some(true) => {}
+                None => return Turn::bypass(py),
+            }
         }
         self.emit_looked_up(Event::Miss, state, key, call)?;
         if open.is_read_only {
@@ -256,16 +264,16 @@ impl Road {
         Ok(())
     }
 
-    /// Whether the policy will not have what was found.
-    fn is_stale(&self, value: &Bound<'_, PyAny>, call: &Call<'_, '_>) -> PyResult<bool> {
+    /// Whether the policy will not have what was found; `None`: the call runs uncached.
+    fn is_stale(&self, value: &Bound<'_, PyAny>, call: &Call<'_, '_>) -> PyResult<Option<bool>> {
         if !self.options.checks_hits {
-            return Ok(false);
+            return Ok(Some(false));
         }
         let policy = self.policy.bind(value.py());
         let arguments = (value, call.args, call.kwargs);
         policy
             .call_method1(intern!(value.py(), "is_stale_value"), arguments)?
-            .is_truthy()
+            .extract()
     }
 }
 

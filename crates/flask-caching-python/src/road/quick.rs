@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -133,10 +134,14 @@ impl Road {
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let key = if takes_arguments {
-            make_key.call(call.args, Some(call.kwargs))?
+        let made = if takes_arguments {
+            make_key.call(call.args, Some(call.kwargs))
         } else {
-            make_key.call0()?
+            make_key.call0()
+        };
+        let key = match made {
+            Ok(key) => key,
+            Err(error) => return self.stand_aside(py, error).map(Quick::Key),
         };
         match unless_raised(py, backend.get().get(py, &key))? {
             Some(value) if !value.is_none() => {
@@ -145,6 +150,17 @@ impl Road {
             }
             _ => Ok(Quick::Key(key)),
         }
+    }
+
+    /// Lets a call run uncached whose key the application could not make: its key is None.
+    #[cold]
+    fn stand_aside<'py>(&self, py: Python<'py>, error: PyErr) -> PyResult<Bound<'py, PyAny>> {
+        if !error.is_instance_of::<PyException>(py) {
+            return Err(error);
+        }
+        let arguments = (intern!(py, "key"), error);
+        let policy = self.policy.bind(py);
+        policy.call_method1(intern!(py, "stand_aside"), arguments)
     }
 
     /// Begins a call of plain arguments that the table does not know: its key is made here. It is

@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import CacheConfigError
 from .. import _addresses
 from .._addresses import RedisUrl, secret_text
+from ..spec import as_flag, as_number
 
 __all__ = ["Options", "parse_url"]
 
@@ -277,25 +278,19 @@ def _from_text(name: str, text: str) -> Any:
 
 def _number(value: Any, words: str, whole: bool = False, least: float = 0) -> float:
     """``value`` as a number that is not below ``least``; text of one is one (as in a URL)."""
-    try:
-        if isinstance(value, bool):
-            raise ValueError
-        number = float(value)
-        if number < least or number != number or (whole and number != int(number)):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(words) from error
+    number = as_number(value)
+    if isinstance(value, bool) or not isinstance(number, (int, float)):
+        raise ValueError(words)
+    if number != number or number < least or (whole and not isinstance(number, int)):
+        raise ValueError(words)
     return number
 
 
 def _flag(value: Any) -> bool:
-    if isinstance(value, str):
-        if value.lower() not in ("true", "yes", "on", "1", "false", "no", "off", "0", "f", "n", ""):
-            raise ValueError("True or False")
-        return value.lower() in ("true", "yes", "on", "1")
-    if value is not None and value not in (True, False):
+    flag = as_flag(value)
+    if not isinstance(flag, bool | None):
         raise ValueError("True or False")
-    return bool(value)
+    return bool(flag)
 
 
 def _seconds(name: str) -> Callable[[Options, Any], None]:
