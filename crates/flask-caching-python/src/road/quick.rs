@@ -7,7 +7,6 @@ use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
-use smallvec::smallvec;
 
 use super::events::Event;
 use super::parts::{Call, Kind, Parts};
@@ -163,6 +162,49 @@ impl Road {
         policy.call_method1(intern!(py, "stand_aside"), arguments)
     }
 
+    /// The key of a call of plain arguments, and the version in it; `None` where the policy has to make
+    /// it.
+    fn native_key<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        parts: &Parts,
+        backend: &Bound<'py, MemoryBackend>,
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Version)>> {
+        let py = call.args.py();
+        let memory = backend.get();
+        let cache = self.cache.bind(py);
+        let Kind::Arguments {
+            recipe: Some(recipe),
+            ..
+        } = &self.parts.get().kind
+        else {
+            return Ok(None);
+        };
+        if !call.kwargs.is_empty()
+            || self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0
+            || !self.makes_plain_keys(py, memory.scope())?
+        {
+            return Ok(None);
+        }
+        let Some((text, guard)) = memory.find_text(recipe.version_name.bind(py))? else {
+            return Ok(None);
+        };
+        // A version that an application has made up is not a text that a key can be made of here.
+        let (Some(mut key), Ok(version)) =
+            (recipe.prefix(py, parts, call.args.len())?, text.to_str())
+        else {
+            return Ok(None);
+        };
+        key.push_str(version);
+        let version = Version {
+            name: recipe.version_name.clone_ref(py),
+            text: Some(text.unbind()),
+            guard: Some(guard),
+            is_new: false,
+        };
+        Ok(Some((PyString::new(py, &key).into_any(), version)))
+    }
+
     /// Begins a call of plain arguments that the table does not know: its key is made here. It is
     /// remembered when it is asked for again: many a call is made once.
     fn begin_natively<'py>(
@@ -173,43 +215,16 @@ impl Road {
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         let memory = backend.get();
-        let Kind::Arguments {
-            recipe: Some(recipe),
-            ..
-        } = &self.parts.get().kind
-        else {
+        let Some((key, version)) = self.native_key(call, &parts, backend)? else {
             return Ok(Quick::Unknown);
         };
-        let is_direct = call.kwargs.is_empty()
-            && self
-                .looked_at
-                .by_classes(Some(self.cache.bind(py)), backend)?
-                & WRITES
-                == 0
-            && self.makes_plain_keys(py, memory.scope())?;
-        let version = is_direct
-            .then(|| memory.find_text(recipe.version_name.bind(py)))
-            .transpose()?
-            .flatten();
-        let Some((version, guard)) = version else {
-            return Ok(Quick::Unknown);
-        };
-        let Some(mut key) = recipe.prefix(py, &parts, call.args.len())? else {
-            return Ok(Quick::Unknown);
-        };
-        // A version that an application has made up is not a text that a key can be made of here.
-        let Ok(text) = version.to_str() else {
-            return Ok(Quick::Unknown);
-        };
-        key.push_str(text);
-        let key = PyString::new(py, &key).into_any();
         if let Some((value, handle)) = memory.find_value(&key)? {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
             let row = parts.into_row(self.number());
             let found = Found {
-                guards: smallvec![guard],
+                guards: version.guard.into_iter().collect(),
                 value: handle,
                 key: None,
             };
@@ -222,12 +237,7 @@ impl Road {
         // No version of this store is ever brought back: it guards nothing here.
         open.flight = Some(flights::begin(backend, &flights::key_bytes(&key)?, []));
         open.key = key.unbind();
-        open.versions.push(Version {
-            name: recipe.version_name.clone_ref(py),
-            text: Some(version.unbind()),
-            guard: Some(guard),
-            is_new: false,
-        });
+        open.versions.push(version);
         Turn::of(py, open).map(Quick::Answer)
     }
 
