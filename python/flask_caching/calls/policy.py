@@ -244,10 +244,14 @@ class CallPolicy:
 
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         """What is stored in place of a result that cannot be; ``MISSING``: nothing."""
+        self.note_unstorable(reason)
+        return MISSING
+
+    def note_unstorable(self, reason: UnstorableValueError) -> None:
+        """The result cannot be stored, nor can what is there in its place."""
         self.note_once(
             "unstorable", "The result of %s is served but not cached: %s", self.name, reason
         )
-        return MISSING
 
     def signal(
         self,
