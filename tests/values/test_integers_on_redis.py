@@ -18,7 +18,9 @@ def cache(redis_server: Any) -> Cache:
 
 
 @pytest.mark.parametrize(
-    "number", [10**4299, 10**4300 - 1, 10**4300, -(10**4300), 10**5000, 1 - 10**9000]
+    "number",
+    [10**4299, 10**4300 - 1, 10**4300, -(10**4300), 10**5000, 1 - 10**9000],
+    ids=["4300 digits", "9s", "one more", "negative", "more", "many nines"],
 )
 def test_an_integer_of_any_size(cache: Cache, number: int) -> None:
     assert cache.set("set", number)
