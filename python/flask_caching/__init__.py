@@ -8,6 +8,8 @@ _conflict.check()
 _conflict.check_interpreter()
 
 import hashlib  # noqa: E402
+import logging  # noqa: E402
+from typing import Any  # noqa: E402
 
 from . import _clock, backends, signals, utils  # noqa: E402, F401  (the clock tells the engine)
 from .backends import BaseCache, SimpleCache  # noqa: E402
@@ -37,6 +39,8 @@ from .utils import (  # noqa: E402
     wants_extra_args,
 )
 from .values.cached_response import CachedResponse  # noqa: E402
+
+logger = logging.getLogger(__name__)
 
 #: The hash constructors that are known to work as ``hash_method``; others do, too.
 SUPPORTED_HASH_FUNCTIONS = [
@@ -76,3 +80,19 @@ __all__ = [
     "wants_args",
     "wants_extra_args",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``__version__``, which is deprecated."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ._warn import warn
+    from .standin import RELEASE
+
+    warn(
+        "flask_caching.__version__ is deprecated: it is the release of Flask-Caching that this "
+        f"package stands in for, {RELEASE}. Its own version is "
+        "importlib.metadata.version('flask-caching-rs')",
+        DeprecationWarning,
+    )
+    return RELEASE

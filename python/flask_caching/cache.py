@@ -6,38 +6,32 @@ import asyncio
 import functools
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
+from flask import Flask
 from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, replaced_methods, supersede_flights
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
 from .calls import deletion
-from .calls.context import active_app, active_context
+from .calls.context import active_app
 from .calls.fragments import Fragments
 from .calls.memoized import MemoizePolicy
+from .calls.places import Places
 from .calls.policy import CallPolicy, Options
-from .calls.proxies import Proxies
-from .calls.state import AppState, AppStates
+from .calls.state import AppState
 from .calls.view import QueryArgs, ViewPolicy
 from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import (
     CacheConfigError,
     CacheConfigTypeError,
-    CacheNotInitializedError,
 )
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .keys.versions import memver_name
 from .stats import CacheStats, stats_of
-
-if TYPE_CHECKING:
-    from cachelib.serializers import BaseSerializer
-    from flask import Flask
-
-    from .backends.simplecache import SimpleCache
 
 __all__ = ["Cache"]
 
@@ -48,22 +42,7 @@ R = TypeVar("R")
 _UNSET: Any = ...
 
 
-class _NoApp:
-    """Stands in for ``Cache.app`` until that is set: an instance's attribute goes before it.
-
-    With a ``__getattr__`` every attribute of a cache, its methods too, would cost a multiple.
-    """
-
-    def __get__(self, cache: Cache | None, owner: type) -> Any:
-        if cache is None:
-            return self
-        raise CacheNotInitializedError(
-            "This Cache is not set up for an application yet: make it with Cache(app), or call "
-            "cache.init_app(app)"
-        )
-
-
-class Cache(Proxies):
+class Cache(Places):
     """Caches views, functions and template fragments of Flask applications.
 
     :param app: the application; without one, call :meth:`init_app` later.
@@ -71,12 +50,6 @@ class Cache(Proxies):
     :param config: ``CACHE_*`` values that go before the application's own.
     :raises CacheConfigError: a value cannot be used; the message names its key.
     """
-
-    #: The application of the last :meth:`init_app`, used where no application context is active.
-    app: Flask = cast("Flask", _NoApp())
-    #: What was set in place of the configured values.
-    _hash_method: Callable[..., Any] | None = None
-    _source_check: bool | None = None
 
     def __init__(
         self,
@@ -95,13 +68,20 @@ class Cache(Proxies):
         self._set_up_proxies()
         self.with_jinja2_ext = with_jinja2_ext
         self.config = config
-        self._states = AppStates()
+        self._set_up_places()
         self._first_of_name: dict[str, FirstOfName] = {}
         self._policies: weakref.WeakSet[CallPolicy] = weakref.WeakSet()
         self._fragments = Fragments(self)
         self._find_fragment = self._fragments.road.peek
         if app is not None:
             self.init_app(app, config)
+
+    def __copy__(self) -> Self:
+        """A cache of its own for the same applications, with the same backends and settings."""
+        other = type(self).__new__(type(self))
+        Cache.__init__(other, None, self.with_jinja2_ext, self.config)
+        self._share_places(other)
+        return other
 
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Set the cache up for an application; it can be set up for several.
@@ -141,88 +121,7 @@ class Cache(Proxies):
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
             serializer=serializer,
         )
-        self._states.add(app, state)
-        if state.enable_signals:
-            self._flags.send_signals()
-        app.extensions.setdefault("cache", {})[self] = backend
-
-    # Which application.
-
-    def _place(self) -> tuple[AppState, Any]:
-        """The state and the backend of the active application.
-
-        :raises CacheNotInitializedError: the cache is not set up for it.
-        """
-        state, backend = self._own_place()
-        return state, (self.cache if self._chooses_backend else backend)
-
-    def _own_place(self) -> tuple[AppState, Any]:
-        """The same, where no subclass has a say."""
-        context = active_context(None)
-        app: Flask = self.app if context is None else context.app
-        try:
-            return self._states[app], app.extensions["cache"][self]
-        except KeyError:
-            error = CacheNotInitializedError(
-                f"This Cache is not set up for the application {app.name!r}: call "
-                "cache.init_app(app) for it, too"
-            )
-            error.debug = app.debug
-            raise error from None
-
-    @property
-    def cache(self) -> SimpleCache:
-        """The backend of the active application, otherwise of the one last set up.
-
-        Its type is that of the commonest backend, so that type checkers know the interface.
-
-        :raises CacheNotInitializedError: the cache is not set up for the active application.
-        """
-        return cast("SimpleCache", self._own_place()[1])
-
-    @property
-    def hash_method(self) -> Callable[..., Any]:
-        """The hash constructor for keys; setting it replaces ``CACHE_HASH_METHOD``."""
-        return self._hash_method_of(self._place()[0])
-
-    @hash_method.setter
-    def hash_method(self, hash_method: Callable[..., Any]) -> None:
-        self._hash_method = hash_method
-        self._flags.forget()
-
-    @property
-    def source_check(self) -> bool:
-        """Whether keys include the source; setting it replaces ``CACHE_SOURCE_CHECK``."""
-        return self._source_check_of(self._place()[0])
-
-    @source_check.setter
-    def source_check(self, source_check: bool) -> None:
-        self._source_check = bool(source_check)
-        self._flags.forget()
-
-    @property
-    def enable_signals(self) -> bool:
-        """Whether signals are sent; setting it replaces ``CACHE_ENABLE_SIGNALS``."""
-        return self._place()[0].enable_signals
-
-    @enable_signals.setter
-    def enable_signals(self, enable_signals: bool) -> None:
-        for state in self._states:
-            state.enable_signals = bool(enable_signals)
-        if enable_signals:
-            self._flags.send_signals()
-        self._flags.forget()
-
-    @property
-    def serializer(self) -> BaseSerializer | None:
-        """The serializer that ``CACHE_SERIALIZER`` describes; None: the backend's own is used."""
-        return self._place()[0].serializer
-
-    def _hash_method_of(self, state: AppState) -> Callable[..., Any]:
-        return self._hash_method or state.hash_method
-
-    def _source_check_of(self, state: AppState) -> bool:
-        return bool(state.source_check if self._source_check is None else self._source_check)
+        self._add_place(app, state, backend)
 
     # The decorators.
 

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULTS", "GENERAL", "make_backend", "make_serializer", "resolve_config"]
 
 
-
 def _unless_empty(value: Any) -> Any:
     """None in the place of what is empty, whatever it is: environments know only text."""
     is_empty = isinstance(value, Sized) and not len(value)

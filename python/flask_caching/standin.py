@@ -14,13 +14,14 @@ import re
 import zipfile
 from pathlib import Path
 
-__all__ = ["main", "write"]
+__all__ = ["RELEASE", "main", "write"]
 
-_DEFAULT_VERSION = "2.5.1"
+#: The release of Flask-Caching whose interface this is.
+RELEASE = "2.5.1"
 _TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same bytes on every run
 
 
-def write(folder: Path, version: str = _DEFAULT_VERSION) -> Path:
+def write(folder: Path, version: str = RELEASE) -> Path:
     """Write the wheel into ``folder``, which is made where it is missing.
 
     :param folder: where the wheel goes.
@@ -29,7 +30,7 @@ def write(folder: Path, version: str = _DEFAULT_VERSION) -> Path:
     :raises ValueError: ``version`` is no release such as 2.5.1.
     """
     if not re.fullmatch(r"\d+(\.\d+)*", version):
-        raise ValueError(f"a release such as {_DEFAULT_VERSION} is needed, not {version!r}")
+        raise ValueError(f"a release such as {RELEASE} is needed, not {version!r}")
     stem = f"flask_caching-{version}+rs"
     files = {
         f"{stem}.dist-info/METADATA": (
@@ -69,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m flask_caching.standin",
         description="Write a wheel that satisfies requirements for Flask-Caching.",
     )
-    parser.add_argument("--version", default=_DEFAULT_VERSION, help="default: %(default)s")
+    parser.add_argument("--version", default=RELEASE, help="default: %(default)s")
     parser.add_argument("--output", default=Path(), type=Path, help="a folder; default: this one")
     options = parser.parse_args(arguments)
     try:

@@ -329,7 +329,9 @@ def test_lifetimes_have_fractions(cache: RedisCache, admin: Any) -> None:
 )
 def test_urls(redis_server: RedisServer, admin: Any, url: str, database: int) -> None:
     url = url.format(port=redis_server.port, socket=redis_server.folder / "redis.sock")
-    cache = app_cache(CACHE_REDIS_URL=url, CACHE_REDIS_PORT=1, CACHE_REDIS_PASSWORD="ignored")
+    cache = app_cache(
+        CACHE_REDIS_URL=url, CACHE_REDIS_PORT=redis_server.port, CACHE_REDIS_HOST="unread"
+    )
     cache.set("k", "v")
     client = redis.Redis(port=redis_server.port, db=database)
     assert client.keys() == [b"flask_cache_k"]

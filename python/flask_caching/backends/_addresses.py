@@ -31,7 +31,7 @@ _LOST_PASSWORD = (
 class RedisUrl(NamedTuple):
     """What a Redis URL says.
 
-    :param place: where the server is: ``host`` and ``port``.
+    :param place: where the server is: ``host`` and ``port``, as far as it says.
     :param options: options of connections, by redis-py's names.
     :param hidden: names of options that no message may show: they may be pieces of a password.
     """
@@ -67,7 +67,7 @@ def parse_url(url: str, known: Collection[str], read: Callable[[str, str], Any])
         options["username"] = unquote(parts.username)
     if parts.password:
         options["password"] = unquote(parts.password)
-    place: dict[str, Any] = {"host": "localhost", "port": port or 6379}
+    place: dict[str, Any] = {"port": port} if port else {}
     if scheme == "unix":
         options["unix_socket_path"] = _socket_path(parts)
         return RedisUrl(place, options, hidden)

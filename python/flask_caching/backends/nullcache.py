@@ -28,7 +28,10 @@ class NullCache(BaseCache):
         cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> NullCache:
         """Make the backend, and warn that nothing is cached unless ``CACHE_NO_NULL_WARNING``."""
-        if cls is NullCache and not config.get("CACHE_NO_NULL_WARNING"):
+        spec = NullCache.backend_spec
+        # By its import string somebody has chosen it.
+        is_named = config.get("CACHE_TYPE") in (spec.name, *spec.deprecated)
+        if is_named and not config.get("CACHE_NO_NULL_WARNING"):
             warn(
                 "CACHE_TYPE is NullCache: nothing is cached. "
                 "Set CACHE_NO_NULL_WARNING to silence this.",

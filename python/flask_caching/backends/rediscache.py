@@ -23,8 +23,8 @@ _DB = Setting("CACHE_REDIS_DB", COUNT, "the number of the database", default=0, 
 _URL = Setting(
     "CACHE_REDIS_URL",
     OPTIONAL_TEXT,
-    "`redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix://…`; in the place of host, "
-    "port and password, and of the database where it names one",
+    "`redis://user:password@host:6379/0`, `rediss://…` for TLS, `unix://…`; what it says goes "
+    "before the other settings",
     option="redis_url",
     goes="if_set",
     secret=True,
@@ -43,10 +43,10 @@ class RedisCache(RedisBackend):
     :param key_prefix: what every key starts with: a string, or a callable that returns one, asked
         at each use. Without one :meth:`clear` flushes the whole database.
     :param ignore_delete_many_errors: :meth:`delete_many` logs a failure instead of raising it.
-    :param kwargs: options of connections by redis-py's names; ``redis_url``, in the place of host,
-        port, password and db; ``check_connection=True`` to fail at once where the server is not
-        there; ``connect_timeout``, ``operation_timeout``, ``breaker_failures``, ``breaker_reset``
-        as the ``CACHE_*`` settings of these names.
+    :param kwargs: options of connections by redis-py's names; ``redis_url``, which in what it says
+        goes before host, port, password and db; ``check_connection=True`` to fail at once where the
+        server is not there; ``connect_timeout``, ``operation_timeout``, ``breaker_failures``,
+        ``breaker_reset`` as the ``CACHE_*`` settings of these names.
     :raises CacheConfigError: an option is unknown or cannot be what it is.
     """
 
@@ -91,12 +91,17 @@ class RedisCache(RedisBackend):
         if not isinstance(host, str) and not url:
             self._use_client(host, kwargs)
         else:
-            place: dict[str, Any] = {"host": host, "port": port}
+            place: dict[str, Any] = {
+                "host": host if isinstance(host, str) else "localhost",
+                "port": port,
+            }
+            given = {**kwargs, "db": db, "password": password}
             if url:
                 parsed = parse_url(url)
-                place, options = parsed.place, _with_url({"db": db, **kwargs}, parsed)
+                place.update(parsed.place)
+                options = _with_url(given, parsed)
             else:
-                options = Options({**kwargs, "db": db, "password": password})
+                options = Options(given)
             self._open_single(place, options)
         if check_connection:
             self._check_connection()
@@ -225,7 +230,7 @@ class RedisClusterCache(RedisCache):
     :param default_timeout: as in :class:`RedisCache`, and so are ``key_prefix`` and
         ``ignore_delete_many_errors``.
     :param kwargs: options of connections by redis-py's names; ``redis_url`` in the place of
-        ``cluster`` and ``password``.
+        ``cluster``, and before ``password``.
     :raises CacheConfigError: no node is named, or an option cannot be what it is.
     """
 
@@ -279,8 +284,8 @@ class RedisClusterCache(RedisCache):
                 )
         if url:
             parsed = parse_url(url)
-            options = _with_url(kwargs, parsed)
-            addresses = [(parsed.place["host"], parsed.place["port"])]
+            options = _with_url({**kwargs, "password": password}, parsed)
+            addresses = [(parsed.place.get("host", "localhost"), parsed.place.get("port", 6379))]
         else:
             options = Options({**kwargs, "password": password})
             nodes = (cluster or "").split(",")

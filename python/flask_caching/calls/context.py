@@ -16,6 +16,8 @@ __all__ = [
     "active_context",
     "active_method",
     "active_request_context",
+    "is_debugged",
+    "name_of",
 ]
 
 #: Returns the active application context, which has the application in ``app``; its argument where
@@ -64,6 +66,16 @@ def active_app() -> Flask | None:
         return None
     app: Flask = context.app
     return app
+
+
+def is_debugged(app: Any) -> bool:
+    """Whether an application is in debug mode; what only looks like one need not say."""
+    return bool(getattr(app, "debug", False))
+
+
+def name_of(app: Any) -> str:
+    """An application's name, for messages."""
+    return str(getattr(app, "name", type(app).__name__))
 
 
 def active_method() -> str | None:

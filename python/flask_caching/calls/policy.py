@@ -18,7 +18,7 @@ from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
-from .context import active_app
+from .context import active_app, is_debugged
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
@@ -160,7 +160,7 @@ class CallPolicy:
         :raises Exception: the error, in debug mode.
         """
         app = active_app() or getattr(self.cache, "app", None)
-        if app is not None and app.debug:
+        if is_debugged(app):
             raise error
         if self._is_news(what):
             logger.error(
@@ -245,10 +245,14 @@ class CallPolicy:
 
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         """What is stored in place of a result that cannot be; ``MISSING``: nothing."""
+        self.note_unstorable(reason)
+        return MISSING
+
+    def note_unstorable(self, reason: UnstorableValueError) -> None:
+        """The result cannot be stored, nor can what is there in its place."""
         self.note_once(
             "unstorable", "The result of %s is served but not cached: %s", self.name, reason
         )
-        return MISSING
 
     def signal(
         self,

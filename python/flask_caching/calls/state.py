@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._engine import CacheFlags
 from ..backends._port import Port
 from ..errors import CacheBackendError, CacheKeyError
+from .context import is_debugged
 
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
@@ -53,6 +54,16 @@ class AppState:
     #: The names of what keys were refused for.
     _refused: set[str] = field(default_factory=set)
 
+    def for_cache(self, cache: Cache) -> AppState:
+        """The same settings for another cache."""
+        return AppState(
+            cache=cache,
+            hash_method=self.hash_method,
+            source_check=self.source_check,
+            enable_signals=self.enable_signals,
+            serializer=self.serializer,
+        )
+
     @property
     def _flags(self) -> CacheFlags:
         return self.cache._flags
@@ -71,8 +82,7 @@ class AppState:
         :param doing: "reading" or "storing": one may fail while the other works.
         :param name: what was read or stored.
         """
-        app = self.app()
-        if app is not None and app.debug:
+        if is_debugged(self.app()):
             raise error
         if isinstance(error, CacheKeyError):
             # Of one key, not of the cache.

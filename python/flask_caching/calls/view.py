@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
+from werkzeug.exceptions import HTTPException
 
 from .._engine import CallParts
+from ..errors import UnstorableValueError
 from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
+from ..values.http_exceptions import stand_in_for
 from .context import active_method
 from .policy import CallPolicy, Description, Options, callable_or_none
 
@@ -242,9 +245,32 @@ class ViewPolicy(CallPolicy):
             return rv.timeout
         return super().timeout_of(rv)
 
+    def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
+        if isinstance(rv, HTTPException):
+            stand_in = stand_in_for(rv)
+            if stand_in is not None:
+                return stand_in
+        return super().in_place_of(rv, reason)
+
     def note_hit(self) -> None:
-        if has_request_context():
+        if has_request_context() and self._is_page():
             after_this_request(_indicate_hit)
+
+    def _is_page(self) -> bool:
+        """Whether it is the view of the active request, and no helper that the view has called."""
+        view = current_app.view_functions.get(request.endpoint or "")
+        if self._answers_for(view):
+            return True
+        # A decorator that hides what it decorates may be around it.
+        return self.reads_request and not _is_cached(view)
+
+
+def _is_cached(view: Any) -> bool:
+    while view is not None:
+        if hasattr(view, "_flask_caching_policy"):
+            return True
+        view = getattr(view, "__wrapped__", None)
+    return False
 
 
 def _indicate_hit(response: Response) -> Response:

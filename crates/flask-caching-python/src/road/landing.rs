@@ -78,12 +78,14 @@ impl Road {
             return Ok(None);
         }
         match open.encode(&other) {
-            Ok(encoded) => Ok(Some(encoded)),
-            Err(error) => {
-                self.emit_failed(py, open, error, Doing::Storing)?;
-                Ok(None)
+            Ok(encoded) => return Ok(Some(encoded)),
+            Err(error) if error.is_instance_of::<UnstorableValueError>(py) => {
+                policy.call_method1(intern!(py, "note_unstorable"), (error,))?;
+                self.counts.count(Event::Refused);
             }
+            Err(error) => self.emit_failed(py, open, error, Doing::Storing)?,
         }
+        Ok(None)
     }
 
     /// Stores what is to be stored, unless something was deleted since the call began.
