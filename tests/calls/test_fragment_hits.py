@@ -110,7 +110,7 @@ def test_a_key_whose_text_changes_is_read_each_time() -> None:
 
 
 @pytest.mark.parametrize("number", [1, True, 1.0, "1"], ids=shown)
-def test_keys_are_told_apart_by_their_text(number: Any) -> None:
+def test_keys_are_identified_by_their_text(number: Any) -> None:
     source = "{% cache 60, 'x', key %}{{ key }}{% endcache %}"
     for key in (1, True, 1.0, "1", number):
         assert render_template_string(source, key=key) == str(key)

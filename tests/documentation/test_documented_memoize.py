@@ -46,7 +46,7 @@ def test_without_arguments_it_caches_one_result(cache: Cache, numbers: Iterator[
         assert f() == 2
 
 
-def test_instances_are_told_apart_by_their_repr(cache: Cache, numbers: Iterator[int]) -> None:
+def test_instances_are_identified_by_their_repr(cache: Cache, numbers: Iterator[int]) -> None:
     class Person:
         def __init__(self, number: int) -> None:
             self.number = number

@@ -157,7 +157,7 @@ def test_the_class_of_an_enumeration_and_its_members_are_told_apart(
             assert role_of(argument) is argument
 
 
-def test_a_class_with_an_id_is_told_apart_by_it_when_it_is_called(
+def test_a_class_with_an_id_is_identified_by_it_when_it_is_called(
     cache: Cache, in_app: None
 ) -> None:
     class Tenant:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from flask_caching import Cache
-from flask_caching.keys.rivals import _MOST_NAMES, Rivals
+from flask_caching.keys.collisions import _MOST_NAMES, NameCollisions
 
 
 class Point(NamedTuple):
@@ -82,22 +82,22 @@ def test_a_class_of_the_module_that_comes_later_shares_nothing(
 def test_a_class_whose_module_is_loaded_again_keeps_its_keys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rivals = Rivals(lambda value: None)
+    collisions = NameCollisions(lambda value: None)
     for _ in range(2):
         kind = collections.namedtuple("Again", "x", module=__name__)
         monkeypatch.setattr(sys.modules[__name__], "Again", kind, raising=False)
-        assert rivals.suffix_of_name(kind) == ""
+        assert collisions.suffix_of_name(kind) == ""
 
 
 def test_first_classes_are_known_of_a_bounded_number_of_names() -> None:
-    rivals = Rivals(lambda value: None)
+    collisions = NameCollisions(lambda value: None)
     kinds = [type(f"Kind{number}", (), {}) for number in range(_MOST_NAMES + 100)]
-    suffixes = [rivals.suffix_of_name(kind) for kind in kinds]
-    assert suffixes == [rivals.suffix_of_name(kind) for kind in kinds]
-    assert len(rivals._first) == len(rivals._first_of_name) == _MOST_NAMES
+    suffixes = [collisions.suffix_of_name(kind) for kind in kinds]
+    assert suffixes == [collisions.suffix_of_name(kind) for kind in kinds]
+    assert len(collisions._first) == len(collisions._first_of_name) == _MOST_NAMES
     others = [type(kind.__name__, (), {}) for kind in kinds]
-    assert not {*suffixes} & {rivals.suffix_of_name(kind) for kind in others} - {""}
-    assert "" not in {rivals.suffix_of_name(kind) for kind in others}
+    assert not {*suffixes} & {collisions.suffix_of_name(kind) for kind in others} - {""}
+    assert "" not in {collisions.suffix_of_name(kind) for kind in others}
 
 
 class Whole(int):

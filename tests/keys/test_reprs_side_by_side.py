@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask_caching import Cache
-from flask_caching.keys.identity import Rivals, text_of
+from flask_caching.keys.identity import NameCollisions, text_of
 
 
 class User:
@@ -84,4 +84,4 @@ def test_calls_that_look_alike_are_two(
     ["5", "O'Brien", "a, b", "a: b", "(a, [b], {c: d})", "-> x", "a, 'b'", 'say "a"', "größe"],
 )
 def test_a_repr_that_shows_where_it_ends_stands_as_it_is(name: str) -> None:
-    assert text_of((User(name),), Rivals(lambda value: None)) == f"(<User {name}>,)"
+    assert text_of((User(name),), NameCollisions(lambda value: None)) == f"(<User {name}>,)"

@@ -142,7 +142,7 @@ def test_an_object_that_changes_is_another_call(count: Callable[[Any], int]) -> 
         numbers.add(2)
 
 
-def test_a_moment_in_a_zone_without_a_name_is_told_apart_by_the_zone(
+def test_a_moment_in_a_zone_without_a_name_is_identified_by_the_zone(
     cache: Cache, in_app: None
 ) -> None:
     @cache.memoize()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.keys.identity import Rivals, Unidentifiable, is_plain, text_of
+from flask_caching.keys.identity import NameCollisions, Unidentifiable, is_plain, text_of
 from flask_caching.keys.signature import is_immutable
 from flask_caching.values.storable import is_faithful
 
@@ -173,22 +173,22 @@ def test_an_argument_of_any_shape(in_cache: Cache, wrap: Callable[[Any], Any], s
 def test_what_can_be_printed_is_cached_under_its_repr(shape: str) -> None:
     value = SHAPES[shape]()
     assert is_plain(value)
-    assert text_of(value, Rivals(lambda value: None)) == repr(value)
+    assert text_of(value, NameCollisions(lambda value: None)) == repr(value)
 
 
 def test_what_prints_to_more_than_there_is_memory_is_not_cached() -> None:
     for shape, make in SHAPES.items():
         if any(word in shape for word in ENDLESS):
             with pytest.raises(Unidentifiable):
-                text_of(make(), Rivals(lambda value: None))
+                text_of(make(), NameCollisions(lambda value: None))
 
 
 def test_many_references_to_few_things_are_cached() -> None:
     row = list(range(100))
     table = [row] * 1000
-    assert text_of(table, Rivals(lambda value: None)) == repr(table)
+    assert text_of(table, NameCollisions(lambda value: None)) == repr(table)
     table = [[row, {1}]] * 10
-    assert text_of(table, Rivals(lambda value: None)) == repr(table)
+    assert text_of(table, NameCollisions(lambda value: None)) == repr(table)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, *DEPTHS])

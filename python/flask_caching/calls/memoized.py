@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._engine import CallParts, hold_flights
 from ..backends._owed import owing
 from ..keys.closures import identity_beside_name
-from ..keys.identity import Rivals, instance_identity, is_plain, text_of, text_of_arguments
+from ..keys.identity import NameCollisions, instance_identity, is_plain, text_of, text_of_arguments
 from ..keys.names import function_name, instance_name, short_digest
 from ..keys.signature import ArgumentOrder
 from ..keys.versions import memver_name, new_version
@@ -66,7 +66,7 @@ class MemoizePolicy(CallPolicy):
     ) -> None:
         super().__init__(cache, f, options)
         self.make_name = callable_or_none("make_name", make_name)
-        self._rivals = Rivals(self._note_identity)
+        self._collisions = NameCollisions(self._note_identity)
         #: What was given for names and is none: no key can be made of what is left.
         self._no_names = bool(args_to_ignore) and not isinstance(args_to_ignore, Iterable)
         self.args_to_ignore = args_to_ignore
@@ -154,7 +154,7 @@ class MemoizePolicy(CallPolicy):
         ordered, rest = order.normalize(args, kwargs)
         names = [self._function_version]
         if (order.on_instance or order.on_class) and ordered and not order.ignores_first:
-            identity = instance_identity(ordered[0], self.f, self._rivals)
+            identity = instance_identity(ordered[0], self.f, self._collisions)
             ordered[0] = identity
             if order.on_instance:
                 names.append(memver_name(instance_name(self._versioned, identity)))
@@ -162,8 +162,8 @@ class MemoizePolicy(CallPolicy):
             names += self.names_of(self._bound_to)
         name = self.namespace if self.make_name is None else self.make_name(self.namespace)
         text = (
-            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._rivals)}"
-            f"{_text_of_keywords(rest, self._rivals)}{self.source(state)}"
+            f"{name}{self._particular}{text_of_arguments(tuple(ordered), self._collisions)}"
+            f"{_text_of_keywords(rest, self._collisions)}{self.source(state)}"
         )
         return text, names
 
@@ -200,15 +200,15 @@ class MemoizePolicy(CallPolicy):
             instance = None
         if instance is None or isinstance(instance, type):
             return [self._function_version]
-        identity = instance_identity(instance, self.f, self._rivals)
+        identity = instance_identity(instance, self.f, self._collisions)
         return [memver_name(instance_name(self._versioned, identity))]
 
 
-def _text_of_keywords(keywords: dict[str, Any], rivals: Rivals) -> str:
+def _text_of_keywords(keywords: dict[str, Any], collisions: NameCollisions) -> str:
     """The keywords as the repr of an ``OrderedDict`` of this Python's."""
     if not keywords:
         return "OrderedDict()"
-    values = {name: text_of(value, rivals) for name, value in keywords.items()}
+    values = {name: text_of(value, collisions) for name, value in keywords.items()}
     if sys.version_info >= (3, 12):
         return "OrderedDict({" + ", ".join(f"{n!r}: {v}" for n, v in values.items()) + "})"
     return "OrderedDict([" + ", ".join(f"({n!r}, {v})" for n, v in values.items()) + "])"

@@ -168,4 +168,3 @@ def _by_position(
         return args, kwargs
     rest = dict(kwargs)
     return (rest.pop("key"),), rest
-

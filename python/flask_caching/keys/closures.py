@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from .identity import Rivals, Unidentifiable, is_plain, object_token, text_of
+from .identity import NameCollisions, Unidentifiable, is_plain, object_token, text_of
 from .names import function_name, short_digest, underlying_function
 
 __all__ = ["FirstOfName", "identity_beside_name", "source_text"]
@@ -71,7 +71,9 @@ def identity_beside_name(
                 short_digest(text), [_reference(function, *other) for other in others]
             )
             values = [value for _, value in others]
-            parts.append(_rival_identity(known, name, text, made, values, by_code or is_lambda))
+            parts.append(
+                _identity_among_namesakes(known, name, text, made, values, by_code or is_lambda)
+            )
     kept = " ".join(part for part in parts if part)
     return f"<{kept}>" if kept else ""
 
@@ -119,7 +121,7 @@ def _cells(function: Any, code: CodeType) -> tuple[list[tuple[str, Any]], list[t
     return plain, others
 
 
-def _rival_identity(
+def _identity_among_namesakes(
     known: dict[str, FirstOfName],
     name: str,
     text: str,
@@ -172,7 +174,7 @@ def _token(value: Any) -> str:
 
 def _text(value: Any) -> str:
     try:
-        return text_of(value, Rivals(lambda value: None))
+        return text_of(value, NameCollisions(lambda value: None))
     except Unidentifiable:
         return uuid.uuid4().hex
 

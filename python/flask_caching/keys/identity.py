@@ -26,20 +26,20 @@ from typing import Any
 
 from ..utils import get_id
 from .addresses import shows_address
+from .collisions import NameCollisions
 from .members import member_names, members_of
 from .plain import SCALARS, Allowance, is_plain, items_of
-from .rivals import Rivals
 from .tokens import Unidentifiable, full_name, object_token
 
 __all__ = [
-    "Rivals",
+    "NameCollisions",
     "Unidentifiable",
+    "identified_by",
     "instance_identity",
     "is_plain",
     "object_token",
     "text_of",
     "text_of_arguments",
-    "told_apart_by",
 ]
 
 _CONTAINERS = frozenset({list, tuple, dict, set, frozenset})
@@ -77,30 +77,32 @@ _BULK_PACKAGES = frozenset(
 )
 
 
-def text_of_arguments(arguments: tuple[Any, ...], rivals: Rivals) -> str:
+def text_of_arguments(arguments: tuple[Any, ...], collisions: NameCollisions) -> str:
     """The text of a call's positional arguments.
 
     :param arguments: the arguments.
-    :param rivals: the classes of the function's arguments.
+    :param collisions: the classes of the function's arguments.
     :raises Unidentifiable: one of them cannot be told apart.
     """
-    return text_of(arguments, rivals)
+    return text_of(arguments, collisions)
 
 
-def text_of(value: Any, rivals: Rivals) -> str:
+def text_of(value: Any, collisions: NameCollisions) -> str:
     """The text of one value; see :func:`text_of_arguments`."""
-    return _written(lambda: _text_of(value, rivals))
+    return _written(lambda: _text_of(value, collisions))
 
 
-def instance_identity(instance: Any, function: Callable[..., Any], rivals: Rivals) -> str:
+def instance_identity(
+    instance: Any, function: Callable[..., Any], collisions: NameCollisions
+) -> str:
     """What stands for the instance or class that a method is called on.
 
     :param instance: the ``self`` or ``cls``.
     :param function: the method, undecorated.
-    :param rivals: the classes of the function's arguments.
+    :param collisions: the classes of the function's arguments.
     :raises Unidentifiable: it cannot be told apart.
     """
-    return _written(lambda: _instance_identity(_behind_proxy(instance), function, rivals))
+    return _written(lambda: _instance_identity(_behind_proxy(instance), function, collisions))
 
 
 def _written(write: Callable[[], str]) -> str:
@@ -119,44 +121,46 @@ def _written(write: Callable[[], str]) -> str:
     raise Unidentifiable("an argument is changed all the time by other threads")
 
 
-def _text_of(value: Any, rivals: Rivals) -> str:
+def _text_of(value: Any, collisions: NameCollisions) -> str:
     if is_plain(value):
         try:
             return repr(value)
         except ValueError:
             # It holds an integer of more digits than Python prints.
             pass
-    return _Writer(rivals).write(value)
+    return _Writer(collisions).write(value)
 
 
-def _instance_identity(instance: Any, function: Callable[..., Any], rivals: Rivals) -> str:
+def _instance_identity(
+    instance: Any, function: Callable[..., Any], collisions: NameCollisions
+) -> str:
     has_id = hasattr(instance, "__caching_id__")
     if not has_id and _prints_too_little(instance):
-        return _Writer(rivals).write(instance)
+        return _Writer(collisions).write(instance)
     text = get_id(instance) if has_id else _printed(instance)
     if text is None:
-        return _Writer(rivals).write(instance)
+        return _Writer(collisions).write(instance)
     kind = instance if isinstance(instance, type) else type(instance)
     if kind is instance:
-        text += rivals.suffix(text, instance)
+        text += collisions.suffix(text, instance)
     elif not has_id and shows_address(text, instance) and members_of(instance) is None:
         token = object_token(instance)
-        rivals.note(instance)
+        collisions.note(instance)
         return f"{text} {token}"
     definer = getattr(function, "__qualname__", "").rpartition(".")[0]
     if definer == kind.__qualname__ and getattr(function, "__module__", "") == kind.__module__:
         return text
     # Inherited: the class that defines the method, and its other subclasses, may print the same.
     if _names_class(text, kind) and definer.rpartition(".")[2] != kind.__name__:
-        return text if kind is instance else text + rivals.suffix_of_name(kind)
-    return f"{text} of {rivals.name_of(kind)}"
+        return text if kind is instance else text + collisions.suffix_of_name(kind)
+    return f"{text} of {collisions.name_of(kind)}"
 
 
 class _Writer:
     """Writes one value; keeps the containers it is in, as a value may hold itself."""
 
-    def __init__(self, rivals: Rivals) -> None:
-        self._rivals = rivals
+    def __init__(self, collisions: NameCollisions) -> None:
+        self._collisions = collisions
         self._open: list[int] = []
         self._allowance = Allowance()
 
@@ -210,7 +214,7 @@ class _Writer:
         if kind.__repr__ in _BUILTIN_REPRS:
             return self._like_builtin(value, kind)
         if _is_bulk(kind):
-            return f"{value!r} {_content_digest(value, self._rivals)}"
+            return f"{value!r} {_content_digest(value, self._collisions)}"
         members = members_of(value)
         text = None
         if members is None or is_plain(members):
@@ -221,9 +225,9 @@ class _Writer:
                     f"an object of {full_name(kind)} prints an integer of too many digits"
                 )
             inside = self._inside(value, lambda: self.write(members))
-            return f"{self._rivals.name_of(kind)}{inside}"
+            return f"{self._collisions.name_of(kind)}{inside}"
         if isinstance(value, type):
-            return text + self._rivals.suffix(text, value)
+            return text + self._collisions.suffix(text, value)
         if members is None and shows_address(text, value):
             return self._by_identity(value, kind, text)
         if kind is re.Pattern:
@@ -231,19 +235,19 @@ class _Writer:
             whole = repr(value.pattern)
             return text if whole in text else f"{text} {whole}"
         if isinstance(kind.__repr__, FunctionType) and members is None and not _is_closed(text):
-            return f"{text!r} of {self._rivals.name_of(kind)}"
+            return f"{text!r} of {self._collisions.name_of(kind)}"
         if _names_class(text, kind):
-            return text + self._rivals.suffix_of_name(kind)
-        return f"{text} of {self._rivals.name_of(kind)}"
+            return text + self._collisions.suffix_of_name(kind)
+        return f"{text} of {self._collisions.name_of(kind)}"
 
     def _by_identity(self, value: Any, kind: type, text: str) -> str:
         if getattr(kind, "__caching_id__", None) is not None:
             identity = get_id(value)
             if not _is_closed(identity):
                 identity = repr(identity)
-            return f"{identity} of {self._rivals.name_of(kind)}"
+            return f"{identity} of {self._collisions.name_of(kind)}"
         token = object_token(value)
-        self._rivals.note(value)
+        self._collisions.note(value)
         return f"{text} {token}"
 
     def _like_builtin(self, value: Any, kind: type) -> str:
@@ -257,7 +261,7 @@ class _Writer:
             text = hex(value) if whole else repr(value)
         attributes = getattr(value, "__dict__", None)
         extra = self.write(dict(attributes)) if attributes else ""
-        return text if kind is bytearray else f"{text} of {self._rivals.name_of(kind)}{extra}"
+        return text if kind is bytearray else f"{text} of {self._collisions.name_of(kind)}{extra}"
 
     def _as(self, base: type, value: Any) -> str:
         return self.write(base(value))
@@ -338,17 +342,17 @@ def _is_bulk(kind: type) -> bool:
     )
 
 
-def _content_digest(value: Any, rivals: Rivals) -> str:
+def _content_digest(value: Any, collisions: NameCollisions) -> str:
     try:
         content = pickle.dumps(value, protocol=4)
     except Exception:
         token = object_token(value)
-        rivals.note(value)
+        collisions.note(value)
         return token
     return hashlib.sha256(content).hexdigest()
 
 
-def told_apart_by(value: Any) -> str | tuple[str, ...] | None:
+def identified_by(value: Any) -> str | tuple[str, ...] | None:
     """What tells an argument apart from others of its class, without the help of this module.
 
     :param value: the argument. Of a class it is asked for that class alone.

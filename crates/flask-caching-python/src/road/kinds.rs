@@ -1,6 +1,6 @@
 //! How objects that are no plain data are told apart.
 //!
-//! Python decides it, in `flask_caching.keys.identity.told_apart_by`, once for the objects of each class;
+//! Python decides it, in `flask_caching.keys.identity.identified_by`, once for the objects of each class;
 //! and once for each class that is itself an argument, which is another matter than its objects.
 //! Until it has, such a call takes the ordinary path.
 
@@ -20,7 +20,7 @@ use crate::error::unless_raised;
 const MOST_KINDS: usize = 16;
 
 /// What tells the objects of a class apart.
-enum ToldBy {
+enum IdentifiedBy {
     /// Their repr, unless that shows an address.
     Repr,
     /// Their repr, while these attributes, which are all that it prints, are told apart by theirs.
@@ -38,7 +38,7 @@ struct Kind {
     class: Itself,
     /// Whether the class itself is meant, not its objects.
     is_class: bool,
-    told_by: Arc<ToldBy>,
+    identified_by: Arc<IdentifiedBy>,
 }
 
 /// The kinds of objects that a function was called with. No class lives longer for it.
@@ -53,14 +53,14 @@ impl Kinds {
     #[inline]
     pub(super) fn part(&self, argument: &Bound<'_, PyAny>) -> PyResult<Option<Part>> {
         let py = argument.py();
-        let Some((told_by, class)) = self.known(argument) else {
+        let Some((identified_by, class)) = self.known(argument) else {
             return Ok(None);
         };
-        let text = match &*told_by {
-            ToldBy::Identity => return Ok(Some(Part::Object(Itself::of(argument)?))),
-            ToldBy::More => return Ok(None),
-            ToldBy::Repr => Some(argument.repr()?).filter(|text| is_telling(text, argument)),
-            ToldBy::Members(names) => {
+        let text = match &*identified_by {
+            IdentifiedBy::Identity => return Ok(Some(Part::Object(Itself::of(argument)?))),
+            IdentifiedBy::More => return Ok(None),
+            IdentifiedBy::Repr => Some(argument.repr()?).filter(|text| is_telling(text, argument)),
+            IdentifiedBy::Members(names) => {
                 for name in names.bind(py).iter_borrowed() {
                     let name = name.cast::<PyString>()?;
                     if !is_told_by_repr(&argument.getattr(&*name)?)? {
@@ -69,7 +69,7 @@ impl Kinds {
                 }
                 Some(argument.repr()?).filter(is_exact)
             }
-            ToldBy::CachingId => {
+            IdentifiedBy::CachingId => {
                 let id = argument.call_method0(intern!(py, "__caching_id__"))?;
                 id.cast_into_exact::<PyString>().ok()
             }
@@ -105,24 +105,24 @@ impl Kinds {
             return Ok(());
         }
         let told = TOLD_APART_BY
-            .import(py, "flask_caching.keys.identity", "told_apart_by")?
+            .import(py, "flask_caching.keys.identity", "identified_by")?
             .call1((argument,))?;
-        let told_by = if let Ok(names) = told.cast::<PyTuple>() {
-            ToldBy::Members(names.clone().unbind())
+        let identified_by = if let Ok(names) = told.cast::<PyTuple>() {
+            IdentifiedBy::Members(names.clone().unbind())
         } else {
             match told.extract::<Option<String>>()?.as_deref() {
-                Some("repr") => ToldBy::Repr,
-                Some("caching_id") => ToldBy::CachingId,
+                Some("repr") => IdentifiedBy::Repr,
+                Some("caching_id") => IdentifiedBy::CachingId,
                 // The table refers to such an object weakly; what cannot be, is for whoever makes the key.
-                Some("identity") if Itself::of(argument).is_ok() => ToldBy::Identity,
-                _ => ToldBy::More,
+                Some("identity") if Itself::of(argument).is_ok() => IdentifiedBy::Identity,
+                _ => IdentifiedBy::More,
             }
         };
         let (class, is_class) = kind_of(argument);
         let kind = Kind {
             class: Itself::of(&class)?,
             is_class,
-            told_by: Arc::new(told_by),
+            identified_by: Arc::new(identified_by),
         };
         self.insert(py, &class, kind);
         Ok(())
@@ -152,14 +152,14 @@ impl Kinds {
 
     /// What is known of an argument's kind, and its class.
     #[inline]
-    fn known(&self, argument: &Bound<'_, PyAny>) -> Option<(Arc<ToldBy>, Itself)> {
+    fn known(&self, argument: &Bound<'_, PyAny>) -> Option<(Arc<IdentifiedBy>, Itself)> {
         let (class, is_class) = kind_of(argument);
         self.lock()
             .iter()
             .find(|known| known.is_class == is_class && known.class.is_object(&class))
             .map(|known| {
-                let told_by = Arc::clone(&known.told_by);
-                (told_by, known.class.clone_ref(argument.py()))
+                let identified_by = Arc::clone(&known.identified_by);
+                (identified_by, known.class.clone_ref(argument.py()))
             })
     }
 

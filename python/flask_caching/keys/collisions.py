@@ -9,13 +9,13 @@ from typing import Any
 
 from .tokens import full_name, object_token
 
-__all__ = ["Rivals"]
+__all__ = ["NameCollisions"]
 
 #: Of how many names the first class is known; those of further names are never the first.
 _MOST_NAMES = 1000
 
 
-class Rivals:
+class NameCollisions:
     """The classes that a function is called with: the first of a name keeps its repr.
 
     They belong to a function, so that those of an application factory, which makes its classes and
@@ -47,7 +47,7 @@ class Rivals:
     def suffix(self, text: str, kind: type) -> str:
         """What tells a class from another that prints, or is called, ``text``.
 
-        That which its module holds under its name has no rival but one that was there first; of
+        That which its module holds under its name has no namesake but one that was there first; of
         the others, that were made in a function, all get a token but the first of a name that no
         module's class has.
         """
