@@ -7,7 +7,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::arguments::Arguments;
 use super::events::Event;
-use super::flags::SIGNALS;
+use super::flags::WATCHED;
 use super::parts::{Call, KeyAttribute, Kind};
 use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
@@ -139,7 +139,7 @@ impl Road {
             return Ok(Recalled::Unknown);
         };
         if is_direct {
-            let is_awaited = self.flags.get().any(SIGNALS) && key.is_none();
+            let is_awaited = self.flags.get().any(WATCHED) && key.is_none();
             let value = match stored.filter(|_| !is_awaited) {
                 Some(stored) => memory.thaw(py, stored)?,
                 None => None,
