@@ -78,15 +78,14 @@ class FragmentKey(str):
         return key
 
     def __new__(cls, fragment_name: str, vary_on: Iterable[Any] = ()) -> FragmentKey:
-        parts = [_text_of_part(part) for part in vary_on]
+        name_and_keys = [_text_of_part(part) for part in (fragment_name, *vary_on)]
         text = TEMPLATE_FRAGMENT_KEY_TEMPLATE % (
-            fragment_name,
-            "".join(f"_{part}" for part in parts),
+            name_and_keys[0],
+            "".join(f"_{part}" for part in name_and_keys[1:]),
         )
         key = super().__new__(cls, text)
-        name_and_keys = (str(fragment_name), *parts)
         is_ambiguous = any("_" in part for part in name_and_keys) or looks_like_place(text)
-        digest = f"#{short_digest(repr(name_and_keys))}" if is_ambiguous else ""
+        digest = f"#{short_digest(repr(tuple(name_and_keys)))}" if is_ambiguous else ""
         key.storage = text + digest
         return key
 

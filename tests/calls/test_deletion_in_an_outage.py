@@ -16,7 +16,7 @@ from flask_caching.errors import CacheBackendError
 from memcached_servers import MemcachedServer
 from redis_servers import RedisServer
 
-DEADLINE = 0.3
+DEADLINE = 0.8
 
 
 class World:

@@ -154,7 +154,7 @@ class Fragments:
     def place(self, tag: Tag) -> FragmentKey:
         """Where the fragment of a tag is stored."""
         _, name, keys, mark = tag
-        key = FragmentKey(str(name), keys)
+        key = FragmentKey(name, keys)
         if not mark:
             return FragmentKey.at(key.storage)
         # It has no name but the place it is written at.

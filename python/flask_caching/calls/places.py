@@ -56,7 +56,7 @@ class Places(Proxies):
         self._enable_signals = False
         self._flags.forget()
         if state.enable_signals:
-            self._flags.send_signals()
+            self._flags.watch()
         if not hasattr(app, "extensions"):
             app.extensions = {}
         app.extensions.setdefault("cache", {})[self] = backend
@@ -160,7 +160,7 @@ class Places(Proxies):
         for state in self._states:
             state.enable_signals = bool(enable_signals)
         if enable_signals:
-            self._flags.send_signals()
+            self._flags.watch()
         self._flags.forget()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
-from .context import active_method
+from .context import active_method, is_debugged
 from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .state import AppState
 
 __all__ = ["QueryArgs", "ViewPolicy"]
+
+logger = logging.getLogger("flask_caching")
 
 QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 
@@ -46,6 +49,8 @@ class ViewPolicy(CallPolicy):
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
     is_view = True
+    #: Whether hits go the way on which they can be logged.
+    _is_watched = False
 
     def __init__(
         self,
@@ -245,6 +250,26 @@ class ViewPolicy(CallPolicy):
             return rv.timeout
         return super().timeout_of(rv)
 
+    def place(self) -> tuple[AppState, Any] | None:
+        place = super().place()
+        # The application may be put into debug mode after it was set up.
+        if place is not None and not self._is_watched and _logs_hits(place[0]):
+            self._is_watched = True
+            self.cache._flags.watch()
+        return place
+
+    def signal(
+        self,
+        is_hit: bool,
+        state: AppState,
+        key: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        super().signal(is_hit, state, key, args, kwargs)
+        if is_hit and _logs_hits(state):
+            logger.info("Cache used for key: %s", key)
+
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         if isinstance(rv, HTTPException):
             stand_in = stand_in_for(rv)
@@ -263,6 +288,10 @@ class ViewPolicy(CallPolicy):
             return True
         # A decorator that hides what it decorates may be around it.
         return self.reads_request and not _is_cached(view)
+
+
+def _logs_hits(state: AppState) -> bool:
+    return logger.isEnabledFor(logging.INFO) and is_debugged(state.app())
 
 
 def _is_cached(view: Any) -> bool:

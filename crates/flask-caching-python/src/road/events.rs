@@ -7,7 +7,7 @@ use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::flags::{OUTAGE, SIGNALS};
+use super::flags::{OUTAGE, WATCHED};
 use super::parts::Call;
 use super::road::Road;
 use super::turn::{Doing, Open};
@@ -68,7 +68,7 @@ impl Road {
     ) -> PyResult<()> {
         self.counts.count(event);
         let policy = self.policy.bind(call.args.py());
-        if self.flags.get().any(SIGNALS) {
+        if self.flags.get().any(WATCHED) {
             let is_hit = matches!(event, Event::Hit);
             let arguments = (is_hit, state, key, call.args, call.kwargs);
             policy.call_method1(intern!(policy.py(), "signal"), arguments)?;

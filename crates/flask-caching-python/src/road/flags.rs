@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 pub(super) const VALUES_REPLACED: u32 = 1;
 /// A proxy that reads or writes many keys, as versions are, was replaced.
 pub(super) const VERSIONS_REPLACED: u32 = 2;
-/// Signals are sent for some application, or were.
-pub(super) const SIGNALS: u32 = 4;
+/// Somebody wants to hear of calls: signals are sent for some application, or hits are logged.
+pub(super) const WATCHED: u32 = 4;
 /// The cache fails for some application at present.
 pub(super) const OUTAGE: u32 = 8;
 
@@ -51,9 +51,9 @@ impl CacheFlags {
         self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Signals are sent from now on, for some application.
-    fn send_signals(&self) {
-        self.unusual.fetch_or(SIGNALS, Ordering::Relaxed);
+    /// Somebody wants to hear of calls from now on.
+    fn watch(&self) {
+        self.unusual.fetch_or(WATCHED, Ordering::Relaxed);
     }
 
     /// The cache begins or ceases to fail under the settings of this number.

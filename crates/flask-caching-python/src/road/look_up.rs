@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use super::events::Event;
-use super::flags::SIGNALS;
+use super::flags::WATCHED;
 use super::parts::{Call, KeyAttribute, Kind, Parts};
 use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
@@ -124,7 +124,7 @@ impl Road {
             Some((stored, key))
         });
         match found.flatten() {
-            Some((_, None)) if self.flags.get().any(SIGNALS) => Ok(None),
+            Some((_, None)) if self.flags.get().any(WATCHED) => Ok(None),
             Some((stored, key)) => Ok(memory.thaw(py, stored)?.map(|value| (value, key))),
             None => Ok(None),
         }
