@@ -28,9 +28,8 @@ class NullCache(BaseCache):
         cls, app: Flask, config: dict[str, Any], args: list[Any], kwargs: dict[str, Any]
     ) -> NullCache:
         """Make the backend, and warn that nothing is cached unless ``CACHE_NO_NULL_WARNING``."""
-        spec = NullCache.backend_spec
         # By its import string somebody has chosen it.
-        is_named = config.get("CACHE_TYPE") in (spec.name, *spec.deprecated)
+        is_named = config.get("CACHE_TYPE") in ("NullCache", "null")
         if is_named and not config.get("CACHE_NO_NULL_WARNING"):
             warn(
                 "CACHE_TYPE is NullCache: nothing is cached. "

@@ -88,7 +88,14 @@ class _FragmentPolicy(CallPolicy):
         # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
         return str(rv) if type(rv) is not str else MISSING
 
-    def signal(self, *_: Any) -> None:
+    def signal(
+        self,
+        is_hit: bool,
+        state: AppState,
+        key: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
         """Nobody is told of fragments."""
 
 

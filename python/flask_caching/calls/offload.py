@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -44,8 +45,8 @@ async def _offload(operation: Callable[..., None], *args: Any) -> None:
 
     Not in the loop's own executor: a server that hangs would keep the application's work waiting.
     """
-    run = contextvars.copy_context().run
-    await asyncio.get_running_loop().run_in_executor(_threads(), run, operation, *args)
+    run = functools.partial(contextvars.copy_context().run, operation, *args)
+    await asyncio.get_running_loop().run_in_executor(_threads(), run)
 
 
 def _threads() -> ThreadPoolExecutor:
