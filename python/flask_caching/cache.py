@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
@@ -17,7 +16,7 @@ from .calls import deletion
 from .calls.context import active_app, active_context
 from .calls.fragments import Fragments
 from .calls.memoized import MemoizePolicy
-from .calls.policy import CallPolicy, Options
+from .calls.policy import Options
 from .calls.proxies import Proxies
 from .calls.state import AppState, AppStates
 from .calls.view import QueryArgs, ViewPolicy
@@ -31,7 +30,7 @@ from .errors import (
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .keys.versions import memver_name
-from .stats import CacheStats, stats_of
+from .stats import CacheStats, Policies, stats_of
 
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
@@ -96,7 +95,7 @@ class Cache(Proxies):
         self.config = config
         self._states = AppStates()
         self._first_of_name: dict[str, FirstOfName] = {}
-        self._policies: weakref.WeakSet[CallPolicy] = weakref.WeakSet()
+        self._policies = Policies()
         self._fragments = Fragments(self)
         self._find_fragment = self._fragments.road.peek
         if app is not None:
@@ -427,7 +426,7 @@ class Cache(Proxies):
 
     def stats(self) -> CacheStats:
         """What became of calls in this process: of decorated functions and template fragments."""
-        return stats_of(self._policies)
+        return stats_of(self._policies, self._flags)
 
     # Names that applications and their tests have come to use.
 

@@ -82,7 +82,8 @@ class AppState:
             return
         is_news = doing not in self._failing and (not self._failing or doing in self._sound)
         self.failures += 1
-        self._flags.note_outage(self.number, True)
+        if app is not None:
+            self._flags.note_outage(self.number, True)
         self._failing.add(doing)
         self._sound.discard(doing)
         if is_news and not (
@@ -123,8 +124,18 @@ class AppStates:
     def add(self, app: Flask, state: AppState) -> None:
         """Keep the state of an application, in place of an earlier one."""
         by_id, key = self._by_id, id(app)
-        state.app = weakref.ref(app, lambda _: by_id.pop(key, None))
+
+        def forget(_: object) -> None:
+            gone = by_id.pop(key, None)
+            if gone is not None:
+                # What fails for nobody is no outage.
+                gone._flags.note_outage(gone.number, False)
+
+        earlier = by_id.get(key)
+        state.app = weakref.ref(app, forget)
         by_id[key] = state
+        if earlier is not None:
+            earlier._flags.note_outage(earlier.number, False)
 
     def __getitem__(self, app: Flask) -> AppState:
         """The state of an application; a ``KeyError`` where it has none."""

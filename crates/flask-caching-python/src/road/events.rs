@@ -38,7 +38,7 @@ const EVENTS: [&str; 7] = [
     "described",
 ];
 
-/// How often what became of the calls of one function.
+/// How often what became of calls: those of one function, or of those that are gone.
 #[derive(Default)]
 pub(super) struct Counts([AtomicU64; EVENTS.len()]);
 
@@ -46,6 +46,13 @@ impl Counts {
     #[inline]
     pub(super) fn count(&self, event: Event) {
         self.0[event as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts as well what `others` have counted.
+    pub(super) fn add(&self, others: &Self) {
+        for (count, other) in self.0.iter().zip(&others.0) {
+            count.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// All counts, by name.
