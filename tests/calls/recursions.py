@@ -1,6 +1,6 @@
-"""Recursions through cached functions, for ``test_recursion.py``: it runs one in a process of its own.
+"""Recursions through cached functions; ``test_recursion.py`` runs each in a process of its own.
 
-Arguments: the kind of recursion, its depth, the size of the stack in kB (0: that of the main thread).
+Arguments: the kind of recursion, its depth, the size of the stack in kB (0: the main thread's).
 Prints the result, or RecursionError.
 """
 

@@ -1,6 +1,6 @@
-"""Code of the application that the cache calls, and that uses the cache or locks: nothing dead-locks.
+"""Code of the application that the cache calls, and that deletes or locks: nothing dead-locks.
 
-Every test ends by a deadline; where something was deleted meanwhile, the late result is not stored.
+Every test ends by a deadline. A deletion wins over the result that was on its way.
 """
 
 from __future__ import annotations

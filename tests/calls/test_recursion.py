@@ -1,4 +1,4 @@
-"""A recursion through cached functions ends in its result or in a RecursionError, never in a crash."""
+"""A recursion through cached functions has its result or a RecursionError, and never crashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key of the application's that cannot be one: the call goes uncached, and nothing stays behind."""
+"""A key of the application's that cannot be one: the call goes uncached, nothing stays behind."""
 
 from __future__ import annotations
 
