@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import weakref
 from collections.abc import Callable
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
@@ -19,7 +18,7 @@ from .calls.context import active_app
 from .calls.fragments import Fragments
 from .calls.memoized import MemoizePolicy
 from .calls.places import Places
-from .calls.policy import CallPolicy, Options
+from .calls.policy import Options
 from .calls.state import AppState
 from .calls.view import QueryArgs, ViewPolicy
 from .calls.wrapper import wrap
@@ -31,7 +30,7 @@ from .errors import (
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .keys.versions import memver_name
-from .stats import CacheStats, stats_of
+from .stats import CacheStats, Policies, stats_of
 
 __all__ = ["Cache"]
 
@@ -70,7 +69,7 @@ class Cache(Places):
         self.config = config
         self._set_up_places()
         self._first_of_name: dict[str, FirstOfName] = {}
-        self._policies: weakref.WeakSet[CallPolicy] = weakref.WeakSet()
+        self._policies = Policies()
         self._fragments = Fragments(self)
         self._find_fragment = self._fragments.road.peek
         if app is not None:
@@ -327,7 +326,7 @@ class Cache(Places):
 
     def stats(self) -> CacheStats:
         """What became of calls in this process: of decorated functions and template fragments."""
-        return stats_of(self._policies)
+        return stats_of(self._policies, self._flags)
 
     # Names that applications and their tests have come to use.
 

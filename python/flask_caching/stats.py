@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._engine import flights_under_way
+from ._engine import CacheFlags, flights_under_way
 
 if TYPE_CHECKING:
     from .calls.policy import CallPolicy
 
-__all__ = ["CacheStats", "CallCounts"]
+__all__ = ["CacheStats", "CallCounts", "Policies"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class CallCounts:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats(CallCounts):
-    """The counts of all functions together, and more.
+    """The counts of all functions together, also of those that exist no more, and more.
 
     :param functions: the counts of each decorated function that still exists, by its qualified
         name; functions of one name are counted together.
@@ -55,10 +56,32 @@ class CacheStats(CallCounts):
     under_way: int = 0
 
 
-def stats_of(policies: Iterable[CallPolicy]) -> CacheStats:
-    """The statistics of functions with these policies."""
+class Policies:
+    """The policies of the functions of one ``Cache``, for as long as these exist."""
+
+    def __init__(self) -> None:
+        # A WeakSet cannot be gone through while another thread decorates a function.
+        self._by_id: dict[int, weakref.ref[CallPolicy]] = {}
+
+    def add(self, policy: CallPolicy) -> None:
+        """Keep a policy while it lives."""
+        by_id, key = self._by_id, id(policy)
+        by_id[key] = weakref.ref(policy, lambda _: by_id.pop(key, None))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[CallPolicy]:
+        for reference in list(self._by_id.values()):
+            policy = reference()
+            if policy is not None:
+                yield policy
+
+
+def stats_of(policies: Policies, flags: CacheFlags) -> CacheStats:
+    """The statistics of functions with these policies, all of the cache with these flags."""
     by_name: dict[str, dict[str, int]] = {}
-    totals = asdict(CallCounts())
+    totals = flags.retired_counts()
     for policy in policies:
         counts = by_name.setdefault(policy.name, dict.fromkeys(totals, 0))
         for event, count in policy.road.counts().items():

@@ -25,6 +25,7 @@ mod plain_data;
 mod redis;
 mod road;
 mod signing;
+mod stack;
 mod stores;
 mod timeout;
 

@@ -48,6 +48,10 @@ class ByteBackend(BaseCache):
     #: Whether the store itself counts (``incr``) in the bytes that :meth:`_dump` makes of an int.
     _native_counters = True
 
+    #: Whether an operation waits for a server; and may be made in any thread, so that an event loop
+    #: need not wait with it.
+    _is_remote = True
+
     _store: ByteStore
     _signer: Signer | None = None
     #: The codec that was made last, and the serializer that it was made for.

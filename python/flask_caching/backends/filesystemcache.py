@@ -56,6 +56,8 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
 
+    _is_remote = False
+
     backend_spec = BackendSpec(
         "FileSystemCache",
         "in files of a directory, for all processes of this machine",

@@ -147,6 +147,8 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         self._bytes = cast("ByteStore", ClientStore(client))
         self._is_client = True
         self._logs_outages = False
+        # Clients of some libraries may not be used by two threads at once.
+        self._is_remote = False
 
     def _use_options(self, options: MemcachedOptions) -> None:
         """Open the store that ``options`` describe, in the place of the one in use."""

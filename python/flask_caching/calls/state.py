@@ -82,7 +82,8 @@ class AppState:
         :param doing: "reading" or "storing": one may fail while the other works.
         :param name: what was read or stored.
         """
-        if is_debugged(self.app()):
+        app = self.app()
+        if is_debugged(app):
             raise error
         if isinstance(error, CacheKeyError):
             # Of one key, not of the cache.
@@ -92,7 +93,8 @@ class AppState:
             return
         is_news = doing not in self._failing and (not self._failing or doing in self._sound)
         self.failures += 1
-        self._flags.note_outage(self.number, True)
+        if app is not None:
+            self._flags.note_outage(self.number, True)
         self._failing.add(doing)
         self._sound.discard(doing)
         if is_news and not (
@@ -133,8 +135,18 @@ class AppStates:
     def add(self, app: Flask, state: AppState) -> None:
         """Keep the state of an application, in place of an earlier one."""
         by_id, key = self._by_id, id(app)
-        state.app = weakref.ref(app, lambda _: by_id.pop(key, None))
+
+        def forget(_: object) -> None:
+            gone = by_id.pop(key, None)
+            if gone is not None:
+                # What fails for nobody is no outage.
+                gone._flags.note_outage(gone.number, False)
+
+        earlier = by_id.get(key)
+        state.app = weakref.ref(app, forget)
         by_id[key] = state
+        if earlier is not None:
+            earlier._flags.note_outage(earlier.number, False)
 
     def __getitem__(self, app: Flask) -> AppState:
         """The state of an application; a ``KeyError`` where it has none."""

@@ -108,16 +108,18 @@ def _computer(policy: CallPolicy) -> Callable[..., Any]:
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a function with ``unless`` or ``forced_update``, which are asked first."""
     refresh, compute = policy.road.refresh, _computer(policy)
+    # A bound method would take of the C stack.
+    run = policy.run if policy.is_async else policy.f
     # Without the questions that there are not, a call costs a tenth less.
     asks_unless, asks_update = policy.unless is not None, policy.forced_update is not None
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         if asks_unless and policy.is_bypassed(args, kwargs):
-            return policy.run(*args, **kwargs)
+            return run(*args, **kwargs)
         if asks_update:
             is_refreshed = policy.is_refreshed(args, kwargs)
             if is_refreshed is None:
-                return policy.run(*args, **kwargs)
+                return run(*args, **kwargs)
             if is_refreshed:
                 return compute(refresh(args, kwargs, False), args, kwargs)
         return answer(*args, **kwargs)

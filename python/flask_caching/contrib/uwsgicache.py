@@ -45,6 +45,8 @@ class UWSGICache(ByteBackend, _cachelib.UWSGICache):
     :raises CacheBackendError: this is not a worker of uWSGI, or it has no cache.
     """
 
+    _is_remote = False
+
     backend_spec = BackendSpec(
         "UWSGICache",
         "in a cache of uWSGI",

@@ -38,7 +38,7 @@ const EVENTS: [&str; 7] = [
     "described",
 ];
 
-/// How often what became of the calls of one function.
+/// How often what became of calls: those of one function, or of those that are gone.
 #[derive(Default)]
 pub(super) struct Counts([AtomicU64; EVENTS.len()]);
 
@@ -48,6 +48,13 @@ impl Counts {
         // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
         let count = &self.0[event as usize];
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Counts as well what `others` have counted.
+    pub(super) fn add(&self, others: &Self) {
+        for (count, other) in self.0.iter().zip(&others.0) {
+            count.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     /// All counts, by name.

@@ -1,9 +1,12 @@
 //! What every call has to know about the `Cache` it belongs to.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
+
+use super::events::Counts;
 
 /// A proxy that reads or writes values was replaced, by the instance or its class.
 pub(super) const VALUES_REPLACED: u32 = 1;
@@ -23,6 +26,8 @@ pub(crate) struct CacheFlags {
     epoch: AtomicU64,
     /// The numbers of the applications' settings under which the cache fails at present.
     outages: Mutex<Vec<u32>>,
+    /// What became of the calls of functions that do not exist any more.
+    pub(super) retired: Counts,
 }
 
 #[pymethods]
@@ -33,6 +38,7 @@ impl CacheFlags {
             unusual: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
             outages: Mutex::new(Vec::new()),
+            retired: Counts::default(),
         }
     }
 
@@ -49,6 +55,11 @@ impl CacheFlags {
     /// Keys are made otherwise from now on: what is known of old ones is forgotten.
     fn forget(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often what became of calls of functions that do not exist any more, by name.
+    fn retired_counts(&self) -> HashMap<&'static str, u64> {
+        self.retired.by_name().collect()
     }
 
     /// Somebody wants to hear of calls from now on.

@@ -1,6 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -62,13 +62,7 @@ impl Road {
             return bypass();
         }
         if let Err(error) = open.key.bind(py).hash() {
-            let error = if error.is_instance_of::<PyTypeError>(py) {
-                let key = open.key.bind(py).repr()?;
-                CacheKeyError::new_err(format!("{key} cannot be a key: it cannot be hashed"))
-            } else {
-                error
-            };
-            self.emit_failed(py, &open, error, Doing::Reading)?;
+            self.emit_failed(py, &open, no_key(open.key.bind(py), error), Doing::Reading)?;
             return bypass();
         }
         Ok(Approach::Open(open))
@@ -275,6 +269,21 @@ impl Road {
             .call_method1(intern!(value.py(), "is_stale_value"), arguments)?
             .extract()
     }
+}
+
+/// What is wrong with a key that cannot be hashed: it is its own failure, not the cache's.
+fn no_key(key: &Bound<'_, PyAny>, error: PyErr) -> PyErr {
+    let py = key.py();
+    if !error.is_instance_of::<PyException>(py) {
+        return error;
+    }
+    let shown = key.repr().map_or_else(
+        |_| format!("an object of {}", key.get_type()),
+        |shown| shown.to_string(),
+    );
+    let named = CacheKeyError::new_err(format!("{shown} cannot be a key: it cannot be hashed"));
+    named.set_cause(py, Some(error));
+    named
 }
 
 impl Open {

@@ -17,6 +17,7 @@ use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
 use super::turn::{Open, Turn};
+use crate::stack;
 
 /// The road of the calls of one decorated function, or of the fragments of one cache.
 ///
@@ -107,6 +108,7 @@ impl Road {
             extensions: Some(extensions),
             request: Request::new(method, path, query),
         };
+        stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
             start => self.go(&call, start, false),
@@ -130,6 +132,7 @@ impl Road {
             extensions: Some(extensions),
             request: Request::new(method, path, query),
         };
+        stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
             start => self.go_unless_waiting(&call, start, false),
@@ -150,6 +153,7 @@ impl Road {
             extensions: None,
             request: None,
         };
+        stack::check()?;
         if wait {
             self.go_unless_waiting(&call, Quick::Unknown, true)
         } else {
@@ -169,6 +173,7 @@ impl Road {
             extensions: Some(extensions),
             request: None,
         };
+        stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
             _ => Ok(None),
@@ -353,6 +358,13 @@ impl Road {
             self.epoch.store(epoch, Ordering::Relaxed);
         }
         self.number.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Road {
+    /// What its calls came to is still told.
+    fn drop(&mut self) {
+        self.flags.get().retired.add(&self.counts);
     }
 }
 
