@@ -193,11 +193,14 @@ impl Flights {
         (guard, self.supersede(scope, keys))
     }
 
-    /// Forgets all flights: those of a process that was forked belong to threads it does not have.
+    /// Forgets all flights: those of a process that was forked belong to threads it does not have. The
+    /// one that the forking thread goes on with is superseded, as deletions do not find it any more.
     pub fn forget(&self) {
         for shard in &self.shards {
             let forgotten = std::mem::take(&mut *lock(shard));
-            drop(forgotten);
+            for flight in forgotten.values().flatten() {
+                flight.state.fetch_or(SUPERSEDED, Ordering::SeqCst);
+            }
         }
         self.count.store(0, Ordering::SeqCst);
         lock(&self.held).clear();
@@ -461,6 +464,7 @@ mod tests {
         let parents = flights.begin(1, KEY, []);
         flights.forget();
         assert!(flights.is_empty());
+        assert!(parents.begin_write().is_none());
         let own = flights.begin(1, KEY, []);
         assert!(!own.is_superseded());
         drop((parents, hold));
