@@ -35,6 +35,7 @@ __all__ = [
     "memcached_wire_key",
     "open_store",
     "replaced_methods",
+    "share_threads",
     "spells_address",
     "supersede_flights",
     "timeout_seconds",
@@ -50,6 +51,7 @@ MISSING: Final[Missing]
 
 METHODS: Final[list[str]]
 
+def share_threads(pause: Callable[[], object]) -> None: ...
 def supersede_flights(backend: Any, keys: tuple[Any, ...] | None) -> None: ...
 def hold_flights(backend: Any, keys: tuple[Any, ...], action: Callable[[], Any]) -> Any: ...
 def flights_under_way() -> int: ...

@@ -6,8 +6,8 @@
 //!
 //! 1. A result is stored only inside of [`Flight::begin_write`], which a superseded flight is refused.
 //! 2. When [`Overtaken::wait`] returns, no flight that was superseded is writing or taking back what it
-//!    wrote, unless it does so for longer than [`LONGEST_WAIT`] or on this very thread. A superseded
-//!    write is always [taken back](Write::end).
+//!    wrote, unless it does so for longer than [`LONGEST_WAIT`] or on this very thread (see
+//!    [`Overtaken::let_write`]). A superseded write is always [taken back](Write::end).
 //! 3. No lock is held while a caller's code runs. The end of a flight is its drop, so that none stays
 //!    registered.
 //!
@@ -71,7 +71,11 @@ pub struct Write<'f>(&'f Progress);
 /// The flights that a deletion found writing.
 #[derive(Default)]
 #[must_use = "a deletion waits for the writes that it has overtaken"]
-pub struct Overtaken(SmallVec<[Arc<Progress>; 1]>);
+pub struct Overtaken {
+    elsewhere: SmallVec<[Arc<Progress>; 1]>,
+    /// Those of this very thread.
+    here: SmallVec<[Arc<Progress>; 1]>,
+}
 
 /// While it lives, flights under its keys are superseded as they begin.
 pub struct Hold<'f> {
@@ -193,11 +197,14 @@ impl Flights {
         (guard, self.supersede(scope, keys))
     }
 
-    /// Forgets all flights: those of a process that was forked belong to threads it does not have.
+    /// Forgets all flights: those of a process that was forked belong to threads it does not have. The
+    /// one that the forking thread goes on with is superseded, as deletions do not find it any more.
     pub fn forget(&self) {
         for shard in &self.shards {
             let forgotten = std::mem::take(&mut *lock(shard));
-            drop(forgotten);
+            for flight in forgotten.values().flatten() {
+                flight.state.fetch_or(SUPERSEDED, Ordering::SeqCst);
+            }
         }
         self.count.store(0, Ordering::SeqCst);
         lock(&self.held).clear();
@@ -292,15 +299,28 @@ impl Drop for Write<'_> {
 }
 
 impl Overtaken {
-    /// Whether a write has to be waited for.
+    /// Whether no write of another thread has to be waited for.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.elsewhere.is_empty()
     }
 
-    /// Waits until the flights have written, [`LONGEST_WAIT`] at most for all of them.
+    /// Lets those write that share this very thread, as greenlets do, [`LONGEST_WAIT`] at most;
+    /// `pause` lets others go on for a moment.
+    ///
+    /// # Errors
+    /// Those of `pause`.
+    pub fn let_write<E>(&self, mut pause: impl FnMut() -> Result<(), E>) -> Result<(), E> {
+        let deadline = Deadline::after(LONGEST_WAIT);
+        while self.here.iter().any(|flight| flight.is_writing()) && deadline.remaining().is_ok() {
+            pause()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the flights of other threads have written, [`LONGEST_WAIT`] at most for all of them.
     pub fn wait(self) {
         let deadline = Deadline::after(LONGEST_WAIT);
-        for progress in self.0 {
+        for progress in self.elsewhere {
             let Ok(left) = deadline.remaining() else {
                 return;
             };
@@ -315,10 +335,17 @@ impl Overtaken {
     fn supersede(&mut self, flights: &[Arc<Progress>]) {
         for flight in flights {
             let before = flight.state.fetch_or(SUPERSEDED, Ordering::SeqCst);
-            // A thread does not wait for itself.
-            if before & WRITING != 0 && flight.writer.load(Ordering::SeqCst) != this_thread() {
-                self.0.push(Arc::clone(flight));
+            if before & WRITING == 0 {
+                continue;
             }
+            // A thread that waits for itself waits for ever.
+            let is_here = flight.writer.load(Ordering::SeqCst) == this_thread();
+            let writing = if is_here {
+                &mut self.here
+            } else {
+                &mut self.elsewhere
+            };
+            writing.push(Arc::clone(flight));
         }
     }
 }
@@ -455,6 +482,24 @@ mod tests {
     }
 
     #[test]
+    fn what_shares_its_thread_is_let_write() {
+        let flights = flights();
+        let flight = flights.begin(1, KEY, []);
+        let mut write = flight.begin_write();
+        let overtaken = flights.supersede(1, [KEY]);
+        let mut pauses = 0;
+        let waited = overtaken.let_write(|| {
+            pauses += 1;
+            if pauses == 3 {
+                write = None;
+            }
+            Ok::<_, ()>(())
+        });
+        assert_eq!((waited, pauses), (Ok(()), 3));
+        assert_eq!(overtaken.let_write(|| Err(())), Ok(()));
+    }
+
+    #[test]
     fn nothing_stays_registered() {
         let flights = flights();
         let many: Vec<_> = (0_u32..100)
@@ -473,6 +518,7 @@ mod tests {
         let parents = flights.begin(1, KEY, []);
         flights.forget();
         assert!(flights.is_empty());
+        assert!(parents.begin_write().is_none());
         let own = flights.begin(1, KEY, []);
         assert!(!own.is_superseded());
         drop((parents, hold));

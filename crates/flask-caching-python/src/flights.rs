@@ -5,11 +5,15 @@ use std::sync::{Arc, LazyLock};
 
 use flask_caching_engine::flight::{Flight, Flights, Overtaken};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
 
 use crate::memory::{MemoryBackend, text_bytes};
 
 static FLIGHTS: LazyLock<Arc<Flights>> = LazyLock::new(|| Arc::new(Flights::new()));
+
+/// Lets the other greenlets of a thread go on for a moment, where there are some.
+static PAUSE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// No string's UTF-8 begins with it.
 const NO_TEXT: u8 = 0xFF;
@@ -26,26 +30,33 @@ pub(crate) fn begin<'k>(
 
 /// Supersedes the computations of what belongs under `keys`, which are about to be deleted from the
 /// backend of this [`scope`].
+///
+/// # Errors
+/// What a greenlet that waits is told, such as a timeout of its own.
 #[inline]
 pub(crate) fn supersede<'a, 'py: 'a>(
     py: Python<'py>,
     scope: u64,
     keys: impl IntoIterator<Item = Borrowed<'a, 'py, PyAny>>,
-) {
+) -> PyResult<()> {
     if FLIGHTS.is_empty() {
-        return;
+        return Ok(());
     }
     for key in keys {
         // What cannot be hashed is no key: nothing is computed under it, and the backend says so.
         if let Ok(bytes) = key_bytes(&key) {
-            wait(py, FLIGHTS.supersede(scope, [&*bytes]));
+            wait(py, FLIGHTS.supersede(scope, [&*bytes]))?;
         }
     }
+    Ok(())
 }
 
 /// Supersedes all computations of the backend of this [`scope`], which is about to be emptied.
-pub(crate) fn supersede_all(py: Python<'_>, scope: u64) {
-    wait(py, FLIGHTS.supersede_all(scope));
+///
+/// # Errors
+/// As [`supersede`].
+pub(crate) fn supersede_all(py: Python<'_>, scope: u64) -> PyResult<()> {
+    wait(py, FLIGHTS.supersede_all(scope))
 }
 
 /// What tells a backend from others while it lives.
@@ -72,21 +83,36 @@ pub(crate) fn key_bytes<'a>(key: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>
     Ok(Cow::Owned(bytes))
 }
 
-fn wait(py: Python<'_>, overtaken: Overtaken) {
+fn wait(py: Python<'_>, overtaken: Overtaken) -> PyResult<()> {
+    if let Some(pause) = PAUSE.get(py) {
+        overtaken.let_write(|| pause.bind(py).call0().map(drop))?;
+    }
     if !overtaken.is_empty() {
         py.detach(|| overtaken.wait());
     }
+    Ok(())
+}
+
+/// Writes may go on in several greenlets of one thread from now on; `pause()` lets the others go on
+/// for a moment.
+#[pyfunction]
+pub(crate) fn share_threads(pause: Bound<'_, PyAny>) {
+    let py = pause.py();
+    PAUSE.get_or_init(py, || pause.unbind());
 }
 
 /// Lets no computation that began before store its result under one of `keys` on `backend`; with
 /// None, under any key.
 #[pyfunction]
-pub(crate) fn supersede_flights(backend: &Bound<'_, PyAny>, keys: Option<&Bound<'_, PyTuple>>) {
+pub(crate) fn supersede_flights(
+    backend: &Bound<'_, PyAny>,
+    keys: Option<&Bound<'_, PyTuple>>,
+) -> PyResult<()> {
     let py = backend.py();
     if let Some(keys) = keys {
-        supersede(py, scope(backend), keys.iter_borrowed());
+        supersede(py, scope(backend), keys.iter_borrowed())
     } else {
-        supersede_all(py, scope(backend));
+        supersede_all(py, scope(backend))
     }
 }
 
@@ -102,7 +128,7 @@ pub(crate) fn hold_flights<'py>(
     let keys: Vec<_> = keys.iter().collect();
     let bytes = keys.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
     let (hold, overtaken) = FLIGHTS.hold(scope(backend), bytes.iter().map(|key| &**key));
-    wait(backend.py(), overtaken);
+    wait(backend.py(), overtaken)?;
     let result = action.call0();
     drop(hold);
     result

@@ -44,7 +44,9 @@ mod _engine {
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
-    use crate::flights::{flights_under_way, forget_flights, hold_flights, supersede_flights};
+    use crate::flights::{
+        flights_under_way, forget_flights, hold_flights, share_threads, supersede_flights,
+    };
     #[pymodule_export]
     use crate::interpreter::is_first_interpreter;
     #[pymodule_export]

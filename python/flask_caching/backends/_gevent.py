@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
+from .._engine import share_threads
+
 if TYPE_CHECKING:
     from .._engine import ByteStore
 
@@ -26,6 +28,8 @@ def cooperative(store: ByteStore) -> ByteStore:
     monkey = sys.modules.get("gevent.monkey")
     if monkey is None or not monkey.is_module_patched("socket"):
         return store
+    # A deletion lets the greenlet write that is about to store what is deleted.
+    share_threads(_pause)
     return cast("ByteStore", _InThreadPool(store))
 
 
@@ -48,6 +52,11 @@ class _InThreadPool:
             return answer
 
         return call
+
+
+def _pause() -> None:
+    gevent: Any = sys.modules["gevent"]
+    gevent.sleep(0.001)
 
 
 def _outcome(

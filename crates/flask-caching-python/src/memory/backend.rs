@@ -203,7 +203,7 @@ impl MemoryBackend {
 
     /// Removes `key`; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        flights::supersede(key.py(), self.scope(), [key.as_borrowed()]);
+        flights::supersede(key.py(), self.scope(), [key.as_borrowed()])?;
         let key = self.tokens.known(key)?;
         Ok(key.is_some_and(|key| self.store().delete(&key)))
     }
@@ -225,7 +225,7 @@ impl MemoryBackend {
 
     /// Removes every entry.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
-        flights::supersede_all(py, self.scope());
+        flights::supersede_all(py, self.scope())?;
         self.store().clear();
         self.calls.clear();
         self.tokens.forget(py, self.store())?;

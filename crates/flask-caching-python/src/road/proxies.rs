@@ -171,7 +171,7 @@ impl NativeProxies {
         let Some((_, backend)) = Direction::of_key(slf, args)? else {
             return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
         };
-        flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1));
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
         backend.call_method(intern!(py, "delete"), args, kwargs)
     }
 
@@ -186,7 +186,7 @@ impl NativeProxies {
         let Some((_, backend)) = Direction::of_keys(slf, args)? else {
             return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
         };
-        flights::supersede(py, flights::scope(&backend), args.iter_borrowed());
+        flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;
         backend.call_method(intern!(py, "delete_many"), args, kwargs)
     }
 
