@@ -43,7 +43,9 @@ class Port:
         self._cache = cache
         self._none_is_miss = none_is_miss
         self._reads, self._reads_many = "get" in direct, "get_many" in direct
-        self._writes, self._extends = "set" in direct, "set_many" in direct
+        # The in-process store is written to natively; where a method is replaced, by the methods.
+        self._writes = "set" in direct and hasattr(backend, "_encode")
+        self._extends = "set_many" in direct
         #: Whether calls wait for a server here, and nothing but that.
         self.waits = not replaced and getattr(backend, "_is_remote", False)
         #: Whether asking for several things at once is worth it.
@@ -179,9 +181,13 @@ class Port:
             done = self._cache.set(key, encoded, timeout=timeout) is not False
         return done, self._extend(dict(versions), timeout) if done and versions else ()
 
-    def delete(self, key: Any) -> None:
-        """Take away what was stored although something was deleted meanwhile."""
-        self._cache.delete(key)
+    def take_back(self, key: Any, encoded: Any) -> None:
+        """Take away what :meth:`write` stored although something was deleted meanwhile."""
+        if self._writes:
+            # Whoever deletes waits for this: no code of the application runs.
+            self.backend._take_back(encoded)
+        else:
+            self._cache.delete(key)
 
     def _extend(self, versions: dict[str, str], timeout: Any) -> tuple[str, ...]:
         if self._extends:

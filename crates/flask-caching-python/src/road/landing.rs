@@ -163,9 +163,9 @@ impl Open {
             Encoded::Foreign(encoded) => self.store_foreign(py, encoded, timeout),
         };
         let stands = match write {
-            Some(write) => write.end(|| self.undo(py))?,
+            Some(write) => write.end(|| self.undo(py, encoded))?,
             None if flight.is_superseded() => {
-                self.undo(py)?;
+                self.undo(py, encoded)?;
                 false
             }
             None => true,
@@ -246,14 +246,18 @@ impl Open {
         Ok(())
     }
 
-    /// Takes away what was written although something was deleted meanwhile.
-    fn undo(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(memory) = self.port.memory(py, WRITES) {
-            memory.get().take_away(self.key.bind(py))
-        } else {
-            let delete = intern!(py, "delete");
-            self.foreign(py)?.call_method1(delete, (&self.key,))?;
-            Ok(())
+    /// Takes back what was written although something was deleted meanwhile.
+    fn undo(&self, py: Python<'_>, encoded: &Encoded) -> PyResult<()> {
+        match (self.port.memory(py, WRITES), encoded) {
+            (Some(memory), _) => memory.get().take_away(self.key.bind(py))?,
+            (None, Encoded::Foreign(encoded)) => {
+                let arguments = (&self.key, encoded);
+                self.foreign(py)?
+                    .call_method1(intern!(py, "take_back"), arguments)?;
+            }
+            // Its store has become another since: there is nothing of it in this one.
+            (None, Encoded::Native(_)) => {}
         }
+        Ok(())
     }
 }
