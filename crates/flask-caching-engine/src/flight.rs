@@ -455,6 +455,20 @@ mod tests {
     }
 
     #[test]
+    fn a_deletion_waits_until_what_it_has_overtaken_is_taken_back() {
+        let flights = flights();
+        let flight = flights.begin(1, KEY, []);
+        let write = flight.begin_write().unwrap();
+        flights.supersede(1, [KEY]).wait();
+        let stands = write.end(|| {
+            assert!(flight.progress.is_writing());
+            Err("the store is away")
+        });
+        assert_eq!(stands, Err("the store is away"));
+        assert!(!flight.progress.is_writing());
+    }
+
+    #[test]
     fn nothing_stays_registered() {
         let flights = flights();
         let many: Vec<_> = (0_u32..100)
