@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test lint format fuzz bench bench-growth bench-smoke docs wheel develop fresh clean
+.PHONY: help demo serve test lint format fuzz soak bench bench-growth bench-smoke docs wheel develop fresh clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ format: ## Format Rust and Python
 
 fuzz: ## Fuzz what reads foreign bytes, each target for SECONDS=60 (TARGETS="redis_replies file_entry")
 	@SECONDS_EACH=$(or $(SECONDS),60) tools/fuzz $(TARGETS)
+
+soak: ## Let threads do at random what they may, on each backend and in models, each for SECONDS=60
+	@SECONDS_EACH=$(or $(SECONDS),60) tools/soak $(ARGS)
 
 bench: ## Compare with Flask-Caching, question by question (JSON=path)
 	@tools/bench compare $(if $(JSON),--json "$(JSON)")

@@ -29,6 +29,14 @@ need_cargo() {
         die "Rust $needed or newer is needed, this is $found: $update"
 }
 
+# models: what threads share in the engine, checked by models (crates/flask-caching-engine/tests/models);
+# MODEL_RUNS or MODEL_SECONDS say for how long. Compiled apart, or all would be compiled again each time.
+models() {
+    say "models of what threads share"
+    RUSTFLAGS="${RUSTFLAGS:-} --cfg shuttle" RUST_BACKTRACE=0 cargo test --locked --quiet \
+        --package flask-caching-engine --test models --target-dir target/shuttle
+}
+
 # pythons [BELOW]: a line "3.11 /path/to/python" for each version there is, oldest first.
 pythons() {
     local python

@@ -6,6 +6,7 @@ from . import _conflict
 
 _conflict.check()
 _conflict.check_interpreter()
+_conflict.check_gil()
 
 import hashlib  # noqa: E402
 import logging  # noqa: E402

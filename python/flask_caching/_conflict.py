@@ -4,16 +4,18 @@ One thing is Flask-Caching in the same place. Both distributions own ``flask_cac
 was installed last has overwritten the files that both have, and removing either takes them away.
 Neither pip nor uv says a word about it.
 
-Another is a second interpreter in the process, as mod_wsgi makes one for each application.
+Another is a second interpreter in the process, as mod_wsgi makes one for each application. A third
+is a free-threaded CPython that was told to do without the GIL, whatever its extensions need.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
 
-__all__ = ["check", "check_interpreter", "refuse_foreign_init"]
+__all__ = ["check", "check_gil", "check_interpreter", "refuse_foreign_init"]
 
 # The folder or file in which an installer notes a distribution, by PEP 376 and 427 and by older
 # setuptools; a stand-in (see standin.py) has the local version "+rs" and no files.
@@ -29,6 +31,11 @@ _ONE_INTERPRETER = (
     "every application has an interpreter of its own: set 'WSGIApplicationGroup %{GLOBAL}' for the "
     "applications that use flask_caching, and give each its own process with WSGIDaemonProcess and "
     "WSGIProcessGroup. Elsewhere, import it in the main interpreter only."
+)
+
+_NEEDS_GIL = (
+    "flask_caching needs the GIL, which this process was told to leave off. Set neither "
+    "PYTHON_GIL=0 nor -X gil=0: importing flask_caching then turns the GIL on by itself."
 )
 
 _REPAIR = (
@@ -92,6 +99,18 @@ def check_interpreter() -> None:
         raise ImportError(_ONE_INTERPRETER) from error
     if not is_first_interpreter():
         raise ImportError(_ONE_INTERPRETER)
+
+
+def check_gil() -> None:
+    """Fail where there is no GIL, which the engine counts on.
+
+    A free-threaded CPython turns it on when it loads an extension that does not say it can do
+    without, unless it was told to leave it off. Called by ``flask_caching/__init__.py`` after that.
+
+    :raises ImportError: the message says what not to set.
+    """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError(_NEEDS_GIL)
 
 
 def refuse_foreign_init() -> None:

@@ -61,6 +61,11 @@ def test_the_second_step_runs_none_of_it(backend: Any, value: Callable[[], Any])
         stored.allowed = False
     assert cache._write(encoded, 100)
     assert cache._write_extending(encoded, 100) == (True, [True, False])
+    cache._take_back(encoded)
+    application.allowed = True
+    assert cache.get("key") is None
+    application.allowed = False
+    assert cache._write(encoded, 100)
     application.allowed = True
     assert type(cache.get("key")) is type(stored)
     assert cache._set("key", "other")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def test_a_script_fails_with_a_sentence(command: tuple[str, ...], said: str) -> 
 
 @pytest.mark.parametrize("python", [sys.executable, "/no/such/python"])
 def test_an_interpreter_with_a_gil_is_no_free_threaded_one(python: str) -> None:
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
         pytest.skip("this is a free-threaded one")
     said = complaint("tools/test", FLASK_CACHING_FREE_THREADED_PYTHON=python)
     assert f"FLASK_CACHING_FREE_THREADED_PYTHON={python} is no free-threaded CPython" in said

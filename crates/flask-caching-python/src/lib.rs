@@ -31,6 +31,7 @@ mod timeout;
 
 use pyo3::prelude::*;
 
+// The road counts on the GIL in many places: tests/package/test_gil.py sees to it that there is one.
 #[pymodule(gil_used = true)]
 mod _engine {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};

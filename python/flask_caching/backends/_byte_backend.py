@@ -308,6 +308,10 @@ class ByteBackend(BaseCache):
             encoded.extended,
         )
 
+    def _take_back(self, encoded: Encoded) -> None:
+        """Take away what the second step of a write has stored; only the store's code runs."""
+        encoded.store.delete(encoded.key)
+
     def _discard(self, key: str) -> None:
         """Take away what is under ``key``, whose new value cannot be stored."""
         self._store.delete(self._encode_key(key))

@@ -43,7 +43,9 @@ class Port:
         self._cache = cache
         self._none_is_miss = none_is_miss
         self._reads, self._reads_many = "get" in direct, "get_many" in direct
-        self._writes, self._extends = "set" in direct, "set_many" in direct
+        # The in-process store is written to natively; where a method is replaced, by the methods.
+        self._writes = "set" in direct and hasattr(backend, "_encode")
+        self._extends = "set_many" in direct
         #: Whether calls wait for a server here, and nothing but that.
         self.waits = not replaced and getattr(backend, "_is_remote", False)
         #: Whether asking for several things at once is worth it.
@@ -178,15 +180,20 @@ class Port:
             done = self._cache.set(key, encoded, timeout=timeout) is not False
         return done, self.extend(versions, timeout) if done and versions else ()
 
-    def undo(self, key: Any, versions: tuple[tuple[str, str], ...]) -> None:
+    def undo(self, key: Any, encoded: Any, versions: tuple[tuple[str, str], ...]) -> None:
         """Take away what was stored although something was deleted meanwhile.
 
-        :param key: of the value; None: it is gone already.
+        :param encoded: what was written under ``key``; None: it is gone already.
+
         :param versions: those that :meth:`extend` was given. One that was deleted between its two
             steps is back, and with it every result from before.
         """
-        if key is not None:
-            self._cache.delete(key)
+        if encoded is not None:
+            if self._writes:
+                # Whoever deletes waits for this: no code of the application runs.
+                self.backend._take_back(encoded)
+            else:
+                self._cache.delete(key)
         if not self._extends:
             current = self._read_many([name for name, _ in versions])
             for (name, version), found in zip(versions, current, strict=False):

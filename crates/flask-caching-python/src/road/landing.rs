@@ -165,9 +165,9 @@ impl Open {
             Encoded::Foreign(encoded) => self.store_foreign(py, encoded, timeout),
         };
         let stands = match write {
-            Some(write) => write.end(|| self.undo(py))?,
+            Some(write) => write.end(|| self.undo(py, encoded))?,
             None if flight.is_superseded() => {
-                self.undo(py)?;
+                self.undo(py, encoded)?;
                 false
             }
             None => true,
@@ -264,16 +264,19 @@ impl Open {
 
     /// Takes away what was written although something was deleted meanwhile: the value, and a version
     /// that the application's own methods may have brought back.
-    fn undo(&self, py: Python<'_>) -> PyResult<()> {
+    fn undo(&self, py: Python<'_>, encoded: &Encoded) -> PyResult<()> {
         let memory = self.port.memory(py, SET);
         if let Some(memory) = memory {
             memory.get().take_away(self.key.bind(py))?;
         }
         if memory.is_none() || self.port.memory(py, VERSION_WRITES).is_none() {
-            let key = memory.is_none().then_some(&self.key);
-            let undo = intern!(py, "undo");
+            let encoded = match encoded {
+                Encoded::Foreign(encoded) => Some(encoded),
+                Encoded::Native(_) => None,
+            };
+            let arguments = (&self.key, encoded, self.pairs(py)?);
             self.foreign(py)?
-                .call_method1(undo, (key, self.pairs(py)?))?;
+                .call_method1(intern!(py, "undo"), arguments)?;
         }
         Ok(())
     }
