@@ -8,6 +8,7 @@ from typing import Any
 from .._engine import RedisServers
 from ..errors import CacheConfigError
 from ._addresses import RedisUrl, parse_address, parse_host, parse_port
+from ._redis import stand_ins
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.options import Options, parse_url
@@ -95,14 +96,16 @@ class RedisCache(RedisBackend):
                 "host": host if isinstance(host, str) else "localhost",
                 "port": port,
             }
+            stand_in = stand_ins.single(url, place, db, password, kwargs)
             given = {**kwargs, "db": db, "password": password}
-            if url:
+            if stand_in is not None:
+                self._use_stand_ins(stand_in, stand_in)
+            elif url:
                 parsed = parse_url(url)
                 place.update(parsed.place)
-                options = _with_url(given, parsed)
+                self._open_single(place, _with_url(given, parsed))
             else:
-                options = Options(given)
-            self._open_single(place, options)
+                self._open_single(place, Options(given))
         if check_connection:
             self._check_connection()
 
@@ -200,8 +203,26 @@ class RedisSentinelCache(RedisCache):
         of_servers = {
             name: value for name, value in kwargs.items() if not name.startswith("sentinel_")
         }
-        server_options = Options({**of_servers, "db": db, "password": password})
-        sentinel_options = Options({**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS")
+        of_servers = {**of_servers, "db": db, "password": password}
+        stand_in = stand_ins.sentinels(addresses, master, of_sentinels, of_servers)
+        if stand_in is not None:
+            self._use_stand_ins(*stand_in)
+        else:
+            sentinel_options = Options(
+                {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
+            )
+            self._open_sentinels(addresses, master, others, sentinel_options, Options(of_servers))
+        if check_connection:
+            self._check_connection()
+
+    def _open_sentinels(
+        self,
+        addresses: list[tuple[str, int]],
+        master: str,
+        others: int,
+        sentinel_options: Options,
+        server_options: Options,
+    ) -> None:
         self._servers = RedisServers.sentinel(
             addresses, master, others, sentinel_options.connection, server_options.connection
         )
@@ -217,8 +238,6 @@ class RedisSentinelCache(RedisCache):
             return {"write": writer, "read": reader}
 
         self._make_clients = clients
-        if check_connection:
-            self._check_connection()
 
 
 class RedisClusterCache(RedisCache):
@@ -282,14 +301,18 @@ class RedisClusterCache(RedisCache):
                     f"CACHE_OPTIONS: {name!r} can only be {usual!r} here. To have it otherwise, "
                     "put a redis-py client into the argument 'cluster'."
                 )
-        if url:
+        if not url:
+            nodes = (cluster or "").split(",")
+            addresses = [parse_address(node, "CACHE_REDIS_CLUSTER") for node in nodes]
+            stand_in = stand_ins.cluster(addresses, {**kwargs, "password": password})
+            if stand_in is not None:
+                self._use_stand_ins(stand_in, stand_in)
+                return
+            options = Options({**kwargs, "password": password})
+        else:
             parsed = parse_url(url)
             options = _with_url({**kwargs, "password": password}, parsed)
             addresses = [(parsed.place.get("host", "localhost"), parsed.place.get("port", 6379))]
-        else:
-            options = Options({**kwargs, "password": password})
-            nodes = (cluster or "").split(",")
-            addresses = [parse_address(node, "CACHE_REDIS_CLUSTER") for node in nodes]
         if options.connection["db"] != 0 or options.unix_socket_path:
             raise CacheConfigError(
                 "A Redis cluster has only the database 0, and is not reached by unix sockets."

@@ -82,6 +82,11 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
         self._clients = both(client)
         self._logs_outages = self._saves_round_trips = False
 
+    def _use_stand_ins(self, writer: Any, reader: Any) -> None:
+        """Have clients do the work that are not redis-py's, but in its place."""
+        self._clients = {"write": writer, "read": reader}
+        self._logs_outages = self._saves_round_trips = False
+
     def _check_connection(self) -> None:
         try:
             if self._servers is not None:

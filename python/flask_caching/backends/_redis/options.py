@@ -16,7 +16,7 @@ from .. import _addresses
 from .._addresses import RedisUrl, secret_text
 from ..spec import as_flag, as_number
 
-__all__ = ["Options", "parse_url"]
+__all__ = ["OWN_NAMES", "Options", "parse_url"]
 
 #: Seconds to connect in, and for one operation as a whole, where nothing else is said.
 DEFAULT_DEADLINE = 1.0
@@ -378,6 +378,9 @@ _OWN: dict[str, Callable[[Options, Any], None]] = {
     "breaker_failures": _breaker_failures,
     "breaker_reset": _seconds("breaker_reset"),
 }
+
+#: What redis-py does not know.
+OWN_NAMES = frozenset(_OWN)
 
 #: Options by redis-py's names.
 _KNOWN: dict[str, Callable[[Options, Any], None]] = {

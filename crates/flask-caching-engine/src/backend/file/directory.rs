@@ -1,9 +1,9 @@
 //! The directory: its files are opened, written, listed and swept here, and nowhere else.
 
-use std::fs::{self, File, FileTimes, Metadata, TryLockError};
+use std::fs::{self, DirBuilder, File, FileTimes, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -124,9 +124,19 @@ impl Directory {
         &self.path
     }
 
-    /// Makes the directory where it is missing.
+    /// Makes the directory where it is missing, for those alone who may read the files of entries. What
+    /// it stands in is made as any other directory.
     pub(super) fn make(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.path)
+        if let Some(parent) = self.path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let readers = self.mode & 0o044;
+        let mode = 0o700 | readers | readers >> 2;
+        match DirBuilder::new().mode(mode).create(&self.path) {
+            // Or it is something else, or leads nowhere.
+            Err(_) if self.path.is_dir() => Ok(()),
+            made => made,
+        }
     }
 
     /// Opens a file for reading. `None`: there is none.

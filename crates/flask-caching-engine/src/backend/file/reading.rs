@@ -40,9 +40,11 @@ enum Cause {
     Io(#[from] io::Error),
     #[error(transparent)]
     Damage(#[from] Damage),
+    #[error("it has expired")]
+    Expired,
 }
 
-/// A live entry, or none: no file, an expired one, somebody else's.
+/// A live entry, or none: no file, or somebody else's.
 type Found<T> = Result<Option<T>, Unreadable>;
 
 impl FileStore {
@@ -52,7 +54,7 @@ impl FileStore {
     /// What a custom hash method fails with.
     pub fn open_entry(&self, key: &[u8]) -> crate::Result<Option<OpenEntry>> {
         let name = self.naming.of(key)?;
-        Ok(self.unless_damaged(self.open_named(key, &name), &name))
+        Ok(self.or_remove(self.open_named(key, &name), &name))
     }
 
     /// Removes the entry of `key` that could not be read, where it is damaged and was not replaced
@@ -63,13 +65,13 @@ impl FileStore {
     pub fn discard(&self, key: &[u8], unreadable: &Unreadable) -> crate::Result<()> {
         let name = self.naming.of(key)?;
         self.report(&name, unreadable);
-        self.remove_damaged(&name, unreadable);
+        self.remove_useless(&name, unreadable);
         Ok(())
     }
 
-    /// The value of `key` in the file `name`; a damaged one is removed.
+    /// The value of `key` in the file `name`; a damaged or expired one is removed.
     pub(super) fn read(&self, key: &[u8], name: &str) -> Option<Vec<u8>> {
-        let (value, _) = self.unless_damaged(self.find(key, name), name)?;
+        let (value, _) = self.or_remove(self.find(key, name), name)?;
         Some(value)
     }
 
@@ -96,7 +98,10 @@ impl FileStore {
         let opened = OpenEntry::new(file, key).and_then(|entry| {
             if !entry.entry.is_live(clock::wall()) {
                 // That it has expired is believed of an entry that is whole.
-                return entry.read().map(|_| None);
+                let identity = entry.file.identity;
+                entry.read()?;
+                let cause = Cause::Expired;
+                return Err(Unreadable { identity, cause });
             }
             if self.threshold > 0 {
                 entry.file.touch(TOUCH_RESOLUTION);
@@ -106,9 +111,10 @@ impl FileStore {
         opened.inspect_err(|unreadable| self.report(name, unreadable))
     }
 
-    fn unless_damaged<T>(&self, found: Found<T>, name: &str) -> Option<T> {
+    /// What was found outside of turns, where what is of no use any more is removed.
+    fn or_remove<T>(&self, found: Found<T>, name: &str) -> Option<T> {
         found.unwrap_or_else(|unreadable| {
-            self.remove_damaged(name, &unreadable);
+            self.remove_useless(name, &unreadable);
             None
         })
     }
@@ -117,10 +123,11 @@ impl FileStore {
         match &unreadable.cause {
             Cause::Io(error) => self.warn(name, "is not read", error),
             Cause::Damage(damage) => self.warn(name, "is damaged and is removed", damage),
+            Cause::Expired => {}
         }
     }
 
-    fn remove_damaged(&self, name: &str, unreadable: &Unreadable) {
+    fn remove_useless(&self, name: &str, unreadable: &Unreadable) {
         if matches!(unreadable.cause, Cause::Io(_)) {
             return;
         }
