@@ -118,6 +118,7 @@ class Cache(Places):
             hash_method=config["CACHE_HASH_METHOD"],
             source_check=bool(config["CACHE_SOURCE_CHECK"]),
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
+            store_private=bool(config["CACHE_STORE_PRIVATE"]),
             serializer=serializer,
         )
         self._add_place(app, state, backend)

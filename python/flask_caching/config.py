@@ -87,6 +87,13 @@ GENERAL = (
     ),
     Setting("CACHE_ENABLE_SIGNALS", FLAG, "announce hits and misses as signals", default=False),
     Setting(
+        "CACHE_STORE_PRIVATE",
+        FLAG,
+        "store what a view made for one visitor, and give it to others: a response that sets a "
+        "cookie, for example",
+        default=False,
+    ),
+    Setting(
         "CACHE_SIGNING_KEY",
         Kind("a string, bytes, a list of them, or None", str, bytes, list, tuple, type(None)),
         "a secret that entries are signed with, or a list of them with the newest first",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from flask import has_request_context, request
+from flask import ctx, has_request_context, request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,7 @@ __all__ = [
     "active_request_context",
     "is_debugged",
     "name_of",
+    "session_of",
 ]
 
 #: Returns the active application context, which has the application in ``app``; its argument where
@@ -57,6 +59,15 @@ else:
         active_request_context = _top_request_context
     else:
         active_request_context = _cv_request.get
+
+
+_request_context: type = vars(ctx).get("RequestContext") or ctx.AppContext
+
+#: Returns the session of a request context, or None while it has none. Later Flasks note who asks
+#: for it by its public name.
+session_of: Callable[[Any], Any] = attrgetter(
+    "_session" if isinstance(getattr(_request_context, "session", None), property) else "session"
+)
 
 
 def active_app() -> Flask | None:

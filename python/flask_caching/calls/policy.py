@@ -243,6 +243,10 @@ class CallPolicy:
             )
         return rv, MISSING
 
+    def keeps_back(self, rv: Any, reason: str) -> bool:
+        """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""
+        return False
+
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         """What is stored in place of a result that cannot be; ``MISSING``: nothing."""
         self.note_unstorable(reason)

@@ -33,6 +33,7 @@ class AppState:
     :param hash_method: ``CACHE_HASH_METHOD``.
     :param source_check: ``CACHE_SOURCE_CHECK``.
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
+    :param store_private: ``CACHE_STORE_PRIVATE``.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
 
@@ -40,6 +41,7 @@ class AppState:
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
+    store_private: bool = False
     serializer: BaseSerializer | None = None
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
@@ -61,6 +63,7 @@ class AppState:
             hash_method=self.hash_method,
             source_check=self.source_check,
             enable_signals=self.enable_signals,
+            store_private=self.store_private,
             serializer=self.serializer,
         )
 

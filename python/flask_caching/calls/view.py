@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from .._engine import CallParts
+from .._engine import MISSING, CallParts
 from ..errors import UnstorableValueError
 from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
@@ -269,6 +269,28 @@ class ViewPolicy(CallPolicy):
         super().signal(is_hit, state, key, args, kwargs)
         if is_hit and _logs_hits(state):
             logger.info("Cache used for key: %s", key)
+
+    def keeps_back(self, rv: Any, reason: str) -> bool:
+        if callable(self.key_prefix) or self._custom_make_cache_key() is not None:
+            # The view says itself whom its answers are for.
+            return False
+        place = self.place()
+        if place is None or place[0].store_private or not self._is_view():
+            return False
+        if self.judge(rv, None)[1] is not MISSING:
+            self.note_once(
+                "private",
+                "The response of %s is served but not cached, because it is one visitor's: %s. Let "
+                "its key say whose it is, with make_cache_key or a callable key_prefix; where "
+                "every visitor may see it, set CACHE_STORE_PRIVATE = True.",
+                self.name,
+                reason,
+            )
+        return True
+
+    def _is_view(self) -> bool:
+        """Whether it answers requests, by itself or for other views; helpers do not."""
+        return has_request_context() and (self.reads_request or bool(self._endpoints()))
 
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         if isinstance(rv, HTTPException):

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
 from .._engine import Road, Turn
 from .._types import Timeout
-from ..utils import normalize_timeout
+from ..utils import join_generator, normalize_timeout
+from ..values.private import why_private
 from .context import active_context, active_request_context
 from .offload import landed, looked_up
+from .sessions import SessionUse
 
 if TYPE_CHECKING:
     from .policy import CallPolicy
@@ -89,20 +92,39 @@ def _of_request(policy: CallPolicy) -> Callable[..., Any]:
 def _computer(policy: CallPolicy) -> Callable[..., Any]:
     """What a turn is for: run the function, and bring what it returns to the road."""
     f = policy.run if policy.is_async else policy.f
-    finish, fail, is_view = policy.road.finish, policy.road.fail, policy.is_view
+    finish, refuse, fail = policy.road.finish, policy.road.refuse, policy.road.fail
 
     def compute(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             result = f(*args, **kwargs)
+        except BaseException:
+            fail(turn)
+            raise
+        return finish(turn, result)
+
+    def compute_view(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not turn.is_open:
+            return f(*args, **kwargs)
+        use = SessionUse()
+        try:
+            result = f(*args, **kwargs)
+            if type(result) is GeneratorType:
+                # While it runs, it may use the session as the view itself.
+                result = join_generator(result)
         except BaseException as error:
-            if not (is_view and isinstance(error, HTTPException)):
+            if not isinstance(error, HTTPException):
                 fail(turn)
                 raise
             # Raised again when it is delivered.
             result = error
+        finally:
+            reason = use.end()
+        reason = reason or why_private(result)
+        if reason and policy.keeps_back(result, reason):
+            return refuse(turn, result)
         return finish(turn, result)
 
-    return compute
+    return compute_view if policy.is_view else compute
 
 
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,6 +184,10 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
     answer = await looked_up(road, answer, args, kwargs)
     if type(answer) is not Turn:
         return answer
+    if not answer.is_open:
+        return await policy.f(*args, **kwargs)
+    use = SessionUse() if policy.is_view else None
+    reason = None
     try:
         result = await policy.f(*args, **kwargs)
     except BaseException as error:
@@ -169,4 +195,11 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
             road.fail(answer)
             raise
         result = error
+    finally:
+        if use is not None:
+            reason = use.end()
+    if policy.is_view:
+        reason = reason or why_private(result)
+        if reason and policy.keeps_back(result, reason):
+            return road.refuse(answer, result)
     return await landed(road, answer, result)

@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::events::Counts;
+use super::events::{Counts, Event};
 use super::flags::CacheFlags;
 use super::look_up::Approach;
 use super::parts::{Call, CallParts, KeyAttribute};
@@ -220,6 +220,18 @@ impl Road {
         let result = self.settle_open(&mut open, result)?;
         self.write_open(py, &mut open);
         self.conclude_open(*open, result)
+    }
+
+    /// Gives the result of a turn to the caller, and stores nothing: it is not for others.
+    fn refuse<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        result: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if turn.get().take().is_some() {
+            self.counts.count(Event::Refused);
+        }
+        self.deliver(result)
     }
 
     /// The first part of `finish`: decides whether the result of a turn is stored, and as what.

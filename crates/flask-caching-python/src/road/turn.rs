@@ -159,6 +159,13 @@ impl Turn {
         open.as_ref().is_some_and(|open| open.port.waits)
     }
 
+    /// Whether the cache has to do with the call.
+    #[getter]
+    fn is_open(&self) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.is_some()
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self.open.try_lock() {
             Ok(open) => open.as_ref().map_or(Ok(()), |open| open.traverse(&visit)),
