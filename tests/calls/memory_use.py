@@ -1,0 +1,135 @@
+"""Calls that must not cost memory, for ``test_memory.py``: it runs each in a process of its own.
+
+Arguments: what to do, and the configuration in JSON. Prints the megabytes that it has added, before
+and after ``cache.clear()``, in JSON.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from flask_caching import Cache
+
+app = Flask("memory")
+cache = Cache(app, config=json.loads(sys.argv[2]))
+
+
+def resident() -> int:
+    """The bytes of memory that this process uses."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@cache.memoize()
+def function(*args: Any, **kwargs: Any) -> int:
+    return 1
+
+
+@app.route("/")
+@cache.cached(query_string=True)
+def view() -> str:
+    return "page"
+
+
+class Instance:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    @cache.memoize()
+    def method(self) -> int:
+        return 1
+
+
+class Printed(Instance):
+    def __repr__(self) -> str:
+        return f"Printed({self.number}, {'x' * 2000})"
+
+
+def long_arguments() -> None:
+    for number in range(3000):
+        text = f"{number}" + "x" * 100_000
+        function(text), function(text)
+
+
+def long_keywords() -> None:
+    for number in range(3000):
+        text = f"{number}" + "x" * 100_000
+        function(text=text), function(text=text)
+
+
+def long_queries() -> None:
+    client = app.test_client()
+    for number in range(1000):
+        for _ in range(2):
+            client.get(f"/?{number}=" + "x" * 60_000)
+
+
+def many_calls() -> None:
+    for number in range(10_000):
+        function(number), function(number)
+
+
+def instances() -> None:
+    for number in range(3_000):
+        instance = Instance(number)
+        instance.method(), instance.method()
+
+
+def printed_instances() -> None:
+    for number in range(3_000):
+        Printed(number).method()
+
+
+def closures() -> None:
+    for number in range(1500):
+
+        def closure(a: int, number: int = number) -> int:
+            return a + number
+
+        decorated = cache.memoize()(closure)
+        decorated(1), decorated(1)
+        keyed = cache.cached(key_prefix=f"key {number}")(lambda: number)  # noqa: B023
+        keyed(), keyed()
+
+
+def applications() -> None:
+    for number in range(200):
+        other = Flask(f"thrown away {number}")
+        cache.init_app(other)
+        with other.app_context():
+            for each in range(20):
+                function(each), function(each)
+        own = Cache(other, config=json.loads(sys.argv[2]))
+        with other.app_context():
+            own.memoize()(lambda a: a)(1)
+
+
+def run(scenario: Callable[[], None]) -> None:
+    with app.app_context():
+        # What is made once.
+        for number in range(200):
+            function(number), function(number), Instance(number).method()
+        app.test_client().get("/?a=b")
+        gc.collect()
+        before = resident()
+        scenario()
+        gc.collect()
+        most = resident() - before
+        cache.clear()
+        gc.collect()
+        counts = {
+            "policies": len(cache._policies),
+            "states": len(list(cache._states)),
+            "names": len(cache._first_of_name),
+        }
+        left = resident() - before
+    print(json.dumps({"most": most >> 20, "left": left >> 20, **counts}))
+
+
+if __name__ == "__main__":
+    run(globals()[sys.argv[1]])

@@ -1,0 +1,51 @@
+"""What was called does not cost memory beyond what the cache holds, and nothing after `clear`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+#: The megabytes that tables, the memory allocator, and Werkzeug's own caches of URLs may keep.
+BOUND = 90
+
+SCENARIOS = [
+    "long_arguments",
+    "long_keywords",
+    "long_queries",
+    "many_calls",
+    "instances",
+    "printed_instances",
+    "closures",
+    "applications",
+]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("kind", ["SimpleCache", "FileSystemCache", "RedisCache"])
+def test_calls_leave_nothing_behind(
+    request: pytest.FixtureRequest, kind: str, scenario: str, tmp_path: Path
+) -> None:
+    config: dict[str, Any] = {
+        "CACHE_TYPE": kind,
+        "CACHE_THRESHOLD": 100,
+        "CACHE_DIR": str(tmp_path),
+    }
+    if kind == "RedisCache":
+        server = request.getfixturevalue("redis_server")
+        config |= {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": server.port}
+        config["CACHE_KEY_PREFIX"] = "memory_"
+    program = Path(__file__).with_name("memory_use.py")
+    command = [sys.executable, str(program), scenario, json.dumps(config)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    used = json.loads(ended.stdout)
+    # A hundred results of a hundred kilobytes are the cache's own.
+    assert used["most"] < BOUND, used
+    assert used["left"] < BOUND, used
+    assert used["policies"] < 20, used
+    assert used["states"] <= 3, used
+    assert used["names"] < 20, used
