@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from werkzeug.local import LocalProxy
 
-from ._engine import CacheFlags, supersede_flights
+from ._engine import CacheFlags, MemoryBackend, supersede_flights
 from ._types import Cached, Memoized, Timeout
 from ._warn import warn
 from .calls import deletion
@@ -168,6 +168,12 @@ class Cache(Proxies):
             )
             error.debug = app.debug
             raise error from None
+
+    def _owner_of_flights(self, backend: Any) -> Any:
+        """What tells the computations under way on ``backend`` from those on others."""
+        # A subclass may make what it chooses anew for each call.
+        chosen = self._chooses_backend and not isinstance(backend, MemoryBackend)
+        return self if chosen else backend
 
     @property
     def cache(self) -> SimpleCache:
@@ -397,7 +403,7 @@ class Cache(Proxies):
         f = _named(f, kwargs)
         key = deletion.key_of_view(f, path, query_args, kwargs)
         # Here as well as in `delete`: an application's own may delete under another key.
-        supersede_flights(self._place()[1], (key,))
+        supersede_flights(self._owner_of_flights(self._place()[1]), (key,))
         return bool(self.delete(key))
 
     def delete_memoized(self, f: Any = _UNSET, /, *args: Any, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
 use super::turn::{Open, Turn};
+use crate::memory::MemoryBackend;
 
 /// The road of the calls of one decorated function, or of the fragments of one cache.
 ///
@@ -35,6 +36,8 @@ pub(crate) struct Road {
     pub(super) parts: Py<CallParts>,
     pub(super) options: Options,
     pub(super) attributes: KeyAttribute,
+    /// Whether the cache may make its backend anew for each call.
+    chooses_backend: bool,
     pub(super) looked_at: LookedAt,
     pub(super) counts: Counts,
     /// What tells its rows from those of other roads, in the epoch beside it.
@@ -76,6 +79,9 @@ impl Road {
             .cast_into::<PyDict>()?;
         Ok(Self {
             flags: cache.getattr(intern!(py, "_flags"))?.extract()?,
+            chooses_backend: cache
+                .getattr(intern!(py, "_chooses_backend"))?
+                .is_truthy()?,
             cache: cache.unbind(),
             policy: policy.clone().unbind(),
             parts,
@@ -333,6 +339,18 @@ impl Road {
         let mut open = Open::new(py, backend, port);
         open.state = Some(state.clone().unbind());
         Ok(open)
+    }
+
+    /// What tells the flights of a call from those on other backends; as `Cache._owner_of_flights`.
+    pub(super) fn owner_of_flights<'a, 'py>(
+        &'a self,
+        backend: &'a Bound<'py, PyAny>,
+    ) -> &'a Bound<'py, PyAny> {
+        if self.chooses_backend && !backend.is_instance_of::<MemoryBackend>() {
+            self.cache.bind(backend.py())
+        } else {
+            backend
+        }
     }
 
     /// Gives a value to the caller: an exception that a view has raised is raised again.
