@@ -297,7 +297,7 @@ class Cache(Places):
         f = _named(f, kwargs)
         key = deletion.key_of_view(f, path, query_args, kwargs)
         # Here as well as in `delete`: an application's own may delete under another key.
-        supersede_flights(self._place()[1], (key,))
+        supersede_flights(self._owner_of_flights(self._place()[1]), (key,))
         return bool(self.delete(key))
 
     def delete_memoized(self, f: Any = _UNSET, /, *args: Any, **kwargs: Any) -> None:

@@ -18,14 +18,14 @@ static PAUSE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 /// No string's UTF-8 begins with it.
 const NO_TEXT: u8 = 0xFF;
 
-/// Begins a computation of what belongs under `key` on `backend`. `guards`: the keys of the versions
-/// that are part of it, where storing it could bring one of them back.
+/// Begins a computation of what belongs under `key` of `owner`, see [`scope`]. `guards`: the keys of
+/// the versions that are part of it, where storing it could bring one of them back.
 pub(crate) fn begin<'k>(
-    backend: &Bound<'_, PyAny>,
+    owner: &Bound<'_, PyAny>,
     key: &[u8],
     guards: impl IntoIterator<Item = &'k [u8]>,
 ) -> Flight {
-    FLIGHTS.begin(scope(backend), key, guards)
+    FLIGHTS.begin(scope(owner), key, guards)
 }
 
 /// Supersedes the computations of what belongs under `keys`, which are about to be deleted from the
@@ -59,13 +59,14 @@ pub(crate) fn supersede_all(py: Python<'_>, scope: u64) -> PyResult<()> {
     wait(py, FLIGHTS.supersede_all(scope))
 }
 
-/// What tells a backend from others while it lives.
+/// What tells the owner of flights from others while it lives: a backend, or the cache that makes its
+/// backends anew for each call.
 #[inline]
-pub(crate) fn scope(backend: &Bound<'_, PyAny>) -> u64 {
-    match backend.cast::<MemoryBackend>() {
+pub(crate) fn scope(owner: &Bound<'_, PyAny>) -> u64 {
+    match owner.cast::<MemoryBackend>() {
         Ok(memory) => memory.get().scope(),
         // Objects have even addresses.
-        Err(_) => backend.as_ptr().addr() as u64,
+        Err(_) => owner.as_ptr().addr() as u64,
     }
 }
 
@@ -101,34 +102,34 @@ pub(crate) fn share_threads(pause: Bound<'_, PyAny>) {
     PAUSE.get_or_init(py, || pause.unbind());
 }
 
-/// Lets no computation that began before store its result under one of `keys` on `backend`; with
+/// Lets no computation that began before store its result under one of `keys` of `owner`; with
 /// None, under any key.
 #[pyfunction]
 pub(crate) fn supersede_flights(
-    backend: &Bound<'_, PyAny>,
+    owner: &Bound<'_, PyAny>,
     keys: Option<&Bound<'_, PyTuple>>,
 ) -> PyResult<()> {
-    let py = backend.py();
+    let py = owner.py();
     if let Some(keys) = keys {
-        supersede(py, scope(backend), keys.iter_borrowed())
+        supersede(py, scope(owner), keys.iter_borrowed())
     } else {
-        supersede_all(py, scope(backend))
+        supersede_all(py, scope(owner))
     }
 }
 
-/// Calls `action()`, which replaces or deletes what is under `keys` on `backend`, and returns what it
+/// Calls `action()`, which replaces or deletes what is under `keys` of `owner`, and returns what it
 /// returns. Neither what began before nor what begins meanwhile, and may have read what is being
 /// replaced, is stored.
 #[pyfunction]
 pub(crate) fn hold_flights<'py>(
-    backend: &Bound<'py, PyAny>,
+    owner: &Bound<'py, PyAny>,
     keys: &Bound<'py, PyTuple>,
     action: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let keys: Vec<_> = keys.iter().collect();
     let bytes = keys.iter().map(key_bytes).collect::<PyResult<Vec<_>>>()?;
-    let (hold, overtaken) = FLIGHTS.hold(scope(backend), bytes.iter().map(|key| &**key));
-    wait(backend.py(), overtaken)?;
+    let (hold, overtaken) = FLIGHTS.hold(scope(owner), bytes.iter().map(|key| &**key));
+    wait(owner.py(), overtaken)?;
     let result = action.call0();
     drop(hold);
     result

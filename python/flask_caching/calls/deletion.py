@@ -79,11 +79,11 @@ def _forget(
     except CacheBackendError:
         # The versions in the key cannot be read: it is made, and deleted, when they can.
         call = policy.description(state, args, kwargs)
-        supersede_flights(backend, call.versions)
+        supersede_flights(cache._owner_of_flights(backend), call.versions)
         owe_guarded(backend, call.key, call.versions)
         raise
     # Here as well as in `delete`: an application's own may delete under another key.
-    supersede_flights(backend, (key,))
+    supersede_flights(cache._owner_of_flights(backend), (key,))
     cache.delete(key)
 
 
@@ -99,7 +99,8 @@ def delete_versions(cache: Cache, f: Any) -> None:
         except Unidentifiable:
             return
     _, backend = cache._place()
-    hold_flights(backend, tuple(names), functools.partial(cache.delete_many, *names))
+    delete = functools.partial(cache.delete_many, *names)
+    hold_flights(cache._owner_of_flights(backend), tuple(names), delete)
 
 
 def normalized_arguments(

@@ -190,7 +190,7 @@ class MemoizePolicy(CallPolicy):
             with owing(backend, names):
                 self.cache.set_many(versions, timeout=timeout)
 
-        hold_flights(backend, tuple(names), replace)
+        hold_flights(self.cache._owner_of_flights(backend), tuple(names), replace)
 
     def names_of(self, instance: Any) -> list[str]:
         """The names of the versions: the instance's own, or the function's where there is none."""

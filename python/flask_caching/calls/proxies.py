@@ -40,6 +40,10 @@ class Proxies(NativeProxies):
             """The state and the backend; see ``Cache``."""
             ...
 
+        def _owner_of_flights(self, backend: Any) -> Any:
+            """What tells computations apart; see ``Cache``."""
+            ...
+
     def _set_up_proxies(self) -> None:
         # A subclass that chooses its backend itself is asked for it, each time.
         if not self._chooses_backend:
@@ -83,7 +87,7 @@ class Proxies(NativeProxies):
         args, kwargs = _by_position(args, kwargs)
         backend = self._place()[1]
         places = self._fragments.places(args[0]) if args else ()
-        supersede_flights(backend, places)
+        supersede_flights(self._owner_of_flights(backend), places)
         if args and is_fragment(args[0]):
             deleted = [bool(backend.delete(place)) for place in places]
             return any(deleted)
@@ -105,14 +109,14 @@ class Proxies(NativeProxies):
         self, delete: Callable[..., Any], keys: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[str]:
         places = self._fragments.all_places(keys)
-        supersede_flights(self._place()[1], places)
+        supersede_flights(self._owner_of_flights(self._place()[1]), places)
         named: list[str] = self._fragments.named(keys, delete(*places, **kwargs))
         return named
 
     def clear(self) -> bool:
         """Delete everything; see the backend's ``clear()`` for what else that may mean."""
         backend = self._place()[1]
-        supersede_flights(backend, None)
+        supersede_flights(self._owner_of_flights(backend), None)
         return bool(backend.clear())
 
     def _get_many_fallback(self, *args: Any, **kwargs: Any) -> list[Any]:

@@ -232,7 +232,8 @@ impl Road {
         let guards = guards.collect::<PyResult<Vec<_>>>()?;
         let key = open.key.bind(py);
         let guards = guards.iter().map(|guard| &**guard);
-        let flight = flights::begin(open.backend.bind(py), &flights::key_bytes(key)?, guards);
+        let owner = self.owner_of_flights(open.backend.bind(py));
+        let flight = flights::begin(owner, &flights::key_bytes(key)?, guards);
         open.flight = Some(flight);
         Turn::of(py, open)
     }

@@ -17,6 +17,7 @@ use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
 use super::turn::{Open, Turn};
+use crate::memory::MemoryBackend;
 use crate::stack;
 
 /// The road of the calls of one decorated function, or of the fragments of one cache.
@@ -36,6 +37,8 @@ pub(crate) struct Road {
     pub(super) parts: Py<CallParts>,
     pub(super) options: Options,
     pub(super) attributes: KeyAttribute,
+    /// Whether the cache may make its backend anew for each call.
+    chooses_backend: bool,
     pub(super) looked_at: LookedAt,
     pub(super) counts: Counts,
     /// What tells its rows from those of other roads, in the epoch beside it.
@@ -77,6 +80,9 @@ impl Road {
             .cast_into::<PyDict>()?;
         Ok(Self {
             flags: cache.getattr(intern!(py, "_flags"))?.extract()?,
+            chooses_backend: cache
+                .getattr(intern!(py, "_chooses_backend"))?
+                .is_truthy()?,
             cache: cache.unbind(),
             policy: policy.clone().unbind(),
             parts,
@@ -350,6 +356,18 @@ impl Road {
         let mut open = Box::new(Open::new(backend, port));
         open.state = Some(state.clone().unbind());
         Ok(open)
+    }
+
+    /// What tells the flights of a call from those on other backends; as `Cache._owner_of_flights`.
+    pub(super) fn owner_of_flights<'a, 'py>(
+        &'a self,
+        backend: &'a Bound<'py, PyAny>,
+    ) -> &'a Bound<'py, PyAny> {
+        if self.chooses_backend && !backend.is_instance_of::<MemoryBackend>() {
+            self.cache.bind(backend.py())
+        } else {
+            backend
+        }
     }
 
     /// Gives a value to the caller: an exception that a view has raised is raised again.
