@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-__all__ = ["BoundCached", "BoundMemoized", "Cached", "Memoized", "Timeout"]
+__all__ = ["BoundCached", "BoundMemoized", "Cached", "Forgettable", "Memoized", "Timeout"]
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -90,3 +91,7 @@ class Memoized(Protocol[P, R]):
     def __get__(
         self: Memoized[Concatenate[Any, P2], T], instance: object, owner: type | None = None, /
     ) -> BoundMemoized[P2, T]: ...
+
+
+#: A function whose results can be forgotten, or a partial of one.
+Forgettable = Memoized[..., Any] | BoundMemoized[..., Any] | partial[Any]

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, replaced_methods, supersede_flights
-from ._types import Cached, Memoized, Timeout
+from ._types import Cached, Forgettable, Memoized, Timeout
 from ._warn import warn
 from .calls import deletion
 from .calls.context import active_app
@@ -300,7 +300,7 @@ class Cache(Places):
         supersede_flights(self._owner_of_flights(self._place()[1]), (key,))
         return bool(self.delete(key))
 
-    def delete_memoized(self, f: Any = _UNSET, /, *args: Any, **kwargs: Any) -> None:
+    def delete_memoized(self, f: Forgettable = _UNSET, /, *args: Any, **kwargs: Any) -> None:
         """Forget results of a memoized function.
 
         :param f: the function; a method of an instance; a partial or a callable object of one.

@@ -141,4 +141,4 @@ def test_they_can_be_specified_and_subclassed_with_others(app: Flask, in_app: No
     assert cache.get("key") == "VALUE"
     with mock.patch.object(Cache, "set", autospec=True, return_value="patched"):
         assert cache.set("key", 1) == "patched"
-    assert list(inspect.signature(Cache.get).parameters) == ["self", "args", "kwargs"]
+    assert list(inspect.signature(Cache.get).parameters) == ["self", "key"]

@@ -25,3 +25,24 @@ add.no_such_attribute  # mistake  # noqa: B018
 Account().balance(1)  # mistake
 Account().balance("EUR", "USD")  # mistake
 cache.cached(timeout="soon")  # mistake
+
+cache.set("a")  # mistake
+cache.set("a", 1, timeout="1h")  # mistake
+cache.set("a", 1, timout=5)  # mistake
+cache.add("a", 1, "5")  # mistake
+cache.get()  # mistake
+cache.get("a", "b")  # mistake
+cache.get(1)  # mistake
+cache.get_many(["a", "b"])  # mistake
+cache.get_dict("a", key="b")  # mistake
+cache.set_many(["a"])  # mistake
+cache.set_many({"a": 1}, timout=5)  # mistake
+cache.delete("a", "b")  # mistake
+cache.delete_many(["a"])  # mistake
+cache.has()  # mistake
+cache.inc("n", by=2)  # mistake
+cache.dec("n", "2")  # mistake
+cache.unlink(["a"])  # mistake
+cache.clear("a")  # mistake
+cache.delete_memoized(len)  # mistake
+length: str = cache.has("a")  # mistake

@@ -145,3 +145,28 @@ class Own(BaseCache):
 @cache_view_hit.connect
 def on_hit(sender: Any, cache: Cache, cache_key: str, **extra: Any) -> None:
     print(cache, cache_key)
+
+
+class Recording(Cache):
+    """Overrides proxies as applications do, whatever they are given."""
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return super().get(*args, **kwargs)
+
+    def set(self, *args: Any, **kwargs: Any) -> bool | None:
+        return super().set(*args, **kwargs)
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        return super().set_many(*args, **kwargs)
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> list[str]:
+        return super().delete_many(*args, **kwargs)
+
+    def inc(self, *args: Any, **kwargs: Any) -> int | None:
+        return super().inc(*args, **kwargs)
+
+
+assert_type(cache.set_many({"a": 1}, timeout=5), list[Any])
+assert_type(cache.delete_many("a", "b"), list[str])
+assert_type(cache.has("a"), bool)
+cache.set("a", 1, 2.5)

@@ -97,7 +97,7 @@ RESILIENCE = (
         "CACHE_BREAKER_RESET",
         SECONDS,
         "seconds for which it is left alone, before one call tries again; five times as long "
-        "after a timeout",
+        "after a timeout, unless it is heard of before that: it is asked in the background",
         default=1,
         option="breaker_reset",
         goes="unless_given",

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
 
+from .._shown import of_the_moment
 from .spec import BackendSpec
 
 __all__ = ["BaseCache"]
@@ -27,6 +28,19 @@ class BaseCache(CachelibBaseCache):
         # there for `isinstance` and makes connections of its own.
         CachelibBaseCache.__init__(self, default_timeout)
         self.ignore_delete_many_errors = ignore_delete_many_errors
+
+    @of_the_moment
+    def __repr__(self) -> str:
+        """Its class, where it keeps its entries, and under what prefix; no password."""
+        shown = [type(self).__name__, self._whereabouts()]
+        prefix = getattr(self, "key_prefix", None)
+        if prefix:
+            shown.append(f"prefix={prefix!r}" if isinstance(prefix, str) else "prefix=…")
+        return f"<{' '.join(filter(None, shown))}>"
+
+    def _whereabouts(self) -> str:
+        """Where it keeps its entries, for people."""
+        return ""
 
     @classmethod
     def factory(

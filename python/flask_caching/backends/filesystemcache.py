@@ -119,6 +119,9 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         if name in _OPENED_WITH and "_files" in self.__dict__:
             self._open()
 
+    def _whereabouts(self) -> str:
+        return repr(getattr(self, "_path", ""))
+
     def _open(self) -> None:
         kind, self._codec = contents(self.serializer)
         self._files = FileByteStore(

@@ -136,6 +136,12 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
                 pass
         return self._inc_by_exchange(key, self._encode_key(key), delta)
 
+    def _whereabouts(self) -> str:
+        if self._is_client:
+            return f"by {type(self._client).__name__}"
+        options = getattr(self, "_options", None)
+        return ",".join(options.servers) if options else ""
+
     def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
         """Have a client object do the work."""
         if behaviors:

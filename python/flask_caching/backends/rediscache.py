@@ -116,6 +116,8 @@ class RedisCache(RedisBackend):
             host = parse_host(place["host"], "CACHE_REDIS_HOST")
             address = (host, parse_port(place["port"]))
         self._servers = RedisServers.single(address, options.connection)
+        database = options.connection["db"]
+        self._at = f"{path or _shown(address)}/{database}"
 
         where = {} if path else place
         self._make_clients = lambda: both(single_client(**where, **options.for_redis_py))
@@ -226,6 +228,7 @@ class RedisSentinelCache(RedisCache):
         self._servers = RedisServers.sentinel(
             addresses, master, others, sentinel_options.connection, server_options.connection
         )
+        self._at = f"{master!r} of {','.join(map(_shown, addresses))}"
 
         def clients() -> dict[str, Any]:
             writer, reader = sentinel_clients(
@@ -318,6 +321,7 @@ class RedisClusterCache(RedisCache):
                 "A Redis cluster has only the database 0, and is not reached by unix sockets."
             )
         self._servers = RedisServers.cluster(addresses, options.connection)
+        self._at = ",".join(map(_shown, addresses))
 
         of_client = {name: v for name, v in options.for_redis_py.items() if name != "db"}
         self._make_clients = lambda: both(cluster_client(addresses, of_client))
@@ -329,6 +333,11 @@ _CLUSTER_OPTIONS: dict[str, Any] = {
     "require_full_coverage": False,
     "read_from_replicas": False,
 }
+
+
+def _shown(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _with_url(options: dict[str, Any], url: RedisUrl) -> Options:

@@ -90,6 +90,9 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         if name == "serializer":
             self._use_serializer(value, native=_is_pickle(value))
 
+    def _whereabouts(self) -> str:
+        return f"{self._len()} of {self._threshold}"
+
     @property
     def _cache(self) -> MutableMapping[Any, tuple[int, bytes | None]]:
         """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""

@@ -9,6 +9,7 @@ from cachelib.serializers import BaseSerializer
 from flask import Flask
 
 from .._engine import MemoryBackend
+from .._shown import is_of_the_moment, of_the_moment
 from ..backends.simplecache import SimpleCache
 from ..errors import CacheNotInitializedError
 from .context import active_context, is_debugged, name_of
@@ -61,6 +62,17 @@ class Places(Proxies):
         if not hasattr(app, "extensions"):
             app.extensions = {}
         app.extensions.setdefault("cache", {})[self] = backend
+
+    @of_the_moment
+    def __repr__(self) -> str:
+        """Its application and its backend; no password."""
+        name = type(self).__name__
+        try:
+            state, backend = self._own_place()
+        except (AttributeError, LookupError):
+            return f"<{name} of no application>"
+        shown = repr(backend) if is_of_the_moment(type(backend)) else type(backend).__name__
+        return f"<{name} of {name_of(state.app())!r}: {shown.strip('<>')}>"
 
     def _share_places(self, other: Self) -> None:
         """Use ``other``, which is new, for the same applications, with the same backends."""

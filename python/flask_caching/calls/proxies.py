@@ -5,10 +5,12 @@ An application may override them; the decorators go through what it puts in thei
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._engine import CacheFlags, NativeProxies, supersede_flights
+from .._types import Timeout
 from .context import active_context
 from .fragments import PREFIX, Fragments, is_fragment
 
@@ -18,8 +20,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Proxies"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 #: Those that the decorators use.
 _USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_many")
+
+
+def _called_as(
+    prototype: Callable[P, R],
+) -> Callable[[Callable[..., Any]], Callable[P, R]]:
+    """A method that hands on whatever it is given, with the signature of what should be."""
+
+    def decorate(method: Any) -> Any:
+        method.__signature__ = inspect.signature(prototype)
+        method.__annotations__ = prototype.__annotations__
+        return method
+
+    return decorate
+
+
+def _set_many(
+    self: Proxies, mapping: Mapping[str, Any], timeout: Timeout | None = None
+) -> list[Any]:
+    raise NotImplementedError
 
 
 class Proxies(NativeProxies):
@@ -98,12 +122,17 @@ class Proxies(NativeProxies):
         """``delete_many`` as in ``_has_fallback``."""
         return self._delete_each(self._place()[1].delete_many, args, kwargs)
 
-    def unlink(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Delete keys, the server freeing their memory later where the backend can."""
+    def unlink(self, *keys: str) -> list[str]:
+        """Delete keys, the server freeing their memory later where the backend can.
+
+        :param keys: each a str, or what ``make_template_fragment_key`` has returned.
+        :return: the keys that are gone now, or what else the backend's ``unlink`` returns.
+        :raises CacheBackendError: a server failed.
+        """
         unlink = getattr(self._place()[1], "unlink", None)
         if not callable(unlink):
-            return self.delete_many(*args, **kwargs)
-        return self._delete_each(unlink, args, kwargs)
+            return self.delete_many(*keys)
+        return self._delete_each(unlink, keys, {})
 
     def _delete_each(
         self, delete: Callable[..., Any], keys: tuple[Any, ...], kwargs: dict[str, Any]
@@ -114,7 +143,11 @@ class Proxies(NativeProxies):
         return named
 
     def clear(self) -> bool:
-        """Delete everything; see the backend's ``clear()`` for what else that may mean."""
+        """Delete everything; see the backend's ``clear()`` for what else that may mean.
+
+        :return: whether everything is deleted.
+        :raises CacheBackendError: a server failed.
+        """
         backend = self._place()[1]
         supersede_flights(self._owner_of_flights(backend), None)
         return bool(backend.clear())
@@ -125,10 +158,14 @@ class Proxies(NativeProxies):
             return self._fragments.get_many(args, **kwargs)
         return self.cache.get_many(*args, **kwargs)
 
+    @_called_as(_set_many)
     def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Store values; see the backend's ``set_many(mapping, timeout=None)``.
+        """Store values, in one round trip where the backend can.
 
+        :param mapping: the values by key.
+        :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
         :return: the keys that are stored.
+        :raises CacheBackendError: a server failed.
         """
         keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
         backend: SimpleCache | None = self._backend_for_all(keys)
@@ -147,20 +184,24 @@ class Proxies(NativeProxies):
             return dict(zip(args, self._fragments.get_many(args, **kwargs), strict=True))
         return self.cache.get_dict(*args, **kwargs)
 
-    def inc(self, *args: Any, **kwargs: Any) -> int | None:
-        """Add to a number; see the backend's ``inc(key, delta=1)``.
+    def inc(self, key: str, delta: int = 1) -> int | None:
+        """Add to a number, at once where the backend can. A missing one counts from 0.
 
-        :return: the sum.
+        :param key: its key.
+        :param delta: what is added.
+        :return: the sum; None where it could not be stored.
+        :raises TypeError: what is there is no number.
+        :raises CacheBackendError: a server failed.
         """
-        result: int | None = self.cache.inc(*args, **kwargs)
+        result: int | None = self.cache.inc(key, delta)
         return result
 
-    def dec(self, *args: Any, **kwargs: Any) -> int | None:
-        """Subtract from a number; see the backend's ``dec(key, delta=1)``.
+    def dec(self, key: str, delta: int = 1) -> int | None:
+        """Subtract from a number; otherwise as :meth:`inc`.
 
-        :return: the difference.
+        :return: the difference; None where it could not be stored.
         """
-        result: int | None = self.cache.dec(*args, **kwargs)
+        result: int | None = self.cache.dec(key, delta)
         return result
 
 

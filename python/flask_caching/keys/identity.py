@@ -24,6 +24,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from .._shown import is_of_the_moment
 from ..utils import get_id
 from .addresses import shows_address
 from .collisions import NameCollisions
@@ -279,6 +280,8 @@ class _Writer:
 
 def _printed(value: Any) -> str | None:
     """The repr of an object; None where it holds an integer of more digits than Python prints."""
+    if is_of_the_moment(type(value)):
+        return object.__repr__(value)
     try:
         return repr(value)
     except ValueError as error:
@@ -366,7 +369,7 @@ def identified_by(value: Any) -> str | tuple[str, ...] | None:
         return "identity" if plain else None
     if _is_bulk(kind) or kind.__module__ == "werkzeug.local":
         return None
-    prints_nothing = _repr_of(kind) is object.__repr__
+    prints_nothing = _repr_of(kind) is object.__repr__ or is_of_the_moment(kind)
     if hasattr(value, "__caching_id__"):
         return "caching_id" if prints_nothing and hasattr(kind, "__caching_id__") else None
     if prints_nothing:

@@ -63,8 +63,12 @@ impl NativeProxies {
         Ok(Direction::of_keys(slf, keys)?.map(|(_, backend)| backend))
     }
 
-    /// The value under a key, None where there is none; see the backend's `get(key)`.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// The value under a key, as the caller's own; None where there is none.
+    ///
+    /// - `key`: a str. A cache on another store than this process's memory takes nothing else.
+    ///
+    /// Raises `CacheBackendError` where a server fails, `CacheKeyError` where it has no such key.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key)")]
     fn get<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -84,8 +88,12 @@ impl NativeProxies {
         backend.call_method(intern!(py, "get"), args, kwargs)
     }
 
-    /// The values under keys, in their order; see the backend's `get_many(*keys)`.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// The values under keys, in their order; None for each that is missing.
+    ///
+    /// - `keys`: each a str.
+    ///
+    /// Raises what `get` does.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, *keys)")]
     fn get_many<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -102,8 +110,14 @@ impl NativeProxies {
         }
     }
 
-    /// Store a value; see the backend's `set(key, value, timeout=None)`. Returns whether it is stored.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Store a value, in the place of an older one.
+    ///
+    /// - `key`: a str.
+    /// - `value`: what can be pickled, or what `CACHE_SERIALIZER` takes.
+    /// - `timeout`: seconds or a `timedelta`; 0: for ever; None: `CACHE_DEFAULT_TIMEOUT`.
+    ///
+    /// Returns whether it is stored. Raises what `get` does.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None)")]
     fn set<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -132,8 +146,12 @@ impl NativeProxies {
         backend.call_method(intern!(py, "set"), args, kwargs)
     }
 
-    /// Whether a key has a value; see the backend's `has(key)`.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Whether a key has a value.
+    ///
+    /// - `key`: a str.
+    ///
+    /// Raises what `get` does.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key)")]
     fn has<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -145,9 +163,10 @@ impl NativeProxies {
         }
     }
 
-    /// Store a value unless there is one; see the backend's `add(key, value, timeout=None)`. Returns
-    /// whether it is stored now, and was not before.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Store a value unless there is one; otherwise as `set`.
+    ///
+    /// Returns whether it is stored now, and was not before.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None)")]
     fn add<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -159,9 +178,13 @@ impl NativeProxies {
         }
     }
 
-    /// Delete a key; see the backend's `delete(key)`. A computation that began before does not store
-    /// its result any more.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Delete a key. A computation that began before does not store its result any more.
+    ///
+    /// - `key`: a str, or what `make_template_fragment_key` has returned.
+    ///
+    /// Returns whether it is deleted; see the backend for what that is where there was none. Raises
+    /// what `get` does.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key)")]
     fn delete<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -175,8 +198,10 @@ impl NativeProxies {
         backend.call_method(intern!(py, "delete"), args, kwargs)
     }
 
-    /// Delete keys; see the backend's `delete_many(*keys)`. Returns the keys that are gone now.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// Delete keys; otherwise as `delete`.
+    ///
+    /// Returns the keys that are gone now.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, *keys)")]
     fn delete_many<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -190,8 +215,12 @@ impl NativeProxies {
         backend.call_method(intern!(py, "delete_many"), args, kwargs)
     }
 
-    /// The values under keys, by key; see the backend's `get_dict(*keys)`.
-    #[pyo3(signature = (*args, **kwargs))]
+    /// The values under keys, by key; None for each that is missing.
+    ///
+    /// - `keys`: each a str.
+    ///
+    /// Raises what `get` does.
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, *keys)")]
     fn get_dict<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,

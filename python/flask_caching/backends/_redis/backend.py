@@ -48,6 +48,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     _logs_outages = True
     #: Questions that are asked together are answered in one round trip.
     _saves_round_trips = True
+    #: Where its servers are, for people.
+    _at = ""
     #: Makes the clients for those who ask for them.
     _make_clients: Callable[[], dict[str, Any]]
 
@@ -70,6 +72,12 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
                 "Set CACHE_KEY_PREFIX where it holds anything else.",
                 type(self).__name__,
             )
+
+    def _whereabouts(self) -> str:
+        if getattr(self, "_servers", None) is None:
+            clients = getattr(self, "_clients", {})
+            return f"by {type(clients['write']).__name__}" if "write" in clients else ""
+        return self._at
 
     def _use_client(self, client: Any, options: dict[str, Any]) -> None:
         """Have a client object do the work."""

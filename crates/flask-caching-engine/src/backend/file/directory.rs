@@ -135,7 +135,7 @@ impl Directory {
         match DirBuilder::new().mode(mode).create(&self.path) {
             // Or it is something else, or leads nowhere.
             Err(_) if self.path.is_dir() => Ok(()),
-            outcome => outcome,
+            created => created,
         }
     }
 

@@ -75,7 +75,8 @@ impl Memcached {
         let servers = addresses.map(|address| {
             let server = Server::new(address, Arc::clone(&config));
             let target = server.target().to_owned();
-            Resilient::new(server, target, config.settings)
+            let probe = server.probe();
+            Resilient::probed(server, target, config.settings, probe)
         });
         Ok(Self {
             placement: Placement::new(config.distribution, config.hash, &config.servers),

@@ -13,7 +13,7 @@ use super::protocol::{Entry, Item, Protocol, Remaining, Store, Stored};
 use super::{binary, counter};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, Probe};
 use crate::{Lifetime, Result};
 
 /// A server. The caller guarantees that keys are wire keys.
@@ -33,6 +33,16 @@ impl Server {
             config,
             pool: PerProcess::new(move || Pool::new(pool)),
         }
+    }
+
+    /// Whether it answers.
+    pub(super) fn probe(&self) -> Probe {
+        let (address, config) = (self.address.clone(), Arc::clone(&self.config));
+        Arc::new(move |deadline| {
+            // On a connection of its own: those that rest may have been to the server that hung.
+            let server = Self::new(address.clone(), Arc::clone(&config));
+            deadline.during(|| server.has(b"probe")).is_ok()
+        })
     }
 
     /// How errors and logs call it.

@@ -86,7 +86,8 @@ impl Connection {
         Duration::from_nanos(clock::steady().0.saturating_sub(self.last_used.0))
     }
 
-    fn answers(&mut self, deadline: Deadline) -> bool {
+    /// Whether the server answers before `deadline`.
+    pub(super) fn answers(&mut self, deadline: Deadline) -> bool {
         let mut question = Vec::new();
         resp::encode(&mut question, &[b"PING"]);
         self.send(&question, deadline).is_ok()

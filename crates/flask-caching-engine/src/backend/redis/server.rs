@@ -1,13 +1,15 @@
 //! One server: its connections, its health, and one exchange of commands and replies with it.
 
 use std::io;
+use std::sync::Arc;
 
 use super::config::{ConnectionConfig, Endpoint};
+use super::connection::Connection;
 use super::fault;
 use super::pool::{Lease, Pool};
 use super::resp::Reply;
 use crate::per_process::PerProcess;
-use crate::resilience::{Deadline, Health};
+use crate::resilience::{Deadline, Health, Probe};
 use crate::{Error, ErrorKind, Result};
 
 /// What an operation is to the servers.
@@ -86,15 +88,26 @@ pub(super) struct Sent<'a> {
     count: usize,
 }
 
+/// Whether the server at `endpoint` answers, be it that it wants another password.
+fn probe(endpoint: Endpoint, config: ConnectionConfig) -> Probe {
+    Arc::new(
+        move |deadline| match Connection::open("probe", &endpoint, &config, deadline) {
+            Ok(mut connection) => connection.answers(deadline),
+            Err(error) => error.kind() == ErrorKind::Refused,
+        },
+    )
+}
+
 impl Server {
     pub(super) fn new(endpoint: Endpoint, config: ConnectionConfig) -> Self {
         let (target, settings) = (endpoint.to_string(), config.settings);
+        let probe = probe(endpoint.clone(), config.clone());
         Self {
             endpoint,
             config,
             state: PerProcess::new(move || State {
                 pool: Pool::new(),
-                health: Health::new(target.clone(), &settings),
+                health: Health::new(target.clone(), &settings).probed(Probe::clone(&probe)),
             }),
         }
     }

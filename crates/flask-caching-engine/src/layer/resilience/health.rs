@@ -1,9 +1,11 @@
 //! The health of one server: whether to call it, and what to log about it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::outage::{Notice, Outage};
-use super::{Breaker, Settings};
+use super::watch::Watch;
+use super::{Breaker, Probe, Settings};
 use crate::clock::{self, Instant};
 use crate::{Error, ErrorKind, Result};
 
@@ -14,7 +16,9 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Health {
     target: String,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
+    /// Finds out when a server that hung answers again.
+    watch: Option<Watch>,
     unreachable: Outage,
     refusing: Outage,
 }
@@ -24,9 +28,23 @@ impl Health {
     pub fn new(target: impl Into<String>, settings: &Settings) -> Self {
         Self {
             target: target.into(),
-            breaker: Breaker::new(settings.breaker_failures, settings.breaker_reset),
+            breaker: Arc::new(Breaker::new(
+                settings.breaker_failures,
+                settings.breaker_reset,
+            )),
+            watch: None,
             unreachable: Outage::default(),
             refusing: Outage::default(),
+        }
+    }
+
+    /// The same, where `probe` says whether the server answers: after it hung it is asked in the
+    /// background, so that calls go to it as soon as it does.
+    #[must_use]
+    pub fn probed(self, probe: Probe) -> Self {
+        Self {
+            watch: Some(Watch::new(probe)),
+            ..self
         }
     }
 
@@ -91,7 +109,14 @@ impl Health {
                 | ErrorKind::Io),
             ) => {
                 let now = clock::steady();
-                self.breaker.failed(now, kind == ErrorKind::Timeout);
+                let hung = kind == ErrorKind::Timeout;
+                self.breaker.failed(now, hung);
+                if hung
+                    && self.breaker.is_open()
+                    && let Some(watch) = &self.watch
+                {
+                    watch.begin(&self.breaker);
+                }
                 self.log_unreachable(self.unreachable.failed(now), error);
             }
             Some(ErrorKind::Refused) => {

@@ -19,6 +19,7 @@ mod replay;
 mod resilient;
 mod settings;
 mod turn;
+mod watch;
 
 pub use breaker::Breaker;
 pub use deadline::Deadline;
@@ -29,3 +30,4 @@ pub use replay::{Full, Mark, Part, Undelivered};
 pub use resilient::Resilient;
 pub use settings::Settings;
 pub use turn::{Taken, Turn};
+pub use watch::Probe;

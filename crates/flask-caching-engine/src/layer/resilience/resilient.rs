@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Deadline, Health, Part, Settings, Taken, Turn, Undelivered};
+use super::{Deadline, Health, Part, Probe, Settings, Taken, Turn, Undelivered};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
@@ -51,6 +51,14 @@ impl<B: Backend> Resilient<B> {
         let target = target.into();
         Self::with_state(backend, Keeper::Wrapper, settings, move || {
             Some(Health::new(target.clone(), &settings))
+        })
+    }
+
+    /// The same, where `probe` says whether the server answers; see [`Health::probed`].
+    pub fn probed(backend: B, target: impl Into<String>, settings: Settings, probe: Probe) -> Self {
+        let target = target.into();
+        Self::with_state(backend, Keeper::Wrapper, settings, move || {
+            Some(Health::new(target.clone(), &settings).probed(Probe::clone(&probe)))
         })
     }
 

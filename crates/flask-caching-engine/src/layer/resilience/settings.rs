@@ -12,7 +12,8 @@ pub struct Settings {
     /// After this many failures in a row the server is left alone. A timeout counts as all of
     /// them: it cost a whole deadline. 0: it is never left alone.
     pub breaker_failures: u32,
-    /// How long it is left alone before one call tries again; five times as long after a timeout.
+    /// How long it is left alone before one call tries again; five times as long after a timeout,
+    /// unless a probe in the background hears of it before.
     pub breaker_reset: Duration,
     /// How many bytes the deletions may take that a server is owed, about 64 for each beside its
     /// key. One that there is no room for is not remembered, and its error says so.
