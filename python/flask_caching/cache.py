@@ -14,6 +14,7 @@ from ._engine import CacheFlags, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
 from ._warn import warn
 from .calls import deletion
+from .calls.above_routes import look_at_first_request
 from .calls.context import active_app
 from .calls.fragments import Fragments
 from .calls.memoized import MemoizePolicy
@@ -30,6 +31,12 @@ from .errors import (
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .keys.versions import memver_name
+from .mistakes import (
+    check_app,
+    check_decorated,
+    check_jinja2_flag,
+    check_parentheses,
+)
 from .stats import CacheStats, Policies, stats_of
 
 __all__ = ["Cache"]
@@ -58,6 +65,9 @@ class Cache(Places):
     ) -> None:
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
+        if app is not None:
+            check_app(app)
+        check_jinja2_flag(with_jinja2_ext)
         self._flags = CacheFlags()
         self._chooses_backend = type(self).cache is not Cache.cache
         overridden = replaced_methods(self)
@@ -92,9 +102,11 @@ class Cache(Places):
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
         app = _behind_proxies(app)
+        check_app(app)
         resolved = resolve_config(app, self.config, config)
         self.app = app
         self._set_cache(app, resolved)
+        look_at_first_request(app, self)
         if self.with_jinja2_ext:
             setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
             app.jinja_env.add_extension(CacheExtension)
@@ -174,6 +186,7 @@ class Cache(Places):
             set) and ``make_cache_key``.
         """
 
+        check_parentheses("cached", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,
@@ -185,7 +198,7 @@ class Cache(Places):
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
-            _check_decorated(f)
+            check_decorated(f)
             policy = ViewPolicy(
                 self,
                 f,
@@ -232,6 +245,7 @@ class Cache(Places):
             set), ``make_cache_key`` and ``delete_memoized``.
         """
 
+        check_parentheses("memoize", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,
@@ -243,7 +257,7 @@ class Cache(Places):
         )
 
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:
-            _check_decorated(f)
+            check_decorated(f)
             policy = MemoizePolicy(
                 self,
                 f,
@@ -353,13 +367,6 @@ def _behind_proxies(app: Flask) -> Flask:
     while issubclass(type(app), LocalProxy):
         app = app._get_current_object()  # type: ignore[attr-defined]
     return app
-
-
-def _check_decorated(f: Any) -> None:
-    if isinstance(f, (classmethod, staticmethod)):
-        raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
-    if not callable(f):
-        raise TypeError(f"only a function can be cached, not {f!r}")
 
 
 def _set_signing_keys(backend: Any, keys: Any) -> None:

@@ -5,6 +5,7 @@ What a backend reads of it stands in the backend's own ``backend_spec``.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sized
@@ -20,6 +21,7 @@ from .backends._settings import FOR_EVERY_FACTORY
 from .backends.base import BaseCache
 from .backends.spec import CALLABLE, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
+from .mistakes import meant_type, warn_of_unknown_settings, why_no_factory
 from .utils import normalize_timeout
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     config = dict(app.config)
     for layer in layers:
         config.update(layer or {})
+    warn_of_unknown_settings(_known_settings(), app.config, *layers)
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
     check(GENERAL, config)
@@ -126,6 +129,12 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
         _DEFAULT_TIMEOUT.check(config)
     config["CACHE_DEFAULT_TIMEOUT"] = normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"])
     return config
+
+
+@functools.cache
+def _known_settings() -> frozenset[str]:
+    of_backends = (setting for spec in _registry.specs() for setting in spec.settings)
+    return frozenset(setting.name for setting in (*GENERAL, *FOR_EVERY_FACTORY, *of_backends))
 
 
 def make_backend(app: Flask, config: dict[str, Any]) -> Any:
@@ -156,9 +165,18 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
     if name.startswith("cachelib.") and _is_class_of(target, CachelibBaseCache):
         return target(*args, **{**kwargs, "default_timeout": config["CACHE_DEFAULT_TIMEOUT"]})
     factory = target.factory if _is_class_of(target, BaseCache) else target
-    if _takes_config(factory):
-        return factory(app, config, args, kwargs)
-    return factory(app, args, kwargs)
+    why = why_no_factory(factory, _binds)
+    if why is not None:
+        raise CacheConfigTypeError(
+            f"CACHE_TYPE is {config['CACHE_TYPE']!r}, {why}. {meant_type(name)}Names: {_names()}"
+        )
+    made = factory(app, *([config] if _takes_config(factory) else []), args, kwargs)
+    if not (hasattr(made, "get") and hasattr(made, "set")):
+        raise CacheConfigTypeError(
+            f"CACHE_TYPE is {config['CACHE_TYPE']!r}, which made a {type(made).__name__} and no "
+            "backend: that has get() and set() at least"
+        )
+    return made
 
 
 def _find_type(cache_type: Any) -> tuple[Any, str]:
@@ -188,10 +206,11 @@ def _find_type(cache_type: Any) -> tuple[Any, str]:
     try:
         return import_string(import_name), import_name
     except ImportError as error:
+        meant = meant_type(cache_type)
         hint = (
-            f"it cannot be imported: {_cause(error)}"
+            f"it cannot be imported: {_cause(error)}{'. ' + meant.rstrip() if meant else ''}"
             if "." in cache_type
-            else f"there is no such backend. Names: {_names()}; any other backend "
+            else f"there is no such backend. {meant}Names: {_names()}; any other backend "
             "is given by its import string, 'package.module.name'"
         )
         raise UnknownCacheTypeError(

@@ -124,7 +124,12 @@ def normalize_timeout(timeout: int | float | timedelta | str | None) -> Any:
     if isinstance(timeout, timedelta):
         return math.ceil(timeout.total_seconds())
     if isinstance(timeout, str):
-        return int(timeout)
+        try:
+            return int(timeout)
+        except ValueError:
+            raise ValueError(
+                f"a timeout must be None, a number of seconds or a timedelta, not {timeout!r}"
+            ) from None
     return timeout
 
 

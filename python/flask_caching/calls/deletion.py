@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from .._engine import hold_flights, supersede_flights
+from .._warn import warn
 from ..backends._owed import owe_guarded, owing
 from ..errors import CacheBackendError
 from ..keys.identity import Unidentifiable
@@ -53,7 +54,9 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
             policy.reset(policy.names_of(bound))
             return
         failures = []
-        for call in _calls(f, policy, bound, args, kwargs):
+        calls = _calls(f, policy, bound, args, kwargs)
+        _note_impossible(policy, calls, kwargs)
+        for call in calls:
             try:
                 _forget(cache, policy, call, kwargs)
             except CacheBackendError as error:
@@ -64,6 +67,27 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
         return
     if failures:
         raise failures[0]
+
+
+def _note_impossible(
+    policy: MemoizePolicy, calls: list[tuple[Any, ...]], kwargs: dict[str, Any]
+) -> None:
+    """Warn of arguments that no call of the function can have: there is nothing to forget."""
+    why: TypeError | None = None
+    for args in calls:
+        try:
+            inspect.signature(policy.f).bind(*args, **kwargs)
+        except TypeError as error:
+            why = error
+        except ValueError:
+            # A built-in without a signature.
+            return
+        else:
+            return
+    warn(
+        f"delete_memoized forgets nothing: no call of {policy.name} has these arguments: {why}",
+        UserWarning,
+    )
 
 
 def _forget(
@@ -190,10 +214,20 @@ def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, 
         raise AttributeError(
             f"{f!r} has no attribute 'make_cache_key': it is not decorated with cache.memoize()"
         )
+    if isinstance(getattr(f, "_flask_caching_policy", None), ViewPolicy):
+        warn(
+            f"delete_memoized forgets nothing: {_name(f)} is decorated with cached(); use "
+            "delete_cached() to forget its entry",
+            UserWarning,
+        )
     name = memver_name(_innermost_namespace(f))
     _, backend = cache._place()
     with owing(backend, [name]):
         cache.set_many({name: new_version()}, timeout=0)
+
+
+def _name(f: Any) -> str:
+    return getattr(f, "__qualname__", repr(f))
 
 
 def _innermost_namespace(f: Any) -> str:

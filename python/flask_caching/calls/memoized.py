@@ -15,6 +15,7 @@ from ..keys.identity import NameCollisions, instance_identity, is_plain, text_of
 from ..keys.names import function_name, instance_name, short_digest
 from ..keys.signature import ArgumentOrder
 from ..keys.versions import memver_name, new_version
+from ..mistakes import check_ignored_arguments
 from ..signals import cache_memoize_hit, cache_memoize_miss
 from ..utils import normalize_timeout
 from .policy import CallPolicy, Description, Options, callable_or_none
@@ -71,6 +72,7 @@ class MemoizePolicy(CallPolicy):
         self._no_names = bool(args_to_ignore) and not isinstance(args_to_ignore, Iterable)
         self.args_to_ignore = args_to_ignore
         self.order = ArgumentOrder(f, None if self._no_names else args_to_ignore)
+        check_ignored_arguments(f, args_to_ignore, self.order.takes_any_name)
         self.namespace = function_name(f)
         self._particular = identity_beside_name(
             cache._first_of_name, f, by_code=self.source_check is not False

@@ -20,6 +20,7 @@ from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
 from .context import active_method, is_debugged
+from .helpers_of_pages import note_helper_of_page
 from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class ViewPolicy(CallPolicy):
         self._is_of_request = isinstance(key_prefix, str) and (
             self.query_string or "%s" in key_prefix
         )
+        self._has_looked = False
         self.reads_request = self.user_make_cache_key is None and self._is_of_request
         parameters = get_function_parameters(f)
         self._parameter_names = [p.name for p in parameters]
@@ -98,7 +100,7 @@ class ViewPolicy(CallPolicy):
     ) -> Description | None:
         custom = self._custom_make_cache_key()
         if custom is not None:
-            return Description(custom(*args, **kwargs))
+            return self._described(custom(*args, **kwargs), False)
         is_read_only = False
         if self._is_of_request or self.query_string:
             method = active_method()
@@ -113,7 +115,26 @@ class ViewPolicy(CallPolicy):
             if self._is_of_request and method not in ("GET", "HEAD"):
                 return None
             is_read_only = self._is_of_request and method == "HEAD"
-        return Description(self._key(state), is_read_only=is_read_only)
+        if self.reads_request and not self._has_looked:
+            self._has_looked = True
+            note_helper_of_page(self)
+        return self._described(self._key(state), is_read_only)
+
+    def _described(self, key: Any, is_read_only: bool) -> Description | None:
+        if key is None:
+            self.note_no_key()
+            return None
+        return Description(key, is_read_only=is_read_only)
+
+    def note_no_key(self) -> None:
+        """Warn that the application's own key is None, which all calls would share."""
+        self.note_once(
+            "no key",
+            "%s is not cached: its %s returned None. It has to return the key; where a call is not "
+            "to be cached, let unless say so.",
+            self.name,
+            "key_prefix" if callable(self.key_prefix) else "make_cache_key",
+        )
 
     def _custom_make_cache_key(self) -> Callable[..., Any] | None:
         """What the application put in place of our own keys: an option, or later the attribute."""
@@ -232,10 +253,11 @@ class ViewPolicy(CallPolicy):
         return [
             endpoint
             for endpoint, view in current_app.view_functions.items()
-            if self._answers_for(view)
+            if self.answers_for(view)
         ]
 
-    def _answers_for(self, view: Any) -> bool:
+    def answers_for(self, view: Any) -> bool:
+        """Whether a view function of an application is this one, decorated or not."""
         view_class = getattr(view, "view_class", None)
         while view is not None:
             if view is self.wrapper:
@@ -306,7 +328,7 @@ class ViewPolicy(CallPolicy):
     def _is_page(self) -> bool:
         """Whether it is the view of the active request, and no helper that the view has called."""
         view = current_app.view_functions.get(request.endpoint or "")
-        if self._answers_for(view):
+        if self.answers_for(view):
             return True
         # A decorator that hides what it decorates may be around it.
         return self.reads_request and not _is_cached(view)

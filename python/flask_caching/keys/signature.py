@@ -81,6 +81,10 @@ class ArgumentOrder:
         self.takes_more = any(
             parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters
         )
+        #: Whether it takes further arguments by name.
+        self.takes_any_name = any(
+            parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters
+        )
         #: Whether the first argument is the instance or class that a method is called on.
         self.on_instance = first == "self"
         self.on_class = first == "cls"

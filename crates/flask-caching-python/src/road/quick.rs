@@ -139,6 +139,12 @@ impl Road {
             make_key.call0()
         };
         let key = match made {
+            Ok(key) if key.is_none() => {
+                let policy = self.policy.bind(py);
+                return policy
+                    .call_method0(intern!(py, "note_no_key"))
+                    .map(Quick::Key);
+            }
             Ok(key) => key,
             Err(error) => return self.stand_aside(py, error).map(Quick::Key),
         };

@@ -1,0 +1,65 @@
+"""Views that are cached above their route, where no request comes along."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from flask import request_started
+
+from .view import ViewPolicy
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..cache import Cache
+
+__all__ = ["look_at_first_request"]
+
+logger = logging.getLogger("flask_caching")
+
+#: Where an application keeps who looks at its views when its first request comes.
+_LOOKING = "flask_caching.looking"
+
+
+def look_at_first_request(app: Flask, cache: Cache) -> None:
+    """Warn, when an application's first request comes, of views that are cached above their route.
+
+    Not before: an application may well decorate a view and then put it in its place.
+    """
+    looking: dict[Cache, Callable[..., None]] = app.extensions.setdefault(_LOOKING, {})
+    if cache in looking:
+        return
+
+    def look(sender: Flask, **_: Any) -> None:
+        if looking.pop(cache, None) is not None:
+            request_started.disconnect(look, sender)
+            _note_views_above_routes(sender, cache)
+
+    looking[cache] = look
+    try:
+        request_started.connect(look, app)
+    except RuntimeError:
+        # Flask without blinker knows no signals.
+        looking.pop(cache)
+
+
+def _note_views_above_routes(app: Flask, cache: Cache) -> None:
+    views = list(app.view_functions.values())
+    known = {id(view) for view in views}
+    for policy in list(cache._policies):
+        if not isinstance(policy, ViewPolicy) or all(id(f) not in known for f in _chain(policy.f)):
+            continue
+        if not any(policy.answers_for(view) for view in views):
+            logger.warning(
+                "%s is never answered from the cache: its route calls the function below the "
+                "cache's decorator. Put @cache.cached() below @app.route().",
+                policy.name,
+            )
+
+
+def _chain(f: Any) -> Iterator[Any]:
+    while f is not None:
+        yield f
+        f = getattr(f, "__wrapped__", None)

@@ -1,0 +1,208 @@
+"""What was meant by a setting, a name or an argument that cannot be meant as it is written."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import ModuleType
+from typing import Any
+
+from ._warn import warn
+from .backends import _registry
+from .errors import CacheConfigTypeError
+
+__all__ = [
+    "check_app",
+    "check_decorated",
+    "check_ignored_arguments",
+    "check_jinja2_flag",
+    "check_parentheses",
+    "close_to",
+    "meant_type",
+    "warn_of_unknown_settings",
+    "why_no_factory",
+]
+
+_PREFIX = "CACHE_"
+
+#: What settings are called elsewhere, or by heart.
+_OTHER_NAMES = {
+    "CACHE_TIMEOUT": "CACHE_DEFAULT_TIMEOUT",
+    "CACHE_TTL": "CACHE_DEFAULT_TIMEOUT",
+    "CACHE_BACKEND": "CACHE_TYPE",
+    "CACHE_PREFIX": "CACHE_KEY_PREFIX",
+    "CACHE_DIRECTORY": "CACHE_DIR",
+    "CACHE_PATH": "CACHE_DIR",
+    "CACHE_REDIS_PASS": "CACHE_REDIS_PASSWORD",
+    "CACHE_MAX_ENTRIES": "CACHE_THRESHOLD",
+}
+
+
+def close_to(name: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
+    """The one of ``known`` that ``name`` is most likely to mean, whatever its case; or None.
+
+    :param cutoff: how alike they have to be, from 0 to 1.
+    """
+    by_lower = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=cutoff)
+    return by_lower[found[0]] if found else None
+
+
+# Settings.
+
+
+def warn_of_unknown_settings(known: Collection[str], *layers: Mapping[str, Any] | None) -> None:
+    """Warn of settings that are nearly, but not quite, called like one that there is.
+
+    :param known: the names of all settings.
+    :param layers: the application's configuration, and what was given over it.
+    """
+    for name in dict.fromkeys(name for layer in layers for name in layer or ()):
+        if isinstance(name, str) and name not in known:
+            meant = _meant_setting(name, known)
+            if meant is not None:
+                warn(f"{name} is no setting, and is not used: did you mean {meant}?", UserWarning)
+
+
+def _meant_setting(name: str, known: Collection[str]) -> str | None:
+    upper = name.upper()
+    if upper != name:
+        # Flask reads no other settings either.
+        return upper if upper.startswith(_PREFIX) and upper in known else None
+    if not name.startswith(_PREFIX):
+        return None
+    if name in _OTHER_NAMES:
+        return _OTHER_NAMES[name]
+    # One of the application's own may be numbered.
+    if name[-1].isdigit():
+        return None
+    short = [one.removeprefix(_PREFIX) for one in known]
+    meant = close_to(name.removeprefix(_PREFIX), short, cutoff=0.85)
+    return None if meant is None else _PREFIX + meant
+
+
+# The backend.
+
+
+def meant_type(name: str) -> str:
+    """A question for the backend that a ``CACHE_TYPE`` nearly names, and a blank; or nothing."""
+    last = name.rpartition(".")[2]
+    known = {one: spec.name for spec in _registry.specs() for one in (spec.name, *spec.deprecated)}
+    close = close_to(last, known)
+    return "" if close is None else f"Did you mean {known[close]!r}? "
+
+
+def why_no_factory(target: Any, binds: Callable[[inspect.Signature, int], bool]) -> str | None:
+    """Why what ``CACHE_TYPE`` names cannot make a backend; None where it may.
+
+    :param binds: whether a signature takes that many arguments.
+    """
+    if isinstance(target, ModuleType):
+        return "which is a module: name the backend in it"
+    if not callable(target):
+        return f"which is a {type(target).__name__} and makes no backend"
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):
+        return None
+    if binds(signature, 4) or binds(signature, 3):
+        return None
+    return (
+        "which makes no backend: it has to be a function, or a class with a `factory`, that takes "
+        "(app, config, args, kwargs)"
+    )
+
+
+# Cache().
+
+
+def check_app(app: Any) -> None:
+    """Refuse what is given in the place of an application.
+
+    :raises CacheConfigTypeError: it is none; the message says what to write.
+    """
+    if hasattr(app, "config"):
+        return
+    if isinstance(app, Mapping):
+        said = "a dict of settings goes by name: Cache(app, config={...})"
+    elif isinstance(app, type):
+        said = f"it is the class {app.__name__}: make an application of it first"
+    else:
+        said = "make a Cache with Cache(app), or call cache.init_app(app)"
+    raise CacheConfigTypeError(f"the application is missing, not a {_kind(app)}: {said}")
+
+
+def check_jinja2_flag(with_jinja2_ext: Any) -> None:
+    """Warn where the settings were given in the place of another argument."""
+    if isinstance(with_jinja2_ext, Mapping):
+        warn(
+            "the settings in Cache(app, {...}) are not used: the second argument is "
+            "with_jinja2_ext. Write Cache(app, config={...})",
+            UserWarning,
+        )
+
+
+def _kind(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+# The decorators.
+
+
+def check_parentheses(decorator: str, timeout: Any) -> None:
+    """Refuse a function in the place of the timeout.
+
+    :param decorator: ``cached`` or ``memoize``.
+    :raises TypeError: it is one.
+    """
+    if callable(timeout) or isinstance(timeout, (classmethod, staticmethod)):
+        name = getattr(timeout, "__name__", repr(timeout))
+        raise TypeError(
+            f"the timeout of {decorator} is the function {name}: write @cache.{decorator}() with "
+            "parentheses"
+        )
+
+
+def check_decorated(f: Any) -> None:
+    """Refuse what cannot be decorated, and warn of what is never cached.
+
+    :raises TypeError: it is no function.
+    """
+    if isinstance(f, (classmethod, staticmethod)):
+        raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
+    if not callable(f):
+        raise TypeError(f"only a function can be cached, not {f!r}")
+    if inspect.isasyncgenfunction(f):
+        warn(
+            f"{f.__qualname__} is not cached: what an asynchronous generator yields is not known "
+            "until it is awaited. Return a list from a coroutine function",
+            UserWarning,
+        )
+
+
+def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) -> None:
+    """Warn of names in ``args_to_ignore`` that a function has no arguments of.
+
+    :param given: what was given for ``args_to_ignore``.
+    :param takes_any: whether the function takes arguments of any name.
+    """
+    if isinstance(given, str):
+        warn(
+            f"args_to_ignore={given!r} is one name: it has to be a list of them, as in "
+            f"args_to_ignore={given.replace(',', ' ').split()!r}",
+            UserWarning,
+        )
+        return
+    if takes_any or not isinstance(given, Iterable):
+        return
+    try:
+        parameters = inspect.signature(f).parameters
+    except (TypeError, ValueError):
+        return
+    for name in given:
+        if isinstance(name, str) and name not in parameters:
+            meant = close_to(name, parameters)
+            hint = f"did you mean {meant!r}?" if meant else f"It has: {', '.join(parameters)}"
+            function = getattr(f, "__qualname__", repr(f))
+            warn(f"args_to_ignore: {function} has no argument {name!r}. {hint}", UserWarning)
