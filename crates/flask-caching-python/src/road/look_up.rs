@@ -12,7 +12,7 @@ use super::parts::{Call, KeyAttribute, Kind};
 use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
-use super::table::{Found, Row};
+use super::table::Found;
 use super::turn::{Doing, Open, Reading, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
@@ -109,11 +109,7 @@ impl Road {
                 Recalled::Unknown => {}
             }
         }
-        open.row = Some(Row {
-            road: self.number(),
-            hash: parts.hash,
-            parts: parts.to_known()?,
-        });
+        open.row = Some(self.row(&parts)?);
         Ok(None)
     }
 

@@ -14,7 +14,7 @@ use super::parts::{Call, Kind};
 use super::port::Port;
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
-use super::table::{Found, Row};
+use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
@@ -192,11 +192,7 @@ impl Road {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
-            let row = Row {
-                road: self.number(),
-                hash: parts.hash,
-                parts: parts.to_known()?,
-            };
+            let row = self.row(parts)?;
             let found = Found {
                 guards: smallvec![guard],
                 value: handle,
