@@ -96,7 +96,7 @@ impl Road {
             }
             open.is_refresh = true;
         }
-        open.row = Some(parts.into_row(self.number()));
+        open.row = Some(self.row(parts));
         Ok(None)
     }
 

@@ -14,7 +14,6 @@ use super::kinds::Kinds;
 use super::part::Part;
 use super::recipe::Recipe;
 use super::request::{Request, RequestParts, read_fragment};
-use super::table::Row;
 use crate::error::unless_raised;
 
 /// A call as the decorated function hands it over.
@@ -59,13 +58,9 @@ impl Parts {
         &self.list
     }
 
-    /// What the table keeps of them, in the rows of a road.
-    pub(super) fn into_row(self, road: u64) -> Row {
-        Row {
-            road,
-            hash: self.hash,
-            parts: self.list.into_boxed_slice(),
-        }
+    /// The same, as the table keeps them.
+    pub(super) fn into_list(self) -> Box<[Part]> {
+        self.list.into_boxed_slice()
     }
 }
 

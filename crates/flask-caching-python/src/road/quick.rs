@@ -228,7 +228,7 @@ impl Road {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
-            let row = parts.into_row(self.number());
+            let row = self.row(parts);
             let found = Found {
                 guards: version.guard.into_iter().collect(),
                 value: handle,

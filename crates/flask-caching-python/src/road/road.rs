@@ -1,5 +1,6 @@
 //! The road of a call, and its doors.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyBaseException;
@@ -11,11 +12,12 @@ use pyo3::types::{PyDict, PyTuple};
 use super::events::{Counts, Event};
 use super::flags::CacheFlags;
 use super::look_up::Approach;
-use super::parts::{Call, CallParts, KeyAttribute};
+use super::parts::{Call, CallParts, KeyAttribute, Parts};
 use super::port::Port;
 use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
+use super::table::Row;
 use super::turn::{Open, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
@@ -42,7 +44,7 @@ pub(crate) struct Road {
     pub(super) looked_at: LookedAt,
     pub(super) counts: Counts,
     /// What tells its rows from those of other roads, in the epoch beside it.
-    number: AtomicU64,
+    number: Arc<AtomicU64>,
     epoch: AtomicU64,
     /// The scope of a backend, and the epoch, under which keys are made natively.
     pub(super) plain_keys: (AtomicU64, AtomicU64),
@@ -90,7 +92,7 @@ impl Road {
             attributes: KeyAttribute::new(&attributes)?,
             looked_at: LookedAt::new(),
             counts: Counts::default(),
-            number: AtomicU64::new(new_number()),
+            number: Arc::new(AtomicU64::new(new_number())),
             epoch: AtomicU64::new(0),
             plain_keys: (AtomicU64::new(0), AtomicU64::new(0)),
         })
@@ -388,6 +390,16 @@ impl Road {
             self.epoch.store(epoch, Ordering::Relaxed);
         }
         self.number.load(Ordering::Relaxed)
+    }
+
+    /// What a call of these `parts` is found by.
+    pub(super) fn row(&self, parts: Parts) -> Row {
+        Row {
+            road: self.number(),
+            current: Arc::downgrade(&self.number),
+            hash: parts.hash,
+            parts: parts.into_list(),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! The calls that were answered before: what each is found by, and where its result is.
 //!
 //! A store has one table for all functions, so that what it forgets is forgotten here, too: a row whose
-//! entry is gone goes when the table grows, and every row goes when the store is emptied. No Python
-//! code runs, and no object that could run some is dropped, under the table's lock.
+//! entry or function is gone goes when the table grows, and every row goes when the store is emptied.
+//! No Python code runs, and no object that could run some is dropped, under the table's lock.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use flask_caching_engine::backend::memory::Handle;
 use hashbrown::HashTable;
@@ -25,6 +26,8 @@ const FEW: usize = 64;
 /// What a call is found by, and by whom: the number of its road, which changes with the epoch.
 pub(crate) struct Row {
     pub(super) road: u64,
+    /// The number of that road at present, while it lives: nobody asks for its other rows.
+    pub(super) current: Weak<AtomicU64>,
     pub(super) hash: u64,
     pub(super) parts: Box<[Part]>,
 }
@@ -149,7 +152,7 @@ impl Entries {
         }
         let mut dead: Vec<_> = self
             .table
-            .extract_if(|entry| !is_there(&entry.found))
+            .extract_if(|entry| !entry.row.is_of_use() || !is_there(&entry.found))
             .collect();
         self.bytes -= dead.iter().map(|entry| entry.weight).sum::<usize>();
         if self.bytes + weight > MOST_BYTES / 2 && is_heavy {
@@ -162,6 +165,12 @@ impl Entries {
 }
 
 impl Row {
+    /// Whether somebody may still ask for it.
+    fn is_of_use(&self) -> bool {
+        let current = self.current.upgrade();
+        current.is_some_and(|number| number.load(Ordering::Relaxed) == self.road)
+    }
+
     #[inline]
     fn is(&self, py: Python<'_>, road: u64, hash: u64, parts: &[Part]) -> bool {
         self.hash == hash
@@ -171,5 +180,50 @@ impl Row {
                 .iter()
                 .zip(&self.parts)
                 .all(|(one, other)| one.is(py, other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use flask_caching_engine::Lifetime;
+    use flask_caching_engine::backend::memory::MemoryStore;
+
+    use super::*;
+
+    #[test]
+    fn rows_of_roads_that_are_gone_make_room() {
+        let store = MemoryStore::new(1);
+        let value = store.set(b"key", (), Lifetime::Forever).unwrap();
+        let (alive, gone) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(1)));
+        let mut entries = Entries::default();
+        // The last ones are of an earlier epoch of the road that is alive.
+        for (road, number) in [(0, &alive), (1, &gone), (2, &alive)] {
+            for hash in 0..FEW as u64 {
+                let row = Row {
+                    road,
+                    current: Arc::downgrade(number),
+                    hash,
+                    parts: Box::default(),
+                };
+                let found = Found {
+                    guards: SmallVec::new(),
+                    value,
+                    key: None,
+                };
+                let weight = size_of::<Entry>();
+                entries.bytes += weight;
+                let entry = Entry { row, found, weight };
+                entries
+                    .table
+                    .insert_unique(hash, entry, |entry| entry.row.hash);
+            }
+        }
+        drop(gone);
+        let dead = entries.make_room(1, |_| true);
+        assert_eq!((dead.len(), entries.table.len()), (2 * FEW, FEW));
+        assert!(entries.table.iter().all(|entry| entry.row.road == 0));
+        assert_eq!(entries.bytes, FEW * size_of::<Entry>());
     }
 }
