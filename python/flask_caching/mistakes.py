@@ -78,7 +78,10 @@ def _meant_setting(name: str, known: Collection[str]) -> str | None:
     if name[-1].isdigit():
         return None
     short = [one.removeprefix(_PREFIX) for one in known]
-    meant = close_to(name.removeprefix(_PREFIX), short, cutoff=0.85)
+    word = name.removeprefix(_PREFIX)
+    # Letters change places most easily in short names, which are not much alike then.
+    shuffled = [one for one in short if sorted(one) == sorted(word)]
+    meant = shuffled[0] if shuffled else close_to(word, short, cutoff=0.85)
     return None if meant is None else _PREFIX + meant
 
 
@@ -203,6 +206,6 @@ def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) 
     for name in given:
         if isinstance(name, str) and name not in parameters:
             meant = close_to(name, parameters)
-            hint = f"did you mean {meant!r}?" if meant else f"It has: {', '.join(parameters)}"
+            hint = f"Did you mean {meant!r}?" if meant else f"It has: {', '.join(parameters)}"
             function = getattr(f, "__qualname__", repr(f))
             warn(f"args_to_ignore: {function} has no argument {name!r}. {hint}", UserWarning)
