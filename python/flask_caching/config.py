@@ -5,7 +5,6 @@ What a backend reads of it stands in the backend's own ``backend_spec``.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sized
@@ -119,7 +118,7 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     config = dict(app.config)
     for layer in layers:
         config.update(layer or {})
-    warn_of_unknown_settings(_known_settings(), app.config, *layers)
+    _look_for_unknown_settings(config)
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
     check(GENERAL, config)
@@ -131,10 +130,19 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     return config
 
 
-@functools.cache
-def _known_settings() -> frozenset[str]:
-    of_backends = (setting for spec in _registry.specs() for setting in spec.settings)
-    return frozenset(setting.name for setting in (*GENERAL, *FOR_EVERY_FACTORY, *of_backends))
+def _look_for_unknown_settings(config: Mapping[str, Any]) -> None:
+    """Warn of names that are nearly those of settings."""
+    names = {name for name in config if isinstance(name, str) and name[:6].upper() == "CACHE_"}
+    names.difference_update(DEFAULTS)
+    cache_type = config.get("CACHE_TYPE")
+    if names and isinstance(cache_type, str):
+        backend = _registry.find(cache_type.rpartition(".")[2])
+        spec: BackendSpec | None = getattr(backend, "backend_spec", None)
+        names.difference_update(setting.name for setting in (spec.settings if spec else ()))
+    if names:
+        # Only then are the modules of the other backends loaded.
+        of_backends = (setting.name for spec in _registry.specs() for setting in spec.settings)
+        warn_of_unknown_settings({*DEFAULTS, *of_backends}, sorted(names))
 
 
 def make_backend(app: Flask, config: dict[str, Any]) -> Any:

@@ -52,17 +52,16 @@ def close_to(name: str, known: Iterable[str], cutoff: float = 0.75) -> str | Non
 # Settings.
 
 
-def warn_of_unknown_settings(known: Collection[str], *layers: Mapping[str, Any] | None) -> None:
+def warn_of_unknown_settings(known: Collection[str], names: Iterable[str]) -> None:
     """Warn of settings that are nearly, but not quite, called like one that there is.
 
     :param known: the names of all settings.
-    :param layers: the application's configuration, and what was given over it.
+    :param names: those that a configuration has.
     """
-    for name in dict.fromkeys(name for layer in layers for name in layer or ()):
-        if isinstance(name, str) and name not in known:
-            meant = _meant_setting(name, known)
-            if meant is not None:
-                warn(f"{name} is no setting, and is not used: did you mean {meant}?", UserWarning)
+    for name in names:
+        meant = None if name in known else _meant_setting(name, known)
+        if meant is not None:
+            warn(f"{name} is no setting, and is not used: did you mean {meant}?", UserWarning)
 
 
 def _meant_setting(name: str, known: Collection[str]) -> str | None:
@@ -70,15 +69,16 @@ def _meant_setting(name: str, known: Collection[str]) -> str | None:
     if upper != name:
         # Flask reads no other settings either.
         return upper if upper.startswith(_PREFIX) and upper in known else None
-    if not name.startswith(_PREFIX):
-        return None
     if name in _OTHER_NAMES:
         return _OTHER_NAMES[name]
     # One of the application's own may be numbered.
     if name[-1].isdigit():
         return None
     short = [one.removeprefix(_PREFIX) for one in known]
-    meant = close_to(name.removeprefix(_PREFIX), short, cutoff=0.85)
+    word = name.removeprefix(_PREFIX)
+    # Letters change places most easily in short names, which are not much alike then.
+    shuffled = [one for one in short if sorted(one) == sorted(word)]
+    meant = shuffled[0] if shuffled else close_to(word, short, cutoff=0.85)
     return None if meant is None else _PREFIX + meant
 
 
@@ -203,6 +203,6 @@ def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) 
     for name in given:
         if isinstance(name, str) and name not in parameters:
             meant = close_to(name, parameters)
-            hint = f"did you mean {meant!r}?" if meant else f"It has: {', '.join(parameters)}"
+            hint = f"Did you mean {meant!r}?" if meant else f"It has: {', '.join(parameters)}"
             function = getattr(f, "__qualname__", repr(f))
             warn(f"args_to_ignore: {function} has no argument {name!r}. {hint}", UserWarning)

@@ -43,11 +43,27 @@ impl Servers {
         };
         let made = py
             .import(intern!(py, "flask_caching.errors"))
-            .and_then(|errors| errors.getattr(name)?.call1((describe(error),)));
+            .and_then(|errors| errors.getattr(name)?.call1((self.describe(error),)));
         match made {
             Ok(exception) => PyErr::from_value(exception),
             Err(unexpected) => unexpected,
         }
+    }
+
+    /// What a user is told: of a login that is refused, which settings it is made of as well.
+    fn describe(self, error: &Error) -> String {
+        let mut message = describe(error);
+        match self {
+            Self::Redis if is_about_login(error) => message.push_str(
+                ": CACHE_REDIS_PASSWORD or CACHE_REDIS_USERNAME, or what CACHE_REDIS_URL says of \
+                 them, is wrong or missing",
+            ),
+            Self::Memcached if error.message().starts_with("authentication failed") => {
+                message.push_str(": look at CACHE_MEMCACHED_USERNAME and CACHE_MEMCACHED_PASSWORD");
+            }
+            _ => {}
+        }
+        message
     }
 
     /// What the exception is called in `flask_caching.errors`. `None`: it is not the servers'.

@@ -27,6 +27,13 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// What errors call the server there.
+    pub(super) fn server(&self) -> String {
+        format!("Redis at {self}")
+    }
+}
+
 /// Who this client is to a server.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Login {

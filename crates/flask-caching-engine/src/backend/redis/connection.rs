@@ -29,7 +29,7 @@ impl Connection {
         config: &ConnectionConfig,
         deadline: Deadline,
     ) -> Result<Self> {
-        let failed = |error| fault::connecting(operation, endpoint, error);
+        let failed = |error| fault::connecting(operation, endpoint.server(), error);
         let tls = config.tls.as_deref();
         let stream = Stream::connect(endpoint, config.keepalive, tls, deadline).map_err(failed)?;
         let mut connection = Self {
@@ -43,7 +43,12 @@ impl Connection {
         }
         for _ in 0..count {
             if let Reply::Error(message) = connection.receive().map_err(failed)? {
-                return Err(fault::login(operation, endpoint, &message, &config.login));
+                return Err(fault::login(
+                    operation,
+                    endpoint.server(),
+                    &message,
+                    &config.login,
+                ));
             }
         }
         Ok(connection)

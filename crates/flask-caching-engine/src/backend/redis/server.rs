@@ -100,7 +100,7 @@ fn probe(endpoint: Endpoint, config: ConnectionConfig) -> Probe {
 
 impl Server {
     pub(super) fn new(endpoint: Endpoint, config: ConnectionConfig) -> Self {
-        let (target, settings) = (endpoint.to_string(), config.settings);
+        let (target, settings) = (endpoint.server(), config.settings);
         let probe = probe(endpoint.clone(), config.clone());
         Self {
             endpoint,
@@ -219,7 +219,7 @@ impl Server {
                         && error.kind() != io::ErrorKind::TimedOut
                         && (operation.repeatable || batch.count == 1);
                     if !again {
-                        return Err(fault::io(operation.name, &self.endpoint, error));
+                        return Err(fault::io(operation.name, self.endpoint.server(), error));
                     }
                 }
             }
@@ -240,7 +240,7 @@ impl Server {
                 Ok(reply) => replies.push(reply),
                 Err(error) => {
                     self.state.get().pool.close_idle();
-                    return Err(fault::io(operation.name, &self.endpoint, error));
+                    return Err(fault::io(operation.name, self.endpoint.server(), error));
                 }
             }
         }
@@ -253,7 +253,7 @@ impl Server {
         let Reply::Error(message) = reply else {
             return None;
         };
-        let error = fault::server(operation.name, &self.endpoint, message);
+        let error = fault::server(operation.name, self.endpoint.server(), message);
         let redirection = matches!(fault::code(message), "MOVED" | "ASK");
         (!redirection && error.kind() != ErrorKind::Value).then_some(error)
     }

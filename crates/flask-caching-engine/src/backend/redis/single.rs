@@ -18,7 +18,7 @@ pub(super) struct Single {
 impl Single {
     pub(super) fn new(endpoint: Endpoint, config: ConnectionConfig) -> Self {
         Self {
-            target: endpoint.to_string(),
+            target: endpoint.server(),
             server: Arc::new(Server::new(endpoint, config)),
         }
     }
