@@ -80,6 +80,12 @@ def test_a_foreign_backend_is_named_by_its_class_alone() -> None:
         def __repr__(self) -> str:
             return "hunter2"
 
+        def get(self, key: str) -> Any:
+            return None
+
+        def set(self, key: str, value: Any, timeout: Any = None) -> bool:
+            return False
+
     cache = Cache(Flask("shop"), config={"CACHE_TYPE": lambda app, args, kwargs: Foreign()})
     assert repr(cache) == "<Cache of 'shop': Foreign>"
 
