@@ -155,25 +155,20 @@ class Cache(Places):
         """Cache a view, or a function under a key of its own.
 
         An :class:`~werkzeug.exceptions.HTTPException` that a view raises is cached and raised
-        again.
-        A request whose method is neither GET nor HEAD is neither answered from nor stored under a
-        key
-        made of its path or query; a HEAD is answered from what a GET stored.
+        again. A request whose method is neither GET nor HEAD is neither answered from nor stored
+        under a key made of its path or query; a HEAD is answered from what a GET stored.
 
         :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
         :param key_prefix: the key, ``%s`` standing for the request's path; or a callable without
             arguments that returns the key.
         :param unless: while it returns something true, the cache is neither read nor written.
-            Called
-            with the function and the call's arguments if it takes any.
+            Called with the function and the call's arguments if it takes any.
         :param forced_update: while it returns something true, the function runs and its result
             replaces what is stored. Called with the call's arguments if it takes any.
         :param is_stale: called with the cached value, and the call's arguments if it takes more
-            than
-            one; where it returns something true, the function runs again.
+            than one; where it returns something true, the function runs again.
         :param response_filter: called with the result; only where it returns something true, that
-            is
-            stored.
+            is stored.
         :param query_string: make the query arguments part of the key, whatever their order by name.
         :param hash_method: the hash constructor for the key; None: ``CACHE_HASH_METHOD``.
         :param cache_none: whether a None that the function returned is an answer.
@@ -182,8 +177,7 @@ class Cache(Places):
             ``CACHE_SOURCE_CHECK``.
         :param response_hit_indication: add a header ``hit_cache: True`` to what the cache answered.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
-            be
-            set) and ``make_cache_key``.
+            be set) and ``make_cache_key``.
         """
 
         check_parentheses("cached", timeout)
@@ -241,8 +235,7 @@ class Cache(Places):
         :param source_check: as in :meth:`cached`.
         :param args_to_ignore: names of arguments that are not part of the key.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
-            be
-            set), ``make_cache_key`` and ``delete_memoized``.
+            be set), ``make_cache_key`` and ``delete_memoized``.
         """
 
         check_parentheses("memoize", timeout)
@@ -300,8 +293,7 @@ class Cache(Places):
 
         :param f: the view, decorated with :meth:`cached`.
         :param path: the path of the request that was cached. Without it, it is that of the view
-            called
-            with ``kwargs``, or, without those, of the active request.
+            called with ``kwargs``, or, without those, of the active request.
         :param query_args: the query arguments of that request: a query string, a mapping, or pairs.
         :param kwargs: the arguments of the view.
         :return: what the backend's ``delete`` returned.
@@ -319,9 +311,8 @@ class Cache(Places):
 
         :param f: the function; a method of an instance; a partial or a callable object of one.
         :param args: the arguments of the call to forget; without any, all calls are forgotten:
-            those
-            of the instance where ``f`` is its method, otherwise of every instance. A method reached
-            through its class, and a class method, take the instance or class as their first
+            those of the instance where ``f`` is its method, otherwise of every instance. A method
+            reached through its class, and a class method, take the instance or class as their first
             argument.
         :param kwargs: the arguments of the call by name.
         :raises TypeError: ``f`` is not callable.

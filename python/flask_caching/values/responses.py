@@ -23,8 +23,7 @@ def why_not_storable(rv: Any, is_view: bool) -> str | None:
     :param rv: a return value of a view, an :class:`HTTPException` included, or any other value.
     :param is_view: whether a tuple is a response, its status and its headers.
     :return: None where it may be stored; ``""`` where it is an answer that is never stored and
-        nobody
-        needs to be told; otherwise the reason.
+        nobody needs to be told; otherwise the reason.
     """
     parts = rv if is_view and type(rv) is tuple and rv and isinstance(rv[0], _BODIES) else (rv,)
     response = parts[0]

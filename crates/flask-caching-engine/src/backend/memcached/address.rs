@@ -26,6 +26,18 @@ pub struct Address {
     pub weight: u32,
 }
 
+/// The error of a text that is no address, and shows nothing of it.
+fn invalid(why: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        "reading a memcached server address",
+        "CACHE_MEMCACHED_SERVERS",
+        format!(
+            "{why}; an address is host, host:port, host:port:weight, [ipv6]:port or /path/of/socket"
+        ),
+    )
+}
+
 impl Address {
     /// Reads `host`, `host:port`, `host:port:weight`, `[ipv6]:port`, `ipv6` or `/path/of/socket`.
     ///
@@ -33,17 +45,6 @@ impl Address {
     /// [`ErrorKind::Config`] where `text` is none of these. The message shows nothing of it: a
     /// password may have been put there by mistake.
     pub fn parse(text: &str) -> Result<Self> {
-        let invalid = |why: &str| {
-            Error::new(
-                ErrorKind::Config,
-                "reading a memcached server address",
-                "CACHE_MEMCACHED_SERVERS",
-                format!(
-                    "{why}; an address is host, host:port, host:port:weight, [ipv6]:port or \
-                     /path/of/socket"
-                ),
-            )
-        };
         if text.starts_with('/') {
             return Ok(Self {
                 endpoint: Endpoint::Unix(PathBuf::from(text)),

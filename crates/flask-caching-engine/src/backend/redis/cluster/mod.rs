@@ -253,7 +253,6 @@ impl Topology for Cluster {
         requests: &[Request<'_>],
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
-        let directory = &self.state.get().directory;
         let mut view = self.view(operation, deadline)?;
         let mut replies = vec![Reply::Nil; requests.len()];
         let mut routes = (0..requests.len())
@@ -276,22 +275,9 @@ impl Topology for Cluster {
                         answers.next();
                     }
                     let reply = answers.next().unwrap_or(Reply::Nil);
-                    let sent_on = match &reply {
-                        Reply::Error(message) => redirection(message, group.server.endpoint()),
-                        _ => None,
-                    };
-                    match sent_on {
+                    match self.sent_on(&route, &reply, &group.server) {
                         None => replies[route.request] = reply,
-                        Some((asking, endpoint)) => {
-                            if !asking {
-                                self.state.get().latest.doubt();
-                            }
-                            routes.push(Route {
-                                request: route.request,
-                                server: directory.server(&endpoint),
-                                asking,
-                            });
-                        }
+                        Some(route) => routes.push(route),
                     }
                 }
             }
@@ -309,6 +295,23 @@ impl Topology for Cluster {
             self.target.clone(),
             "the nodes send a key on to each other",
         ))
+    }
+
+    /// Where a request goes next that `server` sends on to another.
+    fn sent_on(&self, route: &Route, reply: &Reply, server: &Server) -> Option<Route> {
+        let Reply::Error(message) = reply else {
+            return None;
+        };
+        let (asking, endpoint) = redirection(message, server.endpoint())?;
+        let state = self.state.get();
+        if !asking {
+            state.latest.doubt();
+        }
+        Some(Route {
+            request: route.request,
+            server: state.directory.server(&endpoint),
+            asking,
+        })
     }
 
     fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>> {
