@@ -201,6 +201,14 @@ def test_settings_in_the_place_of_another_argument() -> None:
             "CACHE_REDIS_SENTINELS",
         ),
         (
+            {"CACHE_TYPE": "RedisSentinelCache", "CACHE_REDIS_SENTINEL_MASTER": None},
+            "CACHE_REDIS_SENTINEL_MASTER is missing",
+        ),
+        (
+            {"CACHE_TYPE": "RedisSentinelCache", "CACHE_REDIS_SENTINEL_MASTER": ""},
+            "CACHE_REDIS_SENTINEL_MASTER is missing",
+        ),
+        (
             {"CACHE_TYPE": "MemcachedCache", "CACHE_MEMCACHED_SERVERS": "localhost:11211"},
             "CACHE_MEMCACHED_SERVERS must be a list or tuple",
         ),

@@ -192,6 +192,10 @@ class RedisSentinelCache(RedisCache):
             raise CacheConfigError(
                 f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
             )
+        if not (isinstance(master, str) and master):
+            raise CacheConfigError(
+                "CACHE_REDIS_SENTINEL_MASTER is missing: what the sentinels call the master"
+            )
         addresses = [
             parse_address(item, "CACHE_REDIS_SENTINELS")
             for item in sentinels or [("127.0.0.1", 26379)]
