@@ -57,6 +57,23 @@ struct Group {
 }
 
 impl Cluster {
+    /// Where a request goes next that `server` sends on to another.
+    fn sent_on(&self, route: &Route, reply: &Reply, server: &Server) -> Option<Route> {
+        let Reply::Error(message) = reply else {
+            return None;
+        };
+        let (asking, endpoint) = redirection(message, server.endpoint())?;
+        let state = self.state.get();
+        if !asking {
+            state.latest.doubt();
+        }
+        Some(Route {
+            request: route.request,
+            server: state.directory.server(&endpoint),
+            asking,
+        })
+    }
+
     pub(super) fn new(seeds: Vec<Endpoint>, config: ConnectionConfig) -> Self {
         let names: Vec<String> = seeds.iter().map(Endpoint::to_string).collect();
         let target = format!("the cluster of {}", names.join(", "));
@@ -295,23 +312,6 @@ impl Topology for Cluster {
             self.target.clone(),
             "the nodes send a key on to each other",
         ))
-    }
-
-    /// Where a request goes next that `server` sends on to another.
-    fn sent_on(&self, route: &Route, reply: &Reply, server: &Server) -> Option<Route> {
-        let Reply::Error(message) = reply else {
-            return None;
-        };
-        let (asking, endpoint) = redirection(message, server.endpoint())?;
-        let state = self.state.get();
-        if !asking {
-            state.latest.doubt();
-        }
-        Some(Route {
-            request: route.request,
-            server: state.directory.server(&endpoint),
-            asking,
-        })
     }
 
     fn masters(&self, operation: Operation, deadline: Deadline) -> Result<Vec<Arc<Server>>> {
