@@ -17,8 +17,8 @@ from .calls import deletion
 from .calls.above_routes import look_at_first_request
 from .calls.context import active_app
 from .calls.fragments import Fragments
+from .calls.known_names import KnownNames
 from .calls.memoized import MemoizePolicy
-from .calls.places import Places
 from .calls.policy import Options
 from .calls.state import AppState
 from .calls.view import QueryArgs, ViewPolicy
@@ -30,7 +30,6 @@ from .errors import (
 )
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
-from .keys.versions import memver_name
 from .mistakes import (
     check_app,
     check_decorated,
@@ -48,7 +47,7 @@ R = TypeVar("R")
 _UNSET: Any = ...
 
 
-class Cache(Places):
+class Cache(KnownNames):
     """Caches views, functions and template fragments of Flask applications.
 
     :param app: the application; without one, call :meth:`init_app` later.
@@ -258,6 +257,13 @@ class Cache(Places):
                 make_name=make_name,
                 args_to_ignore=args_to_ignore,
             )
+            if self._makes_own_keys():
+                policy.make_key = self._memoize_make_cache_key(
+                    make_name=make_name,
+                    hash_method=hash_method,
+                    source_check=source_check,
+                    args_to_ignore=args_to_ignore,
+                )
             wrapper = wrap(policy, timeout)
             wrapper.delete_memoized = functools.partial(self.delete_memoized, wrapper)
             return cast("Memoized[P, R]", wrapper)
@@ -333,14 +339,6 @@ class Cache(Places):
     def stats(self) -> CacheStats:
         """What became of calls in this process: of decorated functions and template fragments."""
         return stats_of(self._policies, self._flags)
-
-    # Names that applications and their tests have come to use.
-
-    def _memvname(self, funcname: str) -> str:
-        return memver_name(funcname)
-
-    def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        return deletion.normalized_arguments(f, args, kwargs)
 
 
 def _named(f: Any, kwargs: dict[str, Any]) -> Any:

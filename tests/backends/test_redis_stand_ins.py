@@ -101,3 +101,8 @@ def test_where_nothing_was_replaced_the_client_is_our_own() -> None:
     cache = make(**PLACE)
     assert cache.cache._servers is not None  # type: ignore[attr-defined]
     assert redis.Redis.__module__ == "redis.client"
+
+
+def test_there_is_no_attribute_of_one_client() -> None:
+    # By it applications tell memcached from Redis.
+    assert not hasattr(make(**PLACE).cache, "_client")

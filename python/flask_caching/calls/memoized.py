@@ -55,6 +55,8 @@ class MemoizePolicy(CallPolicy):
     hit_signal = cache_memoize_hit
     miss_signal = cache_memoize_miss
     signals_function = True
+    #: Makes the keys where a subclass of ``Cache`` does: given the function and its arguments.
+    make_key: Callable[..., str] | None = None
 
     def __init__(
         self,
@@ -89,6 +91,8 @@ class MemoizePolicy(CallPolicy):
 
     def parts(self) -> CallParts:
         order = self.order
+        if self.make_key is not None:
+            return CallParts.unknown()
         if self.make_name is not None or self._bound_to is not None or self._no_names:
             return CallParts.unknown()
         return CallParts.arguments(
@@ -126,6 +130,8 @@ class MemoizePolicy(CallPolicy):
     def description(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Description:
+        if self.make_key is not None:
+            return Description(self.make_key(self.f, *args, **kwargs))
         # A timeout that is none is no failure of the cache: it is found before that is asked.
         normalize_timeout(self.wrapper.cache_timeout)
         text, names = self._text(state, args, kwargs)
@@ -142,6 +148,8 @@ class MemoizePolicy(CallPolicy):
                 f"{f!r} is not a callable object: the first argument is the function, as in "
                 f"{self.name}.make_cache_key({self.name}.uncached, ...)"
             )
+        if self.make_key is not None:
+            return self.make_key(self.f, *args, **kwargs)
         state, backend = self.cache._place()
         key: str = self.road.key(state, backend, self.description(state, args, kwargs))
         return key

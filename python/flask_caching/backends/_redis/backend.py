@@ -192,7 +192,7 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
 
         :raises RuntimeError: redis-py is not installed.
         """
-        return self._client("write")
+        return self._client_for("write")
 
     @_write_client.setter
     def _write_client(self, client: Any) -> None:
@@ -201,13 +201,13 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     @property
     def _read_client(self) -> Any:
         """A redis-py client to read with; otherwise as :attr:`_write_client`."""
-        return self._client("read")
+        return self._client_for("read")
 
     @_read_client.setter
     def _read_client(self, client: Any) -> None:
         self._replace_client("read", client)
 
-    def _client(self, role: str) -> Any:
+    def _client_for(self, role: str) -> Any:
         if role not in self._clients:
             # One that was assigned stays.
             self._clients = {**self._make_clients(), **self._clients}

@@ -1,0 +1,170 @@
+"""Methods of ``Cache`` that begin with an underscore, and that applications have come to use.
+
+They do what those of Flask-Caching 2.5.1 do. Its decorators went through them, ours do not; but a
+subclass that makes the keys of memoized functions itself is asked for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from ..backends._port import Port
+from ..errors import CacheNotInitializedError
+from ..keys.versions import memver_name
+from ..utils import wants_args, wants_extra_args
+from . import deletion
+from .memoized import MemoizePolicy
+from .places import Places
+from .policy import Options
+from .wrapper import wrap
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+
+__all__ = ["KnownNames"]
+
+
+class KnownNames(Places):
+    """What is here for applications alone."""
+
+    def _memoize_make_cache_key(
+        self,
+        make_name: Callable[..., str] | None = None,
+        hash_method: Callable[..., Any] | None = None,
+        source_check: bool | None = None,
+        args_to_ignore: list[str] | None = None,
+    ) -> Callable[..., str]:
+        """What makes the keys of memoized functions, given the function and a call's arguments.
+
+        A subclass may return another one: the decorator ``memoize`` uses it.
+        """
+        policies: dict[Any, MemoizePolicy] = {}
+
+        def make_cache_key(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
+            policy = policies.get(f)
+            if policy is None:
+                policy = self._policy_of(f, make_name, hash_method, source_check, args_to_ignore)
+                policies[f] = policy
+            return policy.make_cache_key(f, *args, **kwargs)
+
+        return make_cache_key
+
+    def _policy_of(
+        self,
+        f: Any,
+        make_name: Callable[..., str] | None,
+        hash_method: Callable[..., Any] | None,
+        source_check: bool | None,
+        args_to_ignore: list[str] | None,
+    ) -> MemoizePolicy:
+        """What would be said of the calls of ``f``, were it memoized."""
+        options = Options(
+            unless=None,
+            forced_update=None,
+            is_stale=None,
+            response_filter=None,
+            hash_method=hash_method,
+            cache_none=False,
+            source_check=source_check,
+        )
+        policy = MemoizePolicy(
+            cast("Cache", self), f, options, make_name=make_name, args_to_ignore=args_to_ignore
+        )
+        # The version in a key has to outlive what is stored under it.
+        wrap(policy, 0)
+        return policy
+
+    def _makes_own_keys(self) -> bool:
+        """Whether a subclass makes the keys of memoized functions."""
+        own = type(self)._memoize_make_cache_key
+        return own is not KnownNames._memoize_make_cache_key
+
+    def _memoize_version(
+        self,
+        f: Any,
+        args: Any = None,
+        kwargs: dict[str, Any] | None = None,
+        reset: bool = False,
+        delete: bool = False,
+        refresh: bool = False,
+        timeout: int | None = 0,
+        args_to_ignore: list[str] | None = None,
+    ) -> tuple[str, str | None]:
+        """The name of a function, and the version of its results; a missing one is made.
+
+        :param args: the arguments of a call: where the first is its instance, the instance's own
+            version follows that of the function.
+        :param reset: make a new version: what is stored is forgotten.
+        :param delete: delete it: likewise; there is no version then.
+        :param refresh: store it again, for ``timeout`` seconds.
+        """
+        policy = deletion._memoize_policy(f)
+        if policy is None:
+            policy = self._policy_of(f, None, None, None, args_to_ignore)
+        names = [memver_name(policy._versioned)]
+        bound = getattr(f, "__self__", None) or (args[0] if args else None)
+        if bound is not None:
+            names += [name for name in policy.names_of(bound) if name not in names]
+        if delete:
+            self.delete_many(*names)
+            return policy.namespace, None
+        if reset:
+            policy.reset(names)
+        found = self.get_many(*names)
+        missing = tuple(name for name, version in zip(names, found, strict=True) if not version)
+        if missing:
+            port = Port(cast("Cache", self), self.cache, 0, True)
+            port.make_versions(missing, timeout)
+            found = self.get_many(*names)
+        if refresh:
+            self.set_many(dict(zip(names, found, strict=True)), timeout=timeout)
+        return policy.namespace, "".join(found)
+
+    def _get_hash_method(self, hash_method: Callable[..., Any] | None) -> Callable[..., Any]:
+        """A decorator's hash method, or the configured one."""
+        return hash_method or self.hash_method
+
+    def _get_source_check(self, source_check: bool | None) -> bool | None:
+        """A decorator's ``source_check``, or the configured one."""
+        return self.source_check if source_check is None else source_check
+
+    def _bypass_cache(
+        self, unless: Callable[..., Any] | None, f: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> bool:
+        """Whether ``unless`` keeps a call of ``f`` away from the cache."""
+        if not callable(unless):
+            return False
+        return bool(unless(f, *args, **kwargs) if wants_args(unless) else unless())
+
+    def _forced_update(
+        self, forced_update: Callable[..., Any] | None, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Whether ``forced_update`` asks for a new value."""
+        if not callable(forced_update):
+            return False
+        return bool(
+            forced_update(*args, **kwargs) if wants_args(forced_update) else forced_update()
+        )
+
+    def _is_stale(
+        self, is_stale: Callable[..., Any] | None, rv: Any, *args: Any, **kwargs: Any
+    ) -> bool:
+        """Whether ``is_stale`` will not have what was found."""
+        if not callable(is_stale):
+            return False
+        return bool(is_stale(rv, *args, **kwargs) if wants_extra_args(is_stale) else is_stale(rv))
+
+    def _call_fn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What a function returns; a coroutine function is run to its end."""
+        try:
+            app = self.app
+        except CacheNotInitializedError:
+            return fn(*args, **kwargs)
+        return app.ensure_sync(fn)(*args, **kwargs)
+
+    def _memvname(self, funcname: str) -> str:
+        return memver_name(funcname)
+
+    def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        return deletion.normalized_arguments(f, args, kwargs)
