@@ -78,7 +78,9 @@ def _replaced(home: str, name: str) -> Any | None:
 
 
 def _is_own(thing: Any) -> bool:
-    """Whether a class or function is redis-py's."""
+    """Whether a class or function is redis-py's, or not there: another package may have the name."""
+    if thing is None:
+        return True
     module = getattr(thing, "__module__", None)
     return isinstance(module, str) and module.partition(".")[0] == "redis"
 
