@@ -78,7 +78,7 @@ def _replaced(home: str, name: str) -> Any | None:
 
 
 def _is_own(thing: Any) -> bool:
-    """Whether a class or function is redis-py's, or not there: another package may have the name."""
+    """Whether a class or function is redis-py's, or not there: others may have its name, too."""
     if thing is None:
         return True
     module = getattr(thing, "__module__", None)
