@@ -43,6 +43,9 @@ class Foreign(BaseCache):
     def delete(self, key: Any) -> bool:
         return self.stored.pop(key, None) is not None
 
+    def has(self, key: Any) -> bool:
+        return key in self.stored
+
     def clear(self) -> bool:
         self.stored.clear()
         return True
