@@ -50,6 +50,8 @@ def test_ctrl_c_closes_the_gallery() -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,  # a terminal interrupts all that it started
+        # a shell lets what it runs in the background, as this suite may be, ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert serving.stdout is not None
     assert "The gallery is open at http://127.0.0.1:" in serving.stdout.readline()
