@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-#: The megabytes that tables, the memory allocator, and Werkzeug's own caches of URLs may keep.
-BOUND = 90
+#: The megabytes that tables, and the caches of URLs that CPython and Werkzeug have, may keep.
+BOUND = 45
 
 SCENARIOS = [
     "long_arguments",

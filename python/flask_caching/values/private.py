@@ -59,7 +59,8 @@ def _pairs(given: Any) -> Iterator[tuple[str, Any]]:
     """The headers in a mapping of them to a value or several, or in a list of pairs."""
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         return
-    for item in given.items() if hasattr(given, "items") else given:
+    items = getattr(given, "items", None)
+    for item in given if items is None else items():
         if isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[0], str):
             name, value = item
             for one in value if isinstance(value, (tuple, list, set)) else (value,):
