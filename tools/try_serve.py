@@ -27,7 +27,12 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     # A session of its own, to end what make starts as well.
-    serving = subprocess.Popen(["make", "serve", f"PORT={port}"], start_new_session=True)
+    serving = subprocess.Popen(
+        ["make", "serve", f"PORT={port}"],
+        start_new_session=True,
+        # A shell lets what it runs in the background, as this may be, ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + PATIENCE
     try:
         while (status := answer(port)) is None and time.monotonic() < deadline:
@@ -36,7 +41,11 @@ def main() -> None:
             time.sleep(0.1)
     finally:
         os.killpg(serving.pid, signal.SIGINT)  # what Ctrl-C does
-        serving.wait()
+        try:
+            serving.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(serving.pid, signal.SIGKILL)
+            sys.exit(f"make serve did not end within {PATIENCE:g} s of Ctrl-C")
     if status != 200:
         sys.exit(f"make serve answered {status} within {PATIENCE:g} s, not 200")
     print("make serve answers")

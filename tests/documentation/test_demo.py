@@ -53,10 +53,14 @@ def test_ctrl_c_closes_the_gallery() -> None:
         # a shell lets what it runs in the background, as this suite may be, ignore it
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    assert serving.stdout is not None
-    assert "The gallery is open at http://127.0.0.1:" in serving.stdout.readline()
-    os.killpg(serving.pid, signal.SIGINT)
-    out, err = serving.communicate(timeout=60)
+    try:
+        assert serving.stdout is not None
+        assert "The gallery is open at http://127.0.0.1:" in serving.stdout.readline()
+        os.killpg(serving.pid, signal.SIGINT)
+        out, err = serving.communicate(timeout=60)
+    except BaseException:
+        os.killpg(serving.pid, signal.SIGKILL)
+        raise
     assert out.strip() == "Closed."
     assert "Traceback" not in err
     assert serving.returncode == 0
