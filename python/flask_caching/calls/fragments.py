@@ -58,16 +58,7 @@ class _FragmentPolicy(CallPolicy):
     """What is said of the fragments of one cache: a call is a tag."""
 
     def __init__(self, cache: Cache, fragments: Fragments) -> None:
-        options = Options(
-            unless=None,
-            forced_update=None,
-            is_stale=None,
-            response_filter=None,
-            hash_method=None,
-            cache_none=False,
-            source_check=False,
-        )
-        super().__init__(cache, fragments.render, options)
+        super().__init__(cache, fragments.render, Options(source_check=False))
         self.name = "a template fragment"
         self._fragments = fragments
 

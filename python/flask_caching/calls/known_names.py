@@ -59,15 +59,7 @@ class KnownNames(Places):
         args_to_ignore: list[str] | None,
     ) -> MemoizePolicy:
         """What would be said of the calls of ``f``, were it memoized."""
-        options = Options(
-            unless=None,
-            forced_update=None,
-            is_stale=None,
-            response_filter=None,
-            hash_method=hash_method,
-            cache_none=False,
-            source_check=source_check,
-        )
+        options = Options(hash_method=hash_method, source_check=source_check)
         policy = MemoizePolicy(
             cast("Cache", self), f, options, make_name=make_name, args_to_ignore=args_to_ignore
         )

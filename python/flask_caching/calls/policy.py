@@ -51,13 +51,13 @@ class Description:
 class Options:
     """The options that ``cached`` and ``memoize`` share, as they document them."""
 
-    unless: Callable[..., Any] | None
-    forced_update: Callable[..., Any] | None
-    is_stale: Callable[..., Any] | None
-    response_filter: Callable[..., Any] | None
-    hash_method: Callable[..., Any] | None
-    cache_none: bool
-    source_check: bool | None
+    unless: Callable[..., Any] | None = None
+    forced_update: Callable[..., Any] | None = None
+    is_stale: Callable[..., Any] | None = None
+    response_filter: Callable[..., Any] | None = None
+    hash_method: Callable[..., Any] | None = None
+    cache_none: bool = False
+    source_check: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):
