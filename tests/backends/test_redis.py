@@ -396,8 +396,6 @@ def test_options_reach_the_server(redis_server: RedisServer, admin: Any) -> None
         ({"decode_responses": True}, "'decode_responses' must be False"),
         ({"encoding": "latin-1"}, "'encoding' must be 'utf-8'"),
         ({"protocol": 4}, "'protocol' must be 2 or 3"),
-        ({"retry": object()}, "'retry' is an option of redis-py that is not offered here"),
-        ({"ssl_password": "x"}, "'ssl_password' is an option of redis-py that is not offered"),
         ({"ssl": True, "ssl_cert_reqs": "maybe"}, "'ssl_cert_reqs' must be 'none'"),
         ({"ssl": True, "ssl_keyfile": "/k"}, "'ssl_keyfile' needs 'ssl_certfile'"),
         ({"ssl": True, "ssl_ca_certs": "/no/such/file"}, "/no/such/file"),

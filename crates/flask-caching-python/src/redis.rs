@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flask_caching_engine::backend::redis::{
-    ConnectionConfig, Endpoint, Keepalive, Login, SentinelConfig, Servers, Tls, TlsOptions,
-    Verification,
+    ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login, SentinelConfig, Servers, Tls,
+    TlsOptions, Verification,
 };
 use flask_caching_engine::resilience::Settings;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
 
 use crate::byte_store::ByteStore;
 use crate::error::{self, to_py};
@@ -34,6 +36,7 @@ enum Address {
 struct Connection {
     username: Option<String>,
     password: Option<String>,
+    credential_provider: Option<Py<PyAny>>,
     db: u32,
     tls: Option<TlsSettings>,
     keepalive: Option<KeepaliveSettings>,
@@ -147,6 +150,9 @@ impl Connection {
                 username: self.username,
                 password: self.password,
             },
+            credentials: self
+                .credential_provider
+                .map(|object| Arc::new(Credentials(object)) as Arc<dyn CredentialProvider>),
             database: self.db,
             tls: tls.map(Arc::new),
             keepalive: self.keepalive.map(KeepaliveSettings::read).transpose()?,
@@ -164,6 +170,65 @@ impl Connection {
             },
         })
     }
+}
+
+/// redis-py's `CredentialProvider`: any object whose `get_credentials()` returns a password, or a user
+/// and a password.
+#[derive(Debug)]
+struct Credentials(Py<PyAny>);
+
+impl CredentialProvider for Credentials {
+    fn login(&self) -> Result<Login, String> {
+        // Whoever connects has let go of the GIL.
+        let login = Python::try_attach(|py| {
+            let asked = self.0.bind(py).call_method0(intern!(py, "get_credentials"));
+            asked
+                .and_then(|given| login_of(&given))
+                .map_err(|error| no_credentials(py, error))
+        });
+        login.unwrap_or_else(|| Err("the interpreter ends".to_owned()))
+    }
+}
+
+/// Why there are no credentials. What the exception says may hold some, so that only the log has it.
+fn no_credentials(py: Python<'_>, error: PyErr) -> String {
+    let kind = error.get_type(py).name();
+    let kind = kind.map_or_else(|_| String::new(), |name| name.to_string());
+    let message = format!("credential_provider gave no credentials: {kind} in get_credentials()");
+    let log = || {
+        let kwargs = PyDict::new(py);
+        kwargs.set_item("exc_info", error)?;
+        let logger = py
+            .import("logging")?
+            .call_method1("getLogger", ("flask_caching",))?;
+        logger.call_method("error", (&message,), Some(&kwargs))
+    };
+    // A handler that fails keeps nobody from the message.
+    drop(log());
+    message
+}
+
+fn login_of(given: &Bound<'_, PyAny>) -> PyResult<Login> {
+    // The characters of a text are no credentials.
+    let parts = if given.is_instance_of::<PyString>() {
+        Vec::new()
+    } else {
+        given.try_iter()?.collect::<PyResult<Vec<_>>>()?
+    };
+    let texts = parts
+        .iter()
+        .map(|part| part.extract::<Option<String>>())
+        .collect::<PyResult<Vec<_>>>();
+    let (username, password) = match texts.as_deref() {
+        Ok([password]) => (None, password.clone()),
+        Ok([username, password]) => (username.clone(), password.clone()),
+        _ => {
+            return Err(PyTypeError::new_err(
+                "get_credentials() must return (password,) or (username, password), each a str",
+            ));
+        }
+    };
+    Ok(Login { username, password })
 }
 
 impl TlsSettings {

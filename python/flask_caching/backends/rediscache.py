@@ -8,7 +8,7 @@ from typing import Any
 from .._engine import RedisServers
 from ..errors import CacheConfigError
 from ._addresses import RedisUrl, parse_address, parse_host, parse_port
-from ._redis import stand_ins
+from ._redis import by_redis_py
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.options import Options, parse_url
@@ -96,10 +96,10 @@ class RedisCache(RedisBackend):
                 "host": host if isinstance(host, str) else "localhost",
                 "port": port,
             }
-            stand_in = stand_ins.single(url, place, db, password, kwargs)
+            client = by_redis_py.single(url, place, db, password, kwargs)
             given = {**kwargs, "db": db, "password": password}
-            if stand_in is not None:
-                self._use_stand_ins(stand_in, stand_in)
+            if client is not None:
+                self._use_made(lambda: both(client))
             elif url:
                 parsed = parse_url(url)
                 place.update(parsed.place)
@@ -210,9 +210,10 @@ class RedisSentinelCache(RedisCache):
             name: value for name, value in kwargs.items() if not name.startswith("sentinel_")
         }
         of_servers = {**of_servers, "db": db, "password": password}
-        stand_in = stand_ins.sentinels(addresses, master, of_sentinels, of_servers)
-        if stand_in is not None:
-            self._use_stand_ins(*stand_in)
+        clients = by_redis_py.sentinels(addresses, master, of_sentinels, of_servers)
+        if clients is not None:
+            writer, reader = clients
+            self._use_made(lambda: {"write": writer, "read": reader})
         else:
             sentinel_options = Options(
                 {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
@@ -308,17 +309,20 @@ class RedisClusterCache(RedisCache):
                     f"CACHE_OPTIONS: {name!r} can only be {usual!r} here. To have it otherwise, "
                     "put a redis-py client into the argument 'cluster'."
                 )
+        addresses: list[tuple[str, int]] = []
         if not url:
             nodes = (cluster or "").split(",")
             addresses = [parse_address(node, "CACHE_REDIS_CLUSTER") for node in nodes]
-            stand_in = stand_ins.cluster(addresses, {**kwargs, "password": password})
-            if stand_in is not None:
-                self._use_stand_ins(stand_in, stand_in)
-                return
-            options = Options({**kwargs, "password": password})
+        given = {**kwargs, "password": password}
+        make_client = by_redis_py.cluster(addresses, url, given)
+        if make_client is not None:
+            self._use_made(lambda: both(make_client()))
+            return
+        if not url:
+            options = Options(given)
         else:
             parsed = parse_url(url)
-            options = _with_url({**kwargs, "password": password}, parsed)
+            options = _with_url(given, parsed)
             addresses = [(parsed.place.get("host", "localhost"), parsed.place.get("port", 6379))]
         if options.connection["db"] != 0 or options.unix_socket_path:
             raise CacheConfigError(

@@ -76,7 +76,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     def _whereabouts(self) -> str:
         if getattr(self, "_servers", None) is None:
             clients = getattr(self, "_clients", {})
-            return f"by {type(clients['write']).__name__}" if "write" in clients else ""
+            client = type(clients["write"]).__name__ if "write" in clients else "redis-py"
+            return f"by {client}"
         return self._at
 
     def _use_client(self, client: Any, options: dict[str, Any]) -> None:
@@ -90,9 +91,10 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
         self._clients = both(client)
         self._logs_outages = self._saves_round_trips = False
 
-    def _use_stand_ins(self, writer: Any, reader: Any) -> None:
-        """Have clients do the work that are not redis-py's, but in its place."""
-        self._clients = {"write": writer, "read": reader}
+    def _use_made(self, make_clients: Callable[[], dict[str, Any]]) -> None:
+        """Have clients do the work that redis-py makes, or what is in its place, when they are
+        needed."""
+        self._make_clients = make_clients
         self._logs_outages = self._saves_round_trips = False
 
     def _check_connection(self) -> None:

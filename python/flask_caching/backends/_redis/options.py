@@ -16,7 +16,7 @@ from .. import _addresses
 from .._addresses import RedisUrl, secret_text
 from ..spec import as_flag, as_number
 
-__all__ = ["OWN_NAMES", "Options", "parse_url"]
+__all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "Options", "deadlines", "parse_url"]
 
 #: Seconds to connect in, and for one operation as a whole, where nothing else is said.
 DEFAULT_DEADLINE = 1.0
@@ -24,8 +24,9 @@ DEFAULT_DEADLINE = 1.0
 DEFAULT_BREAKER_FAILURES = 3
 DEFAULT_BREAKER_RESET = 1.0
 
-#: Options of redis-py that are about redis-py itself, or hold objects of it.
-_ONLY_REDIS_PY = frozenset(
+#: Options of redis-py that are about redis-py itself, or hold objects of it: where it is installed,
+#: it does the work of a cache that has one (see ``by_redis_py.py``).
+ONLY_REDIS_PY = frozenset(
     {
         "address_remap",
         "cache",
@@ -33,7 +34,6 @@ _ONLY_REDIS_PY = frozenset(
         "cluster_error_retry_attempts",
         "connection_class",
         "connection_pool",
-        "credential_provider",
         "driver_info",
         "dynamic_startup_nodes",
         "event_dispatcher",
@@ -90,6 +90,7 @@ class Options:
         self.connection: dict[str, Any] = {
             "username": None,
             "password": None,
+            "credential_provider": None,
             "db": 0,
             "tls": None,
             "keepalive": {"idle": None, "interval": None, "count": None},
@@ -119,6 +120,11 @@ class Options:
             self._take(name, options[name])
         self.for_redis_py.setdefault("socket_timeout", self.connection["operation_timeout"])
         self.for_redis_py.setdefault("socket_connect_timeout", self.connection["connect_timeout"])
+        if self.connection["credential_provider"] and self._has_login():
+            raise CacheConfigError(
+                f"{source}: 'credential_provider' says who logs in, and so do the user name or the "
+                "password beside it (CACHE_REDIS_PASSWORD, CACHE_REDIS_URL): leave out one of them"
+            )
         if self._ssl:
             if self._tls["key"] is not None and self._tls["certificate"] is None:
                 raise CacheConfigError(f"{source}: 'ssl_keyfile' needs 'ssl_certfile' beside it")
@@ -149,19 +155,29 @@ class Options:
             self.for_redis_py[name] = value
 
     def _unknown(self, name: str, in_url: bool) -> str:
-        if name in _ONLY_REDIS_PY:
+        if name in ONLY_REDIS_PY:
             return (
-                f"{self._source}: {name!r} is an option of redis-py that is not offered here. "
-                "To use it, make a redis-py client with it and put the client into "
-                f"CACHE_REDIS_HOST. Options here: {', '.join(sorted(_KNOWN))}"
+                f"{self._source}: {name!r} is an option of redis-py, which is not installed: pip "
+                f"install redis, or leave it out. Options here: {', '.join(sorted(_KNOWN))}"
             )
         called = (
             "such an option" if in_url and self._url and self._url.hidden else f"option {name!r}"
         )
         return f"{self._source}: there is no {called}. Options: {', '.join(sorted(_KNOWN))}"
 
+    def _has_login(self) -> bool:
+        return bool(self.connection["username"] or self.connection["password"])
+
     def _put(self, name: str, value: Any) -> None:
         self.connection[name] = value
+
+    def _take_credential_provider(self, value: Any) -> None:
+        if value is not None and not callable(getattr(value, "get_credentials", None)):
+            raise ValueError(
+                "an object with a method get_credentials() that returns (password,) or "
+                "(username, password)"
+            )
+        self._put("credential_provider", value)
 
     def _take_database(self, value: Any) -> None:
         self._put("db", int(_number(value or 0, "the number of a database", whole=True)))
@@ -252,6 +268,17 @@ class Options:
         if version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             raise ValueError("ssl.TLSVersion.TLSv1_2 or TLSv1_3; older ones are not spoken")
         self._tls["only_tls13"] = version == ssl.TLSVersion.TLSv1_3
+
+
+def deadlines(options: Mapping[str, Any]) -> dict[str, Any]:
+    """redis-py's names for our deadlines, for where it does the work: it has none of its own.
+
+    :param options: those of a cache, by whatever names.
+    :raises CacheConfigError: one cannot be a deadline.
+    """
+    ours = Options({name: options[name] for name in options if name in OWN_NAMES})
+    names = ("socket_timeout", "socket_connect_timeout")
+    return {name: ours.for_redis_py[name] for name in names}
 
 
 def parse_url(url: str) -> RedisUrl:
@@ -386,6 +413,7 @@ OWN_NAMES = frozenset(_OWN)
 _KNOWN: dict[str, Callable[[Options, Any], None]] = {
     "username": _text("username"),
     "password": _text("password"),
+    "credential_provider": Options._take_credential_provider,
     "db": Options._take_database,
     "client_name": _text("client_name"),
     "socket_timeout": _seconds("operation_timeout"),

@@ -1,12 +1,14 @@
 //! How to reach and use Redis servers.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fault::LoginRefused;
 use super::tls::Tls;
-use crate::resilience;
+use crate::{Error, ErrorKind, resilience};
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +63,18 @@ impl fmt::Debug for Login {
     }
 }
 
+/// Says who this client is to a server, anew for each connection: for credentials that expire.
+///
+/// It is asked while nothing is locked that other operations need, and within the deadline of the
+/// operation that connects, which it cannot be interrupted for.
+pub trait CredentialProvider: fmt::Debug + Send + Sync {
+    /// The login of the connection that is being made.
+    ///
+    /// # Errors
+    /// Why there is none; the message must hold no secret.
+    fn login(&self) -> Result<Login, String>;
+}
+
 /// TCP keepalive; `None`: the system's own value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keepalive {
@@ -77,6 +91,8 @@ pub struct Keepalive {
 pub struct ConnectionConfig {
     /// Who we are.
     pub login: Login,
+    /// Who says who we are, in place of `login`.
+    pub credentials: Option<Arc<dyn CredentialProvider>>,
     /// The number of the database.
     pub database: u32,
     /// TLS; plain text where there is none.
@@ -97,10 +113,28 @@ pub struct ConnectionConfig {
     pub settings: resilience::Settings,
 }
 
+impl ConnectionConfig {
+    /// Who we are to the server at `endpoint`, which is being connected to for `operation`.
+    pub(super) fn login(
+        &self,
+        operation: &'static str,
+        endpoint: &Endpoint,
+    ) -> crate::Result<Cow<'_, Login>> {
+        match &self.credentials {
+            None => Ok(Cow::Borrowed(&self.login)),
+            Some(provider) => provider.login().map(Cow::Owned).map_err(|reason| {
+                Error::new(ErrorKind::Refused, operation, endpoint.server(), reason)
+                    .with_source(LoginRefused)
+            }),
+        }
+    }
+}
+
 impl Default for ConnectionConfig {
     fn default() -> Self {
         Self {
             login: Login::default(),
+            credentials: None,
             database: 0,
             tls: None,
             keepalive: Some(Keepalive::default()),

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::config::{ConnectionConfig, Endpoint};
+use super::config::{ConnectionConfig, Endpoint, Login};
 use super::fault;
 use super::resp::{self, Incoming, Reply};
 use super::stream::Stream;
@@ -30,6 +30,7 @@ impl Connection {
         deadline: Deadline,
     ) -> Result<Self> {
         let failed = |error| fault::connecting(operation, endpoint.server(), error);
+        let login = config.login(operation, endpoint)?;
         let tls = config.tls.as_deref();
         let stream = Stream::connect(endpoint, config.keepalive, tls, deadline).map_err(failed)?;
         let mut connection = Self {
@@ -37,18 +38,13 @@ impl Connection {
             incoming: Incoming::new(),
             last_used: clock::steady(),
         };
-        let (greeting, count) = greeting(config);
+        let (greeting, count) = greeting(config, &login);
         if count > 0 {
             connection.send(&greeting, deadline).map_err(failed)?;
         }
         for _ in 0..count {
             if let Reply::Error(message) = connection.receive().map_err(failed)? {
-                return Err(fault::login(
-                    operation,
-                    endpoint.server(),
-                    &message,
-                    &config.login,
-                ));
+                return Err(fault::login(operation, endpoint.server(), &message, &login));
             }
         }
         Ok(connection)
@@ -101,15 +97,15 @@ impl Connection {
 }
 
 /// The commands that a new connection starts with, and how many they are.
-fn greeting(config: &ConnectionConfig) -> (Vec<u8>, usize) {
+fn greeting(config: &ConnectionConfig, login: &Login) -> (Vec<u8>, usize) {
     let mut packed = Vec::new();
     let mut count = 0;
     let mut add = |args: &[&[u8]]| {
         resp::encode(&mut packed, args);
         count += 1;
     };
-    let username = config.login.username.as_deref().map(str::as_bytes);
-    let password = config.login.password.as_deref().map(str::as_bytes);
+    let username = login.username.as_deref().map(str::as_bytes);
+    let password = login.password.as_deref().map(str::as_bytes);
     match (config.resp3, username, password) {
         (true, _, None) => add(&[b"HELLO", b"3"]),
         (true, name, Some(password)) => {

@@ -25,7 +25,7 @@ mod tls;
 mod topology;
 mod view;
 
-pub use config::{ConnectionConfig, Endpoint, Keepalive, Login};
+pub use config::{ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login};
 pub use fault::LoginRefused;
 pub use sentinel::SentinelConfig;
 pub use servers::Servers;
