@@ -79,6 +79,10 @@ def test_an_option_in_a_url(empty: RedisServer) -> None:
     with pytest.warns(UserWarning, match="'lib_name', which only redis-py knows"):
         cache = RedisCache(redis_url=url, key_prefix="by_")
     assert cache.set("key", [1])
+    torn = f"redis://:{SECRET}@127.0.0.1:{SECRET}/0?lib_name=shop"
+    with pytest.raises(CacheConfigError, match="'lib_name', cannot be read") as raised:
+        RedisCache(redis_url=torn)
+    assert SECRET not in f"{raised.value} {raised.value.__cause__}"
     # Without TLS there is no such option.
     with pytest.raises(CacheConfigError, match=r"redis-py says: .*ssl_ciphers"):
         RedisCache(redis_url=url.replace("lib_name", "ssl_ciphers"))

@@ -217,7 +217,7 @@ fn login_of(given: &Bound<'_, PyAny>) -> PyResult<Login> {
     };
     let texts = parts
         .iter()
-        .map(|part| part.extract::<Option<String>>())
+        .map(PyAnyMethods::extract::<Option<String>>)
         .collect::<PyResult<Vec<_>>>();
     let (username, password) = match texts.as_deref() {
         Ok([password]) => (None, password.clone()),

@@ -118,11 +118,17 @@ def cluster(
 def _only_redis_py(options: Mapping[str, Any], url: str | None = None) -> tuple[str, ...]:
     """The options for which redis-py does the work; none where it is not installed, which whoever
     reads the options says."""
-    names = {*options}
-    if url and isinstance(url, str):
-        names |= {name for name, _ in parse_qsl(urlsplit(url).query)}
+    names = {*options, *_options_in(url)}
     found = tuple(sorted(names & ONLY_REDIS_PY))
     return found if found and find_spec("redis") is not None else ()
+
+
+def _options_in(url: str | None) -> set[str]:
+    try:
+        return {name for name, _ in parse_qsl(urlsplit(url or "").query)}
+    except (AttributeError, TypeError, ValueError):
+        # It is no URL, which whoever reads it says without showing it.
+        return set()
 
 
 @contextmanager
@@ -136,6 +142,11 @@ def _told_of(wanted: tuple[str, ...]) -> Iterator[None]:
         yield
     except TypeError as error:
         raise CacheConfigError(f"CACHE_OPTIONS has {shown}, and redis-py says: {error}") from None
+    except ValueError:
+        # It may show a piece of a password.
+        raise CacheConfigError(
+            f"CACHE_OPTIONS or CACHE_REDIS_URL, which have {shown}, cannot be read by redis-py"
+        ) from None
     warn(
         f"CACHE_OPTIONS has {shown}, which only redis-py knows, so redis-py does the work of this "
         "cache: each operation takes several times as long, has no one deadline, and a server that "
