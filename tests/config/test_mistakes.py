@@ -311,7 +311,7 @@ def test_a_function_that_returns_a_coroutine(cache: Cache, in_app: None, caplog:
     assert asyncio.run(_awaited(f)) == 1
     assert asyncio.run(_awaited(f)) == 1
     assert len(caplog.records) == 1
-    assert "coroutine" in caplog.text
+    assert "coroutine cannot be serialized; await it" in caplog.text
 
 
 async def _awaited(f: Callable[[], Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any
 
 from cachelib.serializers import BaseSerializer, JSONSerializer, RedisSerializer, SimpleSerializer
@@ -15,6 +16,12 @@ __all__ = ["is_faithful", "serialize"]
 
 #: What a serializer gives back unchanged, or visibly changed: compared by value, not only by type.
 _SCALARS = (str, bytes, int, float, bool, type(None), complex, bytearray)
+
+#: What is right in place of what can be had once only.
+_INSTEAD = {
+    CoroutineType: "await it: decorate a function that is made with `async def`",
+    AsyncGeneratorType: "return a list of what it yields, from a coroutine function",
+}
 
 _PICKLING = (SimpleSerializer.dumps, RedisSerializer.dumps)
 
@@ -117,4 +124,6 @@ def _looks_like_pickle(data: bytes) -> bool:
 def _why(value: Any, what: str, error: BaseException | None) -> str:
     kind = type(value)
     text = f"a value of type {kind.__module__}.{kind.__qualname__} {what}"
+    if kind in _INSTEAD:
+        return f"{text}; {_INSTEAD[kind]}"
     return f"{text}: {type(error).__name__}: {error}" if error is not None else text
