@@ -28,6 +28,7 @@ from .errors import (
     CacheConfigError,
     CacheConfigTypeError,
 )
+from .health import CacheHealth, health_of
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .mistakes import (
@@ -339,6 +340,13 @@ class Cache(KnownNames):
     def stats(self) -> CacheStats:
         """What became of calls in this process: of decorated functions and template fragments."""
         return stats_of(self._policies, self._flags)
+
+    def health(self) -> CacheHealth:
+        """What this process knows of the servers of the active application; none is asked.
+
+        :raises CacheNotInitializedError: the cache is not set up for it.
+        """
+        return health_of(self._place()[1])
 
 
 def _named(f: Any, kwargs: dict[str, Any]) -> Any:

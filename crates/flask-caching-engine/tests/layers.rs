@@ -6,7 +6,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use flask_caching_engine::layer::resilience::{GuardedDeletions, Resilient, Settings};
+use flask_caching_engine::layer::resilience::{
+    GuardedDeletions, Resilient, ServerHealth, Settings,
+};
 use flask_caching_engine::{Backend, Lifetime, Result, Value};
 
 /// A backend that notes what it is asked, and has an answer for everything.
@@ -67,6 +69,10 @@ impl Backend for Recorder {
         true
     }
 
+    fn server_health(&self) -> Vec<ServerHealth> {
+        vec![well()]
+    }
+
     fn set_extending(
         &self,
         _: &[u8],
@@ -87,6 +93,17 @@ impl Backend for Recorder {
 
     fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
         Ok(self.note("delete_many", vec![true; keys.len()]))
+    }
+}
+
+/// A server of which nothing bad is known.
+fn well() -> ServerHealth {
+    ServerHealth {
+        server: "the recorder".to_owned(),
+        is_left_alone: false,
+        failing_for: None,
+        failures: 0,
+        last_error: None,
     }
 }
 
@@ -120,6 +137,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
     assert_eq!(layer.set_many(&entries, forever).unwrap(), [true]);
     assert_eq!(layer.delete_many(&keys).unwrap(), [true, true]);
     assert!(layer.is_left_alone());
+    assert_eq!(layer.server_health(), [well()]);
 
     assert_eq!(
         *recorder.0.lock().unwrap(),

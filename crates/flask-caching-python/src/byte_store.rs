@@ -15,6 +15,9 @@ use crate::{logging, timeout};
 /// A stored value: its bytes and its flags.
 type Stored<'py> = (Bound<'py, PyBytes>, u32);
 
+/// What is known of a server; see [`ByteStore::server_health`].
+type HealthRow = (String, bool, Option<f64>, u64, Option<(String, f64)>);
+
 /// A backend of the engine. Every method lets go of the GIL while the engine works.
 ///
 /// Keys and values are bytes; `flags` are kept only by memcached. A `timeout` is None for the
@@ -228,6 +231,26 @@ impl ByteStore {
     /// Whether a removal that was asked for has not reached its server yet.
     fn owes(&self) -> bool {
         self.backend.owes()
+    }
+
+    /// What this process knows of each server: its name, whether it is left alone, for how many
+    /// seconds it has been failing or None, how many calls that cost, and its last error with the
+    /// seconds since then or None. No server is asked.
+    fn server_health(&self) -> Vec<HealthRow> {
+        let known = self.backend.server_health().into_iter();
+        known
+            .map(|server| {
+                (
+                    server.server,
+                    server.is_left_alone,
+                    server.failing_for.map(|time| time.as_secs_f64()),
+                    server.failures,
+                    server
+                        .last_error
+                        .map(|(text, age)| (text, age.as_secs_f64())),
+                )
+            })
+            .collect()
     }
 
     /// Whether `key` has a live entry.

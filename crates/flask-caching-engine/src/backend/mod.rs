@@ -11,7 +11,7 @@ mod shared;
 pub use memory::MemoryStore;
 pub use null::Null;
 
-use crate::resilience::{GuardedKey, ReadGuard, delete_guarded};
+use crate::resilience::{GuardedKey, ReadGuard, ServerHealth, delete_guarded};
 use crate::{Lifetime, Result};
 
 /// A stored value: opaque bytes, and the flags that protocols with typed values keep beside them.
@@ -119,6 +119,12 @@ pub trait Backend: Send + Sync {
     /// be tried now. A backend without a server, or of several, says `false`.
     fn is_left_alone(&self) -> bool {
         false
+    }
+
+    /// What this process knows of each server behind it, without asking any; those that it has not
+    /// heard of yet are missing. A backend without a server has none.
+    fn server_health(&self) -> Vec<ServerHealth> {
+        Vec::new()
     }
 
     /// [`set`](Self::set), and [`extend`](Self::extend) of the entries under `extended` by the same

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Backend, Value};
-use crate::resilience::{GuardedKey, ReadGuard};
+use crate::resilience::{GuardedKey, ReadGuard, ServerHealth};
 use crate::{Lifetime, Result};
 
 impl<B: Backend + ?Sized> Backend for Arc<B> {
@@ -67,6 +67,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn is_left_alone(&self) -> bool {
         (**self).is_left_alone()
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        (**self).server_health()
     }
 
     fn set_extending(

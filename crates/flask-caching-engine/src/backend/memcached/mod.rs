@@ -48,7 +48,7 @@ use server::Server;
 
 use super::net::at_once;
 use super::{Backend, Value};
-use crate::resilience::{Deadline, Resilient};
+use crate::resilience::{Deadline, Resilient, ServerHealth};
 use crate::{Lifetime, Result};
 
 /// A cache on one or more memcached servers.
@@ -248,6 +248,13 @@ impl Backend for Memcached {
 
     fn is_left_alone(&self) -> bool {
         self.servers.iter().all(Resilient::is_left_alone)
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        self.servers
+            .iter()
+            .flat_map(Resilient::server_health)
+            .collect()
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::expiry::now;
 use super::pieces::{self, Whole, count, join, piece_key};
 use super::{Backend, Memcached, Value};
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// More pieces than this are not asked for, whatever an entry says of itself.
@@ -338,6 +338,10 @@ impl Backend for Spread {
 
     fn is_left_alone(&self) -> bool {
         self.memcached.is_left_alone()
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        self.memcached.server_health()
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

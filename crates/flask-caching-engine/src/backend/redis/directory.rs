@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::server::Server;
+use crate::resilience::ServerHealth;
 
 /// Keeps one [`Server`], with its connections and its health, for each endpoint ever heard of.
 ///
@@ -32,5 +33,13 @@ impl Directory {
         let server = Arc::new(Server::new(endpoint.clone(), self.config.clone()));
         servers.insert(endpoint.clone(), Arc::clone(&server));
         server
+    }
+
+    /// What is known of each of its servers, in the order of their names.
+    pub(super) fn server_health(&self) -> Vec<ServerHealth> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: Vec<_> = servers.values().map(|server| server.health()).collect();
+        known.sort_by(|one, other| one.server.cmp(&other.server));
+        known
     }
 }

@@ -16,7 +16,7 @@ use super::single;
 use super::topology::{Request, Topology};
 use super::view::Latest;
 use crate::per_process::PerProcess;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Result, clock};
 
 /// How often the sentinels are asked where nothing goes wrong.
@@ -279,6 +279,12 @@ impl Topology for Sentinel {
             })?;
         }
         Ok(vec![Arc::clone(&view.master)])
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        let mut known = self.state.get().directory.server_health();
+        known.extend(self.sentinels.iter().map(Server::health));
+        known
     }
 
     fn target(&self) -> &str {

@@ -9,7 +9,7 @@ use super::fault;
 use super::pool::{Lease, Pool};
 use super::resp::Reply;
 use crate::per_process::PerProcess;
-use crate::resilience::{Deadline, Health, Probe};
+use crate::resilience::{Deadline, Health, Probe, ServerHealth};
 use crate::{Error, ErrorKind, Result};
 
 /// What an operation is to the servers.
@@ -119,6 +119,11 @@ impl Server {
     /// Whether it failed a moment ago and is being left alone: nothing would be tried now.
     pub(super) fn is_left_alone(&self) -> bool {
         self.state.get().health.is_left_alone()
+    }
+
+    /// What is known of it.
+    pub(super) fn health(&self) -> ServerHealth {
+        self.state.get().health.report()
     }
 
     /// Whether it has failed and not been heard of since: another one is better asked first.

@@ -7,7 +7,7 @@ use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
 use crate::Result;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 
 /// A server that stands alone.
 pub(super) struct Single {
@@ -44,6 +44,10 @@ impl Topology for Single {
 
     fn one_server(&self) -> Option<&Server> {
         Some(&self.server)
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        vec![self.server.health()]
     }
 
     fn target(&self) -> &str {

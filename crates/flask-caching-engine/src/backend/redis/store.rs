@@ -10,7 +10,7 @@ use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
 use crate::backend::net::at_once;
 use crate::backend::{Backend, Value};
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// Many-operations are sent this many keys at a time. Those that follow the first have a deadline
@@ -139,6 +139,10 @@ impl Backend for Redis {
     fn is_left_alone(&self) -> bool {
         let server = self.topology.one_server();
         server.is_some_and(Server::is_left_alone)
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        self.topology.server_health()
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {

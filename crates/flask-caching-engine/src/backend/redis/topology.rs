@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use crate::Result;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 
 /// One command on keys that live together.
 pub(super) struct Request<'a> {
@@ -41,6 +41,9 @@ pub(super) trait Topology: Send + Sync {
     fn one_server(&self) -> Option<&Server> {
         None
     }
+
+    /// What is known of each server that has been heard of.
+    fn server_health(&self) -> Vec<ServerHealth>;
 
     /// How errors call the whole of it.
     fn target(&self) -> &str;

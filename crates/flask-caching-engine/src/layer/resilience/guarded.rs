@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Deadline, Full, Settings, Turn};
+use super::{Deadline, Full, ServerHealth, Settings, Turn};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
@@ -389,6 +389,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 
     fn is_left_alone(&self) -> bool {
         self.backend.is_left_alone()
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        self.backend.server_health()
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::outage::{Notice, Outage};
+use super::report::{LastError, ServerHealth};
 use super::watch::Watch;
 use super::{Breaker, Probe, Settings};
 use crate::clock::{self, Instant};
@@ -21,6 +22,7 @@ pub struct Health {
     watch: Option<Watch>,
     unreachable: Outage,
     refusing: Outage,
+    last_error: LastError,
 }
 
 impl Health {
@@ -35,6 +37,7 @@ impl Health {
             watch: None,
             unreachable: Outage::default(),
             refusing: Outage::default(),
+            last_error: LastError::default(),
         }
     }
 
@@ -61,6 +64,20 @@ impl Health {
     /// Whether the server has failed and not been heard of since.
     pub fn is_open(&self) -> bool {
         self.breaker.is_open()
+    }
+
+    /// What is known of the server. Asking changes nothing.
+    pub fn report(&self) -> ServerHealth {
+        let now = clock::steady();
+        let outage = self.unreachable.so_far(now).or(self.refusing.so_far(now));
+        let (failing_for, failures) = outage.unzip();
+        ServerHealth {
+            server: self.target.clone(),
+            is_left_alone: self.is_left_alone(),
+            failing_for,
+            failures: failures.unwrap_or(0),
+            last_error: self.last_error.get(now),
+        }
     }
 
     /// Does `operation` by `call`, unless the server is being left alone. `stores`: whether it
@@ -109,6 +126,7 @@ impl Health {
                 | ErrorKind::Io),
             ) => {
                 let now = clock::steady();
+                self.note(error);
                 let hung = kind == ErrorKind::Timeout;
                 self.breaker.failed(now, hung);
                 if hung
@@ -120,6 +138,7 @@ impl Health {
                 self.log_unreachable(self.unreachable.failed(now), error);
             }
             Some(ErrorKind::Refused) => {
+                self.note(error);
                 self.answered();
                 self.log_refusing(self.refusing.failed(clock::steady()), error);
             }
@@ -130,6 +149,12 @@ impl Health {
                     self.log_refusing(self.refusing.succeeded(coarse_now(&self.refusing)), None);
                 }
             }
+        }
+    }
+
+    fn note(&self, error: Option<&Error>) {
+        if let Some(error) = error {
+            self.last_error.note(error);
         }
     }
 

@@ -5,6 +5,7 @@
 //! - [`Breaker`]: a server that failed is left alone for a moment, so that an outage costs
 //!   microseconds a call, not a deadline.
 //! - [`Health`]: breaker and outage log of one server; every backend asks it before it talks.
+//! - [`ServerHealth`]: what it knows, for people to look at.
 //! - [`Resilient`]: wraps a whole backend and remembers deletions that could not be delivered.
 //! - [`GuardedDeletions`]: remembers those whose keys are made of what other entries hold.
 
@@ -16,6 +17,7 @@ mod guarded;
 mod health;
 mod outage;
 mod replay;
+mod report;
 mod resilient;
 mod settings;
 mod turn;
@@ -27,6 +29,7 @@ pub(crate) use guarded::delete_guarded;
 pub use guarded::{GuardedDeletions, GuardedKey, ReadGuard};
 pub use health::Health;
 pub use replay::{Full, Mark, Part, Undelivered};
+pub use report::ServerHealth;
 pub use resilient::Resilient;
 pub use settings::Settings;
 pub use turn::{Taken, Turn};

@@ -71,6 +71,12 @@ impl Outage {
         self.since.load(Ordering::Relaxed) != 0
     }
 
+    /// For how long there has been one, and how many calls it has cost; `None`: there is none.
+    pub(super) fn so_far(&self, now: Instant) -> Option<(Duration, u64)> {
+        self.is_on()
+            .then(|| (self.lasted(now.0), self.failures.load(Ordering::Relaxed)))
+    }
+
     /// Counts a call that was refused without being tried.
     pub(super) fn refused(&self, now: Instant) -> Option<Notice> {
         if !self.is_on() {
@@ -107,6 +113,7 @@ mod tests {
             })
         );
         assert_eq!(outage.failed(at(71)), None);
+        assert_eq!(outage.so_far(at(72)), Some((Duration::from_secs(62), 5)));
         assert_eq!(
             outage.succeeded(at(80)),
             Some(Notice::Ends {
@@ -115,6 +122,7 @@ mod tests {
             })
         );
         assert_eq!(outage.succeeded(at(81)), None);
+        assert_eq!(outage.so_far(at(82)), None);
         assert_eq!(outage.failed(at(90)), Some(Notice::Begins));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Deadline, Health, Part, Probe, Settings, Taken, Turn, Undelivered};
+use super::{Deadline, Health, Part, Probe, ServerHealth, Settings, Taken, Turn, Undelivered};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
@@ -273,6 +273,13 @@ impl<B: Backend> Backend for Resilient<B> {
         match &self.state.get().health {
             Some(health) => health.is_left_alone(),
             None => self.backend.is_left_alone(),
+        }
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        match &self.state.get().health {
+            Some(health) => vec![health.report()],
+            None => self.backend.server_health(),
         }
     }
 

@@ -245,3 +245,24 @@ fn a_server_that_refuses_to_delete_is_still_read() {
     assert_eq!(cache.inner().calls(), 1, "not delivered on every read");
     assert!(cache.get(b"gone").is_err());
 }
+
+#[test]
+fn what_is_known_of_a_server_is_its_outage_and_its_last_error() {
+    let cache = Resilient::new(Flaky::default(), "flaky", patient());
+    cache.get(b"k").unwrap();
+    let [well] = &cache.server_health()[..] else {
+        panic!("one server")
+    };
+    assert_eq!(well.server, "flaky");
+    assert!(!well.is_left_alone && well.last_error.is_none() && well.failing_for.is_none());
+
+    cache.inner().fail(Some(ErrorKind::Timeout));
+    assert!(cache.get(b"k").is_err());
+    assert!(cache.get(b"k").is_err());
+    let failing = cache.server_health().remove(0);
+    assert!(failing.is_left_alone);
+    assert!(failing.failing_for.is_some());
+    assert_eq!(failing.failures, 2, "one was tried, one was not");
+    let (text, _) = failing.last_error.unwrap();
+    assert_eq!(text, "test on flaky failed: switched off");
+}

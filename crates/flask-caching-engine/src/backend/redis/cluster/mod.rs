@@ -12,7 +12,7 @@ use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
 use super::view::Latest;
 use crate::per_process::PerProcess;
-use crate::resilience::Deadline;
+use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Result};
 use slots::{Layout, redirection, slot};
 
@@ -320,6 +320,10 @@ impl Topology for Cluster {
             view = self.renew(&view, operation, deadline)?;
         }
         Ok(view.masters.clone())
+    }
+
+    fn server_health(&self) -> Vec<ServerHealth> {
+        self.state.get().directory.server_health()
     }
 
     fn target(&self) -> &str {
