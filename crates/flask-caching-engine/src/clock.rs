@@ -48,6 +48,12 @@ impl Instant {
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanoseconds(duration)))
     }
+
+    /// How long ago `earlier` was; nothing, where it is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
 }
 
 /// The present on the monotonic clock.
@@ -98,6 +104,14 @@ pub fn system() -> Duration {
 /// Names the clock that is followed while it is moved. The first call counts.
 pub fn set_source(source: Source) {
     let _ = FOLLOWED.set(source);
+}
+
+/// The exact present on a monotonic clock of its own, which nothing stops or moves: for measuring
+/// what work costs, not for what expires. Costs five times what [`monotonic`] does.
+#[inline]
+pub fn exact() -> Instant {
+    let now = clock_gettime(ClockId::Monotonic);
+    Instant(START + now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
 }
 
 /// Follows the clock of [`set_source`] from now on, or no longer.

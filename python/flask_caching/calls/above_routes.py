@@ -1,4 +1,5 @@
-"""Views that are cached above their route, where no request comes along."""
+"""What is looked at when an application's first request comes: views that are cached above their
+route, where no request comes along, and whether it is in debug mode."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request_started
 
+from .server_timing import add_server_timing
 from .view import ViewPolicy
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ _LOOKING = "flask_caching.looking"
 
 
 def look_at_first_request(app: Flask, cache: Cache) -> None:
-    """Warn, when an application's first request comes, of views that are cached above their route.
+    """Warn, when an application's first request comes, of views that are cached above their route;
+    and let it say what its cache does for each, in debug mode.
 
     Not before: an application may well decorate a view and then put it in its place.
     """
@@ -35,6 +38,7 @@ def look_at_first_request(app: Flask, cache: Cache) -> None:
     def look(sender: Flask, **_: Any) -> None:
         if looking.pop(cache, None) is not None:
             request_started.disconnect(look, sender)
+            add_server_timing(sender, cache)
             _note_views_above_routes(sender, cache)
 
     looking[cache] = look

@@ -11,6 +11,7 @@ from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeo
 from .context import active_context
 from .offload import landed, looked_up
 from .policy import CallPolicy, Description, Options
+from .server_timing import note
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -87,7 +88,8 @@ class _FragmentPolicy(CallPolicy):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        """Nobody is told of fragments."""
+        """Note a hit or a miss; no signal tells of fragments."""
+        note("hits" if is_hit else "misses")
 
 
 class Fragments:

@@ -19,6 +19,7 @@ from ..keys.identity import Unidentifiable
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from .context import active_app, is_debugged
+from .server_timing import note
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
@@ -266,11 +267,16 @@ class CallPolicy:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        """Send the signal of a hit or a miss, if somebody listens."""
+        """Note a hit or a miss, and send its signal, if somebody listens."""
+        note("hits" if is_hit else "misses")
         signal = self.hit_signal if is_hit else self.miss_signal
         if state.enable_signals and signal.receivers:
             function = {"f": self.f} if self.signals_function else {}
             signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
+
+    def note_spent(self, seconds: float) -> None:
+        """A look-up or a write took so long."""
+        note(None, seconds)
 
     def note_hit(self) -> None:
         """The call was answered from the cache."""

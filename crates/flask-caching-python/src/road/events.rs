@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use flask_caching_engine::clock;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -84,6 +85,24 @@ impl Road {
             policy.call_method0(intern!(policy.py(), "note_hit"))?;
         }
         Ok(())
+    }
+
+    /// Does `work` of the cache; the policy hears how many seconds it took, where somebody watches.
+    #[inline]
+    pub(super) fn timed<T>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce() -> PyResult<T>,
+    ) -> PyResult<T> {
+        if !self.flags.get().any(WATCHED) {
+            return work();
+        }
+        let start = clock::exact();
+        let outcome = work();
+        let spent = clock::exact().since(start).as_secs_f64();
+        let policy = self.policy.bind(py);
+        policy.call_method1(intern!(py, "note_spent"), (spent,))?;
+        outcome
     }
 
     /// Tells everybody that the cache failed a call.

@@ -119,7 +119,7 @@ impl Road {
         stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
-            start => self.go(&call, start, false),
+            start => self.timed(args.py(), || self.go(&call, start, false)),
         }
     }
 
@@ -143,7 +143,7 @@ impl Road {
         stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
-            start => self.go_unless_waiting(&call, start, false),
+            start => self.timed(args.py(), || self.go_unless_waiting(&call, start, false)),
         }
     }
 
@@ -189,11 +189,15 @@ impl Road {
     }
 
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
-    fn read(&self, turn: &Bound<'_, Turn>) {
-        if let Some(mut open) = turn.get().take() {
+    fn read(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
+        let Some(mut open) = turn.get().take() else {
+            return Ok(());
+        };
+        self.timed(turn.py(), || {
             self.read_open(turn.py(), &mut open);
             turn.get().put_back(open);
-        }
+            Ok(())
+        })
     }
 
     /// What becomes of a turn that was read: the call's answer, or its turn.
@@ -210,7 +214,7 @@ impl Road {
             request: None,
         };
         match turn.get().take() {
-            Some(open) => self.arrive_at(open, &call),
+            Some(open) => self.timed(args.py(), || self.arrive_at(open, &call)),
             None => Ok(turn.clone().into_any()),
         }
     }
@@ -225,9 +229,11 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return self.deliver(result);
         };
-        let result = self.settle_open(&mut open, result)?;
-        self.write_open(py, &mut open);
-        self.conclude_open(*open, result)
+        self.timed(py, || {
+            let result = self.settle_open(&mut open, result)?;
+            self.write_open(py, &mut open);
+            self.conclude_open(*open, result)
+        })
     }
 
     /// Gives the result of a turn to the caller, and stores nothing: it is not for others.
@@ -252,17 +258,21 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return Ok(result);
         };
-        let result = self.settle_open(&mut open, result)?;
+        let result = self.timed(turn.py(), || self.settle_open(&mut open, result))?;
         turn.get().put_back(open);
         Ok(result)
     }
 
     /// Its second part: stores what is to be. What goes wrong is for `conclude`.
-    fn write(&self, turn: &Bound<'_, Turn>) {
-        if let Some(mut open) = turn.get().take() {
+    fn write(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
+        let Some(mut open) = turn.get().take() else {
+            return Ok(());
+        };
+        self.timed(turn.py(), || {
             self.write_open(turn.py(), &mut open);
             turn.get().put_back(open);
-        }
+            Ok(())
+        })
     }
 
     /// Its last part: gives the result to the caller.
@@ -272,7 +282,7 @@ impl Road {
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match turn.get().take() {
-            Some(open) => self.conclude_open(*open, result),
+            Some(open) => self.timed(turn.py(), || self.conclude_open(*open, result)),
             None => self.deliver(result),
         }
     }

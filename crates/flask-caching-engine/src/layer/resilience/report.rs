@@ -45,7 +45,7 @@ impl LastError {
     pub(super) fn get(&self, now: Instant) -> Option<(String, Duration)> {
         let noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         noted.as_ref().map(|(text, at)| {
-            let age = Duration::from_nanos(now.0.saturating_sub(at.0));
+            let age = now.since(*at);
             (text.clone(), age)
         })
     }
