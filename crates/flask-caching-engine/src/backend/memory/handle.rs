@@ -22,17 +22,25 @@ impl<V> MemoryStore<V> {
     }
 
     /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
-    /// `false`: it is expired, overwritten or removed.
+    /// `false`: it is expired, overwritten or removed. What all entries weigh may be above the bound
+    /// then, until the next write.
     pub fn replace(&self, handle: Handle, value: V) -> bool {
         let Some(index) = self.shard_of(handle) else {
             return false;
         };
+        let weight = self.budget.weigh(&[], &value);
         self.with_shard(index, |shard, now, removed| {
             let stamp = shard.next_stamp();
+            let old = shard.weights.get(handle.slot);
             match shard.live_at(handle.slot, now) {
                 Some(entry) if entry.stamp == handle.stamp => {
                     entry.stamp = stamp;
                     removed.push(std::mem::replace(&mut entry.value, value));
+                    if weight > 0 {
+                        let weight = weight + entry.key.as_bytes().len();
+                        self.budget.exchange(old, weight);
+                        self.budget.note(&mut shard.weights, handle.slot, weight);
+                    }
                     true
                 }
                 _ => {

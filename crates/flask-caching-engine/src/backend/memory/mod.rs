@@ -1,11 +1,12 @@
 //! The in-process store: a sharded table of values of any type, with a lifetime for each entry and
-//! a limit on their number.
+//! a limit on their number, and where it is asked for on their bytes.
 //!
 //! - Lifetimes are on the monotonic clock. An expired entry is freed by the operations that come
 //!   after it, a few at a time; none waits for the store to be full.
 //! - A full store drops what has expired, then what is least used (SIEVE); both in bounded time.
 //! - A value is never dropped, and nothing the caller did not pass in is called, under a lock.
 
+mod budget;
 mod bytes;
 mod expiry;
 mod handle;
@@ -19,9 +20,11 @@ use std::hash::BuildHasher;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
+pub use self::budget::LARGEST_PART;
 pub use self::handle::Handle;
 pub use self::reader::Reader;
 
+use self::budget::Budget;
 use self::expiry::NEVER;
 use self::shard::{Entry, Removed, Shard};
 use crate::Lifetime;
@@ -54,6 +57,7 @@ pub struct MemoryStore<V> {
     /// Entries in all shards; a new one is let in by counting it here first.
     len: AtomicUsize,
     threshold: AtomicUsize,
+    budget: Budget<V>,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
 }
@@ -69,6 +73,17 @@ struct Place<'k> {
 impl<V> MemoryStore<V> {
     /// An empty store of at most `threshold` entries; 0 means [`DEFAULT_THRESHOLD`].
     pub fn new(threshold: usize) -> Self {
+        Self::with_budget(threshold, Budget::unlimited())
+    }
+
+    /// The same, whose entries weigh no more than `max_bytes` together: their keys, what `weigh` says
+    /// of their values, and a fixed number of bytes for each. `weigh` may be called under a shard's
+    /// lock, as in [`read`](Self::read).
+    pub fn bounded(threshold: usize, max_bytes: usize, weigh: fn(&V) -> usize) -> Self {
+        Self::with_budget(threshold, Budget::new(max_bytes, weigh))
+    }
+
+    fn with_budget(threshold: usize, budget: Budget<V>) -> Self {
         static STORES: AtomicU32 = AtomicU32::new(0);
         let threshold = effective(threshold);
         let shards = if threshold <= ONE_SHARD { 1 } else { SHARDS };
@@ -79,6 +94,7 @@ impl<V> MemoryStore<V> {
             len: AtomicUsize::new(0),
             threshold: AtomicUsize::new(threshold),
             turn: AtomicUsize::new(0),
+            budget,
         }
     }
 
@@ -133,12 +149,14 @@ impl<V> MemoryStore<V> {
     }
 
     /// Stores `value` under `key`. Returns a handle to it; `None` where `lifetime` is
-    /// [`Lifetime::Expired`], which removes what was there.
+    /// [`Lifetime::Expired`], or where the entry would take too much of the bound in bytes
+    /// ([`excess`](Self::excess)); both remove what was there.
     pub fn set(&self, key: &[u8], value: V, lifetime: Lifetime) -> Option<Handle> {
         self.write(key, value, lifetime, |_, _, _| true).1
     }
 
-    /// Stores `value` where `key` has no live entry; whether it did. A key that has one costs no
+    /// Stores `value` where `key` has no live entry and the bound in bytes allows it
+    /// ([`excess`](Self::excess)); whether it did. A key that has one costs no
     /// other entry its place.
     pub fn add(&self, key: &[u8], value: V, lifetime: Lifetime) -> bool {
         self.write(key, value, lifetime, |shard, place, now| {
@@ -154,9 +172,15 @@ impl<V> MemoryStore<V> {
         let place = self.place(key);
         self.with_shard(place.shard, |shard, now, _| {
             let stamp = shard.next_stamp();
-            let (_, entry) = shard.find_live(place.hash, key, now)?;
+            let (slot, entry) = shard.find_live(place.hash, key, now)?;
             entry.stamp = stamp;
-            Some(change(&mut entry.value))
+            let changed = change(&mut entry.value);
+            if !self.budget.is_unlimited() {
+                let weight = self.budget.weigh(key, &entry.value);
+                self.budget.exchange(shard.weights.get(slot), weight);
+                self.budget.note(&mut shard.weights, slot, weight);
+            }
+            Some(changed)
         })
     }
 
@@ -195,6 +219,7 @@ impl<V> MemoryStore<V> {
             let old = shard.clear();
             // Under the lock, or a write could look for something to evict where nothing is.
             self.len.fetch_sub(old.len(), Ordering::AcqRel);
+            self.budget.release(old.weights.total());
             drop(shard);
             emptied.push(old);
         }
@@ -227,6 +252,8 @@ impl<V> MemoryStore<V> {
         allow: impl Fn(&Shard<V>, Place<'_>, u64) -> bool,
     ) -> (bool, Option<Handle>) {
         let place = self.place(key);
+        let weight = self.budget.weigh(key, &value);
+        let is_admitted = self.budget.admits(weight);
         let mut pending = Some(value);
         loop {
             let done = self.with_shard(place.shard, |shard, now, removed| {
@@ -236,18 +263,27 @@ impl<V> MemoryStore<V> {
                     return Some((false, None));
                 }
                 let expires = match lifetime {
-                    Lifetime::Forever => NEVER,
-                    Lifetime::For(duration) => Instant(now).after(duration).0,
-                    Lifetime::Expired => {
+                    Lifetime::Forever if is_admitted => NEVER,
+                    Lifetime::For(duration) if is_admitted => Instant(now).after(duration).0,
+                    _ => {
                         removed.push(value);
                         if shard.remove(place.hash, key, now, removed).is_some() {
                             self.len.fetch_sub(1, Ordering::AcqRel);
                         }
-                        return Some((true, None));
+                        return Some((is_admitted, None));
                     }
                 };
+                if weight > 0
+                    && !self
+                        .budget
+                        .reserve(shard.weight_of(place.hash, key), weight)
+                {
+                    pending = Some(value);
+                    return None;
+                }
                 let value = match shard.overwrite(place.hash, key, value, expires, now, removed) {
                     Ok((slot, stamp)) => {
+                        self.budget.note(&mut shard.weights, slot, weight);
                         return Some((true, Some(self.handle(place, slot, stamp))));
                     }
                     Err(value) => value,
@@ -255,13 +291,16 @@ impl<V> MemoryStore<V> {
                 // A full store gives up an entry first: the new one is never its own victim.
                 if self.count_in() || shard.evict(now, removed) {
                     let (slot, stamp) = shard.insert(place.hash, key, value, expires);
+                    self.budget.note(&mut shard.weights, slot, weight);
                     return Some((true, Some(self.handle(place, slot, stamp))));
                 }
+                self.budget.release(weight);
                 pending = Some(value);
                 None
             });
             match done {
                 Some(done) => return done,
+                None if self.budget.is_large(weight) && self.evict_large() => {}
                 None => self.evict_anywhere(),
             }
         }
@@ -356,6 +395,10 @@ impl<V> MemoryStore<V> {
         let freed = shard.free_expired(now, removed);
         if freed > 0 {
             self.len.fetch_sub(freed, Ordering::AcqRel);
+        }
+        if shard.weights.freed > 0 {
+            let freed = std::mem::take(&mut shard.weights.freed);
+            self.budget.release(freed);
         }
     }
 

@@ -4,6 +4,7 @@
 //! when the shard's lock is free again. A value may be a foreign object whose drop runs anything,
 //! this store included.
 
+use super::budget::Weights;
 use super::expiry::{Due, Expiries, NEVER};
 use super::index::Index;
 use super::key::StoredKey;
@@ -69,6 +70,7 @@ pub(super) struct Shard<V> {
     order: Order,
     expiries: Expiries,
     last_stamp: u64,
+    pub(super) weights: Weights,
     /// Operations so far, for work that is done once in a while.
     pub(super) operations: u32,
 }
@@ -82,6 +84,7 @@ impl<V> Shard<V> {
             order: Order::new(),
             expiries: Expiries::new(),
             last_stamp: 0,
+            weights: Weights::new(),
             operations: 0,
         }
     }
@@ -118,6 +121,12 @@ impl<V> Shard<V> {
         self.find(hash, key)
             .and_then(|slot| self.slots[slot as usize].as_ref())
             .is_some_and(|entry| entry.is_live(now))
+    }
+
+    /// What the entry of `key` weighs, live or expired; 0: there is none.
+    pub(super) fn weight_of(&self, hash: u32, key: &[u8]) -> usize {
+        self.find(hash, key)
+            .map_or(0, |slot| self.weights.get(slot))
     }
 
     /// Writes a new value into the entry of `key`, live or expired. Gives the value back where
@@ -227,6 +236,24 @@ impl<V> Shard<V> {
         true
     }
 
+    /// Removes the oldest of the large entries that is expired or was not used since the last call.
+    /// `false`: there is none.
+    pub(super) fn evict_large(&mut self, now: u64, removed: &mut Removed<V>) -> bool {
+        let slots = &mut self.slots;
+        let victim = self.weights.large.iter().find(|slot| {
+            slots[**slot as usize].as_mut().is_some_and(|entry| {
+                let is_unused = entry.uses == 0 || !entry.is_live(now);
+                entry.uses /= 2;
+                is_unused
+            })
+        });
+        let Some(entry) = victim.copied().and_then(|slot| self.take(slot)) else {
+            return false;
+        };
+        removed.push(entry.value);
+        true
+    }
+
     /// Frees a few entries that have expired by `now`; how many.
     #[inline]
     pub(super) fn free_expired(&mut self, now: u64, removed: &mut Removed<V>) -> usize {
@@ -298,6 +325,7 @@ impl<V> Shard<V> {
         let entry = self.slots[slot as usize].take()?;
         self.index.remove(entry.hash, slot);
         self.order.remove(slot);
+        self.weights.take(slot);
         self.free.push(slot);
         Some(entry)
     }
