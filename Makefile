@@ -10,7 +10,7 @@ help: ## List the verbs
 demo: ## Start a Flask application, request its pages, show what the cache did
 	@tools/demo
 
-serve: ## Leave the demo application running for a browser (PORT=8000)
+serve: ## Open the laboratory: one application on Flask-Caching and on this, side by side (PORT=8000)
 	@tools/demo --serve $(or $(PORT),8000)
 
 test: ## Run every test: Rust, then Python on the oldest and newest CPython and Flask (ARGS="-k view")

@@ -24,7 +24,9 @@ def main() -> None:
 def serve(port: int) -> None:
     """Leave the server running until it ends or is interrupted."""
     with serving(port) as (address, server):
-        print(f"The gallery is open at {address} (Ctrl-C closes it)", flush=True)
+        dashboard = f"{address}/_cache/"
+        print(f"The gallery is open at {address}, its dashboard at {dashboard} (Ctrl-C closes it)")
+        sys.stdout.flush()
         sys.exit(server.wait())
 
 
@@ -33,6 +35,9 @@ def show() -> None:
     with serving() as (address, _):
         print(f"gunicorn with {THREADS} threads, SimpleCache, {address}\n")
         wrong = tour.run(address)
+        print(
+            f"What the cache saved is on its dashboard, {address}/_cache/ while it runs: make serve"
+        )
     if wrong:
         sys.exit("\n".join(["", "Not as it should be:", *wrong]))
 

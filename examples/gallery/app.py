@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from itertools import count
+from typing import Any
 
-from flask import Flask, abort, jsonify, redirect, render_template, request, url_for
+from flask import Flask, abort, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_caching import Cache
+from flask_caching import Cache, dashboard
 
-from gallery.painting import paint, painted
+from gallery.painting import Painting, paint, painted, painting
 
 ROOMS = {
     "dendrite": 0 + 1j,
@@ -25,16 +27,32 @@ cache = Cache(app, config={"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT":
 visitors = count(1)
 
 
+def is_local() -> bool:
+    """Whether somebody on this machine asks."""
+    return request.remote_addr in ("127.0.0.1", "::1")
+
+
+app.register_blueprint(
+    dashboard.blueprint(cache, authorize=is_local, show_values=True), url_prefix="/_cache"
+)
+
+
+@app.before_request
+def begin() -> None:
+    """A page knows what it cost."""
+    g.began = time.time()
+
+
 @app.context_processor
-def now() -> dict[str, str]:
-    """Every page says when it was rendered."""
-    return {"now": datetime.now().strftime("%H:%M:%S.%f")[:-3]}
+def times() -> dict[str, Any]:
+    """Every page says when it was rendered, and each of its parts what it cost."""
+    return {"now": datetime.now().strftime("%H:%M:%S.%f")[:-3], "clock": time.time}
 
 
 @cache.memoize(timeout=300)
-def picture(c: complex, width: int = 240, height: int = 160) -> str:
+def picture(c: complex, width: int = 240, height: int = 160) -> Painting:
     """The picture of ``c``: painted once for each size, whichever page asks."""
-    return paint(c, width, height)
+    return painting(c, width, height)
 
 
 @app.get("/")
@@ -49,7 +67,7 @@ def room(name: str) -> str:
     """A page that is rendered each time around a function that is memoized."""
     if name not in ROOMS:
         abort(404)
-    return render_template("room.html", name=name, c=ROOMS[name], image=picture(ROOMS[name]))
+    return render_template("room.html", name=name, c=ROOMS[name], picture=picture(ROOMS[name]))
 
 
 @app.post("/rooms/<name>/repaint")
@@ -83,14 +101,15 @@ def guestbook() -> str:
 def rooms() -> ResponseReturnValue:
     """JSON, cached as a response with its headers."""
     thumbnails = {name: paint(c, 60, 40) for name, c in ROOMS.items()}
-    return jsonify(rooms=thumbnails, rendered=datetime.now().isoformat())
+    cost = time.time() - g.began
+    return jsonify(rooms=thumbnails, rendered=datetime.now().isoformat(), cost=cost)
 
 
 @app.get("/uncached")
 def uncached() -> str:
     """The same work without a cache, to compare with."""
-    image = paint(ROOMS["rabbit"], 240, 160)
-    return render_template("room.html", name="rabbit", c=ROOMS["rabbit"], image=image)
+    new = painting(ROOMS["rabbit"], 240, 160)
+    return render_template("room.html", name="rabbit", c=ROOMS["rabbit"], picture=new)
 
 
 @app.get("/painted")

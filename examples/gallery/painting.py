@@ -6,7 +6,9 @@ import base64
 import math
 import struct
 import threading
+import time
 import zlib
+from dataclasses import dataclass
 
 _ITERATIONS = 48
 
@@ -18,6 +20,27 @@ def painted() -> int:
     """How many pictures this process has painted so far."""
     with _lock:
         return _painted
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A picture, and what it cost.
+
+    :param image: a PNG as a ``data:`` URL.
+    :param made: when it was painted, in seconds since 1970.
+    :param cost: the seconds that took.
+    """
+
+    image: str
+    made: float
+    cost: float
+
+
+def painting(c: complex, width: int, height: int) -> Painting:
+    """Paint the Julia set of ``c``, and note what it cost."""
+    start = time.perf_counter()
+    image = paint(c, width, height)
+    return Painting(image, time.time(), time.perf_counter() - start)
 
 
 def paint(c: complex, width: int, height: int, *, centre: complex = 0j, zoom: float = 1.0) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import importlib.util
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 THREADS = 8
+_PR_SET_PDEATHSIG = 1
 PATIENCE = 30.0
 
 
@@ -41,7 +44,7 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     :raises SystemExit: where it cannot be served, with the reason.
     """
     check_installed()
-    with _listening(port) as listener:
+    with listening(port) as listener:
         # Inherited by accepted connections: gunicorn sends head and body apart, and Nagle would
         # hold the body back for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -52,6 +55,7 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
             cwd=Path(__file__).parent.parent,
             pass_fds=[descriptor],
             start_new_session=True,  # Ctrl-C is for this process; it ends the server
+            preexec_fn=end_with_parent,
         )
         try:
             _wait_for(server, listener.getsockname()[1])
@@ -65,7 +69,19 @@ def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
                 server.wait()
 
 
-def _listening(port: int) -> socket.socket:
+def end_with_parent() -> None:
+    """In a process that is about to run: end with the thread that has started it, even where that
+    is killed."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def listening(port: int) -> socket.socket:
+    """A socket that listens on the loopback interface.
+
+    :param port: 0 takes a free one.
+    :raises SystemExit: nobody can listen there.
+    """
     try:
         return socket.create_server(("127.0.0.1", port))
     except (OSError, OverflowError) as error:

@@ -1,0 +1,184 @@
+"""``make serve``: the laboratory, here with the package that is installed on both sides."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import wait_until
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Laboratory:
+    """A laboratory that runs.
+
+    :param path: of programs; without ``redis-server`` there is no cache server.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "laboratory", "--port", "0", "--reference", sys.executable],
+            cwd=EXAMPLES,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.said = ""
+        while "The laboratory is open at " not in self.said:
+            line = self.process.stdout.readline()
+            assert line, self.said
+            self.said += line
+        self.address = self.said.rpartition("open at ")[2].split()[0]
+
+    def ask(self, path: str, *, press: bool = False, **headers: str) -> str:
+        if press:
+            headers["X-Laboratory"] = "button"
+        request = urllib.request.Request(f"{self.address}/{path}", headers=headers)
+        request.method = "POST" if press else "GET"
+        with urllib.request.urlopen(request, timeout=60) as response:
+            text: str = response.read().decode()
+            return text
+
+    def state(self) -> Any:
+        return json.loads(self.ask("state"))
+
+    def press(self, button: str) -> list[str]:
+        came: list[str] = json.loads(self.ask(f"press/{button}", press=True))["came"]
+        return came
+
+    def children(self) -> set[int]:
+        """The processes that it has started, and those of these."""
+        found, new = set[int](), {self.process.pid}
+        while new:
+            pid = new.pop()
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                new |= {int(child) for child in task.read_text().split()} - found
+            found |= new
+        return found
+
+    def end(self) -> str:
+        os.kill(self.process.pid, signal.SIGINT)
+        out, _ = self.process.communicate(timeout=60)
+        return out
+
+
+@pytest.fixture
+def laboratory(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
+    running = Laboratory(getattr(request, "param", os.environ["PATH"]))
+    yield running
+    if running.process.poll() is None:
+        running.end()
+    assert running.process.stdout is not None
+    running.process.stdout.close()
+
+
+def _goes(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_both_sides_answer_and_the_buttons_do_what_they_say(laboratory: Laboratory) -> None:
+    if laboratory.state()["server"] is None:
+        pytest.skip("redis-server is not on PATH; tools/install-system installs it")
+    wait_until(
+        lambda: all((side["hit_ratio"] or 0) > 0.3 for side in laboratory.state()["sides"]),
+        "both sides to answer from the cache",
+    )
+    assert all(side["failed"] == 0 for side in laboratory.state()["sides"])
+
+    for sentence in laboratory.press("visitors"):
+        assert sentence.startswith("50 visitors were answered")
+    for sentence in laboratory.press("deletion"):
+        assert sentence.startswith("The price went from 10 to 20; visitors")
+    assert laboratory.press("worker") == ["3 workers from now on."] * 2
+    log = laboratory.ask("log/ours")
+    assert "/products/" in log
+    assert "/cold/" in log
+
+    # Frozen, nothing comes from the cache, and everybody is answered.
+    assert laboratory.press("freeze") == ["The cache server is frozen."] * 2
+    wait_until(
+        lambda: all(
+            side["hit_ratio"] == 0 and side["answered"] > 20 for side in laboratory.state()["sides"]
+        ),
+        "both sides to go on without the cache",
+    )
+    assert laboratory.press("freeze") == ["The cache server is running."] * 2
+    for state in ("stopped", "running"):
+        assert laboratory.press("stop") == [f"The cache server is {state}."] * 2
+        assert laboratory.state()["server"] == state
+    wait_until(
+        lambda: all((side["hit_ratio"] or 0) > 0.3 for side in laboratory.state()["sides"]),
+        "both sides to answer from the cache again",
+    )
+
+    started = laboratory.children()
+    assert len(started) > 6
+    folder = Path(f"/proc/{laboratory.process.pid}/cwd").resolve()
+    assert folder == EXAMPLES
+    assert laboratory.end().strip().endswith("Closed.")
+    assert laboratory.process.returncode == 0
+    wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
+
+
+@pytest.mark.parametrize("laboratory", [""], indirect=True, ids=["no redis-server"])
+def test_without_a_server_two_buttons_are_missing_and_it_says_so(laboratory: Laboratory) -> None:
+    assert "redis-server is not installed" in laboratory.said
+    assert laboratory.state()["server"] is None
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        laboratory.press("freeze")
+    wait_until(
+        lambda: all((side["hit_ratio"] or 0) > 0.3 for side in laboratory.state()["sides"]),
+        "both sides to answer from files",
+    )
+
+
+def test_another_site_presses_no_button(laboratory: Laboratory) -> None:
+    request = urllib.request.Request(f"{laboratory.address}/press/worker", method="POST")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=60)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        laboratory.ask("state", Host="evil.example")
+
+
+def test_killed_it_leaves_nothing_behind(laboratory: Laboratory) -> None:
+    started = laboratory.children()
+    assert started
+    if laboratory.state()["server"] is not None:
+        # What is frozen ends as well.
+        laboratory.press("freeze")
+
+    laboratory.process.kill()
+    laboratory.process.wait()
+
+    wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
+
+
+def test_a_port_that_is_taken_is_an_error_before_anything_is_started(
+    laboratory: Laboratory,
+) -> None:
+    port = laboratory.address.rpartition(":")[2]
+    result = subprocess.run(
+        [sys.executable, "-m", "laboratory", "--port", port, "--reference", sys.executable],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert f"port {port} cannot be served" in result.stderr
