@@ -27,6 +27,7 @@ from .config import make_backend, make_serializer, resolve_config
 from .errors import (
     CacheConfigError,
     CacheConfigTypeError,
+    CacheNotInitializedError,
 )
 from .health import CacheHealth, health_of
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
@@ -37,7 +38,8 @@ from .mistakes import (
     check_jinja2_flag,
     check_parentheses,
 )
-from .stats import CacheStats, Policies, stats_of
+from .stats import CacheStats
+from .stats._counting import Policies, stats_of
 
 __all__ = ["Cache"]
 
@@ -338,8 +340,15 @@ class Cache(KnownNames):
         deletion.delete_versions(self, f)
 
     def stats(self) -> CacheStats:
-        """What became of calls in this process: of decorated functions and template fragments."""
-        return stats_of(self._policies, self._flags)
+        """What became of calls in this process: of decorated functions and template fragments.
+
+        A child of ``fork()`` counts from 0.
+        """
+        try:
+            backend = self._place()[1]
+        except CacheNotInitializedError:
+            backend = None
+        return stats_of(self._policies, self._flags, backend)
 
     def health(self) -> CacheHealth:
         """What this process knows of the servers of the active application; none is asked.

@@ -48,6 +48,9 @@ def counts(cache: Cache, *names: str) -> tuple[int, ...]:
     assert stats.under_way == 0
     rest = {name: count for name, count in stats.as_dict().items() if isinstance(count, int)}
     found = tuple(rest.pop(name) for name in names)
+    assert rest.pop("processes") == 1
+    assert rest.pop("computed") <= stats.misses
+    assert sum(stats.refusals.values()) == stats.refused
     rest.pop("described")
     assert not any(rest.values()), rest
     return found

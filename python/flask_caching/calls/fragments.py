@@ -61,6 +61,7 @@ class _FragmentPolicy(CallPolicy):
     def __init__(self, cache: Cache, fragments: Fragments) -> None:
         super().__init__(cache, fragments.render, Options(source_check=False))
         self.name = "a template fragment"
+        self.kind = "fragment"
         self._fragments = fragments
 
     def parts(self) -> CallParts:

@@ -95,6 +95,8 @@ class CallPolicy:
 
     hit_signal: NamedSignal
     miss_signal: NamedSignal
+    #: What it is about, for statistics.
+    kind = "function"
     #: Whether receivers of its signals are given ``f``: a receiver need not take what is not sent.
     signals_function = False
     #: Whether an HTTPException of the function is a result, and a tuple a response and its status.
@@ -234,10 +236,12 @@ class CallPolicy:
         if self.response_filter is not None:
             filtered = rv.get_response() if isinstance(rv, HTTPException) else rv
             if not self.response_filter(filtered):
+                self.road.note_refusal("response_filter would not have it")
                 return rv, MISSING
         reason = why_not_storable(rv, is_view=self.is_view)
         if reason is None:
             return rv, self.timeout_of(rv)
+        self.road.note_refusal(reason or "it answers a conditional or partial request")
         if reason:
             self.note_once(
                 reason, "The response of %s is served but not cached: %s.", self.name, reason
@@ -255,6 +259,7 @@ class CallPolicy:
 
     def note_unstorable(self, reason: UnstorableValueError) -> None:
         """The result cannot be stored, nor can what is there in its place."""
+        self.road.note_refusal(f"it cannot be stored: {reason}")
         self.note_once(
             "unstorable", "The result of %s is served but not cached: %s", self.name, reason
         )

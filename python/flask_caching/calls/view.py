@@ -50,6 +50,7 @@ class ViewPolicy(CallPolicy):
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
     is_view = True
+    kind = "view"
     #: Whether hits go the way on which they can be logged.
     _is_watched = False
 
@@ -308,6 +309,7 @@ class ViewPolicy(CallPolicy):
                 self.name,
                 reason,
             )
+            self.road.note_refusal(reason)
         return True
 
     def _is_view(self) -> bool:

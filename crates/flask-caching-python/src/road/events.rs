@@ -1,69 +1,16 @@
 //! What becomes of calls: one stream, and those who listen to it. Statistics count, signals are sent,
 //! the log of outages is kept; a policy may want to hear of hits.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use flask_caching_engine::clock;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use super::counts::Event;
 use super::flags::{OUTAGE, WATCHED};
 use super::parts::Call;
 use super::road::Road;
-use super::turn::{Doing, Open};
-
-/// What became of a call.
-#[derive(Clone, Copy)]
-pub(super) enum Event {
-    Hit,
-    Miss,
-    Stored,
-    /// The policy or the backend would not have the result.
-    Refused,
-    /// Something was deleted meanwhile, so that the result is not stored.
-    Superseded,
-    Error,
-    /// The policy was asked what the call is: it could not be told from the call itself.
-    Described,
-}
-
-/// Their names, in their order.
-const EVENTS: [&str; 7] = [
-    "hits",
-    "misses",
-    "stored",
-    "refused",
-    "superseded",
-    "errors",
-    "described",
-];
-
-/// How often what became of calls: those of one function, or of those that are gone.
-#[derive(Default)]
-pub(super) struct Counts([AtomicU64; EVENTS.len()]);
-
-impl Counts {
-    #[inline]
-    pub(super) fn count(&self, event: Event) {
-        // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
-        let count = &self.0[event as usize];
-        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-
-    /// Counts as well what `others` have counted.
-    pub(super) fn add(&self, others: &Self) {
-        for (count, other) in self.0.iter().zip(&others.0) {
-            count.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    /// All counts, by name.
-    pub(super) fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
-        EVENTS.into_iter().zip(counts)
-    }
-}
+use super::turn::{Doing, Open, Turn};
 
 impl Road {
     /// Tells everybody of a hit or a miss. `key`: `None` where nobody is waiting for it.
@@ -127,6 +74,22 @@ impl Road {
             state.call_method1(intern!(py, "failed"), arguments)?;
         }
         Ok(())
+    }
+
+    /// Tells statistics why a result is not stored.
+    pub(super) fn note_refusal(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        let name = self.policy.bind(py).getattr(intern!(py, "name"))?;
+        self.counts.note_refusal(reason);
+        self.flags
+            .get()
+            .last_refusals
+            .note(&name.str()?.to_string_lossy(), reason);
+        Ok(())
+    }
+
+    /// The function of a turn has returned: it was computed.
+    pub(super) fn emit_computed(&self, turn: &Turn) {
+        self.counts.computed(turn.started());
     }
 
     /// Tells the log of outages that the cache works, if it waits for that.

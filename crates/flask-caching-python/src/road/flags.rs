@@ -1,12 +1,11 @@
 //! What every call has to know about the `Cache` it belongs to.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-use super::events::Counts;
+use super::counts::{Counts, CountsRow, LastRefusals, Refusal};
 
 /// A proxy that reads or writes values was replaced, by the instance or its class.
 pub(super) const VALUES_REPLACED: u32 = 1;
@@ -28,6 +27,7 @@ pub(crate) struct CacheFlags {
     outages: Mutex<Vec<u32>>,
     /// What became of the calls of functions that do not exist any more.
     pub(super) retired: Counts,
+    pub(super) last_refusals: LastRefusals,
 }
 
 #[pymethods]
@@ -39,6 +39,7 @@ impl CacheFlags {
             epoch: AtomicU64::new(0),
             outages: Mutex::new(Vec::new()),
             retired: Counts::default(),
+            last_refusals: LastRefusals::default(),
         }
     }
 
@@ -57,9 +58,21 @@ impl CacheFlags {
         self.epoch.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often what became of calls of functions that do not exist any more, by name.
-    fn retired_counts(&self) -> HashMap<&'static str, u64> {
-        self.retired.by_name().collect()
+    /// As `Road.counts`, of functions that do not exist any more.
+    fn retired_counts(&self) -> CountsRow {
+        self.retired.row_of_many()
+    }
+
+    /// The refusals that came last, the newest first: whose result, why, and when, in seconds since
+    /// 1970.
+    fn last_refusals(&self) -> Vec<Refusal> {
+        self.last_refusals.list()
+    }
+
+    /// Counts begin anew, in a child of `fork()`.
+    fn reset_counts(&self) {
+        self.retired.reset();
+        self.last_refusals.reset();
     }
 
     /// Somebody wants to hear of calls from now on.

@@ -4,7 +4,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::events::Event;
+use super::counts::Event;
 use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
 use super::turn::{Doing, Encoded, Open, Outcome, Step};
@@ -117,7 +117,10 @@ impl Road {
                 open.handle = handle;
                 self.remember(py, &mut open)?;
             }
-            Step::Written(Ok(Outcome::Refused)) => self.counts.count(Event::Refused),
+            Step::Written(Ok(Outcome::Refused)) => {
+                self.counts.count(Event::Refused);
+                self.note_refusal(py, "the backend refused it")?;
+            }
             Step::Written(Ok(Outcome::Superseded)) => self.counts.count(Event::Superseded),
             Step::Written(Err(error)) => self.emit_failed(py, &open, error, Doing::Storing)?,
             _ => {}

@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
-use super::events::Event;
+use super::counts::Event;
 use super::flags::WATCHED;
 use super::parts::{Call, KeyAttribute, Kind, Parts};
 use super::quick::Quick;

@@ -30,6 +30,7 @@
 //! 6. The function runs in Python, between the doors: a recursion takes none of the C stack.
 
 mod arguments;
+mod counts;
 mod data;
 mod events;
 mod flags;

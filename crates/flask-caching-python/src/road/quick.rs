@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use super::events::Event;
+use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
 use super::port::Port;
 use super::replaced::{GET, GET_MANY, Methods, WRITES};

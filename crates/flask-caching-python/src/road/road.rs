@@ -9,7 +9,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::events::{Counts, Event};
+use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
 use super::look_up::Approach;
 use super::parts::{Call, CallParts, KeyAttribute, Parts};
@@ -229,6 +229,7 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return self.deliver(result);
         };
+        self.emit_computed(turn.get());
         self.timed(py, || {
             let result = self.settle_open(&mut open, result)?;
             self.write_open(py, &mut open);
@@ -243,6 +244,7 @@ impl Road {
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         if turn.get().take().is_some() {
+            self.emit_computed(turn.get());
             self.counts.count(Event::Refused);
         }
         self.deliver(result)
@@ -258,6 +260,7 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return Ok(result);
         };
+        self.emit_computed(turn.get());
         let result = self.timed(turn.py(), || self.settle_open(&mut open, result))?;
         turn.get().put_back(open);
         Ok(result)
@@ -309,9 +312,21 @@ impl Road {
         Ok(open.key.into_bound(py))
     }
 
-    /// How often what became of calls, by name.
-    fn counts(&self) -> std::collections::HashMap<&'static str, u64> {
-        self.counts.by_name().collect()
+    /// How often what became of calls, by name; the seconds that computations took, and that hits
+    /// have saved; and how often results were refused, by reason.
+    fn counts(&self) -> CountsRow {
+        self.counts.row()
+    }
+
+    /// Counts begin anew, in a child of `fork()`.
+    fn reset_counts(&self) {
+        self.counts.reset();
+    }
+
+    /// A result is refused, and why; that it is, is counted where it is not stored.
+    #[pyo3(name = "note_refusal")]
+    fn note_refusal_for(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        self.note_refusal(py, reason)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::clock::{self, Instant};
 use flask_caching_engine::flight::Flight;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -22,6 +23,8 @@ use crate::timeout::Deadline;
 pub(crate) struct Turn {
     /// `None`: the cache has nothing to do with the call, or it is over.
     open: Mutex<Option<Box<Open>>>,
+    /// When it was handed out.
+    started: Instant,
 }
 
 /// What is known of a call on its way.
@@ -114,8 +117,11 @@ pub(super) struct Version {
 
 impl Turn {
     pub(super) fn of(py: Python<'_>, open: Box<Open>) -> PyResult<Bound<'_, PyAny>> {
-        let open = Mutex::new(Some(open));
-        Ok(Bound::new(py, Self { open })?.into_any())
+        let turn = Self {
+            open: Mutex::new(Some(open)),
+            started: clock::exact(),
+        };
+        Ok(Bound::new(py, turn)?.into_any())
     }
 
     /// The turn of a call that the cache has nothing to do with.
@@ -126,6 +132,7 @@ impl Turn {
                 py,
                 Self {
                     open: Mutex::new(None),
+                    started: Instant(0),
                 },
             )
         })?;
@@ -138,6 +145,11 @@ impl Turn {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    /// When the computation that it is for began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(super) fn put_back(&self, open: Box<Open>) {

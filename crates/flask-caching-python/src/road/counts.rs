@@ -1,0 +1,188 @@
+//! How often what became of calls, what they cost, and why results were not stored.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flask_caching_engine::clock::{self, Instant};
+
+/// What became of a call.
+#[derive(Clone, Copy)]
+pub(super) enum Event {
+    Hit,
+    Miss,
+    Stored,
+    /// The policy or the backend would not have the result.
+    Refused,
+    /// Something was deleted meanwhile, so that the result is not stored.
+    Superseded,
+    Error,
+    /// The policy was asked what the call is: it could not be told from the call itself.
+    Described,
+    /// The function of the call was run to its end.
+    Computed,
+}
+
+/// Their names, in their order.
+const EVENTS: [&str; 8] = [
+    "hits",
+    "misses",
+    "stored",
+    "refused",
+    "superseded",
+    "errors",
+    "described",
+    "computed",
+];
+
+/// Of how many reasons refusals are counted; those of others are counted together.
+const MOST_REASONS: usize = 20;
+/// How much of a reason is kept, in characters.
+const LONGEST_REASON: usize = 200;
+const OTHER_REASONS: &str = "other reasons";
+
+/// What became of the calls of one function, or of those that are gone.
+#[derive(Default)]
+pub(super) struct Counts {
+    events: [AtomicU64; EVENTS.len()],
+    /// Nanoseconds that computations took.
+    computing: AtomicU64,
+    /// Nanoseconds that the hits of others, which were added, have saved.
+    saved: AtomicU64,
+    refusals: Mutex<BTreeMap<String, u64>>,
+}
+
+/// [`Counts`] for Python: events by name, seconds that computations took and that hits have saved,
+/// refusals by reason.
+pub(super) type CountsRow = (HashMap<&'static str, u64>, f64, f64, BTreeMap<String, u64>);
+
+impl Counts {
+    #[inline]
+    pub(super) fn count(&self, event: Event) {
+        increase(&self.events[event as usize], 1);
+    }
+
+    /// Counts a computation that began at `started`.
+    pub(super) fn computed(&self, started: Instant) {
+        increase(&self.computing, nanoseconds(clock::exact().since(started)));
+        self.count(Event::Computed);
+    }
+
+    /// Notes why a result is refused, which is counted elsewhere.
+    pub(super) fn note_refusal(&self, reason: &str) {
+        count_reason(&mut lock(&self.refusals), reason, 1);
+    }
+
+    /// Counts as well what `others` have counted.
+    pub(super) fn add(&self, others: &Self) {
+        for (count, other) in self.events.iter().zip(&others.events) {
+            increase(count, other.load(Ordering::Relaxed));
+        }
+        increase(&self.computing, others.computing.load(Ordering::Relaxed));
+        increase(&self.saved, nanoseconds(others.own_saved()));
+        let theirs = lock(&others.refusals).clone();
+        let mut own = lock(&self.refusals);
+        for (reason, count) in theirs {
+            count_reason(&mut own, &reason, count);
+        }
+    }
+
+    /// Begins anew: in a child of `fork()`, whose parent has counted the calls until then.
+    pub(super) fn reset(&self) {
+        for count in self.events.iter().chain([&self.computing, &self.saved]) {
+            count.store(0, Ordering::Relaxed);
+        }
+        lock(&self.refusals).clear();
+    }
+
+    /// What the hits of one function have saved: each the mean of what its computations took.
+    fn own_saved(&self) -> Duration {
+        let get = |event: Event| self.events[event as usize].load(Ordering::Relaxed);
+        let spent = u128::from(self.computing.load(Ordering::Relaxed));
+        let saved = spent * u128::from(get(Event::Hit)) / u128::from(get(Event::Computed).max(1));
+        Duration::from_nanos(u64::try_from(saved).unwrap_or(u64::MAX))
+    }
+
+    /// Those of many, which were added.
+    pub(super) fn row_of_many(&self) -> CountsRow {
+        let (by_name, spent, _, refusals) = self.row();
+        let saved = Duration::from_nanos(self.saved.load(Ordering::Relaxed));
+        (by_name, spent, saved.as_secs_f64(), refusals)
+    }
+
+    /// Those of one function.
+    pub(super) fn row(&self) -> CountsRow {
+        let events = self.events.iter();
+        let by_name = EVENTS
+            .into_iter()
+            .zip(events.map(|count| count.load(Ordering::Relaxed)));
+        let spent = Duration::from_nanos(self.computing.load(Ordering::Relaxed));
+        let refusals = lock(&self.refusals).clone();
+        (
+            by_name.collect(),
+            spent.as_secs_f64(),
+            self.own_saved().as_secs_f64(),
+            refusals,
+        )
+    }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[inline]
+fn increase(count: &AtomicU64, by: u64) {
+    // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
+    let sum = count.load(Ordering::Relaxed).saturating_add(by);
+    count.store(sum, Ordering::Relaxed);
+}
+
+fn count_reason(refusals: &mut BTreeMap<String, u64>, reason: &str, by: u64) {
+    let reason = shortened(reason);
+    let is_known = refusals.contains_key(&reason) || refusals.len() < MOST_REASONS;
+    let counted = if is_known {
+        reason
+    } else {
+        OTHER_REASONS.to_owned()
+    };
+    *refusals.entry(counted).or_default() += by;
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(LONGEST_REASON).collect()
+}
+
+/// The refusals that came last, of all functions of a cache.
+#[derive(Default)]
+pub(super) struct LastRefusals(Mutex<VecDeque<Refusal>>);
+
+/// Whose result was refused, why, and the seconds since 1970 when it was.
+pub(super) type Refusal = (String, String, f64);
+
+impl LastRefusals {
+    const MOST: usize = 50;
+
+    pub(super) fn note(&self, name: &str, reason: &str) {
+        let at = clock::wall().as_secs_f64();
+        let refusal = (shortened(name), shortened(reason), at);
+        let mut last = lock(&self.0);
+        last.truncate(Self::MOST - 1);
+        last.push_front(refusal);
+    }
+
+    /// The newest first.
+    pub(super) fn list(&self) -> Vec<Refusal> {
+        lock(&self.0).iter().cloned().collect()
+    }
+
+    pub(super) fn reset(&self) {
+        lock(&self.0).clear();
+    }
+}
+
+/// The caller guarantees to run nothing of Python's meanwhile.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
