@@ -22,6 +22,8 @@ const PART_LEFT_FREE: usize = 6;
 thread_local! {
     /// The address that the stack may grow down to; 0: not known yet.
     static LOWEST: Cell<usize> = const { Cell::new(0) };
+    /// The stack as it was looked at, and the limit of the main thread's at that time.
+    static BOUNDS: Cell<Option<(usize, usize, u64)>> = const { Cell::new(None) };
 }
 
 /// Sees to it that there is room for another level.
@@ -42,8 +44,7 @@ pub(crate) fn check() -> PyResult<()> {
 #[cold]
 #[inline(never)]
 fn look(here: usize) -> PyResult<()> {
-    // The limit of the main thread's stack can be raised: it is asked for again.
-    let Some((low, high)) = bounds() else {
+    let Some((low, high)) = known_bounds() else {
         LOWEST.set(1);
         return Ok(());
     };
@@ -56,6 +57,37 @@ fn look(here: usize) -> PyResult<()> {
     Err(PyRecursionError::new_err(
         "maximum recursion depth exceeded: the stack of this thread is almost full",
     ))
+}
+
+/// As [`bounds`], which reads a file: asked for again only where the limit of the main thread's stack
+/// has been raised since.
+fn known_bounds() -> Option<(usize, usize)> {
+    let limit = limit();
+    if let Some((low, high, then)) = BOUNDS.get()
+        && then == limit
+    {
+        return Some((low, high));
+    }
+    let (low, high) = bounds()?;
+    BOUNDS.set(Some((low, high, limit)));
+    Some((low, high))
+}
+
+/// How large the main thread's stack may become, in bytes.
+#[cfg(target_os = "linux")]
+fn limit() -> u64 {
+    let mut limits = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the limits are filled in, or left as they are.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &raw mut limits) };
+    limits.rlim_cur
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit() -> u64 {
+    0
 }
 
 /// The lowest address of this thread's stack, and the one above it; `None` where nobody knows.
