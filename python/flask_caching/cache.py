@@ -13,6 +13,8 @@ from werkzeug.local import LocalProxy
 from ._engine import CacheFlags, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
 from ._warn import warn
+from .backends._gevent import note_greenlets
+from .backends.spec import seconds_of
 from .calls import deletion
 from .calls.above_routes import look_at_first_request
 from .calls.context import active_app
@@ -133,8 +135,11 @@ class Cache(KnownNames):
             source_check=bool(config["CACHE_SOURCE_CHECK"]),
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
             store_private=bool(config["CACHE_STORE_PRIVATE"]),
+            single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
+            wait=seconds_of(config["CACHE_WAIT"]),
             serializer=serializer,
         )
+        note_greenlets()
         self._add_place(app, state, backend)
 
     # The decorators.
@@ -153,6 +158,7 @@ class Cache(KnownNames):
         make_cache_key: Callable[..., Any] | None = None,
         source_check: bool | None = None,
         response_hit_indication: bool | None = False,
+        single_flight: bool | None = None,
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache a view, or a function under a key of its own.
 
@@ -178,6 +184,8 @@ class Cache(KnownNames):
         :param source_check: make the function's source part of the key; None:
             ``CACHE_SOURCE_CHECK``.
         :param response_hit_indication: add a header ``hit_cache: True`` to what the cache answered.
+        :param single_flight: of calls that miss at the same time, one computes and the others get
+            its result; None: ``CACHE_SINGLE_FLIGHT``.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set) and ``make_cache_key``.
         """
@@ -191,6 +199,7 @@ class Cache(KnownNames):
             hash_method=hash_method,
             cache_none=cache_none,
             source_check=source_check,
+            single_flight=single_flight,
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
@@ -220,6 +229,7 @@ class Cache(KnownNames):
         cache_none: bool = False,
         source_check: bool | None = None,
         args_to_ignore: list[str] | None = None,
+        single_flight: bool | None = None,
     ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
         """Cache a function by its arguments.
 
@@ -236,6 +246,7 @@ class Cache(KnownNames):
         :param cache_none: as in :meth:`cached`.
         :param source_check: as in :meth:`cached`.
         :param args_to_ignore: names of arguments that are not part of the key.
+        :param single_flight: as in :meth:`cached`.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set), ``make_cache_key`` and ``delete_memoized``.
         """
@@ -249,6 +260,7 @@ class Cache(KnownNames):
             hash_method=hash_method,
             cache_none=cache_none,
             source_check=source_check,
+            single_flight=single_flight,
         )
 
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:

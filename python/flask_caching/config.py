@@ -18,7 +18,7 @@ from ._warn import warn
 from .backends import _registry
 from .backends._settings import FOR_EVERY_FACTORY
 from .backends.base import BaseCache
-from .backends.spec import CALLABLE, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
+from .backends.spec import CALLABLE, DURATION, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
 from .mistakes import meant_type, warn_of_unknown_settings, why_no_factory
 from .utils import normalize_timeout
@@ -87,6 +87,20 @@ GENERAL = (
         default=False,
     ),
     Setting("CACHE_ENABLE_SIGNALS", FLAG, "announce hits and misses as signals", default=False),
+    Setting(
+        "CACHE_SINGLE_FLIGHT",
+        FLAG,
+        "of calls of one process that miss at the same time, one computes and the others get its "
+        "result",
+        default=True,
+    ),
+    Setting(
+        "CACHE_WAIT",
+        DURATION,
+        "the longest time that a call waits for another one that computes the same, before it "
+        "computes itself: seconds, or a `timedelta`",
+        default=5,
+    ),
     Setting(
         "CACHE_STORE_PRIVATE",
         FLAG,

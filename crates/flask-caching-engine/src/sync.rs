@@ -15,13 +15,13 @@ pub(crate) type RandomState = foldhash::fast::FixedState;
 
 /// A number that no other living thread has.
 #[cfg(not(shuttle))]
-pub(crate) fn this_thread() -> usize {
+pub fn this_thread() -> usize {
     thread_local!(static MARK: u8 = const { 0 });
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 /// The threads of a model are one thread of the system.
 #[cfg(shuttle)]
-pub(crate) fn this_thread() -> usize {
+pub fn this_thread() -> usize {
     shuttle::thread::current().id().into()
 }

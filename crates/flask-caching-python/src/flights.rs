@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
-use flask_caching_engine::flight::{Flight, Flights, Overtaken};
+use flask_caching_engine::flight::{Flight, Flights, Joined, Overtaken, this_thread};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
@@ -14,6 +14,9 @@ static FLIGHTS: LazyLock<Arc<Flights>> = LazyLock::new(|| Arc::new(Flights::new(
 
 /// Lets the other greenlets of a thread go on for a moment, where there are some.
 static PAUSE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// Returns the greenlet that runs, where there are greenlets.
+static CURRENT_GREENLET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// No string's UTF-8 begins with it.
 const NO_TEXT: u8 = 0xFF;
@@ -26,6 +29,33 @@ pub(crate) fn begin<'k>(
     guards: impl IntoIterator<Item = &'k [u8]>,
 ) -> Flight {
     FLIGHTS.begin(scope(owner), key, guards)
+}
+
+/// As [`begin`], unless the same is being computed already, and may be followed.
+///
+/// # Errors
+/// Those of greenlets.
+pub(crate) fn join<'k>(
+    owner: &Bound<'_, PyAny>,
+    key: &[u8],
+    guards: impl IntoIterator<Item = &'k [u8]>,
+) -> PyResult<Joined> {
+    let leader = present(owner.py())?;
+    Ok(FLIGHTS.join(scope(owner), key, guards, leader))
+}
+
+/// What tells the present thread, or greenlet, from others.
+#[inline]
+pub(crate) fn present(py: Python<'_>) -> PyResult<usize> {
+    match CURRENT_GREENLET.get(py) {
+        None => Ok(this_thread()),
+        Some(current) => Ok(current.bind(py).call0()?.as_ptr().addr()),
+    }
+}
+
+/// Whether the threads of this process may run greenlets, so that none of them may be blocked.
+pub(crate) fn has_greenlets(py: Python<'_>) -> bool {
+    CURRENT_GREENLET.get(py).is_some()
 }
 
 /// Supersedes the computations of what belongs under `keys`, which are about to be deleted from the
@@ -100,6 +130,13 @@ fn wait(py: Python<'_>, overtaken: Overtaken) -> PyResult<()> {
 pub(crate) fn share_threads(pause: Bound<'_, PyAny>) {
     let py = pause.py();
     PAUSE.get_or_init(py, || pause.unbind());
+}
+
+/// There are greenlets from now on: `current()` returns the one that runs.
+#[pyfunction]
+pub(crate) fn tell_greenlets_apart(current: Bound<'_, PyAny>) {
+    let py = current.py();
+    CURRENT_GREENLET.get_or_init(py, || current.unbind());
 }
 
 /// Lets no computation that began before store its result under one of `keys` of `owner`; with

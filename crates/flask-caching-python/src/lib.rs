@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod flights;
 mod interpreter;
+mod leaders;
 mod logging;
 mod memcached;
 mod memory;
@@ -47,9 +48,12 @@ mod _engine {
     #[pymodule_export]
     use crate::flights::{
         flights_under_way, forget_flights, hold_flights, share_threads, supersede_flights,
+        tell_greenlets_apart,
     };
     #[pymodule_export]
     use crate::interpreter::is_first_interpreter;
+    #[pymodule_export]
+    use crate::leaders::note_leader;
     #[pymodule_export]
     use crate::memcached::memcached_wire_key;
     #[pymodule_export]

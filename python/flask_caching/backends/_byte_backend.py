@@ -282,6 +282,10 @@ class ByteBackend(BaseCache):
         wire_keys = [self._encode_key(name) for name in extended]
         return Encoded(self._store, wire_key, data, flags, wire_keys)
 
+    def _decode(self, key: str, encoded: Encoded) -> Any:
+        """The value that :meth:`_encode` made bytes of, as if it had been read; or ``MISSING``."""
+        return self._unpack(key, encoded.key, (encoded.data, encoded.flags))
+
     def _write(self, encoded: Encoded, timeout: float | timedelta | None = None) -> bool:
         """The second step: store what :meth:`_encode` made, and run no code but the store's.
 

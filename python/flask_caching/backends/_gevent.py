@@ -8,14 +8,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
-from .._engine import share_threads
+from .._engine import share_threads, tell_greenlets_apart
 
 if TYPE_CHECKING:
-    from .._engine import ByteStore
+    from .._engine import ByteStore, Turn
 
-__all__ = ["cooperative"]
+__all__ = ["cooperative", "note_greenlets", "wait_among_greenlets"]
+
+
+def note_greenlets() -> None:
+    """Let the engine tell greenlets apart, where there are some: they share a thread."""
+    if "gevent" in sys.modules:
+        tell_greenlets_apart(sys.modules["gevent"].getcurrent)
+
+
+def wait_among_greenlets(turn: Turn) -> None:
+    """Wait until the call that ``turn`` follows is over, while other greenlets go on."""
+    hub: Any = sys.modules["gevent"].get_hub()
+    event: Any = import_module("gevent.event").Event()
+    turn.wake_by(lambda: hub.loop.run_callback_threadsafe(event.set))
+    event.wait(turn.seconds_to_wait)
 
 
 def cooperative(store: ByteStore) -> ByteStore:
@@ -30,6 +45,7 @@ def cooperative(store: ByteStore) -> ByteStore:
         return store
     # A deletion lets the greenlet write that is about to store what is deleted.
     share_threads(_pause)
+    note_greenlets()
     return cast("ByteStore", _InThreadPool(store))
 
 

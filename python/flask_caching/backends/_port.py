@@ -161,6 +161,13 @@ class Port:
             self.backend._discard(key)
             raise
 
+    def decode(self, key: Any, encoded: Any) -> Any:
+        """A copy of the value that :meth:`encode` was given, for another caller.
+
+        :return: the copy; ``MISSING`` where the backend makes no bytes here.
+        """
+        return self.backend._decode(key, encoded) if self._writes else MISSING
+
     def write(
         self, key: Any, encoded: Any, timeout: Any, versions: tuple[tuple[str, str], ...]
     ) -> tuple[bool, tuple[str, ...]]:

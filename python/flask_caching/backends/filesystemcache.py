@@ -173,6 +173,9 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
             return _Long(self._files, self._encode_key(key), value, wire_keys)
         return super()._encode(key, value, extended)
 
+    def _decode(self, key: str, encoded: Encoded) -> Any:
+        return encoded.value if isinstance(encoded, _Long) else super()._decode(key, encoded)
+
     def _write(self, encoded: Encoded, timeout: float | timedelta | None = None) -> bool:
         if isinstance(encoded, _Long):
             stored = encoded.files.dump(encoded.key, encoded.value, self._timeout(timeout))

@@ -19,6 +19,7 @@ __all__ = [
     "ADDRESSES",
     "CALLABLE",
     "COUNT",
+    "DURATION",
     "FLAG",
     "OPTIONAL_TEXT",
     "PORT",
@@ -32,6 +33,7 @@ __all__ = [
     "as_flag",
     "as_number",
     "check",
+    "seconds_of",
 ]
 
 
@@ -119,6 +121,16 @@ def as_flag(value: Any) -> Any:
     return bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
 
 
+def seconds_of(value: Any) -> float:
+    """A duration in seconds; a negative number for what is none.
+
+    :param value: a number of seconds, or a ``timedelta``.
+    """
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    return float(value) if _is_number(value) and not isinstance(value, bool) else -1.0
+
+
 _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "t", "y", "1"), True),
     **dict.fromkeys(("false", "no", "off", "f", "n", "0"), False),
@@ -133,6 +145,11 @@ def _is_number(value: Any) -> bool:
 FLAG = Kind("True or False", bool, read=as_flag)
 TIMEOUT = Kind(
     "a number of seconds or a datetime.timedelta", timedelta, test=_is_number, read=as_number
+)
+DURATION = Kind(
+    "a number of seconds or a datetime.timedelta, 0 or more",
+    test=lambda v: 0 <= seconds_of(v) < float("inf"),
+    read=as_number,
 )
 SECONDS = Kind(
     "a positive number of seconds",

@@ -9,6 +9,7 @@ from .._engine import MISSING, CallParts, Road, Turn
 from ..errors import UnstorableValueError
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
 from .context import active_context
+from .following import lead
 from .offload import landed, looked_up
 from .policy import CallPolicy, Description, Options
 from .server_timing import note
@@ -198,6 +199,7 @@ class Fragments:
         answer = await looked_up(road, answer, tag, {})
         if type(answer) is not Turn:
             return answer
+        lead(answer)
         try:
             rendered = await caller()
         except BaseException:

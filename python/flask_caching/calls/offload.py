@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .._engine import Road, Turn
+from .following import over
 
 __all__ = ["landed", "looked_up"]
 
@@ -24,9 +25,15 @@ _executor: ThreadPoolExecutor | None = None
 
 async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What becomes of what ``road.approach`` returned: the call's answer, or its turn."""
-    if type(answer) is Turn and answer.waits:
-        await _offload(road.read, answer)
-        answer = road.arrive(answer, args, kwargs)
+    while type(answer) is Turn:
+        if answer.follows:
+            await over(answer)
+            answer = road.resume(answer, args, kwargs)
+        elif answer.is_unread:
+            await _offload(road.read, answer)
+            answer = road.arrive(answer, args, kwargs)
+        else:
+            break
     return answer
 
 

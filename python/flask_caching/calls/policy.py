@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
-from .._engine import MISSING, CallParts, Road
+from .._engine import MISSING, CallParts, Road, Turn
 from .._warn import warn
+from ..backends._gevent import wait_among_greenlets
 from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from .context import active_app, is_debugged
+from .following import task
 from .server_timing import note
 
 if TYPE_CHECKING:
@@ -59,10 +61,16 @@ class Options:
     hash_method: Callable[..., Any] | None = None
     cache_none: bool = False
     source_check: bool | None = None
+    single_flight: bool | None = None
 
     def __post_init__(self) -> None:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):
             object.__setattr__(self, name, callable_or_none(name, getattr(self, name)))
+        if not isinstance(self.single_flight, bool | None):
+            raise TypeError(
+                f"single_flight must be True, False, or None for CACHE_SINGLE_FLIGHT, not "
+                f"{self.single_flight!r}"
+            )
 
 
 def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
@@ -86,7 +94,8 @@ def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
 class CallPolicy:
     """What is said of the calls of a decorated function.
 
-    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits``, ``filters`` once.
+    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits``, ``filters`` and
+    ``single_flight`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
@@ -125,6 +134,7 @@ class CallPolicy:
         self.source_check = options.source_check
         self.checks_hits = options.is_stale is not None
         self.filters = options.response_filter is not None
+        self.single_flight = options.single_flight
         #: The attributes of the decorated function, which an application may set.
         self.attributes: dict[str, Any] = {}
         #: Its attribute ``make_cache_key``, where the application has put in no other.
@@ -247,6 +257,14 @@ class CallPolicy:
                 reason, "The response of %s is served but not cached: %s.", self.name, reason
             )
         return rv, MISSING
+
+    def task(self) -> int:
+        """The number of the task that makes the call."""
+        return task()
+
+    def wait_among_greenlets(self, turn: Turn) -> None:
+        """Wait until the call that ``turn`` follows is over, while other greenlets go on."""
+        wait_among_greenlets(turn)
 
     def keeps_back(self, rv: Any, reason: str) -> bool:
         """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""

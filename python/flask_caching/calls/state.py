@@ -34,6 +34,8 @@ class AppState:
     :param source_check: ``CACHE_SOURCE_CHECK``.
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
     :param store_private: ``CACHE_STORE_PRIVATE``.
+    :param single_flight: ``CACHE_SINGLE_FLIGHT``.
+    :param wait: ``CACHE_WAIT``, in seconds.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
 
@@ -42,6 +44,8 @@ class AppState:
     source_check: bool
     enable_signals: bool
     store_private: bool = False
+    single_flight: bool = True
+    wait: float = 5.0
     serializer: BaseSerializer | None = None
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
@@ -64,6 +68,8 @@ class AppState:
             source_check=self.source_check,
             enable_signals=self.enable_signals,
             store_private=self.store_private,
+            single_flight=self.single_flight,
+            wait=self.wait,
             serializer=self.serializer,
         )
 

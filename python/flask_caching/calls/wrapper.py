@@ -15,6 +15,7 @@ from .._types import Timeout
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
 from .context import active_context, active_request_context
+from .following import lead
 from .offload import landed, looked_up
 from .sessions import SessionUse
 
@@ -186,6 +187,7 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
         return answer
     if not answer.is_open:
         return await policy.f(*args, **kwargs)
+    lead(answer)
     use = SessionUse() if policy.is_view else None
     reason = None
     try:

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use flask_caching_engine::Lifetime::Forever;
 use flask_caching_engine::backend::MemoryStore;
-use flask_caching_engine::flight::{Flight, Flights, Write};
+use flask_caching_engine::flight::{Flight, Flights, Joined, Landing, Write};
 use shuttle::sync::atomic::{AtomicU32, Ordering};
 use shuttle::thread;
 
@@ -218,5 +219,113 @@ fn a_write_on_one_key_holds_up_no_deletion_of_another() {
         drop(write);
         drop(flight);
         world.over();
+    });
+}
+
+/// Computes what nobody else is computing; `fails` of those who compute fail.
+fn join(world: &World, who: usize, computed: &AtomicU32, fails: u32) -> Option<u32> {
+    loop {
+        if let Some(found) = world.find() {
+            return Some(found);
+        }
+        match world.flights.join(SCOPE, KEY, [VERSION], who) {
+            Joined::Lead(flight) => {
+                let result = world.source.load(Ordering::SeqCst);
+                if computed.fetch_add(1, Ordering::SeqCst) < fails {
+                    return None;
+                }
+                world.land(&flight, result);
+                flight.land(Landing::Shared(Some(Arc::new(result))));
+                return Some(result);
+            }
+            Joined::Follow(follower) => {
+                let waiting = follower.wait([who]).expect("nobody waits for himself");
+                // A wait that is not ended by the leader is found: here no wait ends by its time.
+                let landing = waiting.landing_within(Duration::from_secs(1));
+                match landing.expect("it has ended") {
+                    Landing::Shared(payload) => {
+                        return payload?.downcast_ref().copied();
+                    }
+                    Landing::Refused => unreachable!("nothing is refused"),
+                    Landing::Failed => {}
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn one_computes_and_the_others_are_woken() {
+    explore(|| {
+        let (world, computed) = (World::new(), Arc::new(AtomicU32::new(0)));
+        let threads: Vec<_> = (1..4)
+            .map(|who| {
+                let (world, computed) = (Arc::clone(&world), Arc::clone(&computed));
+                thread::spawn(move || join(&world, who, &computed, 0))
+            })
+            .collect();
+        let answers = threads.into_iter().map(|it| it.join().unwrap());
+        assert!(answers.into_iter().all(|answer| answer == Some(0)));
+        assert!(world.flights.is_empty());
+    });
+}
+
+#[test]
+fn where_one_fails_another_computes() {
+    explore(|| {
+        let (world, computed) = (World::new(), Arc::new(AtomicU32::new(0)));
+        let threads: Vec<_> = (1..4)
+            .map(|who| {
+                let (world, computed) = (Arc::clone(&world), Arc::clone(&computed));
+                thread::spawn(move || join(&world, who, &computed, 1))
+            })
+            .collect();
+        let answers: Vec<_> = threads.into_iter().map(|it| it.join().unwrap()).collect();
+        assert_eq!(answers.iter().flatten().count(), 2);
+    });
+}
+
+#[test]
+fn nobody_who_asks_after_a_deletion_gets_what_is_older() {
+    explore(|| {
+        let (world, computed) = (World::new(), Arc::new(AtomicU32::new(0)));
+        let others: Vec<_> = (1..3)
+            .map(|who| {
+                let (world, computed) = (Arc::clone(&world), Arc::clone(&computed));
+                thread::spawn(move || join(&world, who, &computed, 0))
+            })
+            .collect();
+        let new = world.source.fetch_add(1, Ordering::SeqCst) + 1;
+        world.delete_by_version();
+        assert!(join(&world, 3, &computed, 0) >= Some(new));
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!(world.find().is_none_or(|found| found >= new));
+    });
+}
+
+#[test]
+fn a_circle_is_found_by_its_last() {
+    explore(|| {
+        let flights = Arc::new(Flights::new());
+        let threads: Vec<_> = (1..4_usize)
+            .map(|who| {
+                let flights = Arc::clone(&flights);
+                thread::spawn(move || {
+                    let mine = flights.join(SCOPE, &[u8::try_from(who).unwrap()], [], who);
+                    let next = flights.join(SCOPE, &[u8::try_from(who % 3 + 1).unwrap()], [], who);
+                    if let Joined::Follow(follower) = next
+                        && let Some(waiting) = follower.wait([who])
+                    {
+                        waiting.landing_within(Duration::from_secs(1)).unwrap();
+                    }
+                    drop(mine);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
     });
 }

@@ -22,10 +22,12 @@ pub(super) enum Event {
     Described,
     /// The function of the call was run to its end.
     Computed,
+    /// It waited for another call that was computing the same.
+    Waited,
 }
 
 /// Their names, in their order.
-const EVENTS: [&str; 8] = [
+const EVENTS: [&str; 9] = [
     "hits",
     "misses",
     "stored",
@@ -34,6 +36,7 @@ const EVENTS: [&str; 8] = [
     "errors",
     "described",
     "computed",
+    "waits",
 ];
 
 /// Of how many reasons refusals are counted; those of others are counted together.

@@ -45,6 +45,9 @@ impl Road {
                 is_none: result.is_none(),
             };
         }
+        if !matches!(open.step, Step::Encoded { .. }) {
+            open.refuse();
+        }
         Ok(result)
     }
 
@@ -96,7 +99,13 @@ impl Road {
         {
             let outcome = open.store(py, encoded, timeout);
             let is_none = matches!(open.step, Step::Encoded { is_none: true, .. });
-            if is_none && !self.options.cache_none {
+            let is_answer = !is_none || self.options.cache_none;
+            match outcome {
+                Ok(Outcome::Refused) => open.refuse(),
+                // What could not be stored, because the cache fails, is still what they wait for.
+                _ => open.land(py, encoded, timeout, is_answer),
+            }
+            if !is_answer {
                 open.row = None;
             }
             open.step = Step::Written(outcome);

@@ -1,5 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
+use flask_caching_engine::flight::Joined;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -15,6 +16,7 @@ use super::table::Found;
 use super::turn::{Doing, Open, Reading, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
+use crate::leaders::note_leader;
 use crate::missing::{is_missing, missing};
 
 /// How far a call gets without its backend.
@@ -23,6 +25,14 @@ pub(super) enum Approach<'py> {
     Answer(Bound<'py, PyAny>),
     /// To what is to be looked for.
     Open(Box<Open>),
+}
+
+/// How far a call gets that was looked for.
+pub(super) enum Arrival<'py> {
+    /// To its answer, or its turn.
+    There(Bound<'py, PyAny>),
+    /// To another call that is computing the same.
+    Behind(Box<Open>),
 }
 
 /// A value that was found before, and its key where somebody wants to hear of it.
@@ -45,6 +55,8 @@ impl Road {
         let (state, backend): (Bound<'_, PyAny>, Bound<'_, PyAny>) = place.extract()?;
         let mut open = self.open(&state, &backend)?;
         open.is_refresh = is_refresh;
+        // A forced update waits for nobody.
+        open.following.is_over = is_refresh;
         if let Quick::Key(key) = start {
             open.key = key.unbind();
         } else {
@@ -153,6 +165,7 @@ impl Road {
             return Ok(false);
         };
         open.key = PyString::new(py, &prefix).into_any().unbind();
+        open.prefix = Some(open.key.clone_ref(py));
         open.versions.push(Version {
             name: recipe.version_name.clone_ref(py),
             text: None,
@@ -188,18 +201,20 @@ impl Road {
         open.step = Step::Read(reading);
     }
 
-    /// What becomes of a call that was looked for: its answer, or its turn.
+    /// What becomes of a call that was looked for. `task`: who asks, where that is a task.
     pub(super) fn arrive_at<'py>(
         &self,
         mut open: Box<Open>,
         call: &Call<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+        task: Option<usize>,
+    ) -> PyResult<Arrival<'py>> {
         let py = call.args.py();
+        let bypass = || Turn::bypass(py).map(Arrival::There);
         let mut value = None;
         match std::mem::replace(&mut open.step, Step::Waiting) {
             Step::Read(Reading::NoKey(error, doing)) => {
                 self.emit_failed(py, &open, error, doing)?;
-                return Turn::bypass(py);
+                return bypass();
             }
             Step::Read(Reading::Unread(error)) => {
                 self.emit_failed(py, &open, error, Doing::Reading)?;
@@ -208,34 +223,61 @@ impl Road {
                 self.emit_worked(py, &open, Doing::Reading)?;
                 value = Some(found.into_bound(py));
             }
-            _ => self.emit_worked(py, &open, Doing::Reading)?,
+            Step::Read(Reading::Shared(shared)) => value = Some(shared.into_bound(py)),
+            Step::Read(Reading::Nothing) => self.emit_worked(py, &open, Doing::Reading)?,
+            _ => {}
         }
-        let (state, key) = (open.state.as_ref(), Some(&open.key));
         if let Some(value) = value {
             match self.is_stale(&value, call)? {
                 Some(false) => {
+                    let (state, key) = (open.state.as_ref(), Some(&open.key));
                     self.emit_looked_up(Event::Hit, state, key, call)?;
                     self.remember(py, &mut open)?;
-                    return self.deliver(value);
+                    return self.deliver(value).map(Arrival::There);
                 }
                 Some(true) => {}
-                None => return Turn::bypass(py),
+                None => return bypass(),
             }
         }
+        if !open.is_read_only {
+            match self.begin_flight(py, &open)? {
+                Joined::Lead(flight) => open.flight = Some(flight),
+                Joined::Follow(follower) => {
+                    self.follow(py, &mut open, follower, task)?;
+                    if open.following.waiting.is_some() {
+                        return Ok(Arrival::Behind(open));
+                    }
+                    let Joined::Lead(flight) = self.begin_flight(py, &open)? else {
+                        return bypass();
+                    };
+                    open.flight = Some(flight);
+                }
+            }
+        }
+        let (state, key) = (open.state.as_ref(), Some(&open.key));
         self.emit_looked_up(Event::Miss, state, key, call)?;
         if open.is_read_only {
-            return Turn::bypass(py);
+            return bypass();
         }
+        note_leader(py, None)?;
+        Turn::of(py, open).map(Arrival::There)
+    }
+
+    /// Begins the flight of a call that computes, or finds the one that it may follow.
+    fn begin_flight(&self, py: Python<'_>, open: &Open) -> PyResult<Joined> {
         let names = open.versions.iter();
         let names: Vec<_> = names.map(|version| version.name.bind(py).clone()).collect();
         let guards = names.iter().map(|name| flights::key_bytes(name));
         let guards = guards.collect::<PyResult<Vec<_>>>()?;
-        let key = open.key.bind(py);
         let guards = guards.iter().map(|guard| &**guard);
+        let key = open.key.bind(py);
+        let key = flights::key_bytes(key)?;
         let owner = self.owner_of_flights(open.backend.bind(py));
-        let flight = flights::begin(owner, &flights::key_bytes(key)?, guards);
-        open.flight = Some(flight);
-        Turn::of(py, open)
+        if self.may_follow(py, open)? {
+            flights::join(owner, &key, guards)
+        } else {
+            Ok(Joined::Lead(flights::begin(owner, &key, guards)))
+        }
     }
 
     /// Enters a call that was answered or stored into the table.

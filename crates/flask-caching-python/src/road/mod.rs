@@ -27,13 +27,16 @@
 //!    a flight writes. What a write needs made of a value is made before.
 //! 5. **No flight, no store.** A result is stored by the turn that has a flight, and only while that
 //!    is not superseded.
-//! 6. The function runs in Python, between the doors: a recursion takes none of the C stack.
+//! 6. **A call waits for another one that computes the same** ([`follow`]), but never for itself, and
+//!    never for a result that is somebody's alone.
+//! 7. The function runs in Python, between the doors: a recursion takes none of the C stack.
 
 mod arguments;
 mod counts;
 mod data;
 mod events;
 mod flags;
+mod follow;
 mod kinds;
 mod landing;
 mod look_up;

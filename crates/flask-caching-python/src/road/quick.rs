@@ -3,6 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
+use flask_caching_engine::flight::Joined;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,6 +18,7 @@ use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
+use crate::leaders::note_leader;
 use crate::memory::MemoryBackend;
 
 /// How far the quick way leads.
@@ -238,10 +240,14 @@ impl Road {
             self.counts.count(Event::Hit);
             return Ok(Quick::Answer(value));
         }
+        // No version of this store is ever brought back: it guards nothing here.
+        let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, [])? else {
+            return Ok(Quick::Unknown);
+        };
+        note_leader(py, None)?;
         self.counts.count(Event::Miss);
         let mut open = Box::new(Open::new(backend, Port::to_memory(backend)));
-        // No version of this store is ever brought back: it guards nothing here.
-        open.flight = Some(flights::begin(backend, &flights::key_bytes(&key)?, []));
+        open.flight = Some(flight);
         open.key = key.unbind();
         open.versions.push(version);
         Turn::of(py, open).map(Quick::Answer)

@@ -11,14 +11,15 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
-use super::look_up::Approach;
+use super::follow::Heard;
+use super::look_up::{Approach, Arrival};
 use super::parts::{Call, CallParts, KeyAttribute, Parts};
 use super::port::Port;
 use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
 use super::table::Row;
-use super::turn::{Open, Turn};
+use super::turn::{Open, Reading, Step, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
 
@@ -68,6 +69,8 @@ pub(super) struct Options {
     pub(super) notes_hits: bool,
     /// Whether it has a say about every result.
     pub(super) filters: bool,
+    /// Whether one call computes and the others get its result; `None`: as the application has it.
+    pub(super) single_flight: Option<bool>,
 }
 
 #[pymethods]
@@ -214,7 +217,33 @@ impl Road {
             request: None,
         };
         match turn.get().take() {
-            Some(open) => self.timed(args.py(), || self.arrive_at(open, &call)),
+            Some(open) => self.timed(args.py(), || self.arrive_for_task(open, &call)),
+            None => Ok(turn.clone().into_any()),
+        }
+    }
+
+    /// What becomes of a turn that has waited for another call: the call's answer, or a turn, which may
+    /// be to be read, or follow another one.
+    fn resume<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        };
+        match turn.get().take() {
+            Some(mut open) => self.timed(args.py(), || {
+                if self.resume_open(turn.py(), &mut open)? {
+                    self.read_unless_waiting(open, &call)
+                } else {
+                    self.arrive_for_task(open, &call)
+                }
+            }),
             None => Ok(turn.clone().into_any()),
         }
     }
@@ -243,9 +272,10 @@ impl Road {
         turn: &Bound<'py, Turn>,
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if turn.get().take().is_some() {
+        if let Some(open) = turn.get().take() {
             self.emit_computed(turn.get());
             self.counts.count(Event::Refused);
+            open.refuse();
         }
         self.deliver(result)
     }
@@ -345,16 +375,25 @@ impl Road {
         start: Quick<'py>,
         is_refresh: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match self.describe(call, start, is_refresh)? {
-            Approach::Answer(answer) => Ok(answer),
-            Approach::Open(mut open) => {
-                self.read_open(call.args.py(), &mut open);
-                self.arrive_at(open, call)
+        let py = call.args.py();
+        let mut open = match self.describe(call, start, is_refresh)? {
+            Approach::Answer(answer) => return Ok(answer),
+            Approach::Open(open) => open,
+        };
+        self.read_open(py, &mut open);
+        loop {
+            let behind = match self.arrive_at(open, call, None)? {
+                Arrival::There(there) => return Ok(there),
+                Arrival::Behind(behind) => behind,
+            };
+            open = self.wait(py, behind)?;
+            if self.resume_open(py, &mut open)? {
+                self.read_open(py, &mut open);
             }
         }
     }
 
-    /// The same, up to where a server would be waited for.
+    /// The same, up to where a server or another call would be waited for. `task`: who asks.
     fn go_unless_waiting<'py>(
         &self,
         call: &Call<'_, 'py>,
@@ -363,12 +402,47 @@ impl Road {
     ) -> PyResult<Bound<'py, PyAny>> {
         match self.describe(call, start, is_refresh)? {
             Approach::Answer(answer) => Ok(answer),
-            Approach::Open(open) if open.port.waits => Turn::of(call.args.py(), open),
-            Approach::Open(mut open) => {
-                self.read_open(call.args.py(), &mut open);
-                self.arrive_at(open, call)
+            Approach::Open(open) => self.read_unless_waiting(open, call),
+        }
+    }
+
+    fn read_unless_waiting<'py>(
+        &self,
+        mut open: Box<Open>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if open.port.waits {
+            return Turn::of(call.args.py(), open);
+        }
+        self.read_open(call.args.py(), &mut open);
+        self.arrive_for_task(open, call)
+    }
+
+    fn arrive_for_task<'py>(
+        &self,
+        open: Box<Open>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = call.args.py();
+        let policy = self.policy.bind(py);
+        let task = policy.call_method0(intern!(py, "task"))?.extract()?;
+        match self.arrive_at(open, call, Some(task))? {
+            Arrival::There(there) => Ok(there),
+            Arrival::Behind(behind) => Turn::of(py, behind),
+        }
+    }
+
+    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
+    fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        match self.hear(py, open)? {
+            Heard::Value(value) => open.step = Step::Read(Reading::Shared(value)),
+            Heard::Nothing => open.step = Step::Waiting,
+            Heard::LookAgain => {
+                open.rewind(py)?;
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// A call to `backend` of which nothing is known yet.

@@ -4,7 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::clock::{self, Instant};
-use flask_caching_engine::flight::Flight;
+use flask_caching_engine::flight::{Flight, Waiting};
+use flask_caching_engine::resilience::Deadline as TimeLeft;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -37,6 +38,8 @@ pub(super) struct Open {
     pub(super) description: Option<Py<PyAny>>,
     /// The key; until the versions are known, what of it comes before them.
     pub(super) key: Py<PyAny>,
+    /// The latter, where the key was made natively.
+    pub(super) prefix: Option<Py<PyAny>>,
     /// The versions that are part of the key.
     pub(super) versions: SmallVec<[Version; 1]>,
     /// When the versions expire that this call has made.
@@ -52,7 +55,19 @@ pub(super) struct Open {
     /// The key may be read, but this call does not fill it.
     pub(super) is_read_only: bool,
     pub(super) flight: Option<Flight>,
+    pub(super) following: Following,
     pub(super) step: Step,
+}
+
+/// Whether a call may have the result of another one that is under way.
+#[derive(Default)]
+pub(super) struct Following {
+    /// It computes itself.
+    pub(super) is_over: bool,
+    /// What it waits for.
+    pub(super) waiting: Option<Waiting>,
+    /// Until when it waits at most, whatever it waits for.
+    pub(super) until: Option<TimeLeft>,
 }
 
 /// Where a call is between the doors.
@@ -74,6 +89,8 @@ pub(super) enum Step {
 /// What looking for a call came to.
 pub(super) enum Reading {
     Found(Py<PyAny>),
+    /// The call that it waited for has it.
+    Shared(Py<PyAny>),
     Nothing,
     /// The key is known, and what is under it is not.
     Unread(PyErr),
@@ -85,6 +102,15 @@ pub(super) enum Reading {
 pub(super) enum Encoded {
     Native(Stored),
     Foreign(Py<PyAny>),
+}
+
+impl Encoded {
+    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Native(stored) => Self::Native(stored.clone_ref(py)),
+            Self::Foreign(encoded) => Self::Foreign(encoded.clone_ref(py)),
+        }
+    }
 }
 
 /// What became of a result.
@@ -116,6 +142,7 @@ pub(super) struct Version {
 }
 
 impl Turn {
+    /// The turn of a call that goes on elsewhere.
     pub(super) fn of(py: Python<'_>, open: Box<Open>) -> PyResult<Bound<'_, PyAny>> {
         let turn = Self {
             open: Mutex::new(Some(open)),
@@ -152,6 +179,12 @@ impl Turn {
         self.started
     }
 
+    /// Whether `question` is answered with yes; no where the turn is over.
+    fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.as_deref().is_some_and(question)
+    }
+
     pub(super) fn put_back(&self, open: Box<Open>) {
         let old = self
             .open
@@ -167,15 +200,71 @@ impl Turn {
     /// Whether what comes next is said by a server, and takes its time.
     #[getter]
     fn waits(&self) -> bool {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_ref().is_some_and(|open| open.port.waits)
+        self.is(|open| open.port.waits)
+    }
+
+    /// Whether it is still to be looked for, by a server.
+    #[getter]
+    fn is_unread(&self) -> bool {
+        self.is(|open| {
+            open.port.waits
+                && open.flight.is_none()
+                && open.following.waiting.is_none()
+                && matches!(open.step, Step::Waiting)
+        })
+    }
+
+    /// Whether another call is computing the same, and this one waits for its result.
+    #[getter]
+    fn follows(&self) -> bool {
+        self.is(|open| open.following.waiting.is_some())
     }
 
     /// Whether the cache has to do with the call.
     #[getter]
     fn is_open(&self) -> bool {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.is_some()
+        self.is(|_| true)
+    }
+
+    /// How many seconds it may still wait for another call.
+    #[getter]
+    fn seconds_to_wait(&self) -> f64 {
+        let mut seconds = 0.0;
+        self.is(|open| {
+            let left = open
+                .following
+                .until
+                .and_then(|until| until.remaining().ok());
+            seconds = left.map_or(0.0, |left| left.as_secs_f64());
+            true
+        });
+        seconds
+    }
+
+    /// Has `wake()` called, in whatever thread, when the call it waits for is over.
+    fn wake_by(&self, wake: Py<PyAny>) {
+        let Some(open) = self.take() else {
+            return;
+        };
+        if let Some(waiting) = &open.following.waiting {
+            waiting.wake_by(move || {
+                Python::attach(|py| {
+                    // An event loop that is closed has nobody to wake.
+                    drop(wake.call0(py));
+                });
+            });
+        }
+        self.put_back(open);
+    }
+
+    /// Lets `leader` count as who computes it: the number of a task.
+    fn lead_as(&self, leader: usize) {
+        self.is(|open| {
+            if let Some(flight) = &open.flight {
+                flight.lead_as(leader);
+            }
+            true
+        });
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -200,6 +289,7 @@ impl Open {
             port,
             description: None,
             key: backend.py().None(),
+            prefix: None,
             versions: SmallVec::new(),
             made_until: None,
             row: None,
@@ -208,6 +298,7 @@ impl Open {
             is_refresh: false,
             is_read_only: false,
             flight: None,
+            following: Following::default(),
             step: Step::Waiting,
         }
     }
@@ -225,7 +316,7 @@ impl Open {
         visit.call(self.description.as_ref())?;
         self.port.traverse(visit)?;
         match &self.step {
-            Step::Read(Reading::Found(value)) => visit.call(value),
+            Step::Read(Reading::Found(value) | Reading::Shared(value)) => visit.call(value),
             Step::Encoded {
                 encoded: Encoded::Foreign(encoded),
                 ..

@@ -157,3 +157,120 @@ fn a_forked_process_has_none_of_its_parents() {
     drop(own);
     assert!(flights.is_empty());
 }
+
+fn lead(flights: &Arc<Flights>, key: &[u8], leader: usize) -> Flight {
+    match flights.join(1, key, [VERSION], leader) {
+        Joined::Lead(flight) => flight,
+        Joined::Follow(_) => panic!("somebody computes it"),
+    }
+}
+
+fn follow(flights: &Arc<Flights>, key: &[u8]) -> Follower {
+    match flights.join(1, key, [VERSION], 99) {
+        Joined::Lead(_) => panic!("nobody computes it"),
+        Joined::Follow(follower) => follower,
+    }
+}
+
+fn shared(landing: Option<Landing>) -> Option<u32> {
+    match landing {
+        Some(Landing::Shared(Some(payload))) => payload.downcast_ref().copied(),
+        _ => None,
+    }
+}
+
+#[test]
+fn one_computes_and_the_others_get_its_result() {
+    let flights = flights();
+    let leader = lead(&flights, KEY, 1);
+    let waiting: Vec<_> = (2..5)
+        .map(|number| follow(&flights, KEY).wait([number]).unwrap())
+        .collect();
+    assert!(waiting[0].landing().is_none());
+    let (woken, is_woken) = mpsc::channel();
+    let waits = thread::spawn({
+        let other = follow(&flights, KEY).wait([5]).unwrap();
+        let woken = woken.clone();
+        other.wake_by(move || woken.send(1).unwrap());
+        move || shared(other.landing_within(Duration::from_secs(60)))
+    });
+    leader.land(Landing::Shared(Some(Arc::new(7_u32))));
+    drop(leader);
+    assert_eq!(is_woken.recv(), Ok(1));
+    assert_eq!(waits.join().unwrap(), Some(7));
+    assert!(waiting.iter().all(|it| shared(it.landing()) == Some(7)));
+    waiting[0].wake_by(move || woken.send(2).unwrap());
+    assert_eq!(is_woken.recv(), Ok(2));
+    assert_eq!(flights.len(), 0);
+    drop(lead(&flights, KEY, 1));
+}
+
+#[test]
+fn a_failure_is_the_leaders_alone_and_another_computes() {
+    let flights = flights();
+    let leader = lead(&flights, KEY, 1);
+    let waiting = follow(&flights, KEY).wait([2]).unwrap();
+    drop(leader);
+    assert!(matches!(waiting.landing(), Some(Landing::Failed)));
+    let next = lead(&flights, KEY, 2);
+    drop((follow(&flights, KEY), next));
+}
+
+#[test]
+fn what_was_superseded_is_followed_no_more() {
+    let flights = flights();
+    let leader = lead(&flights, KEY, 1);
+    let waiting = follow(&flights, KEY).wait([2]).unwrap();
+    flights.supersede(1, [VERSION]).wait();
+    let next = lead(&flights, KEY, 3);
+    drop(follow(&flights, KEY));
+    leader.land(Landing::Shared(None));
+    drop(leader);
+    assert!(matches!(waiting.landing(), Some(Landing::Failed)));
+    next.land(Landing::Shared(None));
+}
+
+#[test]
+fn after_a_refusal_nobody_queues_for_a_moment() {
+    let flights = flights();
+    let leader = lead(&flights, KEY, 1);
+    let waiting = follow(&flights, KEY).wait([2]).unwrap();
+    leader.land(Landing::Refused);
+    drop(leader);
+    assert!(matches!(waiting.landing(), Some(Landing::Refused)));
+    let beside = (lead(&flights, KEY, 2), lead(&flights, KEY, 3));
+    assert!(!beside.0.is_superseded());
+    drop(lead(&flights, b"other", 4));
+    drop((lead(&flights, b"another", 5), follow(&flights, b"another")));
+}
+
+#[test]
+fn nobody_waits_for_himself() {
+    let flights = flights();
+    let one = lead(&flights, b"one", 1);
+    let two = lead(&flights, b"two", 2);
+    let three = lead(&flights, b"three", 3);
+    assert!(follow(&flights, b"one").wait([1]).is_none(), "his own");
+    let second = follow(&flights, b"one").wait([2]).unwrap();
+    let third = follow(&flights, b"two").wait([3]).unwrap();
+    assert!(follow(&flights, b"three").wait([1]).is_none(), "a circle");
+    // Who is waited for by 1 knows that, and waits in its place as well.
+    assert!(follow(&flights, b"three").wait([4, 1]).is_none());
+    drop(third);
+    let fourth = follow(&flights, b"three").wait([4, 1]).unwrap();
+    assert!(follow(&flights, b"one").wait([3]).is_none());
+    drop((second, fourth));
+    assert!(follow(&flights, b"one").wait([3]).is_some());
+    drop((one, two, three));
+}
+
+#[test]
+fn those_who_compute_beside_others_are_not_followed() {
+    let flights = flights();
+    let beside = flights.begin(1, KEY, []);
+    let leader = lead(&flights, KEY, 1);
+    assert!(follow(&flights, KEY).is_on_this_thread());
+    leader.lead_as(8);
+    assert_eq!(follow(&flights, KEY).leader(), 8);
+    drop((beside, leader));
+}

@@ -2,17 +2,22 @@
 //!
 //! A flight begins where a value was looked for and not found, and lands where the computed value is
 //! stored. A deletion in between *supersedes* it: its result goes to whoever asked for it and is
-//! not stored. Invariants:
+//! not stored. Whoever looks for the same value meanwhile may *follow* the flight in place of beginning
+//! another one: one computes, the others get its result (single flight, see [`Follower`]). Invariants:
 //!
 //! 1. A result is stored only inside of [`Flight::begin_write`], which a superseded flight is refused.
 //! 2. When [`Overtaken::wait`] returns, no flight that was superseded is writing or taking back what it
 //!    wrote, unless it does so for longer than [`LONGEST_WAIT`] or on this very thread (see
 //!    [`Overtaken::let_write`]). A superseded write is always [taken back](Write::end).
 //! 3. No lock is held while a caller's code runs. The end of a flight is its drop, so that none stays
-//!    registered.
+//!    registered, and nobody follows it for ever.
+//! 4. A flight that was superseded is followed by nobody who asks after that.
 //!
 //! A key is known by its hash and its scope. Two keys of one hash supersede each other, which costs a
 //! result its place in the store and nothing else.
+
+mod follow;
+mod refusals;
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -20,9 +25,14 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use self::follow::{End, Waits};
+pub use self::follow::{Follower, Landing, Payload, Waiting};
+use self::refusals::Refusals;
+
 use crate::resilience::Deadline;
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RandomState, this_thread};
+pub use crate::sync::this_thread;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RandomState};
 
 /// The longest time that a deletion waits for a write under way.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -46,6 +56,9 @@ pub struct Flights {
     /// The hashes under which flights are superseded as they begin, and how many hold each.
     held: Mutex<HashMap<u64, usize>>,
     holds: AtomicUsize,
+    /// Who waits for which flight.
+    waits: Waits,
+    refusals: Refusals,
 }
 
 /// How far a flight is.
@@ -54,8 +67,24 @@ struct Progress {
     state: AtomicU8,
     /// What tells the writing thread from others.
     writer: AtomicUsize,
-    lock: Mutex<()>,
-    written: Condvar,
+    /// The hash of the key that it may be followed under; 0: it may not.
+    followed_under: u64,
+    /// Who computes: a number that no other computing thread, greenlet or task has.
+    leader: AtomicUsize,
+    /// The thread that the computation began on.
+    thread: usize,
+    /// Guards the ends of writes and of the flight.
+    lock: Mutex<End>,
+    /// The write, or the flight, has ended.
+    ended: Condvar,
+}
+
+/// What became of an attempt to compute something alone.
+pub enum Joined {
+    /// Nobody is computing it: the caller does.
+    Lead(Flight),
+    /// Somebody is.
+    Follow(Follower),
 }
 
 /// One computation, until it is dropped.
@@ -101,29 +130,68 @@ impl Flights {
         self.len() == 0
     }
 
-    /// Begins the computation of what belongs under `key` of the store `scope`. `guards`: the keys of
-    /// the versions that are part of it; deleting one of them supersedes it as well.
+    /// Begins the computation of what belongs under `key` of the store `scope`, beside others of it.
+    /// `guards`: the keys of the versions that are part of it; deleting one of them supersedes it as
+    /// well.
     pub fn begin<'k>(
         self: &Arc<Self>,
         scope: u64,
         key: &[u8],
         guards: impl IntoIterator<Item = &'k [u8]>,
     ) -> Flight {
-        let progress = Arc::new(Progress {
-            scope,
-            state: AtomicU8::new(0),
-            writer: AtomicUsize::new(0),
-            lock: Mutex::new(()),
-            written: Condvar::new(),
-        });
-        let mut hashes = SmallVec::new();
-        hashes.push(self.hash(scope, key));
-        hashes.extend(guards.into_iter().map(|guard| self.hash(scope, guard)));
+        let hash = self.hash(scope, key);
+        let progress = Arc::new(Progress::new(scope, 0, this_thread()));
         // Before it is registered: where the count is 0, nothing is.
         self.count.fetch_add(1, Ordering::SeqCst);
-        for hash in &hashes {
-            self.shard(*hash)
-                .entry(*hash)
+        self.shard(hash)
+            .entry(hash)
+            .or_default()
+            .push(Arc::clone(&progress));
+        self.take_off(hash, guards, progress)
+    }
+
+    /// As [`begin`](Self::begin), unless the same is being computed, and may be followed. `leader`: see
+    /// [`Flight::lead_as`].
+    pub fn join<'k>(
+        self: &Arc<Self>,
+        scope: u64,
+        key: &[u8],
+        guards: impl IntoIterator<Item = &'k [u8]>,
+        leader: usize,
+    ) -> Joined {
+        let hash = self.hash(scope, key);
+        let followed_under = if self.refusals.has(hash) { 0 } else { hash };
+        let progress = Arc::new(Progress::new(scope, followed_under, leader));
+        self.count.fetch_add(1, Ordering::SeqCst);
+        let mut shard = self.shard(hash);
+        let registered = shard.entry(hash).or_default();
+        let other = registered
+            .iter()
+            .find(|other| followed_under != 0 && other.may_be_followed(hash));
+        if let Some(other) = other.cloned() {
+            drop(shard);
+            self.count.fetch_sub(1, Ordering::SeqCst);
+            return Joined::Follow(Follower::new(Arc::clone(self), other));
+        }
+        registered.push(Arc::clone(&progress));
+        drop(shard);
+        Joined::Lead(self.take_off(hash, guards, progress))
+    }
+
+    /// The flight of a computation that is registered under the hash of its key.
+    fn take_off<'k>(
+        self: &Arc<Self>,
+        hash: u64,
+        guards: impl IntoIterator<Item = &'k [u8]>,
+        progress: Arc<Progress>,
+    ) -> Flight {
+        let mut hashes = SmallVec::new();
+        hashes.push(hash);
+        for guard in guards {
+            let hash = self.hash(progress.scope, guard);
+            hashes.push(hash);
+            self.shard(hash)
+                .entry(hash)
                 .or_default()
                 .push(Arc::clone(&progress));
         }
@@ -209,6 +277,7 @@ impl Flights {
         self.count.store(0, Ordering::SeqCst);
         lock(&self.held).clear();
         self.holds.store(0, Ordering::SeqCst);
+        self.waits.forget();
     }
 
     fn end(&self, hashes: &[u64], progress: &Arc<Progress>) {
@@ -231,8 +300,9 @@ impl Flights {
         }
     }
 
+    /// Never 0.
     fn hash(&self, scope: u64, key: &[u8]) -> u64 {
-        self.hasher.hash_one((scope, key))
+        self.hasher.hash_one((scope, key)) | 1
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Registered> {
@@ -242,6 +312,30 @@ impl Flights {
 }
 
 impl Flight {
+    /// Lets `leader` count as the one who computes: a number that no other thread, greenlet or task has
+    /// that computes at the same time. Without it, it is the present thread.
+    pub fn lead_as(&self, leader: usize) {
+        self.progress.leader.store(leader, Ordering::SeqCst);
+    }
+
+    /// Whether somebody waits for its result.
+    pub fn is_followed(&self) -> bool {
+        self.progress.is_followed()
+    }
+
+    /// Says what its followers get when the flight ends; without it, the computation has failed, and
+    /// one of them is the next to compute.
+    pub fn land(&self, landing: Landing) {
+        if self.progress.followed_under == 0 {
+            return;
+        }
+        if matches!(landing, Landing::Refused) {
+            self.flights.refusals.note(self.progress.followed_under);
+        }
+        let before = lock(&self.progress.lock).landing.replace(landing);
+        drop(before);
+    }
+
     /// Whether something was deleted since the flight began, so that its result may not be stored.
     pub fn is_superseded(&self) -> bool {
         self.progress.state.load(Ordering::SeqCst) & SUPERSEDED != 0
@@ -266,6 +360,7 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         self.flights.end(&self.hashes, &self.progress);
+        self.progress.end();
     }
 }
 
@@ -293,7 +388,7 @@ impl Drop for Write<'_> {
         if before & SUPERSEDED != 0 {
             // Whoever waits has looked at the state under the lock.
             drop(lock(&self.0.lock));
-            self.0.written.notify_all();
+            self.0.ended.notify_all();
         }
     }
 }
@@ -326,8 +421,8 @@ impl Overtaken {
             };
             let guard = lock(&progress.lock);
             let waited = progress
-                .written
-                .wait_timeout_while(guard, left, |()| progress.is_writing());
+                .ended
+                .wait_timeout_while(guard, left, |_| progress.is_writing());
             drop(waited);
         }
     }
@@ -351,6 +446,24 @@ impl Overtaken {
 }
 
 impl Progress {
+    fn new(scope: u64, followed_under: u64, leader: usize) -> Self {
+        Self {
+            scope,
+            state: AtomicU8::new(0),
+            writer: AtomicUsize::new(0),
+            followed_under,
+            leader: AtomicUsize::new(leader),
+            thread: this_thread(),
+            lock: Mutex::new(End::default()),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Whether somebody who asks now may have its result.
+    fn may_be_followed(&self, hash: u64) -> bool {
+        self.followed_under == hash && self.state.load(Ordering::SeqCst) & SUPERSEDED == 0
+    }
+
     fn is_writing(&self) -> bool {
         self.state.load(Ordering::SeqCst) & WRITING != 0
     }
@@ -382,5 +495,4 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[path = "flight_tests.rs"]
 mod tests;

@@ -1,0 +1,226 @@
+//! Single flight: where the same is being computed already, a call waits for that, and gets a copy of
+//! the result as from a hit.
+//!
+//! A call waits for another one of this process only, [`Following::until`] at most, and never for itself.
+//! A thread waits in the engine, without the GIL; a greenlet and a task wait in Python, where others of
+//! their thread go on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flask_caching_engine::flight::{Follower, Landing, Payload};
+use flask_caching_engine::resilience::Deadline;
+use flask_caching_engine::{Lifetime, Timeout};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::counts::Event;
+use super::replaced::SET;
+use super::road::Road;
+use super::turn::{Encoded, Following, Open, Step, Turn};
+use crate::leaders::leaders;
+use crate::missing::is_missing;
+use crate::{flights, timeout};
+
+/// How often a thread that waits looks whether it was interrupted.
+const INTERRUPTIBLE: Duration = Duration::from_millis(50);
+
+/// A result, for the calls that waited for it.
+struct Result {
+    backend: Py<PyAny>,
+    key: Py<PyAny>,
+    encoded: Encoded,
+}
+
+/// What a call gets of the one that it waited for.
+pub(super) enum Heard {
+    /// Its result.
+    Value(Py<PyAny>),
+    /// The backend may have it.
+    LookAgain,
+    /// Nothing: it computes itself.
+    Nothing,
+}
+
+impl Road {
+    /// Whether a call may have the result of another one that is under way.
+    pub(super) fn may_follow(&self, py: Python<'_>, open: &Open) -> PyResult<bool> {
+        if open.following.is_over {
+            return Ok(false);
+        }
+        match (self.options.single_flight, &open.state) {
+            (Some(single_flight), _) => Ok(single_flight),
+            (None, Some(state)) => state
+                .getattr(py, intern!(py, "single_flight"))?
+                .is_truthy(py),
+            (None, None) => Ok(true),
+        }
+    }
+
+    /// Begins to wait for the computation that `follower` could follow; where that would never end, the
+    /// call computes itself. `task`: who waits, where it is a task.
+    pub(super) fn follow(
+        &self,
+        py: Python<'_>,
+        open: &mut Open,
+        follower: Follower,
+        task: Option<usize>,
+    ) -> PyResult<()> {
+        let present = flights::present(py)?;
+        let me = task.unwrap_or(present);
+        // Of one thread, only tasks and greenlets can wait for each other.
+        let is_below = follower.is_on_this_thread()
+            && (follower.leader() == present || (task.is_none() && !flights::has_greenlets(py)));
+        let is_first = open.following.until.is_none();
+        if is_first {
+            let seconds = match &open.state {
+                Some(state) => state.getattr(py, intern!(py, "wait"))?.extract(py)?,
+                None => 0.0,
+            };
+            open.following.until = Some(Deadline::after(
+                Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+            ));
+        }
+        if !is_below {
+            open.following.waiting = follower.wait(leaders(py)?.into_iter().chain([me]));
+        }
+        open.following.is_over |= open.following.waiting.is_none();
+        if !open.following.is_over && is_first {
+            self.counts.count(Event::Waited);
+        }
+        Ok(())
+    }
+
+    /// Waits for the computation that a call follows, however threads wait here.
+    pub(super) fn wait(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
+        if !flights::has_greenlets(py) {
+            open.following.wait(py)?;
+            return Ok(open);
+        }
+        let turn = Turn::of(py, open)?;
+        let policy = self.policy.bind(py);
+        let waited = policy.call_method1(intern!(py, "wait_among_greenlets"), (&turn,));
+        let open = turn.cast::<Turn>()?.get().take();
+        waited?;
+        open.ok_or_else(|| PyRuntimeError::new_err("a call ended while it waited"))
+    }
+
+    /// What a call gets of the computation that it has waited for; it waits no more.
+    pub(super) fn hear(&self, py: Python<'_>, open: &mut Open) -> PyResult<Heard> {
+        let landing = open.following.waiting.take().and_then(|it| it.landing());
+        match landing {
+            // Another one of those who waited may compute it, and be followed.
+            Some(Landing::Failed) => Ok(Heard::LookAgain),
+            Some(Landing::Shared(payload)) => {
+                open.following.is_over = true;
+                let value = match payload {
+                    Some(payload) => open.take_over(py, &payload)?,
+                    None => None,
+                };
+                let value = value.filter(|value| self.options.cache_none || !value.is_none(py));
+                Ok(value.map_or(Heard::LookAgain, Heard::Value))
+            }
+            Some(Landing::Refused) | None => {
+                open.following.is_over = true;
+                Ok(Heard::Nothing)
+            }
+        }
+    }
+}
+
+impl Open {
+    /// Lets those who wait for this call have what storing its result came to.
+    pub(super) fn land(
+        &self,
+        py: Python<'_>,
+        encoded: &Encoded,
+        timeout: &Py<PyAny>,
+        is_answer: bool,
+    ) {
+        let Some(flight) = &self.flight else {
+            return;
+        };
+        let timeout = timeout::from_python(Some(timeout.bind(py)));
+        let is_expired = matches!(timeout, Ok(Timeout::Of(Lifetime::Expired)));
+        flight.land(if !is_answer || is_expired {
+            Landing::Refused
+        } else if flight.is_followed() {
+            Landing::Shared(Some(Arc::new(Result {
+                backend: self.backend.clone_ref(py),
+                key: self.key.clone_ref(py),
+                encoded: encoded.clone_ref(py),
+            })))
+        } else {
+            Landing::Shared(None)
+        });
+    }
+
+    /// Lets those who wait for this call compute at once: its result is its caller's alone.
+    pub(super) fn refuse(&self) {
+        if let Some(flight) = &self.flight {
+            flight.land(Landing::Refused);
+        }
+    }
+
+    /// The result of the call that was waited for; `None` where only the backend can tell.
+    fn take_over(&self, py: Python<'_>, payload: &Payload) -> PyResult<Option<Py<PyAny>>> {
+        let Some(result) = payload.downcast_ref::<Result>() else {
+            return Ok(None);
+        };
+        let key = self.key.bind(py);
+        // Two keys may have one hash.
+        if !result.backend.is(&self.backend) || !key.eq(&result.key)? {
+            return Ok(None);
+        }
+        let value = match &result.encoded {
+            Encoded::Native(stored) => match self.port.memory(py, SET) {
+                Some(memory) => memory.get().thaw(py, stored.clone_ref(py))?,
+                None => None,
+            },
+            Encoded::Foreign(encoded) => {
+                let decoded = self
+                    .foreign(py)?
+                    .call_method1(intern!(py, "decode"), (key, encoded))?;
+                (!is_missing(&decoded)).then_some(decoded)
+            }
+        };
+        Ok(value.map(Bound::unbind))
+    }
+
+    /// Lets the call be looked for once more, from its description.
+    pub(super) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.prefetched = None;
+        self.handle = None;
+        self.step = Step::Waiting;
+        if self.versions.is_empty() {
+            return Ok(());
+        }
+        if let Some(prefix) = &self.prefix {
+            self.key = prefix.clone_ref(py);
+            for version in &mut self.versions {
+                (version.text, version.guard, version.is_new) = (None, None, false);
+            }
+        } else if let Some(description) = self.description.take() {
+            self.take_description(description.bind(py))?;
+        }
+        Ok(())
+    }
+}
+
+impl Following {
+    /// Waits in the engine.
+    fn wait(&self, py: Python<'_>) -> PyResult<()> {
+        let (Some(waiting), Some(until)) = (&self.waiting, &self.until) else {
+            return Ok(());
+        };
+        while let Ok(left) = until.remaining() {
+            let time = left.min(INTERRUPTIBLE);
+            if py.detach(|| waiting.landing_within(time).is_some()) {
+                break;
+            }
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+}
