@@ -21,6 +21,7 @@ use crate::pickled::{self, Buffer, Kind, Single};
 ///
 /// - `directory`: it is made where it is missing.
 /// - `threshold`: the most entries that are kept; 0: no limit.
+/// - `max_bytes`: the most bytes that their files take together; 0: no limit.
 /// - `mode`: permission bits of the files.
 /// - `hash_method`: the name of one of hashlib's functions that are built in, or a function that
 ///   makes a file's name of a key.
@@ -34,6 +35,8 @@ pub(crate) struct FileByteStore(Arc<FileStore>);
 #[pymethods]
 impl FileByteStore {
     #[new]
+    #[pyo3(signature = (directory, threshold, mode, hash_method, contents, default_timeout, max_bytes=0))]
+    #[expect(clippy::too_many_arguments, reason = "a constructor")]
     fn new(
         py: Python<'_>,
         directory: PathBuf,
@@ -42,9 +45,11 @@ impl FileByteStore {
         hash_method: &Bound<'_, PyAny>,
         contents: &str,
         default_timeout: Option<&Bound<'_, PyAny>>,
+        max_bytes: u64,
     ) -> PyResult<PyClassInitializer<Self>> {
         let options = FileOptions {
             threshold,
+            max_bytes,
             mode,
             hash_method: to_hash_method(hash_method)?,
             contents: to_contents(contents)?,
@@ -139,6 +144,11 @@ impl FileByteStore {
     /// The number of entries, as it is kept for the threshold.
     fn count(&self, py: Python<'_>) -> u64 {
         py.detach(|| self.0.len())
+    }
+
+    /// What the files of all entries take, in bytes, as it is kept for the limit; otherwise 0.
+    fn bytes(&self, py: Python<'_>) -> u64 {
+        py.detach(|| self.0.bytes())
     }
 
     /// Remove every entry that has expired at `now`, seconds since 1970; how many there were.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+from typing import Any
 
+from ..errors import CacheConfigError
 from .spec import CALLABLE, COUNT, SECONDS, Kind, Setting
 
 __all__ = [
@@ -12,10 +15,14 @@ __all__ = [
     "FILE_HASH_METHOD",
     "FOR_EVERY_FACTORY",
     "KEY_PREFIX",
+    "MAX_BYTES",
     "MEMCACHED_SERVERS",
     "RESILIENCE",
     "THRESHOLD",
+    "bytes_limit",
 ]
+
+_MOST_BYTES = sys.maxsize // 2
 
 THRESHOLD = Setting(
     "CACHE_THRESHOLD",
@@ -23,6 +30,15 @@ THRESHOLD = Setting(
     "how many entries are kept, at most; `0`: SimpleCache keeps 500, FileSystemCache has no limit",
     default=500,
     option="threshold",
+)
+MAX_BYTES = Setting(
+    "CACHE_MAX_BYTES",
+    COUNT,
+    "how many bytes all entries may take, at most; one entry may take a quarter of it; `0`: no "
+    "limit",
+    default=0,
+    option="max_bytes",
+    goes="if_set",
 )
 KEY_PREFIX = Setting(
     "CACHE_KEY_PREFIX",
@@ -103,3 +119,16 @@ RESILIENCE = (
         goes="unless_given",
     ),
 )
+
+
+def bytes_limit(max_bytes: Any) -> int:
+    """What a backend was given as ``max_bytes``.
+
+    :raises CacheConfigError: it is no number of bytes.
+    """
+    if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 0:
+        raise CacheConfigError(
+            f"CACHE_MAX_BYTES must be a whole number of bytes, or 0 for no limit, not {max_bytes!r}"
+        )
+    # What no machine has is no limit.
+    return min(max_bytes, _MOST_BYTES)

@@ -19,7 +19,7 @@ from . import _cachelib
 from ._byte_backend import ByteBackend, logger
 from ._encoded import Encoded
 from ._made_of import follow_overrides
-from ._settings import DIRECTORY, FILE_HASH_METHOD, THRESHOLD
+from ._settings import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
 from .spec import BackendSpec
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ _BUILT_IN = {
 _LONG = range(64 * 1024, 2**32)
 
 #: The attributes that the open directory depends on.
-_OPENED_WITH = frozenset({"serializer", "_path", "_threshold", "_mode", "_hash_method"})
+_OPENED_WITH = frozenset(
+    {"serializer", "_path", "_threshold", "_mode", "_hash_method", "_max_bytes"}
+)
 
 
 class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
@@ -53,6 +55,9 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     :param hash_method: the hash that names the file of a key: a constructor as in :mod:`hashlib`.
     :param ignore_delete_many_errors: go on with the remaining keys when deleting one of many fails.
     :param ignore_errors: the deprecated name of ``ignore_delete_many_errors``.
+    :param max_bytes: the most bytes that the files of all entries take; 0: no limit. What has
+        expired goes first, then the entries whose size times the time for which they were not used
+        is the largest. An entry that takes more than a quarter of it is not stored.
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
 
@@ -61,7 +66,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     backend_spec = BackendSpec(
         "FileSystemCache",
         "in files of a directory, for all processes of this machine",
-        settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD),
+        settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD, MAX_BYTES),
         deprecated=("filesystem",),
     )
 
@@ -74,6 +79,9 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
 
     _native_counters = False
 
+    #: Of what was pickled by a former version, which had none.
+    _max_bytes = 0
+
     def __init__(
         self,
         cache_dir: str | os.PathLike[str],
@@ -83,6 +91,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         hash_method: Callable[..., Any] = hashlib.sha256,
         ignore_delete_many_errors: bool = False,
         ignore_errors: bool | None = None,
+        max_bytes: int = 0,
     ) -> None:
         if ignore_errors is not None:
             warnings.warn(
@@ -97,6 +106,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         self._threshold = _threshold(threshold)
         self._mode = _mode(mode)
         self._hash_method = _hash_method(hash_method)
+        self._max_bytes = bytes_limit(max_bytes)
         self._open()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -131,6 +141,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
             _for_engine(self._hash_method),
             kind,
             self.default_timeout,
+            self._max_bytes,
         )
         self._store = self._files
 

@@ -14,7 +14,7 @@ from .._engine import MemoryBackend
 from ..errors import CacheConfigError
 from . import _cachelib
 from ._made_of import follow_overrides
-from ._settings import THRESHOLD
+from ._settings import MAX_BYTES, THRESHOLD, bytes_limit
 from .base import BaseCache
 from .spec import BackendSpec
 
@@ -35,13 +35,17 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.
     :param ignore_delete_many_errors: kept for the interface; deleting from memory does not fail.
     :param ignore_errors: deprecated name of ``ignore_delete_many_errors``.
-    :raises CacheConfigError: ``threshold`` is not a number of entries.
+    :param max_bytes: the most bytes that all entries take: keys, values as ``sys.getsizeof`` sees
+        their parts, and what the cache keeps of each; 0: no limit. An entry that takes more than a
+        quarter of it is not stored.
+    :raises CacheConfigError: ``threshold`` is not a number of entries, or ``max_bytes`` not one of
+        bytes.
     """
 
     backend_spec = BackendSpec(
         "SimpleCache",
         "in the memory of this process",
-        settings=(THRESHOLD,),
+        settings=(THRESHOLD, MAX_BYTES),
         deprecated=("simple",),
     )
 
@@ -55,6 +59,7 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         default_timeout: float | timedelta = 300,
         ignore_delete_many_errors: bool = False,
         ignore_errors: bool | None = None,
+        max_bytes: int = 0,
     ) -> None:
         if ignore_errors is not None:
             warnings.warn(
@@ -69,7 +74,7 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
                 "CACHE_THRESHOLD must be a number of entries, 1 or more (0 means 500), "
                 f"not {threshold!r}"
             )
-        self._open(threshold)
+        self._open(threshold, bytes_limit(max_bytes))
         BaseCache.__init__(self, ignore_delete_many_errors=ignore_delete_many_errors)
         self.default_timeout = default_timeout
         #: For applications that take several steps under it; the store has locks of its own.

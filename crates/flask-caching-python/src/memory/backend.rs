@@ -15,6 +15,7 @@ use super::key::{self, Tokens};
 use super::number;
 use super::settings::Settings;
 use super::value::Stored;
+use super::weight;
 use crate::flights;
 use crate::missing::missing;
 use crate::road::Table;
@@ -34,6 +35,8 @@ pub(crate) struct MemoryBackend {
     serial: u64,
     /// Whether a method was replaced on this instance.
     patched: AtomicBool,
+    /// Whether it was said that an entry is too large.
+    pub(super) said_too_large: AtomicBool,
 }
 
 #[pymethods]
@@ -54,6 +57,7 @@ impl MemoryBackend {
             calls: Table::default(),
             serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
             patched: AtomicBool::new(false),
+            said_too_large: AtomicBool::new(false),
         }
     }
 
@@ -62,11 +66,27 @@ impl MemoryBackend {
         self.patched.store(true, Ordering::Relaxed);
     }
 
-    /// Makes the store, of at most `threshold` entries (0: 500).
-    fn _open(&self, threshold: usize) {
+    /// Makes the store, of at most `threshold` entries (0: 500) and `max_bytes` bytes (0: no bound,
+    /// and nothing is weighed).
+    #[pyo3(signature = (threshold, max_bytes = 0))]
+    fn _open(&self, threshold: usize, max_bytes: usize) {
         self.store
-            .get_or_init(|| MemoryStore::new(threshold))
+            .get_or_init(|| match max_bytes {
+                0 => MemoryStore::new(threshold),
+                _ => MemoryStore::bounded(threshold, max_bytes, weight::of),
+            })
             .set_threshold(threshold);
+    }
+
+    /// What all entries may take, in bytes; 0: no bound.
+    #[getter]
+    fn _max_bytes(&self) -> usize {
+        self.store().max_bytes().unwrap_or(0)
+    }
+
+    /// What all entries take, in bytes, where there is a bound; otherwise 0.
+    fn _bytes(&self) -> usize {
+        self.store().bytes()
     }
 
     /// The largest number of entries.
@@ -165,8 +185,10 @@ impl MemoryBackend {
         }
         let store = self.store();
         match self.freeze(key, value)? {
-            Some(stored) => Ok(store.add(&self.tokens.writable(key, store)?, stored, lifetime)),
-            None => Ok(false),
+            Some(stored) if self.fits(key, &stored)? => {
+                Ok(store.add(&self.tokens.writable(key, store)?, stored, lifetime))
+            }
+            _ => Ok(false),
         }
     }
 

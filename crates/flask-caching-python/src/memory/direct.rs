@@ -105,16 +105,15 @@ impl MemoryBackend {
             .insert(py, row, found, |found| moment.are_there(&[found.value]));
     }
 
-    /// Stores an encoded value under `key` for `timeout` seconds. Returns a handle to it, unless its
-    /// lifetime is over at once.
+    /// Stores an encoded value under `key` for `timeout` seconds. Returns whether it was not refused,
+    /// and a handle to it, unless its lifetime is over at once.
     pub(crate) fn write(
         &self,
         key: &Bound<'_, PyAny>,
         stored: Stored,
         timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Option<Handle>> {
+    ) -> PyResult<(bool, Option<Handle>)> {
         let lifetime = self.settings.lifetime(timeout)?;
-        let store = self.store();
-        Ok(store.set(&self.tokens.writable(key, store)?, stored, lifetime))
+        self.put(key, stored, lifetime)
     }
 }

@@ -18,6 +18,7 @@ mod operations;
 mod plain;
 mod settings;
 mod value;
+mod weight;
 
 pub(crate) use backend::MemoryBackend;
 pub(crate) use immutable::is_scalar;

@@ -1,9 +1,10 @@
 //! What the methods of the backend are made of: from keys and values to the store, and back.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 
 use flask_caching_engine::Lifetime;
-use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::backend::memory::{Handle, LARGEST_PART};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 use smallvec::SmallVec;
@@ -187,15 +188,57 @@ impl MemoryBackend {
         stored: Option<Stored>,
         lifetime: Lifetime,
     ) -> PyResult<bool> {
-        let store = self.store();
         let Some(stored) = stored else {
             if let Some(key) = self.tokens.known(key)? {
-                store.delete(&key);
+                self.store().delete(&key);
             }
             return Ok(false);
         };
-        store.set(&self.tokens.writable(key, store)?, stored, lifetime);
-        Ok(true)
+        self.put(key, stored, lifetime)
+            .map(|(is_stored, _)| is_stored)
+    }
+
+    /// Stores what was made of a value. Returns whether it was not refused, and a handle to it, unless
+    /// its lifetime is over at once.
+    #[inline]
+    pub(super) fn put(
+        &self,
+        key: &Bound<'_, PyAny>,
+        stored: Stored,
+        lifetime: Lifetime,
+    ) -> PyResult<(bool, Option<Handle>)> {
+        let store = self.store();
+        let bytes = self.tokens.writable(key, store)?;
+        // For the message about one that is too large; it is weighed once otherwise.
+        let kept = store.max_bytes().map(|_| stored.clone_ref(key.py()));
+        let handle = store.set(&bytes, stored, lifetime);
+        let is_refused = match (&handle, &kept) {
+            (None, Some(kept)) => !self.fits(key, kept)?,
+            _ => false,
+        };
+        Ok((!is_refused, handle))
+    }
+
+    /// Whether an entry is small enough to be stored; the first that is not is warned of.
+    pub(super) fn fits(&self, key: &Bound<'_, PyAny>, stored: &Stored) -> PyResult<bool> {
+        let store = self.store();
+        let Some(most) = store.max_bytes() else {
+            return Ok(true);
+        };
+        let key_bytes = self.tokens.known(key)?.unwrap_or_default();
+        let Some(weight) = store.excess(&key_bytes, stored) else {
+            return Ok(true);
+        };
+        if !self.said_too_large.swap(true, Ordering::Relaxed) {
+            let message = format!(
+                "The value for cache key {} is not stored: it takes {weight} bytes, and an entry may \
+                 take {}, one part in {LARGEST_PART} of CACHE_MAX_BYTES. This is said once.",
+                describe(key)?,
+                most / LARGEST_PART,
+            );
+            logging::warn(key.py(), &message)?;
+        }
+        Ok(false)
     }
 
     /// Replaces the number under `key` by what `compute` makes of it and `delta`. The sum is computed
@@ -222,6 +265,8 @@ impl MemoryBackend {
             };
             let done = if let Some((_, handle)) = found {
                 store.replace(handle, stored)
+            } else if !self.fits(key, &stored)? {
+                return Ok(None);
             } else {
                 let lifetime = self.settings.default_lifetime();
                 store.add(&self.tokens.writable(key, store)?, stored, lifetime)

@@ -50,6 +50,10 @@ impl Frozen {
         }))
     }
 
+    pub(super) fn value(&self) -> &Plain {
+        &self.value
+    }
+
     /// Whether the value is an object of a class that is not Python's own.
     pub(super) fn is_object(&self) -> bool {
         matches!(self.value, Plain::Object(..))
@@ -78,7 +82,7 @@ impl Frozen {
     }
 }
 
-enum Plain {
+pub(super) enum Plain {
     /// Handed out by reference.
     Atom(Py<PyAny>),
     /// A list of atoms, kept as a tuple: the garbage collector does not track those.

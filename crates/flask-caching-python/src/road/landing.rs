@@ -200,7 +200,10 @@ impl Open {
             return Ok(Outcome::Refused);
         };
         let seconds = Some(timeout).filter(|timeout| !timeout.is_none());
-        let handle = memory.write(self.key.bind(py), stored, seconds)?;
+        let (is_stored, handle) = memory.write(self.key.bind(py), stored, seconds)?;
+        if !is_stored {
+            return Ok(Outcome::Refused);
+        }
         let gone = if self.port.memory(py, VERSION_WRITES).is_some() {
             let mut gone = Vec::new();
             for version in &self.versions {

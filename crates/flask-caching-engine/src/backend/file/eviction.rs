@@ -5,14 +5,20 @@
 //! costs a scan once in as many writes as it has entries, and each write the same whatever the
 //! threshold. A victim that was used since the scan is spared; what was written since was used later
 //! than all that is listed.
+//!
+//! Where the directory is bounded in bytes, those go first whose size times the time for which they
+//! were not used is the largest, so that few large entries do not cost many small ones their place; and
+//! the list ends early, as what was written since may be larger than all that is listed.
 
+use std::cmp::Reverse;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use super::FileStore;
 use super::directory::Directory;
 use super::format;
 use super::naming::Naming;
-use super::own_file::Recency;
+use super::own_file::{Recency, now};
 use crate::clock;
 
 /// The file with the victims of the last scan.
@@ -21,17 +27,63 @@ const NAME: &str = "victims.__wz_cache";
 /// No line of the list is longer: the digits of a recency, a blank, a name, a newline.
 const LONGEST_LINE: usize = 256;
 
+/// Of a directory that is bounded in bytes, victims of this part of the bound are listed.
+const LISTED_PART: u64 = 8;
+
+/// But so many at least: one of them may be the one that is written.
+const FEWEST: usize = 2;
+
+/// What a scan found, or what is kept of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Entries.
+    pub(super) count: u64,
+    /// What their files take.
+    pub(super) bytes: u64,
+}
+
 /// An entry that is to go.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Victim {
     recency: Recency,
     pub(super) name: String,
+    size: u64,
 }
 
 impl Victim {
     /// Whether it was neither used nor written since it was listed.
     pub(super) fn is_unused(&self, directory: &Directory) -> bool {
         directory.recency(&self.name) == Some(self.recency)
+    }
+}
+
+impl FileStore {
+    /// Evicts until one more entry is within the threshold, where there are as many as the count
+    /// `kept` says; the number of entries left.
+    pub(super) fn make_room(&self, kept: Option<u64>) -> io::Result<u64> {
+        let mut count = match kept {
+            Some(count) => count,
+            None => scan(&self.directory, &self.naming, None)?.count,
+        };
+        let mut scanned = false;
+        while count >= self.threshold {
+            match next(&self.directory, &self.naming)? {
+                Some(victim) if !victim.is_unused(&self.directory) => {}
+                Some(victim) => {
+                    if self.directory.remove(&victim.name)? {
+                        count -= 1;
+                        scanned = false;
+                    }
+                }
+                // A scan that finds no victim still there finds none the next time either.
+                None if scanned => break,
+                None => {
+                    count = scan(&self.directory, &self.naming, None)?.count;
+                    scanned = true;
+                }
+            }
+        }
+        Ok(count)
     }
 }
 
@@ -62,6 +114,7 @@ pub(super) fn next(directory: &Directory, naming: &Naming) -> io::Result<Option<
             Some(Victim {
                 recency: recency.parse().ok()?,
                 name: name.to_owned(),
+                size: 0,
             })
         });
     // Of a list that is damaged nothing is believed.
@@ -78,13 +131,20 @@ pub(super) fn forget(directory: &Directory) -> io::Result<()> {
     directory.remove(NAME).map(drop)
 }
 
-/// Scans the directory, writes down who goes next, sweeps, and returns the number of entries.
-pub(super) fn scan(directory: &Directory, naming: &Naming) -> io::Result<u64> {
+/// Scans the directory, writes down who goes next, sweeps, and returns what is there.
+///
+/// - `max_bytes`: the bound in bytes, where there is one.
+pub(super) fn scan(
+    directory: &Directory,
+    naming: &Naming,
+    max_bytes: Option<u64>,
+) -> io::Result<Found> {
     let now = clock::wall();
     let names = directory.names()?;
     directory.sweep(&names);
     let mut expired = Vec::new();
     let mut live = Vec::new();
+    let mut bytes = 0;
     for name in names {
         if !naming.is_entry(&name) {
             continue;
@@ -98,17 +158,45 @@ pub(super) fn scan(directory: &Directory, naming: &Naming) -> io::Result<u64> {
         let victim = Victim {
             recency: file.recency(),
             name,
+            size: file.length,
         };
+        bytes += file.length;
         if is_live {
             live.push(victim);
         } else {
             expired.push(victim);
         }
     }
-    let count = expired.len() + live.len();
-    live.sort_unstable_by_key(|victim| victim.recency);
+    let count = (expired.len() + live.len()) as u64;
+    match max_bytes {
+        None => live.sort_unstable_by_key(|victim| victim.recency),
+        Some(most) => {
+            largest_first(&mut live);
+            live.truncate(heaviest(&live, most / LISTED_PART));
+        }
+    }
     write(directory, expired.iter().chain(&live))?;
-    Ok(count as u64)
+    Ok(Found { count, bytes })
+}
+
+/// Sorts by size times the time since the last use.
+fn largest_first(victims: &mut [Victim]) {
+    let now = now();
+    victims.sort_unstable_by_key(|victim| {
+        let unused = u128::from(now.saturating_sub(victim.recency)) + 1;
+        Reverse(unused * u128::from(victim.size))
+    });
+}
+
+/// How many of the first `victims` take `bytes` together.
+fn heaviest(victims: &[Victim], bytes: u64) -> usize {
+    let mut sum = 0;
+    let enough = victims.iter().take_while(|victim| {
+        let is_needed = sum < bytes;
+        sum += victim.size;
+        is_needed
+    });
+    enough.count().max(FEWEST)
 }
 
 /// Writes the list, the last to go first: victims are taken from its end.
@@ -117,7 +205,7 @@ fn write<'a>(
     victims: impl DoubleEndedIterator<Item = &'a Victim>,
 ) -> io::Result<()> {
     let mut list = String::new();
-    for Victim { recency, name } in victims.rev() {
+    for Victim { recency, name, .. } in victims.rev() {
         list.push_str(&recency.to_string());
         list.push(' ');
         list.push_str(name);

@@ -9,12 +9,14 @@
 //! |---|---|
 //! | `<hash of a key>` | an entry (`format.rs`) |
 //! | `<hash of "__wz_cache_count">` | the number of entries, shared with cachelib (`count.rs`) |
+//! | `bytes.__wz_cache` | their size, where that is bounded (`budget.rs`) |
 //! | `lock.__wz_cache` | the lock |
 //! | `victims.__wz_cache` | who goes next (`eviction.rs`) |
 //! | `new-….__wz_cache` | an entry being written; `tmp….__wz_cache`: the same by cachelib |
 //!
 //! Every other file is somebody else's: not read, not counted, not removed.
 
+mod budget;
 mod count;
 mod directory;
 mod eviction;
@@ -32,6 +34,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use budget::Budget;
 use count::{Count, Notation};
 use directory::Directory;
 use format::{Expiry, Layout};
@@ -53,6 +56,7 @@ pub struct FileStore {
     naming: Naming,
     count: Count,
     threshold: u64,
+    budget: Option<Budget>,
     layout: Layout,
     lock_timeout: Duration,
 }
@@ -75,6 +79,7 @@ impl FileStore {
             directory,
             naming,
             threshold: options.threshold,
+            budget: Budget::new(options.max_bytes),
             layout,
             lock_timeout: options.lock_timeout,
         };
@@ -95,6 +100,7 @@ impl FileStore {
             let entries = names.iter().filter(|name| store.naming.is_entry(name));
             store.set_count(entries.count() as u64);
         }
+        store.count_bytes(&names);
         Ok(store)
     }
 
@@ -176,6 +182,7 @@ impl FileStore {
 
     /// Removes a file in a turn of the lock. `false`: there was none.
     fn remove(&self, name: &str, operation: &'static str) -> Result<bool> {
+        let size = self.size(name);
         let removed = self
             .directory
             .remove(name)
@@ -184,11 +191,17 @@ impl FileStore {
             let count = self.count.read(&self.directory);
             self.set_count(count.unwrap_or(1).saturating_sub(1));
         }
+        if removed {
+            self.discount_bytes(size.unwrap_or(0));
+        }
         Ok(removed)
     }
 
     /// Makes room where `name` will be new, and puts `draft` there; in a turn of the lock.
     fn publish(&self, draft: NamedTempFile, name: &str) -> io::Result<()> {
+        if let Some(budget) = &self.budget {
+            return self.publish_within(budget, draft, name);
+        }
         if self.threshold == 0 || self.directory.exists(name)? {
             return self.directory.publish(draft, name);
         }
@@ -202,34 +215,6 @@ impl FileStore {
         self.directory
             .publish(draft, name)
             .inspect_err(|_| self.set_count(others))
-    }
-
-    /// Evicts until one more entry is within the threshold, where there are as many as the count
-    /// `kept` says; the number of entries left.
-    fn make_room(&self, kept: Option<u64>) -> io::Result<u64> {
-        let mut count = match kept {
-            Some(count) => count,
-            None => eviction::scan(&self.directory, &self.naming)?,
-        };
-        let mut scanned = false;
-        while count >= self.threshold {
-            match eviction::next(&self.directory, &self.naming)? {
-                Some(victim) if !victim.is_unused(&self.directory) => {}
-                Some(victim) => {
-                    if self.directory.remove(&victim.name)? {
-                        count -= 1;
-                        scanned = false;
-                    }
-                }
-                // A scan that finds no victim still there finds none the next time either.
-                None if scanned => break,
-                None => {
-                    count = eviction::scan(&self.directory, &self.naming)?;
-                    scanned = true;
-                }
-            }
-        }
-        Ok(count)
     }
 
     fn set_count(&self, count: u64) {
@@ -257,6 +242,14 @@ impl FileStore {
         expires: Expiry,
         unless_live: bool,
     ) -> Result<bool> {
+        let size = data.iter().map(|piece| piece.len() as u64).sum::<u64>() + format::HEAD as u64;
+        if self.is_too_large(name, size) {
+            let _turn = self.turn(operation)?;
+            if !(unless_live && matches!(self.find(key, name), Ok(Some(_)))) {
+                self.remove(name, operation)?;
+            }
+            return Ok(false);
+        }
         let written = self.directory.again(|| {
             let draft = self.draft(key, data, expires)?;
             let _turn = match self.turn(operation) {
@@ -362,6 +355,9 @@ impl Backend for FileStore {
         }
         if self.threshold > 0 {
             self.set_count(left);
+        }
+        if self.budget.is_some() {
+            self.count_bytes(&self.names("clear")?);
         }
         Ok(left == 0)
     }

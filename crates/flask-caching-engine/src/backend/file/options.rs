@@ -27,6 +27,8 @@ pub struct FileOptions {
     pub directory: PathBuf,
     /// The most entries that are kept; 0: no limit.
     pub threshold: u64,
+    /// The most bytes that the files of entries take together; 0: no limit.
+    pub max_bytes: u64,
     /// Permission bits of the files.
     pub mode: u32,
     /// The hash that names files.
@@ -43,6 +45,7 @@ impl FileOptions {
         Self {
             directory: directory.into(),
             threshold: 500,
+            max_bytes: 0,
             mode: 0o600,
             hash_method: HashMethod::Sha256,
             contents: Contents::Pickle,
