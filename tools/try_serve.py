@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 def answer(port: int) -> int | None:
