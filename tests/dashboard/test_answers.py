@@ -11,6 +11,7 @@ import pytest
 from dashboards import Shop, press
 from flask import Flask
 from flask_caching import Cache, dashboard
+from flask_caching.testing import manual_clock
 
 STATIC = Path(flask_caching.dashboard.__file__).parent / "static"
 HOSTILE = '</script><img src=x onerror="alert(1)">&\'"'
@@ -79,6 +80,24 @@ def test_the_data_is_what_was_counted() -> None:
     assert by_name["price"]["can_forget"]
     assert not by_name["Shop.front"]["can_forget"]
     assert data["health"]["backend"] == "SimpleCache"
+
+
+def test_refusals_are_shown_by_function_and_reason_the_newest_first() -> None:
+    shop = Shop()
+    with manual_clock() as clock:
+        for name, times in (("first", 1), ("later", 3)):
+            function = shop.cache.memoize(response_filter=lambda _: False)(lambda _: 1)
+            function._flask_caching_policy.name = name
+            for number in range(times):
+                clock.advance(10)
+                function(number)
+        clock.advance(5)
+        refusals = shop.client.get("/_cache/data").get_json()["refusals"]
+
+    assert [refusal["name"] for refusal in refusals] == ["later", "first"]
+    assert "response_filter" in refusals[0]["reason"]
+    assert [refusal["count"] for refusal in refusals] == [3, 1]
+    assert [refusal["age"] for refusal in refusals] == pytest.approx([5, 35], abs=0.1)
 
 
 def test_a_server_that_is_down_is_shown_and_breaks_nothing(tmp_path: Path) -> None:

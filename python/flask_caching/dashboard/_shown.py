@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Iterable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
+from .._engine import clock_wall
 from ..calls.memoized import MemoizePolicy
 
 if TYPE_CHECKING:
     from ..cache import Cache
+    from ..stats import CacheStats, FunctionCounts, Latency
 
 __all__ = ["shown"]
+
+#: The counts that the page shows of all functions together.
+_TOTALS = (
+    "hits",
+    "misses",
+    "stale",
+    "near_hits",
+    "waits",
+    "stored",
+    "refused",
+    "superseded",
+    "errors",
+    "under_way",
+    "time_saved",
+)
 
 
 def shown(cache: Cache) -> dict[str, Any]:
@@ -20,17 +40,68 @@ def shown(cache: Cache) -> dict[str, Any]:
 
     :raises CacheNotInitializedError: it is not set up for the active application.
     """
-    totals = cache.stats().as_dict()
-    functions = totals.pop("functions")
+    stats = cache.stats()
     memoized = {policy.name for policy in cache._policies if isinstance(policy, MemoizePolicy)}
     return {
         "app": current_app.name,
+        # What is counted by another process is compared with what that said before.
         "process": os.getpid(),
         "health": cache.health().as_dict(),
-        "totals": totals,
+        "totals": _totals(stats),
+        "latency": _buckets(stats.backend.latencies.values() if stats.backend else ()),
         "functions": [
-            {"name": name, "can_forget": name in memoized, **counts}
-            for name, counts in functions.items()
+            {"name": name, "can_forget": name in memoized, **_row(counts)}
+            for name, counts in stats.functions.items()
         ],
-        "refusals": [],
+        "refusals": _refusals(stats),
     }
+
+
+def _refusals(stats: CacheStats) -> list[dict[str, Any]]:
+    """The newest of each function for each reason, and how many there were."""
+    now = clock_wall()
+    newest = {(one.name, one.reason): one.at for one in reversed(stats.last_refusals)}
+    counts = {name: function.refusals for name, function in stats.functions.items()}
+    rows = [
+        {
+            "name": name,
+            "reason": reason,
+            "age": max(0.0, now - at),
+            "count": counts.get(name, {}).get(reason),
+        }
+        for (name, reason), at in newest.items()
+    ]
+    return sorted(rows, key=itemgetter("age"))
+
+
+def _totals(stats: CacheStats) -> dict[str, Any]:
+    totals = {name: getattr(stats, name) for name in _TOTALS}
+    totals["asked"] = stats.operations.hits + stats.operations.misses
+    totals["written"] = stats.operations.writes
+    totals["deletions"] = stats.operations.deletions
+    if stats.backend is not None:
+        totals["entries"] = stats.backend.entries
+        totals["bytes"] = stats.backend.bytes
+        totals["evictions"] = stats.backend.evictions
+    return totals
+
+
+def _row(counts: FunctionCounts) -> dict[str, Any]:
+    return {
+        "kind": counts.kind,
+        "hits": counts.hits,
+        "misses": counts.misses,
+        "refused": counts.refused,
+        "errors": counts.errors,
+        "mean": counts.mean_computing_time,
+        "computing": counts.computing_time,
+        "saved": counts.time_saved,
+    }
+
+
+def _buckets(latencies: Iterable[Latency]) -> list[tuple[float, int]]:
+    """How many operations, of whatever kind, took how long at most."""
+    together: Counter[float] = Counter()
+    for latency in latencies:
+        together.update(dict(latency.buckets))
+    return sorted(together.items())

@@ -3,7 +3,7 @@
 
 const EVERY = 2000;
 const $ = (id) => document.getElementById(id);
-const state = { token: "", paused: false, last: new Map(), saved: 0, functions: [], order: ["misses", -1], refusals: new Map() };
+const state = { token: "", paused: false, last: new Map(), functions: [], order: ["misses", -1] };
 
 // Making elements.
 
@@ -42,16 +42,33 @@ function duration(value) {
   if (value === 0) return ["0", "s"];
   if (value < 1e-3) return [(value * 1e6).toPrecision(3), "µs"];
   if (value < 1) return [(value * 1e3).toPrecision(3), "ms"];
-  if (value < 120) return [value.toPrecision(3), "s"];
+  if (value < 120) return [Number.isInteger(value) ? whole.format(value) : value.toPrecision(3), "s"];
   if (value < 7200) return [(value / 60).toPrecision(3), "min"];
   if (value < 172800) return [(value / 3600).toPrecision(3), "h"];
   return [whole.format(value / 86400), "days"];
 }
 
+const ago = (seconds) => (seconds < 1 ? "now" : `${lasting(Math.round(seconds))} ago`);
 const lasting = (value) => duration(value).join(" ").trim();
 const share = (part, all) => (all > 0 ? part / all : null);
-const answered = (counts) => counts.hits + (counts.stale || 0);
-const asked = (counts) => answered(counts) + counts.misses;
+const asked = (counts) => counts.hits + counts.misses;
+
+// The time within which a part of the operations were done, of pairs of a time and how many took so long.
+function quantile(buckets, part) {
+  const all = buckets.reduce((sum, [, many]) => sum + many, 0);
+  let seen = 0;
+  for (const [longest, many] of buckets) {
+    seen += many;
+    if (all && seen >= part * all) return longest;
+  }
+  return null;
+}
+
+// What is in the buckets now and was not before.
+function added(buckets, before) {
+  const known = new Map(before);
+  return buckets.map(([longest, many]) => [longest, Math.max(0, many - (known.get(longest) || 0))]);
+}
 
 // Talking to the server.
 
@@ -91,30 +108,34 @@ function live(on, text) {
 
 function tiles(data) {
   const now = Date.now() / 1000;
+  const { totals } = data;
   const before = state.last.get(data.process);
-  state.last.set(data.process, { now, totals: data.totals });
-  const totals = data.totals;
+  state.last.set(data.process, { now, totals, latency: data.latency });
   const change = (name) => (before ? Math.max(0, totals[name] - before.totals[name]) : null);
   const seconds = before ? now - before.now : null;
   const calls = before ? Math.max(0, asked(totals) - asked(before.totals)) : null;
-  const ratio = before && calls ? Math.max(0, answered(totals) - answered(before.totals)) / calls : null;
+  const ratio = calls ? change("hits") / calls : null;
   const perSecond = before ? calls / seconds : null;
-  const saving = before && known(totals.saved) ? change("saved") / seconds : null;
+  const saving = before ? change("time_saved") / seconds : null;
+  const recent = before ? added(data.latency, before.latency) : data.latency;
+  const [half, most] = [quantile(recent, 0.5), quantile(recent, 0.99)];
 
-  figure("ratio", percent(ratio ?? share(answered(totals), asked(totals))));
-  $("ratio-note").textContent = asked(totals) ? `${percent(share(answered(totals), asked(totals)))} of ${count(asked(totals))} calls so far` : "No calls yet";
+  const overall = share(totals.hits, asked(totals));
+  figure("ratio", percent(ratio ?? overall));
+  $("ratio-note").textContent = asked(totals) ? `${percent(overall)} of ${count(asked(totals))} calls so far` : "No calls yet";
   figure("calls", rate(perSecond));
-  $("calls-note").textContent = before && calls ? `${count(change("misses"))} of ${count(calls)} had to be computed` : " ";
-  figure("saved", ...duration(totals.saved));
-  $("saved-note").textContent = known(saving) && saving > 0 ? `${lasting(saving)} each second` : "hits × what computing took";
-  figure("latency", ...duration(totals.latency_p50));
-  $("latency-note").textContent = known(totals.latency_p99) ? `${lasting(totals.latency_p99)} for the slowest 1 %` : "nothing goes to a server";
+  $("calls-note").textContent = calls ? `${count(change("misses"))} of ${count(calls)} had to be computed` : " ";
+  figure("saved", ...duration(totals.time_saved));
+  $("saved-note").textContent = saving ? `${lasting(saving)} each second` : "hits × what computing takes";
+  figure("latency", ...duration(half ?? quantile(data.latency, 0.5)));
+  const slowest = most ?? quantile(data.latency, 0.99);
+  $("latency-note").textContent = known(slowest) ? `99 % within ${lasting(slowest)}` : "nothing goes to a server or a disk";
   if (before || state.last.size === 1) {
     Plots.add(now, {
       "ratio-plot": [ratio],
       "calls-plot": [perSecond],
       "saved-plot": [saving],
-      "latency-plot": [totals.latency_p50 ?? null, totals.latency_p99 ?? null],
+      "latency-plot": [half, most],
     });
   }
 }
@@ -124,13 +145,16 @@ function figure(id, number, unit) {
 }
 
 const COUNTS = [
-  ["hits", "Hits"], ["misses", "Misses"], ["stale", "Stale answers"], ["near_hits", "From the near copy"],
-  ["waits", "Waited for another"], ["stored", "Stored"], ["refused", "Refused"], ["superseded", "Overtaken"],
-  ["deletions", "Deletions"], ["evictions", "Evictions"], ["errors", "Errors"], ["under_way", "Being computed"], ["entries", "Entries"], ["bytes", "Stored bytes"],
+  ["hits", "Hits", true], ["misses", "Misses", true], ["stale", "Stale answers"], ["near_hits", "From the near copy"],
+  ["waits", "Waited for another"], ["stored", "Stored", true], ["refused", "Refused", true], ["superseded", "Overtaken"],
+  ["asked", "cache.get()"], ["written", "cache.set()"], ["deletions", "Deletions"], ["evictions", "Evictions"],
+  ["errors", "Errors", true], ["under_way", "Being computed", true], ["entries", "Entries"], ["bytes", "Stored bytes"],
 ];
 
 function counts(totals) {
-  fill($("counts"), COUNTS.filter(([name]) => known(totals[name])).map(([name, title]) => {
+  // Most are of options that are not in use.
+  const inUse = ([name, , always]) => known(totals[name]) && (always || totals[name] > 0);
+  fill($("counts"), COUNTS.filter(inUse).map(([name, title]) => {
     const pair = make("div");
     const value = make("dd", name === "bytes" ? bytes(totals[name]) : count(totals[name]));
     if (name === "errors" && totals[name] > 0) value.className = "bad";
@@ -169,9 +193,9 @@ function serverItem(name, failing, said, details) {
 
 const COLUMNS = [
   { name: "name", title: "Function", of: (f) => f.name, first: 1 },
-  { name: "hits", title: "Hits", of: (f) => answered(f), shown: (f) => count(answered(f)) },
+  { name: "hits", title: "Hits", of: (f) => f.hits, shown: (f) => count(f.hits) },
   { name: "misses", title: "Misses", of: (f) => f.misses, shown: (f) => count(f.misses) },
-  { name: "ratio", title: "Ratio", of: (f) => share(answered(f), asked(f)) ?? -1, cell: ratioCell },
+  { name: "ratio", title: "Ratio", of: (f) => share(f.hits, asked(f)) ?? -1, cell: ratioCell },
   { name: "refused", title: "Refused", of: (f) => f.refused, shown: (f) => count(f.refused) },
   { name: "mean", title: "One miss", of: (f) => f.mean ?? -1, shown: (f) => lasting(f.mean) },
   { name: "computing", title: "Computing", of: (f) => f.computing ?? -1, shown: (f) => lasting(f.computing) },
@@ -179,7 +203,7 @@ const COLUMNS = [
 ];
 
 function ratioCell(f) {
-  const ratio = share(answered(f), asked(f));
+  const ratio = share(f.hits, asked(f));
   const cell = make("td", percent(ratio));
   const bar = make("span", null, { class: "bar", "aria-hidden": "true" });
   const inner = make("i");
@@ -235,14 +259,13 @@ function table() {
   if (focused) [...document.querySelectorAll("[data-forget]")].find((one) => one.dataset.forget === focused)?.focus();
 }
 
-// The refusals: the server counts them by function and reason, and says when the newest was.
+// The refusals, the newest first.
 
 function refusals(list) {
   const newest = list.slice(0, 30);
   fill($("refusals"), newest.map((one) => {
     const item = make("li");
-    const times = one.count > 1 ? ` ${count(one.count)} times` : "";
-    item.append(make("time", known(one.age) ? `${lasting(Math.round(one.age))} ago` : ""), make("b", one.name), make("span", one.reason + times));
+    item.append(make("time", ago(one.age)), make("b", one.name), make("span", one.count > 1 ? `${one.reason} (${count(one.count)} times)` : one.reason));
     return item;
   }));
   $("no-refusals").hidden = newest.length > 0;
@@ -329,7 +352,8 @@ async function refresh() {
     tiles(data);
     counts(data.totals);
     servers(health);
-    state.functions = data.functions;
+    // Fragments are there whether or not a template has any.
+    state.functions = data.functions.filter((f) => f.kind !== "fragment" || asked(f) > 0);
     table();
     refusals(data.refusals || []);
     $("delete-tag").hidden = !data.has_tags;
