@@ -43,7 +43,8 @@ class TestContractWithManyShards(BackendContract):
 
 
 def test_signature_and_attributes_are_those_of_flask_caching() -> None:
-    parameters = inspect.signature(SimpleCache).parameters
+    parameters = dict(inspect.signature(SimpleCache).parameters)
+    assert parameters.pop("max_bytes").kind is inspect.Parameter.KEYWORD_ONLY
     assert {name: parameter.default for name, parameter in parameters.items()} == {
         "threshold": 500,
         "default_timeout": 300,

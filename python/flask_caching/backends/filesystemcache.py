@@ -91,6 +91,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         hash_method: Callable[..., Any] = hashlib.sha256,
         ignore_delete_many_errors: bool = False,
         ignore_errors: bool | None = None,
+        *,
         max_bytes: int = 0,
     ) -> None:
         if ignore_errors is not None:

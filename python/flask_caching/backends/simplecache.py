@@ -59,6 +59,7 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         default_timeout: float | timedelta = 300,
         ignore_delete_many_errors: bool = False,
         ignore_errors: bool | None = None,
+        *,
         max_bytes: int = 0,
     ) -> None:
         if ignore_errors is not None:
