@@ -29,7 +29,6 @@ from .config import make_backend, make_serializer, resolve_config
 from .errors import (
     CacheConfigError,
     CacheConfigTypeError,
-    CacheNotInitializedError,
 )
 from .health import CacheHealth, health_of
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
@@ -41,7 +40,7 @@ from .mistakes import (
     check_parentheses,
 )
 from .stats import CacheStats
-from .stats._counting import Policies, stats_of
+from .stats._counting import Policies, count_anew_after_fork, stats_of
 
 __all__ = ["Cache"]
 
@@ -85,6 +84,7 @@ class Cache(KnownNames):
         self._first_of_name: dict[str, FirstOfName] = {}
         self._policies = Policies()
         self._fragments = Fragments(self)
+        count_anew_after_fork(self)
         self._find_fragment = self._fragments.road.peek
         if app is not None:
             self.init_app(app, config)
@@ -356,11 +356,7 @@ class Cache(KnownNames):
 
         A child of ``fork()`` counts from 0.
         """
-        try:
-            backend = self._place()[1]
-        except CacheNotInitializedError:
-            backend = None
-        return stats_of(self._policies, self._flags, backend)
+        return stats_of(self)
 
     def health(self) -> CacheHealth:
         """What this process knows of the servers of the active application; none is asked.

@@ -10,6 +10,7 @@ pub mod flight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod key;
+pub mod latency;
 pub mod layer;
 pub mod per_process;
 pub mod signing;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flask_caching_engine::latency::Latencies;
 use flask_caching_engine::resilience::{GuardedKey, ReadGuard};
 use flask_caching_engine::{Backend, Error, ErrorKind, Lifetime, Result, Value};
 use pyo3::exceptions::PyBaseException;
@@ -18,6 +19,9 @@ type Stored<'py> = (Bound<'py, PyBytes>, u32);
 /// What is known of a server; see [`ByteStore::server_health`].
 type HealthRow = (String, bool, Option<f64>, u64, Option<(String, f64)>);
 
+/// What is known of a kind of operation; see [`ByteStore::latencies_in_seconds`].
+type LatencyRow = (&'static str, u64, u64, f64, Vec<(f64, u64)>);
+
 /// A backend of the engine. Every method lets go of the GIL while the engine works.
 ///
 /// Keys and values are bytes; `flags` are kept only by memcached. A `timeout` is None for the
@@ -27,6 +31,7 @@ pub(crate) struct ByteStore {
     backend: Arc<dyn Backend>,
     default: Lifetime,
     servers: Servers,
+    pub(crate) latencies: Latencies,
 }
 
 impl ByteStore {
@@ -42,6 +47,7 @@ impl ByteStore {
             backend,
             default,
             servers: Servers::Other,
+            latencies: Latencies::default(),
         })
     }
 
@@ -50,14 +56,15 @@ impl ByteStore {
         Self { servers, ..self }
     }
 
-    /// Runs `operation` on the backend without the GIL; then what the engine logged is handed on.
+    /// Runs `operation`, which statistics know as `name`, on the backend without the GIL; then what the engine logged is handed on.
     fn run<T: Send>(
         &self,
         py: Python<'_>,
+        name: &'static str,
         operation: impl FnOnce(&dyn Backend) -> Result<T> + Send,
     ) -> PyResult<T> {
-        let backend = &*self.backend;
-        let result = py.detach(|| operation(backend));
+        let (backend, latencies) = (&*self.backend, &self.latencies);
+        let result = py.detach(|| latencies.of(name, || operation(backend)));
         logging::hand_on(py)?;
         result.map_err(|error| self.servers.to_py(py, &error))
     }
@@ -71,7 +78,7 @@ impl ByteStore {
 impl ByteStore {
     /// The value under `key` as `(data, flags)`, or None.
     fn get<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Stored<'py>>> {
-        let value = self.run(py, |backend| backend.get(key))?;
+        let value = self.run(py, "get", |backend| backend.get(key))?;
         Ok(value.map(|value| to_stored(py, &value)))
     }
 
@@ -85,7 +92,7 @@ impl ByteStore {
         py: Python<'py>,
         keys: Vec<PyBackedBytes>,
     ) -> PyResult<Vec<Option<Stored<'py>>>> {
-        let values = self.run(py, |backend| backend.get_many(&slices(&keys)))?;
+        let values = self.run(py, "get_many", |backend| backend.get_many(&slices(&keys)))?;
         Ok(values
             .iter()
             .map(|value| value.as_ref().map(|value| to_stored(py, value)))
@@ -104,7 +111,7 @@ impl ByteStore {
     ) -> PyResult<bool> {
         let lifetime = self.lifetime(timeout)?;
         let value = to_value(data, flags);
-        self.run(py, |backend| backend.set(key, &value, lifetime))
+        self.run(py, "set", |backend| backend.set(key, &value, lifetime))
     }
 
     /// Store a value and let the entries under `extended` live as long, in one round trip where there
@@ -125,7 +132,7 @@ impl ByteStore {
     ) -> PyResult<(bool, Vec<bool>)> {
         let lifetime = self.lifetime(timeout)?;
         let value = to_value(data, flags);
-        self.run(py, |backend| {
+        self.run(py, "set", |backend| {
             backend.set_extending(key, &value, lifetime, &slices(&extended))
         })
     }
@@ -142,7 +149,7 @@ impl ByteStore {
     ) -> PyResult<bool> {
         let lifetime = self.lifetime(timeout)?;
         let value = to_value(data, flags);
-        self.run(py, |backend| backend.add(key, &value, lifetime))
+        self.run(py, "add", |backend| backend.add(key, &value, lifetime))
     }
 
     /// Store all `(key, data, flags)`; for each, whether it was stored.
@@ -158,7 +165,7 @@ impl ByteStore {
             .into_iter()
             .map(|(key, data, flags)| (key, Value { data, flags }))
             .collect();
-        self.run(py, |backend| {
+        self.run(py, "set_many", |backend| {
             let entries: Vec<_> = entries.iter().map(|(k, v)| (k.as_slice(), v)).collect();
             backend.set_many(&entries, lifetime)
         })
@@ -166,7 +173,7 @@ impl ByteStore {
 
     /// Remove `key`; whether it had a live entry.
     fn delete(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
-        self.run(py, |backend| backend.delete(key))
+        self.run(py, "delete", |backend| backend.delete(key))
     }
 
     /// Remove all `keys`; for each, whether it had a live entry.
@@ -175,7 +182,9 @@ impl ByteStore {
         reason = "a list of Python's has nothing to borrow"
     )]
     fn delete_many(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<Vec<bool>> {
-        self.run(py, |backend| backend.delete_many(&slices(&keys)))
+        self.run(py, "delete_many", |backend| {
+            backend.delete_many(&slices(&keys))
+        })
     }
 
     /// Remove all `keys`, whatever becomes of one of them; for each, None, or the error that says why
@@ -189,7 +198,9 @@ impl ByteStore {
         py: Python<'py>,
         keys: Vec<PyBackedBytes>,
     ) -> PyResult<Vec<Option<Bound<'py, PyBaseException>>>> {
-        let outcomes = self.run(py, |backend| Ok(backend.delete_each(&slices(&keys))))?;
+        let outcomes = self.run(py, "delete_many", |backend| {
+            Ok(backend.delete_each(&slices(&keys)))
+        })?;
         let failures = outcomes.into_iter().map(Result::err);
         Ok(failures
             .map(|error| {
@@ -207,7 +218,7 @@ impl ByteStore {
         reason = "a list of Python's has nothing to borrow"
     )]
     fn owe(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<()> {
-        self.run(py, |backend| backend.owe(&slices(&keys)))
+        self.run(py, "other", |backend| backend.owe(&slices(&keys)))
     }
 
     /// :meth:`owe`, of the entry whose key is `prefix` and what the entries under `guards` hold when
@@ -225,7 +236,7 @@ impl ByteStore {
     ) -> PyResult<()> {
         let key = GuardedKey { prefix, guards };
         let read: ReadGuard = Arc::new(move |key, stored| read_guard(&read, key, stored));
-        self.run(py, |backend| backend.owe_guarded(key, read))
+        self.run(py, "other", |backend| backend.owe_guarded(key, read))
     }
 
     /// Whether a removal that was asked for has not reached its server yet.
@@ -253,9 +264,30 @@ impl ByteStore {
             .collect()
     }
 
+    /// How long operations took in this process: of each kind its name, how many there were, how many
+    /// failed, the seconds of all of them, and pairs of seconds and of how many took at most so long
+    /// and longer than the pair before.
+    #[pyo3(name = "latencies")]
+    fn latencies_in_seconds(&self) -> Vec<LatencyRow> {
+        let list = self.latencies.list().into_iter();
+        list.map(|known| {
+            let buckets = known.buckets.iter();
+            let in_seconds = buckets.map(|(longest, count)| (longest.as_secs_f64(), *count));
+            let total = known.total.as_secs_f64();
+            (
+                known.operation,
+                known.count,
+                known.errors,
+                total,
+                in_seconds.collect(),
+            )
+        })
+        .collect()
+    }
+
     /// Whether `key` has a live entry.
     fn has(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
-        self.run(py, |backend| backend.has(key))
+        self.run(py, "has", |backend| backend.has(key))
     }
 
     /// Add `delta` to the integer under `key`, in one atomic step, and return the sum.
@@ -270,7 +302,7 @@ impl ByteStore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<i64> {
         let lifetime = self.lifetime(timeout)?;
-        self.run(py, |backend| backend.incr(key, delta, lifetime))
+        self.run(py, "other", |backend| backend.incr(key, delta, lifetime))
     }
 
     /// Let the entry under `key` live for `timeout` from now where it would end sooner, without
@@ -283,7 +315,7 @@ impl ByteStore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.lifetime(timeout)?;
-        self.run(py, |backend| backend.extend(key, lifetime))
+        self.run(py, "other", |backend| backend.extend(key, lifetime))
     }
 
     /// Where `key` still holds `expected`, a pair `(data, flags)`, put the pair `new` in its place,
@@ -301,14 +333,14 @@ impl ByteStore {
         let from_pair = |(data, flags)| Value { data, flags };
         let expected = from_pair(expected);
         let new = new.map(from_pair);
-        self.run(py, |backend| {
+        self.run(py, "other", |backend| {
             backend.compare_exchange(key, &expected, new.as_ref(), lifetime)
         })
     }
 
     /// Remove every entry of this cache.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
-        self.run(py, |backend| backend.clear())
+        self.run(py, "clear", |backend| backend.clear())
     }
 }
 

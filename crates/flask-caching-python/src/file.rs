@@ -63,23 +63,25 @@ impl FileByteStore {
     }
 
     /// The value under `key` as `(data, flags)`, or None.
-    fn get<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        match self.open(py, key)? {
-            Some(entry) => self.read(py, key, entry),
+    fn get<'py>(slf: &Bound<'py, Self>, key: &[u8]) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let py = slf.py();
+        match Self::open(slf, key)? {
+            Some(entry) => slf.get().read(py, key, entry),
             None => Ok(None),
         }
     }
 
     /// As `get`, but where the data is the pickle of one long `bytes` or `str`: that object.
-    fn load<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(entry) = self.open(py, key)? else {
+    fn load<'py>(slf: &Bound<'py, Self>, key: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = slf.py();
+        let Some(entry) = Self::open(slf, key)? else {
             return Ok(None);
         };
         match Single::of(entry.beginning(), entry.len()) {
-            None => Ok(self.read(py, key, entry)?.map(Bound::into_any)),
+            None => Ok(slf.get().read(py, key, entry)?.map(Bound::into_any)),
             Some(single) => match single.kind {
-                Kind::Bytes => self.load_bytes(py, key, entry, single),
-                Kind::Text => self.load_text(py, key, entry, single),
+                Kind::Bytes => slf.get().load_bytes(py, key, entry, single),
+                Kind::Text => slf.get().load_text(py, key, entry, single),
             },
         }
     }
@@ -95,9 +97,10 @@ impl FileByteStore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let py = slf.py();
-        let lifetime = slf.as_super().get().lifetime(timeout)?;
+        let base = slf.as_super().get();
+        let (lifetime, latencies) = (base.lifetime(timeout)?, &base.latencies);
         let store = &slf.get().0;
-        let stored = py.detach(|| store.set_pieces(key, &[data], lifetime));
+        let stored = py.detach(|| latencies.of("set", || store.set_pieces(key, &[data], lifetime)));
         logging::hand_on(py)?;
         stored.map_err(|error| to_py(&error))
     }
@@ -123,10 +126,11 @@ impl FileByteStore {
         let Some(head) = pickled::head(kind, contents.len()) else {
             return Ok(None);
         };
-        let lifetime = slf.as_super().get().lifetime(timeout)?;
+        let base = slf.as_super().get();
+        let (lifetime, latencies) = (base.lifetime(timeout)?, &base.latencies);
         let store = &slf.get().0;
         let pieces: [&[u8]; 3] = [&head, contents, &pickled::TAIL];
-        let stored = py.detach(|| store.set_pieces(key, &pieces, lifetime));
+        let stored = py.detach(|| latencies.of("set", || store.set_pieces(key, &pieces, lifetime)));
         logging::hand_on(py)?;
         stored.map(Some).map_err(|error| to_py(&error))
     }
@@ -162,8 +166,10 @@ impl FileByteStore {
 }
 
 impl FileByteStore {
-    fn open(&self, py: Python<'_>, key: &[u8]) -> PyResult<Option<OpenEntry>> {
-        let opened = py.detach(|| self.0.open_entry(key));
+    fn open(slf: &Bound<'_, Self>, key: &[u8]) -> PyResult<Option<OpenEntry>> {
+        let (py, store) = (slf.py(), &slf.get().0);
+        let latencies = &slf.as_super().get().latencies;
+        let opened = py.detach(|| latencies.of("get", || store.open_entry(key)));
         logging::hand_on(py)?;
         opened.map_err(|error| to_py(&error))
     }

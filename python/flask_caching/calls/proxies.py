@@ -132,6 +132,7 @@ class Proxies(NativeProxies):
         unlink = getattr(self._place()[1], "unlink", None)
         if not callable(unlink):
             return self.delete_many(*keys)
+        self._note_asked(deletions=len(keys))
         return self._delete_each(unlink, keys, {})
 
     def _delete_each(
@@ -149,6 +150,7 @@ class Proxies(NativeProxies):
         :raises CacheBackendError: a server failed.
         """
         backend = self._place()[1]
+        self._note_asked(clears=1)
         supersede_flights(self._owner_of_flights(backend), None)
         return bool(backend.clear())
 
@@ -168,6 +170,7 @@ class Proxies(NativeProxies):
         :raises CacheBackendError: a server failed.
         """
         keys = tuple(args[0]) if args and isinstance(args[0], dict) else ()
+        self._note_asked(writes=len(keys))
         backend: SimpleCache | None = self._backend_for_all(keys)
         if backend is not None:
             return backend.set_many(*args, **kwargs)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._engine import CacheFlags, flights_under_way
+from .._engine import flights_under_way
+from ..errors import CacheNotInitializedError
 from ._arithmetic import total
-from ._counts import BackendStats, CacheStats, CallCounts, FunctionCounts, Latency, Refusal
+from ._counts import (
+    BackendStats,
+    CacheStats,
+    CallCounts,
+    FunctionCounts,
+    Latency,
+    Operations,
+    Refusal,
+)
 
 if TYPE_CHECKING:
+    from ..cache import Cache
     from ..calls.policy import CallPolicy
 
-__all__ = ["Policies", "stats_of"]
+__all__ = ["Policies", "count_anew_after_fork", "stats_of"]
 
 
 class Policies:
@@ -38,14 +49,11 @@ class Policies:
                 yield policy
 
 
-def stats_of(policies: Policies, flags: CacheFlags, backend: Any) -> CacheStats:
-    """The statistics of functions with these policies, all of the cache with these flags.
-
-    :param backend: the active application's; None: there is none.
-    """
+def stats_of(cache: Cache) -> CacheStats:
+    """What this process has counted of a cache; of the backend, that of the active application."""
     functions: dict[str, FunctionCounts] = {}
-    totals = CallCounts(**_numbers(flags.retired_counts()))
-    for policy in policies:
+    totals = CallCounts(**_numbers(cache._flags.retired_counts()))
+    for policy in cache._policies:
         counts = FunctionCounts(**_numbers(policy.road.counts()), kind=policy.kind)
         known = functions.get(policy.name)
         functions[policy.name] = counts if known is None else total(counts, known)
@@ -53,10 +61,31 @@ def stats_of(policies: Policies, flags: CacheFlags, backend: Any) -> CacheStats:
     return CacheStats(
         **{name: getattr(totals, name) for name in CallCounts.__dataclass_fields__},
         functions=functions,
-        backend=None if backend is None else _backend_stats(backend),
-        last_refusals=tuple(Refusal(*refusal) for refusal in flags.last_refusals()),
+        operations=Operations(*cache._asked()),
+        backend=_backend_stats(cache),
+        last_refusals=tuple(Refusal(*refusal) for refusal in cache._flags.last_refusals()),
         under_way=flights_under_way(),
     )
+
+
+#: The caches of this process, whose counts begin anew in a child of ``fork()``.
+_caches: weakref.WeakSet[Cache] = weakref.WeakSet()
+
+
+def count_anew_after_fork(cache: Cache) -> None:
+    """Let the counts of a cache be those of one process: its parent has counted its own."""
+    _caches.add(cache)
+
+
+def _begin_anew() -> None:
+    for cache in list(_caches):
+        cache._flags.reset_counts()
+        cache._reset_asked()
+        for policy in cache._policies:
+            policy.road.reset_counts()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _numbers(row: tuple[Mapping[str, int], float, float, Mapping[str, int]]) -> dict[str, Any]:
@@ -70,10 +99,17 @@ def _numbers(row: tuple[Mapping[str, int], float, float, Mapping[str, int]]) -> 
     }
 
 
-def _backend_stats(backend: Any) -> BackendStats:
+def _backend_stats(cache: Cache) -> BackendStats | None:
+    try:
+        backend = cache._place()[1]
+    except CacheNotInitializedError:
+        return None
     store: Any = getattr(backend, "_store", None)
     rows = store.latencies() if hasattr(store, "latencies") else []
-    latencies = {name: Latency(*numbers) for name, *numbers in rows}
+    latencies = {
+        name: Latency(count, errors, seconds, tuple(buckets))
+        for name, count, errors, seconds, buckets in rows
+    }
     # Those that can say count their entries in no time.
     count = getattr(backend, "_held", None)
     return BackendStats(

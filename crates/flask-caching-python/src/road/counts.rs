@@ -136,7 +136,7 @@ fn nanoseconds(time: Duration) -> u64 {
 }
 
 #[inline]
-fn increase(count: &AtomicU64, by: u64) {
+pub(super) fn increase(count: &AtomicU64, by: u64) {
     // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
     let sum = count.load(Ordering::Relaxed).saturating_add(by);
     count.store(sum, Ordering::Relaxed);

@@ -1,12 +1,14 @@
 //! The proxies of a `Cache`, as far as they hand on what they are given.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PyLookupError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
+use super::counts::increase;
 use super::quick::{backend_of, extensions_of};
 use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
 use crate::flights;
@@ -20,6 +22,54 @@ use crate::memory::MemoryBackend;
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
     direction: OnceLock<Direction>,
+    asked: Asked,
+}
+
+/// What was asked explicitly: keys that were found, not found, written and deleted, and calls of
+/// `clear`.
+#[derive(Default)]
+struct Asked([AtomicU64; 5]);
+
+/// Where an event is counted in [`Asked`].
+#[derive(Clone, Copy)]
+enum Asking {
+    Hits,
+    Misses,
+    Writes,
+    Deletions,
+    Clears,
+}
+
+impl Asked {
+    #[inline]
+    fn count(&self, what: Asking, by: usize) {
+        increase(&self.0[what as usize], by as u64);
+    }
+
+    #[inline]
+    fn count_found(&self, value: &Bound<'_, PyAny>) {
+        let what = if value.is_none() {
+            Asking::Misses
+        } else {
+            Asking::Hits
+        };
+        self.count(what, 1);
+    }
+
+    /// Counts what a method for many keys has answered, a list or a dict.
+    fn count_all_found(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+        let values = match values.cast::<PyDict>() {
+            Ok(by_key) => by_key.values(),
+            Err(_) => match values.cast::<PyList>() {
+                Ok(list) => list.clone(),
+                Err(_) => return Ok(()),
+            },
+        };
+        for value in &values {
+            self.count_found(&value);
+        }
+        Ok(())
+    }
 }
 
 /// Where keys lead.
@@ -40,6 +90,7 @@ impl NativeProxies {
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self {
             direction: OnceLock::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -52,6 +103,26 @@ impl NativeProxies {
             looked_at: LookedAt::new(),
         };
         self.direction.get_or_init(|| direction);
+    }
+
+    /// How often was asked: keys found, not found, written, deleted; calls of `clear`.
+    fn _asked(&self) -> [u64; 5] {
+        std::array::from_fn(|at| self.asked.0[at].load(Ordering::Relaxed))
+    }
+
+    /// Count what is asked of a method that is not native: keys written and deleted, calls of `clear`.
+    #[pyo3(signature = (writes = 0, deletions = 0, clears = 0))]
+    fn _note_asked(&self, writes: usize, deletions: usize, clears: usize) {
+        self.asked.count(Asking::Writes, writes);
+        self.asked.count(Asking::Deletions, deletions);
+        self.asked.count(Asking::Clears, clears);
+    }
+
+    /// Counts begin anew, in a child of `fork()`.
+    fn _reset_asked(&self) {
+        for count in &self.asked.0 {
+            count.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
@@ -76,16 +147,22 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let Some((direction, backend)) = Direction::of_key(slf, args)? else {
-            return slf.call_method(intern!(py, "_get_fallback"), args, kwargs);
+            let found = slf.call_method(intern!(py, "_get_fallback"), args, kwargs)?;
+            slf.get().asked.count_found(&found);
+            return Ok(found);
         };
         if args.len() == 1
             && kwargs.is_none()
             && let Some(native) = direction.native(&backend, GET)?
         {
             let found = native.get(py, &*args.get_borrowed_item(0)?)?;
-            return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
+            let found = found.unwrap_or_else(|| py.None().into_bound(py));
+            slf.get().asked.count_found(&found);
+            return Ok(found);
         }
-        backend.call_method(intern!(py, "get"), args, kwargs)
+        let found = backend.call_method(intern!(py, "get"), args, kwargs)?;
+        slf.get().asked.count_found(&found);
+        Ok(found)
     }
 
     /// The values under keys, in their order; None for each that is missing.
@@ -104,10 +181,12 @@ impl NativeProxies {
             Some((direction, backend)) => direction.get_many(&backend, args, kwargs)?,
             None => None,
         };
-        match found {
-            Some(values) => Ok(values),
-            None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs),
-        }
+        let values = match found {
+            Some(values) => values,
+            None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs)?,
+        };
+        slf.get().asked.count_all_found(&values)?;
+        Ok(values)
     }
 
     /// Store a value, in the place of an older one.
@@ -124,6 +203,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        slf.get().asked.count(Asking::Writes, 1);
         let Some((direction, backend)) = Direction::of_key(slf, args)? else {
             return slf.call_method(intern!(py, "_set_fallback"), args, kwargs);
         };
@@ -172,6 +252,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().asked.count(Asking::Writes, 1);
         match Direction::of_key(slf, args)? {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "add"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_add_fallback"), args, kwargs),
@@ -191,6 +272,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        slf.get().asked.count(Asking::Deletions, 1);
         let Some((_, backend)) = Direction::of_key(slf, args)? else {
             return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
         };
@@ -208,6 +290,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        slf.get().asked.count(Asking::Deletions, args.len());
         let Some((_, backend)) = Direction::of_keys(slf, args)? else {
             return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
         };
@@ -230,6 +313,10 @@ impl NativeProxies {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
         }
+        .and_then(|values| {
+            slf.get().asked.count_all_found(&values)?;
+            Ok(values)
+        })
     }
 }
 
