@@ -41,6 +41,7 @@ from .mistakes import (
 )
 from .stats import CacheStats
 from .stats._counting import Policies, count_anew_after_fork, stats_of
+from .stats._shared import stats_of_all
 
 __all__ = ["Cache"]
 
@@ -109,13 +110,15 @@ class Cache(KnownNames):
         check_app(app)
         resolved = resolve_config(app, self.config, config)
         self.app = app
-        self._set_cache(app, resolved)
+        self._set_cache(app, resolved, config)
         look_at_first_request(app, self)
         if self.with_jinja2_ext:
             setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
             app.jinja_env.add_extension(CacheExtension)
 
-    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+    def _set_cache(
+        self, app: Flask, config: dict[str, Any], given: dict[str, Any] | None = None
+    ) -> None:
         """Make the backend and keep it with the application."""
         serializer = make_serializer(config["CACHE_SERIALIZER"])
         backend = make_backend(app, config)
@@ -136,6 +139,9 @@ class Cache(KnownNames):
             enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
             store_private=bool(config["CACHE_STORE_PRIVATE"]),
             single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
+            stats_shared=seconds_of(config["CACHE_STATS_SHARED"]),
+            config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
+            layers=(self.config, given),
             wait=seconds_of(config["CACHE_WAIT"]),
             serializer=serializer,
         )
@@ -351,12 +357,18 @@ class Cache(KnownNames):
         """
         deletion.delete_versions(self, f)
 
-    def stats(self) -> CacheStats:
+    def stats(self, all_processes: bool = False) -> CacheStats:
         """What became of calls in this process: of decorated functions and template fragments.
 
         A child of ``fork()`` counts from 0.
+
+        :param all_processes: add what other processes have counted, where the active application's
+            backend is shared: what they left in it at most ``CACHE_STATS_SHARED`` seconds ago. The
+            counts of a process that has ended are forgotten after three times as long.
+        :raises CacheBackendError: the backend failed, of all processes.
+        :raises CacheNotInitializedError: it is not set up for the active application, likewise.
         """
-        return stats_of(self)
+        return stats_of_all(self) if all_processes else stats_of(self)
 
     def health(self) -> CacheHealth:
         """What this process knows of the servers of the active application; none is asked.

@@ -102,6 +102,13 @@ GENERAL = (
         default=5,
     ),
     Setting(
+        "CACHE_STATS_SHARED",
+        DURATION,
+        "how often each process leaves its counts in a shared cache, for "
+        "`cache.stats(all_processes=True)`: seconds, or a `timedelta`; `0`: never",
+        default=5,
+    ),
+    Setting(
         "CACHE_STORE_PRIVATE",
         FLAG,
         "store what a view made for one visitor, and give it to others: a response that sets a "

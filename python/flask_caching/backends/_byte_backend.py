@@ -51,6 +51,8 @@ class ByteBackend(BaseCache):
     #: Whether an operation waits for a server; and may be made in any thread, so that an event loop
     #: need not wait with it.
     _is_remote = True
+    #: Whether processes leave their counts in it for each other.
+    _shares_counts = True
 
     _store: ByteStore
     _signer: Signer | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import request_started
 
+from ..stats._shared import share_counts
 from .server_timing import add_server_timing
 from .view import ViewPolicy
 
@@ -27,7 +28,7 @@ _LOOKING = "flask_caching.looking"
 
 def look_at_first_request(app: Flask, cache: Cache) -> None:
     """Warn, when an application's first request comes, of views that are cached above their route;
-    and let it say what its cache does for each, in debug mode.
+    and let it say what its cache does for each, in debug mode; and begin to share counts.
 
     Not before: an application may well decorate a view and then put it in its place.
     """
@@ -39,6 +40,7 @@ def look_at_first_request(app: Flask, cache: Cache) -> None:
         if looking.pop(cache, None) is not None:
             request_started.disconnect(look, sender)
             add_server_timing(sender, cache)
+            share_counts(sender, cache)
             _note_views_above_routes(sender, cache)
 
     looking[cache] = look

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,10 @@ class AppState:
     :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
     :param store_private: ``CACHE_STORE_PRIVATE``.
     :param single_flight: ``CACHE_SINGLE_FLIGHT``.
+    :param stats_shared: ``CACHE_STATS_SHARED``, in seconds.
+    :param config: the ``CACHE_*`` values that apply.
+    :param layers: what was given to the cache and to ``init_app``, which went before the
+        application's own.
     :param wait: ``CACHE_WAIT``, in seconds.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     """
@@ -45,6 +49,9 @@ class AppState:
     enable_signals: bool
     store_private: bool = False
     single_flight: bool = True
+    stats_shared: float = 0.0
+    config: Mapping[str, Any] = field(default_factory=dict)
+    layers: tuple[Mapping[str, Any] | None, ...] = ()
     wait: float = 5.0
     serializer: BaseSerializer | None = None
     #: The application, once it is one of :class:`AppStates`.
@@ -69,6 +76,9 @@ class AppState:
             enable_signals=self.enable_signals,
             store_private=self.store_private,
             single_flight=self.single_flight,
+            stats_shared=self.stats_shared,
+            config=self.config,
+            layers=self.layers,
             wait=self.wait,
             serializer=self.serializer,
         )

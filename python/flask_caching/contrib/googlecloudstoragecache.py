@@ -52,6 +52,8 @@ class GoogleCloudStorageCache(ByteBackend):
         reach.
     """
 
+    #: Each write is paid for.
+    _shares_counts = False
     backend_spec = BackendSpec(
         "GoogleCloudStorageCache",
         "in a bucket of Google Cloud Storage",
