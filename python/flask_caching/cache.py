@@ -26,6 +26,7 @@ from .calls.state import AppState
 from .calls.view import QueryArgs, ViewPolicy
 from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
+from .entry import EntryInfo, entry_of
 from .errors import (
     CacheConfigError,
     CacheConfigTypeError,
@@ -369,6 +370,16 @@ class Cache(KnownNames):
         :raises CacheNotInitializedError: it is not set up for the active application, likewise.
         """
         return stats_of_all(self) if all_processes else stats_of(self)
+
+    def inspect(self, key: str) -> EntryInfo | None:
+        """What is known of one entry.
+
+        :param key: as for ``get``.
+        :return: the class of its value, its size, how long it has left, and the value; None where
+            there is none.
+        :raises CacheBackendError: a server failed.
+        """
+        return entry_of(self, key)
 
     def health(self) -> CacheHealth:
         """What this process knows of the servers of the active application; none is asked.

@@ -122,6 +122,8 @@ def test_a_key_is_looked_up_without_its_value() -> None:
     found = press(shop.client, "look-up", {"key": "k"}).get_json()
 
     assert (found["found"], found["type"]) == (True, "dict")
+    assert found["size"] > 10
+    assert 299 < found["expires_in"] <= 300
     assert "4111" not in json.dumps(found)
     assert press(shop.client, "look-up", {"key": "other"}).get_json()["found"] is False
 

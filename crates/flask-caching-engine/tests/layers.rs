@@ -43,6 +43,10 @@ impl Backend for Recorder {
         Ok(self.note("has", true))
     }
 
+    fn remaining(&self, _: &[u8]) -> Result<Option<Lifetime>> {
+        Ok(self.note("remaining", Some(Lifetime::Forever)))
+    }
+
     fn clear(&self) -> Result<bool> {
         Ok(self.note("clear", true))
     }
@@ -120,6 +124,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
     assert!(layer.add(b"one", &value, forever).unwrap());
     assert!(layer.delete(b"one").unwrap());
     assert!(layer.has(b"one").unwrap());
+    assert_eq!(layer.remaining(b"one").unwrap(), Some(forever));
     assert!(layer.clear().unwrap());
     assert_eq!(layer.incr(b"one", 7, forever).unwrap(), 7);
     assert!(layer.extend(b"one", forever).unwrap());
@@ -147,6 +152,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
             "add",
             "delete",
             "has",
+            "remaining",
             "clear",
             "incr",
             "extend",

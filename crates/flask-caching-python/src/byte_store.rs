@@ -285,6 +285,13 @@ impl ByteStore {
         .collect()
     }
 
+    /// How many seconds the entry under `key` has left, `inf` for ever; None: it has none, or that
+    /// cannot be told here.
+    fn remaining(&self, py: Python<'_>, key: &[u8]) -> PyResult<Option<f64>> {
+        let left = self.run(py, "has", |backend| backend.remaining(key))?;
+        Ok(left.map(timeout::in_seconds))
+    }
+
     /// Whether `key` has a live entry.
     fn has(&self, py: Python<'_>, key: &[u8]) -> PyResult<bool> {
         self.run(py, "has", |backend| backend.has(key))

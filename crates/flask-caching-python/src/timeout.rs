@@ -19,6 +19,15 @@ pub(crate) fn from_python(timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Timeou
         .ok_or_else(|| PyValueError::new_err("a timeout must be a number of seconds, not NaN"))
 }
 
+/// A lifetime in seconds, infinity for ever.
+pub(crate) fn in_seconds(lifetime: Lifetime) -> f64 {
+    match lifetime {
+        Lifetime::Forever => f64::INFINITY,
+        Lifetime::For(duration) => duration.as_secs_f64(),
+        Lifetime::Expired => 0.0,
+    }
+}
+
 /// The seconds of a timeout: an int, a float, a `timedelta`, or a string of digits.
 #[pyfunction]
 pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {

@@ -259,6 +259,15 @@ class ByteBackend(BaseCache):
             )
         ]
 
+    def _details(self, key: str) -> tuple[int, float | None] | None:
+        """How many bytes are stored under ``key``, and the seconds that they have left."""
+        wire_key = self._encode_key(key)
+        stored = self._store.get(wire_key)
+        if stored is None:
+            return None
+        remaining = getattr(self._store, "remaining", None)
+        return len(stored[0]), None if remaining is None else remaining(wire_key)
+
     def _set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
         """:meth:`set`, which says why a value cannot be stored.
 

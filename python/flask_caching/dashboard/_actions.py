@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,19 @@ def look_up(cache: Cache, key: Any, show_values: bool) -> dict[str, Any]:
     :raises CacheError: the cache failed, or the key cannot be one.
     """
     key = _text(key, "a key")
-    value = cache.get(key)
-    found = value is not None or bool(cache.has(key))
-    answer: dict[str, Any] = {"key": key, "found": found}
-    if found:
-        kind = type(value)
-        answer["type"] = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-        if show_values:
-            answer["value"] = _shortened(value)
+    entry = cache.inspect(key)
+    if entry is None:
+        return {"key": key, "found": False}
+    answer: dict[str, Any] = {
+        "key": key,
+        "found": True,
+        "type": entry.type,
+        "size": entry.size,
+        "expires_in": None if entry.expires_in == math.inf else entry.expires_in,
+        "is_eternal": entry.expires_in == math.inf,
+    }
+    if show_values:
+        answer["value"] = _shortened(entry.value)
     return answer
 
 

@@ -115,6 +115,15 @@ pub trait Backend: Send + Sync {
         lifetime: Lifetime,
     ) -> Result<bool>;
 
+    /// How long the entry under `key` has left: [`Lifetime::Forever`] or [`Lifetime::For`]. `None`: it
+    /// has no live entry, or that cannot be told here.
+    ///
+    /// # Errors
+    /// As every read.
+    fn remaining(&self, _key: &[u8]) -> Result<Option<Lifetime>> {
+        Ok(None)
+    }
+
     /// Whether the one server behind it has failed and is being left alone, so that nothing would
     /// be tried now. A backend without a server, or of several, says `false`.
     fn is_left_alone(&self) -> bool {

@@ -43,6 +43,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).has(key)
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        (**self).remaining(key)
+    }
+
     fn clear(&self) -> Result<bool> {
         (**self).clear()
     }

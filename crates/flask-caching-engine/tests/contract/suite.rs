@@ -117,6 +117,7 @@ macro_rules! contract_tests {
             incr_keeps_the_lifetime
             incr_gives_a_new_counter_its_lifetime
             incr_refuses_what_is_no_integer
+            what_an_entry_has_left_is_told_where_it_can_be
             extend_lets_an_entry_live_longer_never_shorter
             compare_exchange_replaces_only_what_was_expected
             compare_exchange_removes_only_what_was_expected
@@ -336,6 +337,20 @@ pub(crate) fn incr_refuses_what_is_no_integer(subject: &Subject) {
     let error = subject.backend.incr(b"key", 1, Forever).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Value);
     assert_eq!(subject.get(b"key").as_deref(), Some(&b"no number"[..]));
+}
+
+pub(crate) fn what_an_entry_has_left_is_told_where_it_can_be(subject: &Subject) {
+    let remaining = |key: &[u8]| subject.backend.remaining(key).unwrap();
+    assert_eq!(remaining(b"none"), None);
+    subject.set(b"long", b"value", Lifetime::For(LONG));
+    subject.set(b"forever", b"value", Forever);
+    // Not every server can say.
+    match remaining(b"long") {
+        // Some count in whole seconds, rounded up.
+        Some(Lifetime::For(left)) => assert!((LONG / 2..=LONG + SHORT).contains(&left), "{left:?}"),
+        other => assert_eq!(other, None),
+    }
+    assert!(matches!(remaining(b"forever"), Some(Forever) | None));
 }
 
 pub(crate) fn extend_lets_an_entry_live_longer_never_shorter(subject: &Subject) {

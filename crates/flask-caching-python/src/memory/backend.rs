@@ -19,6 +19,7 @@ use super::weight;
 use crate::flights;
 use crate::missing::missing;
 use crate::road::Table;
+use crate::timeout;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
@@ -87,6 +88,18 @@ impl MemoryBackend {
     /// What all entries take, in bytes, where there is a bound; otherwise 0.
     fn _bytes(&self) -> usize {
         self.store().bytes()
+    }
+
+    /// What the entry under `key` takes in bytes, about, and how many seconds it has left, `inf` for
+    /// ever; None where there is none.
+    fn _details(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(usize, f64)>> {
+        let py = key.py();
+        let (Some((stored, _)), Some(known)) = (self.find(py, key)?, self.tokens.known(key)?)
+        else {
+            return Ok(None);
+        };
+        let left = self.store().remaining(&known);
+        Ok(left.map(|left| (weight::of(&stored), timeout::in_seconds(left))))
     }
 
     /// The largest number of entries.

@@ -299,7 +299,7 @@ $("look-up").addEventListener("submit", async (event) => {
     const rows = [["Key", found.key]];
     if (!found.found) rows.push(["", "There is nothing under this key."]);
     else {
-      rows.push(["Type", found.type], ["Size", known(found.size) ? bytes(found.size) : null], ["Lifetime", found.lifetime],
+      rows.push(["Type", found.type], ["Size", known(found.size) ? bytes(found.size) : null], ["Expires", found.is_eternal ? "never" : known(found.expires_in) ? `in ${lasting(found.expires_in)}` : null],
         ["Age", known(found.age) ? lasting(found.age) : null], ["Tags", found.tags && found.tags.length ? found.tags.join(", ") : null]);
     }
     fill(entry, rows.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", name), make("dd", text)]));

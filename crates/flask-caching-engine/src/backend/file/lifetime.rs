@@ -16,6 +16,15 @@ pub(super) fn expiry(lifetime: Lifetime) -> Option<Expiry> {
     }
 }
 
+/// How long an entry has left; `None`: nothing.
+pub(super) fn left(expires: Expiry) -> Option<Lifetime> {
+    let Some(expires) = expires else {
+        return Some(Lifetime::Forever);
+    };
+    let left = expires.saturating_sub(clock::wall());
+    (!left.is_zero()).then_some(Lifetime::For(left))
+}
+
 /// What the expiry of an entry becomes so that it lives for `lifetime` from now; `None` where it does.
 pub(super) fn extended(current: Expiry, lifetime: Lifetime) -> Option<Expiry> {
     let wanted = expiry(lifetime)?;

@@ -38,7 +38,7 @@ use budget::Budget;
 use count::{Count, Notation};
 use directory::Directory;
 use format::{Expiry, Layout};
-use lifetime::{expiry, extended};
+use lifetime::{expiry, extended, left};
 use lock::Turn;
 use naming::Naming;
 pub use naming::{CustomHash, HashMethod};
@@ -333,6 +333,11 @@ impl Backend for FileStore {
 
     fn has(&self, key: &[u8]) -> Result<bool> {
         Ok(self.read(key, &self.naming.of(key)?).is_some())
+    }
+
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        let found = self.find(key, &self.naming.of(key)?);
+        Ok(found.ok().flatten().and_then(|(_, expires)| left(expires)))
     }
 
     fn clear(&self) -> Result<bool> {

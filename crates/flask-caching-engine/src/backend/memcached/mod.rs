@@ -216,6 +216,11 @@ impl Backend for Memcached {
         self.server_of(&key).has(&key)
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        let key = wire_key(key);
+        self.server_of(&key).remaining(&key)
+    }
+
     fn clear(&self) -> Result<bool> {
         let servers = self.servers.iter().map(|server| (server, ()));
         let outcomes = self.at_once(servers, |server, ()| server.clear());

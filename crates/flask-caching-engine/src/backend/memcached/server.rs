@@ -144,6 +144,17 @@ impl Backend for Server {
     }
 
     /// Empties the server, whoever else keeps entries there: the protocol knows no less.
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        let left = self.talk("has", |protocol, wire| protocol.remaining(wire, key))?;
+        Ok(match left {
+            Remaining::Missing | Remaining::Unknown => None,
+            Remaining::Forever => Some(Lifetime::Forever),
+            Remaining::Seconds(left) => {
+                Some(Lifetime::For(Duration::from_secs(left.max(1).into())))
+            }
+        })
+    }
+
     fn clear(&self) -> Result<bool> {
         self.talk("clear", Protocol::flush_all)?;
         Ok(true)

@@ -269,6 +269,10 @@ impl Backend for Spread {
         self.in_time(|| Ok(self.find(key)?.is_some()))
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        self.memcached.remaining(&piece_key(key, 0))
+    }
+
     fn clear(&self) -> Result<bool> {
         self.memcached.clear()
     }

@@ -26,6 +26,10 @@ impl Backend for MemoryStore<Value> {
         Ok(self.contains(key))
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        Ok(Self::remaining(self, key))
+    }
+
     fn clear(&self) -> Result<bool> {
         Self::clear(self);
         Ok(true)

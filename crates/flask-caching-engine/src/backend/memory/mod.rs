@@ -148,6 +148,18 @@ impl<V> MemoryStore<V> {
         })
     }
 
+    /// How long the entry of `key` has left; `None`: it has none. Counts as a use of it.
+    pub fn remaining(&self, key: &[u8]) -> Option<Lifetime> {
+        let place = self.place(key);
+        self.with_shard(place.shard, |shard, now, _| {
+            let (_, entry) = shard.find_live(place.hash, key, now)?;
+            Some(match entry.expires {
+                NEVER => Lifetime::Forever,
+                expires => Lifetime::For(Instant(expires).since(Instant(now))),
+            })
+        })
+    }
+
     /// Stores `value` under `key`. Returns a handle to it; `None` where `lifetime` is
     /// [`Lifetime::Expired`], or where the entry would take too much of the bound in bytes
     /// ([`excess`](Self::excess)); both remove what was there.

@@ -220,6 +220,17 @@ impl Backend for Redis {
         self.reader(operation).done(&reply)
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        let operation = Operation::read("has");
+        let reply = self.one(operation, key, Batch::of(&[b"PTTL", key]))?;
+        Ok(match self.reader(operation).integer(&reply)? {
+            -1 => Some(Lifetime::Forever),
+            left => u64::try_from(left)
+                .ok()
+                .map(|left| Lifetime::For(Duration::from_millis(left.max(1)))),
+        })
+    }
+
     fn clear(&self) -> Result<bool> {
         let operation = Operation::remove("clear");
         let deadline = self.deadline();

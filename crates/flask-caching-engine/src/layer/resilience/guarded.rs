@@ -358,6 +358,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
         self.settled("has", &[key], || self.backend.has(key))
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        self.settled("has", &[key], || self.backend.remaining(key))
+    }
+
     fn clear(&self) -> Result<bool> {
         // Nothing to settle: clearing delivers every deletion.
         let state = self.state.get();

@@ -340,6 +340,10 @@ impl<B: Backend> Backend for Resilient<B> {
         self.settled("has", &[key], false, || self.backend.has(key))
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        self.settled("has", &[key], false, || self.backend.remaining(key))
+    }
+
     fn clear(&self) -> Result<bool> {
         // Nothing to settle: clearing delivers every deletion.
         let undelivered = &self.state.get().undelivered;

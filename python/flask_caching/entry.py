@@ -1,0 +1,44 @@
+"""What is known of one entry: ``cache.inspect(key)``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+__all__ = ["EntryInfo"]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryInfo:
+    """An entry, without its value in its repr.
+
+    :param key: its key.
+    :param type: the name of its value's class, with the module where that is not built in.
+    :param size: bytes that it takes in its store, without its key; in the memory of this process
+        about so many. None: that cannot be told.
+    :param expires_in: seconds until it expires, infinity for ever; None: that cannot be told.
+    :param value: what ``cache.get`` returns.
+    """
+
+    key: str
+    type: str
+    size: int | None = None
+    expires_in: float | None = None
+    value: Any = field(default=None, repr=False)
+
+
+def entry_of(cache: Cache, key: str) -> EntryInfo | None:
+    """What is under a key; None where there is nothing."""
+    value = cache.get(key)
+    if value is None and not cache.has(key):
+        return None
+    backend = cache._place()[1]
+    details = getattr(backend, "_details", None)
+    found = (details(place) for place in cache._fragments.places(key)) if details else ()
+    size, expires_in = next((one for one in found if one is not None), (None, None))
+    kind = type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return EntryInfo(key, name, size, expires_in, value)
