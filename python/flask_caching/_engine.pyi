@@ -6,11 +6,13 @@ from cachelib.serializers import BaseSerializer
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "COMPRESSED",
     "METHODS",
     "MISSING",
     "ByteStore",
     "CacheFlags",
     "CallParts",
+    "Compressor",
     "Deadline",
     "FileByteStore",
     "MemoryBackend",
@@ -25,6 +27,8 @@ __all__ = [
     "clock_resume",
     "clock_stop",
     "clock_wall",
+    "decompress",
+    "escape",
     "flights_under_way",
     "forget_flights",
     "hold_flights",
@@ -139,6 +143,16 @@ class FileByteStore(ByteStore):
     def count(self) -> int: ...
     def bytes(self) -> int: ...
     def remove_expired(self, now: float) -> int: ...
+
+COMPRESSED: Final[bytes]
+
+@final
+class Compressor:
+    def __new__(cls, codec: str, minimum: int) -> Compressor: ...
+    def compress(self, data: bytes) -> bytes: ...
+
+def decompress(stored: bytes) -> bytes: ...
+def escape(data: bytes) -> bytes: ...
 
 @final
 class Signer:

@@ -133,6 +133,8 @@ class Cache(KnownNames):
                 )
         if config["CACHE_SIGNING_KEY"] is not None:
             _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])
+        if config["CACHE_COMPRESSION"] is not None:
+            _set_compression(backend, config)
         state = AppState(
             cache=self,
             hash_method=config["CACHE_HASH_METHOD"],
@@ -404,6 +406,16 @@ def _behind_proxies(app: Flask) -> Flask:
     while issubclass(type(app), LocalProxy):
         app = app._get_current_object()  # type: ignore[attr-defined]
     return app
+
+
+def _set_compression(backend: Any, config: dict[str, Any]) -> None:
+    """Have a backend of bytes compress them; one that keeps objects has none."""
+    if hasattr(backend, "compression"):
+        backend.compression = config["CACHE_COMPRESSION"], config["CACHE_COMPRESSION_MIN"]
+    elif not type(backend).__module__.startswith("flask_caching.backends."):
+        raise CacheConfigError(
+            f"CACHE_COMPRESSION is set, but {type(backend).__name__} cannot compress its values"
+        )
 
 
 def _set_signing_keys(backend: Any, keys: Any) -> None:

@@ -16,7 +16,7 @@ from werkzeug.utils import import_string
 
 from ._warn import warn
 from .backends import _registry
-from .backends._settings import FOR_EVERY_FACTORY
+from .backends._settings import COMPRESSION, FOR_EVERY_FACTORY
 from .backends.base import BaseCache
 from .backends.spec import CALLABLE, DURATION, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
@@ -121,6 +121,7 @@ GENERAL = (
         "a secret that entries are signed with, or a list of them with the newest first",
         secret=True,
     ),
+    *COMPRESSION,
 )
 
 #: The values that apply where the configuration has none.

@@ -7,6 +7,7 @@ pub use crate::backend::file::fuzzing::file_entry;
 pub use crate::backend::memcached::fuzzing::{memcached_binary, memcached_names, memcached_text};
 pub use crate::backend::redis::fuzzing::redis_replies;
 
+use crate::compression::{self, Codec, MARK};
 use crate::signing::Signer;
 
 /// A signed value comes back as it was; what is not signed, or was changed, does not.
@@ -25,6 +26,28 @@ pub fn signed_value(input: &[u8]) {
     let at = usize::from(input.first().copied().unwrap_or(0)) % stored.len();
     stored[at] ^= 1 << (at % 8);
     assert!(signer.verify(key, 7, &stored).is_err());
+}
+
+/// A compressed value comes back as it was, and any bytes are a value or refused.
+///
+/// # Panics
+/// It does not hold.
+pub fn compressed_value(input: &[u8]) {
+    for codec in [Codec::Zstd, Codec::Lz4] {
+        let stored = compression::compress(codec, 0, input);
+        assert_eq!(compression::decompress(&stored).as_deref(), Ok(input));
+    }
+    assert_eq!(
+        compression::decompress(&compression::escape(input)).as_deref(),
+        Ok(input)
+    );
+    for letter in [b'z', b'4', b'0'] {
+        let made_up = [MARK.as_slice(), &[letter], input].concat();
+        // Whatever it is, it is not much larger than it can be honestly.
+        if let Ok(data) = compression::decompress(&made_up) {
+            assert!(data.len() <= 16 << 20 || data.len() / 1000 <= input.len());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +75,7 @@ mod tests {
             ("memcached_names", super::memcached_names),
             ("file_entry", super::file_entry),
             ("signed_value", super::signed_value),
+            ("compressed_value", super::compressed_value),
         ];
         for (target, check) in targets {
             let inputs = kept(target);

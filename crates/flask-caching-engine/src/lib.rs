@@ -5,6 +5,7 @@
 
 pub mod backend;
 pub mod clock;
+pub mod compression;
 pub mod error;
 pub mod flight;
 #[cfg(any(test, fuzzing))]

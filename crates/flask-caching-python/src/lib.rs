@@ -12,6 +12,7 @@ mod addresses;
 mod byte_store;
 mod class_version;
 mod clock;
+mod compression;
 mod error;
 mod file;
 mod flights;
@@ -43,6 +44,8 @@ mod _engine {
     use crate::byte_store::ByteStore;
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
+    #[pymodule_export]
+    use crate::compression::{Compressor, decompress, escape};
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]
@@ -77,6 +80,7 @@ mod _engine {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
         crate::class_version::check(module.py())?;
+        module.add("COMPRESSED", crate::compression::mark(module.py()))?;
         module.add("METHODS", crate::road::METHODS.to_vec())?;
         module.add("MISSING", crate::missing::missing(module.py())?)
     }

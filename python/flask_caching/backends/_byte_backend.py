@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import logging
 import numbers
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer
 
-from .._engine import MISSING, Signer
+from .._engine import COMPRESSED, MISSING, Compressor, Signer, decompress, escape
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
 from ._encoded import Encoded
+from ._settings import CODECS
 from .base import BaseCache
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class ByteBackend(BaseCache):
 
     _store: ByteStore
     _signer: Signer | None = None
+    _compressor: Compressor | None = None
+    _compression: tuple[str, int] | None = None
     #: The codec that was made last, and the serializer that it was made for.
     _made_codec: tuple[BaseSerializer, Codec] | None = None
 
@@ -83,6 +87,21 @@ class ByteBackend(BaseCache):
     def signing_keys(self, keys: str | bytes | Iterable[str | bytes]) -> None:
         self._signing_keys = _signing_keys(keys)
         self._signer = Signer(self._signing_keys) if self._signing_keys else None
+        self._made_codec = None
+
+    @property
+    def compression(self) -> tuple[str, int] | None:
+        """How values are compressed: ``"zstd"`` or ``"lz4"``, and how many bytes a value has at
+        least that is. None: they are not; compressed ones are read all the same.
+
+        :raises CacheConfigError: on assigning another codec, or another minimum than a number.
+        """
+        return self._compression
+
+    @compression.setter
+    def compression(self, compression: tuple[str, int] | None) -> None:
+        self._compressor = None if compression is None else _compressor(*compression)
+        self._compression = compression
         self._made_codec = None
 
     def _present_codec(self) -> Codec:
@@ -363,9 +382,26 @@ class ByteBackend(BaseCache):
         :raises UnstorableValueError: it cannot be stored.
         """
         data, flags = self._dump(key, value)
+        # A client object may be given something else.
+        if type(data) is bytes:
+            if self._compressor is not None:
+                data = self._compressor.compress(data)
+            elif data.startswith(COMPRESSED):
+                data = escape(data)
         if self._signer is not None:
             data = self._signer.sign(wire_key, data, flags)
         return data, flags
+
+    def _unseal(self, wire_key: bytes, data: bytes, flags: int) -> bytes:
+        """The bytes that :meth:`_pack` had of :meth:`_dump`.
+
+        :raises ValueError: they are not signed, were changed, or are damaged.
+        """
+        if self._signer is not None:
+            data = self._signer.verify(wire_key, data, flags)
+        if type(data) is bytes and data.startswith(COMPRESSED):
+            data = decompress(data)
+        return data
 
     def _unpack(
         self, key: str, wire_key: bytes, stored: tuple[bytes, int], foreign_text: bool = False
@@ -373,8 +409,7 @@ class ByteBackend(BaseCache):
         """The value of a stored entry. What cannot be read is removed, and ``MISSING``."""
         data, flags = stored
         try:
-            if self._signer is not None:
-                data = self._signer.verify(wire_key, data, flags)
+            data = self._unseal(wire_key, data, flags)
             return self._load(key, data, flags)
         except Exception as error:
             if foreign_text and isinstance(error, ForeignTextError):
@@ -437,6 +472,16 @@ def _failure(store: ByteStore, key: bytes) -> Exception | None:
 
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:
     logger.warning("The value for cache key %r is not stored: %s", key, error)
+
+
+def _compressor(codec: str, minimum: int) -> Compressor:
+    if codec not in CODECS:
+        raise CacheConfigError(f"CACHE_COMPRESSION must be 'zstd', 'lz4' or None, not {codec!r}")
+    if not isinstance(minimum, int) or minimum < 0:
+        raise CacheConfigError(
+            f"CACHE_COMPRESSION_MIN must be a number of bytes, 0 or more, not {minimum!r}"
+        )
+    return Compressor(codec, min(minimum, sys.maxsize))
 
 
 def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:

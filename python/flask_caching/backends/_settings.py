@@ -11,6 +11,8 @@ from ..errors import CacheConfigError
 from .spec import CALLABLE, COUNT, SECONDS, Kind, Setting
 
 __all__ = [
+    "CODECS",
+    "COMPRESSION",
     "DIRECTORY",
     "FILE_HASH_METHOD",
     "FOR_EVERY_FACTORY",
@@ -22,6 +24,32 @@ __all__ = [
     "bytes_limit",
 ]
 
+#: What ``CACHE_COMPRESSION`` may be.
+CODECS = ("zstd", "lz4")
+
+
+def _codec(value: Any) -> Any:
+    """A codec's name; None where there is none: None, False and blank text."""
+    if isinstance(value, str):
+        value = value.strip().lower()
+    return value or None
+
+
+#: What a backend of bytes is told after it is made.
+COMPRESSION = (
+    Setting(
+        "CACHE_COMPRESSION",
+        Kind("'zstd', 'lz4' or None", test=lambda v: v in CODECS, read=_codec),
+        '`"zstd"` or `"lz4"`: values are compressed in files and on servers, where that makes them '
+        "smaller",
+    ),
+    Setting(
+        "CACHE_COMPRESSION_MIN",
+        COUNT,
+        "how many bytes a value has at least that is compressed",
+        default=1024,
+    ),
+)
 _MOST_BYTES = sys.maxsize // 2
 
 THRESHOLD = Setting(

@@ -148,7 +148,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_files", "_store", "_codec", "_made_codec", "_signer"):
+        for name in ("_files", "_store", "_codec", "_made_codec", "_signer", "_compressor"):
             state.pop(name, None)
         return state
 
@@ -156,6 +156,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         self.__dict__.update(state)
         if self.signing_keys:
             self._signer = Signer(self.signing_keys)
+        self.compression = self._compression
         self._open()
 
     # Of one class with what stands in for them: so these are known to do what they do.
@@ -177,6 +178,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
             type(value) in (bytes, str)
             and len(value) in _LONG
             and self._signer is None
+            and self._compressor is None
             and self._codec is PICKLED
             # Of other text the engine would have to make a copy.
             and (type(value) is bytes or value.isascii())

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ..codecs.pylibmc import ByClient, Pylibmc, Sealed
+from ..codecs.pylibmc import ByClient, PickledByClient, Pylibmc, Sealed
 from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
 from . import _cachelib
@@ -188,8 +188,10 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         if not self._is_client:
             return Pylibmc(serializer, self._options.pickle_protocol)
-        # Only bytes can be signed.
-        return ByClient(serializer) if self._signer is None else Serialized(serializer)
+        # Only bytes can be signed or compressed.
+        if self._signer is not None:
+            return Serialized(serializer)
+        return ByClient(serializer) if self._compressor is None else PickledByClient(serializer)
 
 
 class SASLMemcachedCache(MemcachedCache):
@@ -362,6 +364,7 @@ class _Whole(ByteBackend):
         self.serializer = spread.serializer
         self._store = spread._plain_store
         self._signer = spread._signer
+        self._compressor = spread._compressor
 
     def _encode_key(self, key: str) -> bytes:
         return self._spread._encode_key(key)

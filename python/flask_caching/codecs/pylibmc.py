@@ -15,7 +15,7 @@ from ..errors import UnstorableValueError
 from ..values.storable import serialize
 from .serialized import deserialize
 
-__all__ = ["ByClient", "Pylibmc", "Sealed"]
+__all__ = ["ByClient", "PickledByClient", "Pylibmc", "Sealed"]
 
 _BYTES = 0
 _PICKLE = 1 << 0
@@ -120,6 +120,27 @@ class ByClient:
 
     def decode(self, data: Any, flags: int) -> Any:
         return data
+
+
+class PickledByClient(ByClient):
+    """The same where bytes are needed, which are compressed: all but integers, with which the
+    server counts, are what ``serializer`` makes of them. What the client made bytes of itself is
+    read.
+    """
+
+    def encode(self, value: Any) -> tuple[Any, int]:
+        return (value if type(value) is int else serialize(self.serializer, value)), 0
+
+    def decode(self, data: Any, flags: int) -> Any:
+        if type(data) is not bytes:
+            return data
+        try:
+            return deserialize(self.serializer, data)
+        except Exception:
+            if data.startswith(b"\x80"):
+                raise
+            # Bytes as the application stored them before.
+            return data
 
 
 def _pickled(serializer: BaseSerializer, value: Any, protocol: int) -> bytes:
