@@ -57,18 +57,17 @@ impl Asked {
     }
 
     /// Counts what a method for many keys has answered, a list or a dict.
-    fn count_all_found(&self, values: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn count_all_found(&self, values: &Bound<'_, PyAny>) {
         let values = match values.cast::<PyDict>() {
             Ok(by_key) => by_key.values(),
             Err(_) => match values.cast::<PyList>() {
                 Ok(list) => list.clone(),
-                Err(_) => return Ok(()),
+                Err(_) => return,
             },
         };
         for value in &values {
             self.count_found(&value);
         }
-        Ok(())
     }
 }
 
@@ -185,7 +184,7 @@ impl NativeProxies {
             Some(values) => values,
             None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs)?,
         };
-        slf.get().asked.count_all_found(&values)?;
+        slf.get().asked.count_all_found(&values);
         Ok(values)
     }
 
@@ -314,7 +313,7 @@ impl NativeProxies {
             None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
         }
         .and_then(|values| {
-            slf.get().asked.count_all_found(&values)?;
+            slf.get().asked.count_all_found(&values);
             Ok(values)
         })
     }
