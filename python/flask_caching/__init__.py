@@ -20,6 +20,7 @@ from .errors import (  # noqa: E402
     CacheConfigError,
     CacheError,
     CacheKeyError,
+    CacheLockError,
 )
 from .signals import (  # noqa: E402
     cache_memoize_hit,
@@ -61,6 +62,7 @@ __all__ = [
     "CacheConfigError",
     "CacheError",
     "CacheKeyError",
+    "CacheLockError",
     "CachedResponse",
     "SimpleCache",
     "backends",

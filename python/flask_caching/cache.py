@@ -19,6 +19,7 @@ from .calls import deletion
 from .calls.above_routes import look_at_first_request
 from .calls.context import active_app
 from .calls.fragments import Fragments
+from .calls.get_or_set import GetOrSet
 from .calls.known_names import KnownNames
 from .calls.memoized import MemoizePolicy
 from .calls.policy import Options
@@ -34,6 +35,7 @@ from .errors import (
 from .health import CacheHealth, health_of
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
+from .lock import CacheLock
 from .mistakes import (
     check_app,
     check_decorated,
@@ -88,6 +90,7 @@ class Cache(KnownNames):
         self._fragments = Fragments(self)
         count_anew_after_fork(self)
         self._find_fragment = self._fragments.road.peek
+        self._get_or_set = GetOrSet(self)
         if app is not None:
             self.init_app(app, config)
 
@@ -293,6 +296,53 @@ class Cache(KnownNames):
             return cast("Memoized[P, R]", wrapper)
 
         return decorator
+
+    # What is under a key of the application's own.
+
+    def get_or_set(
+        self, key: str, default: Any, timeout: Timeout | None = None, **options: Any
+    ) -> Any:
+        """The value under a key; where there is none, ``default``, which is stored.
+
+        As with a decorated function, of those that miss at the same time one computes, and a cache
+        that fails is logged and does not lose the value.
+
+        :param key: the key.
+        :param default: the value, or a callable without arguments that returns it.
+        :param timeout: as in :meth:`cached`.
+        :param options: those of :meth:`cached` that are about the value: ``forced_update``,
+            ``is_stale``, ``response_filter``, ``cache_none``, ``single_flight``. The first is
+            called without arguments, the next two with the value.
+        :return: the value, which is the caller's own where it comes from the cache.
+        :raises TypeError: the key is no str, ``default`` is a coroutine function, or an option is
+            unknown.
+        """
+        return self._get_or_set(key, default, timeout, options)
+
+    def lock(self, name: str, timeout: Timeout = 10, wait: Timeout | None = None) -> CacheLock:
+        """A lock that all processes share which use the same backend.
+
+        ``with cache.lock("import"): ...``, or ``async with``. It lives in the cache: with one of a
+        single process, such as ``SimpleCache``, it is one of that process, and ``clear`` frees it.
+
+        :param name: what it is called.
+        :param timeout: seconds, or a ``timedelta``, after which it is free again, whatever becomes
+            of its holder; ``renew()`` begins them anew.
+        :param wait: seconds, or a ``timedelta``, to wait for it at most; None: as long as it takes;
+            0: not at all.
+        :return: a context manager, which can be entered again once it was left.
+        :raises CacheLockError: on entering, it could not be had; here, the backend has no locks.
+        :raises ValueError: ``timeout`` is not above 0, or ``wait`` below.
+        :raises CacheBackendError: on entering or leaving, a server failed.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a lock must be a str, not {type(name).__name__}")
+        seconds, at_most = seconds_of(timeout), None if wait is None else seconds_of(wait)
+        if not 0 < seconds < float("inf"):
+            raise ValueError(f"timeout must be a number of seconds above 0, not {timeout!r}")
+        if at_most is not None and not 0 <= at_most < float("inf"):
+            raise ValueError(f"wait must be None or a number of seconds, 0 or more, not {wait!r}")
+        return CacheLock(self._place()[1], name, seconds, at_most)
 
     def _run_coroutine_function(
         self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

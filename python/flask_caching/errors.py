@@ -18,6 +18,7 @@ __all__ = [
     "CacheConfigTypeError",
     "CacheError",
     "CacheKeyError",
+    "CacheLockError",
     "CacheNotInitializedError",
     "UnknownCacheTypeError",
     "UnstorableValueError",
@@ -50,6 +51,10 @@ class UnknownCacheTypeError(CacheConfigError, ImportStringError):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r})"
+
+
+class CacheLockError(CacheError, RuntimeError):
+    """A lock of ``cache.lock`` could not be had, or is not held any more."""
 
 
 class CacheNotInitializedError(CacheError, RuntimeError, AttributeError, KeyError):

@@ -14,7 +14,7 @@ from typing import Any
 from .._engine import Road, Turn
 from .following import over
 
-__all__ = ["landed", "looked_up"]
+__all__ = ["elsewhere", "landed", "looked_up"]
 
 #: As many operations wait at once; further ones wait for a thread. Every operation has a deadline.
 _THREADS = 32
@@ -30,7 +30,7 @@ async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict
             await over(answer)
             answer = road.resume(answer, args, kwargs)
         elif answer.is_unread:
-            await _offload(road.read, answer)
+            await elsewhere(road.read, answer)
             answer = road.arrive(answer, args, kwargs)
         else:
             break
@@ -41,19 +41,19 @@ async def landed(road: Road, turn: Turn, result: Any) -> Any:
     """``road.finish``."""
     result = road.settle(turn, result)
     if turn.waits:
-        await _offload(road.write, turn)
+        await elsewhere(road.write, turn)
     else:
         road.write(turn)
     return road.conclude(turn, result)
 
 
-async def _offload(operation: Callable[..., None], *args: Any) -> None:
+async def elsewhere(operation: Callable[..., Any], *args: Any) -> Any:
     """Run ``operation(*args)`` in a thread, in this context, while the event loop goes on.
 
     Not in the loop's own executor: a server that hangs would keep the application's work waiting.
     """
     run = functools.partial(contextvars.copy_context().run, operation, *args)
-    await asyncio.get_running_loop().run_in_executor(_threads(), run)
+    return await asyncio.get_running_loop().run_in_executor(_threads(), run)
 
 
 def _threads() -> ThreadPoolExecutor:

@@ -1,0 +1,124 @@
+"""``Cache.get_or_set``: a value under a key, computed where it is missing."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from .._engine import MISSING, CallParts
+from ..utils import normalize_timeout
+from .fragments import is_fragment
+from .policy import CallPolicy, Description, Options
+from .server_timing import note
+from .wrapper import wrap
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+    from .state import AppState
+
+__all__ = ["GetOrSet"]
+
+#: Options that differ in every call, such as lambdas, would otherwise add up.
+_MOST_POLICIES = 64
+
+
+class _ValuePolicy(CallPolicy):
+    """What is said of calls with the same options: a call is a key, a default and a timeout."""
+
+    def __init__(self, cache: Cache, options: Options) -> None:
+        super().__init__(cache, _default_of, options)
+        self.name = "get_or_set"
+        # The timeout is the call's.
+        self.filters = True
+        # What it is called with is no business of the options.
+        self._is_stale_wants_more = self._forced_update_wants_args = False
+
+    def parts(self) -> CallParts:
+        return CallParts.unknown()
+
+    def description(
+        self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Description:
+        key, _, timeout = args
+        place = self.cache._fragments.places(key)[0] if is_fragment(key) else key
+        return Description(place, timeout=timeout)
+
+    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
+        rv, timeout = super().judge(rv, description)
+        assert description is not None
+        return rv, timeout if timeout is MISSING else description.timeout
+
+    def timeout_of(self, rv: Any) -> Any:
+        return None
+
+    def signal(
+        self,
+        is_hit: bool,
+        state: AppState,
+        key: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        """Note a hit or a miss; no signal tells of what has no decorated function."""
+        note("hits" if is_hit else "misses")
+
+
+def _default_of(key: Any, default: Any, timeout: Any) -> Any:
+    return default() if callable(default) else default
+
+
+class GetOrSet:
+    """The calls of one ``Cache``.
+
+    :param cache: the cache.
+    """
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._by_options: dict[tuple[tuple[str, Any], ...], Any] = {}
+
+    def __call__(self, key: str, default: Any, timeout: Any, options: dict[str, Any]) -> Any:
+        """What is under ``key``, or what ``default`` stands for, which is stored."""
+        if not isinstance(key, str):
+            raise TypeError(f"a cache key must be a str, not {type(key).__name__}")
+        if inspect.iscoroutinefunction(default):
+            raise TypeError(
+                "get_or_set() cannot await its default; decorate the coroutine function with "
+                "cached(key_prefix=...) instead"
+            )
+        return self._asker(options)(key, default, normalize_timeout(timeout))
+
+    def _asker(self, options: dict[str, Any]) -> Any:
+        """What asks with these options."""
+        by = tuple(sorted(options.items(), key=_name))
+        try:
+            known = self._by_options.get(by)
+        except TypeError:
+            return self._new_asker(options)
+        if known is None:
+            known = self._new_asker(options)
+            if len(self._by_options) >= _MOST_POLICIES:
+                self._by_options.clear()
+            self._by_options[by] = known
+        return known
+
+    def _new_asker(self, options: dict[str, Any]) -> Any:
+        unknown = [name for name in options if name not in _OPTIONS]
+        if unknown:
+            raise TypeError(
+                f"get_or_set() has no option {', '.join(map(repr, unknown))}. "
+                f"Options: {', '.join(_OPTIONS)}"
+            )
+        return wrap(_ValuePolicy(self._cache, Options(**options)), None)
+
+
+def _name(option: tuple[str, Any]) -> str:
+    return option[0]
+
+
+#: Those of the decorators that are about a value, and not about a key.
+_OPTIONS = tuple(
+    name
+    for name in Options.__dataclass_fields__
+    if name not in ("unless", "hash_method", "source_check")
+)

@@ -1,0 +1,116 @@
+"""``cache.lock``: of all processes that share a backend, one does something at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from ._engine import Deadline
+from .backends._leases import Lease, can_lease, pauses
+from .calls.offload import elsewhere
+from .errors import CacheLockError
+
+__all__ = ["CacheLock"]
+
+_PREFIX = "flask_caching_lock:"
+
+
+class CacheLock:
+    """A lock that all processes share which use the same backend, for ``with`` or ``async with``.
+
+    It is kept in the cache: a ``clear`` frees it, and it is worth no more than that is. It belongs
+    to whoever entered it, not to a thread, and cannot be entered twice.
+
+    :param backend: where it is kept.
+    :param name: what it is called.
+    :param timeout: seconds after which it is free again, whatever becomes of its holder.
+    :param wait: how many seconds to wait for it at most; None: as long as it takes; 0: not at all.
+    :raises CacheLockError: the backend cannot add a key atomically.
+    """
+
+    def __init__(self, backend: Any, name: str, timeout: float, wait: float | None) -> None:
+        if not can_lease(backend):
+            raise CacheLockError(
+                f"{type(backend).__name__} has no add() that is atomic, so it has no locks"
+            )
+        self.name = name
+        self._timeout = timeout
+        self._wait = wait
+        self._backend = backend
+        self._is_remote = getattr(backend, "_is_remote", False)
+        self._lease: Lease | None = None
+
+    def __enter__(self) -> Self:
+        lease, until = self._new_lease(), self._until()
+        for pause in pauses():
+            if lease.take():
+                self._lease = lease
+                return self
+            if until is not None and until.has_passed():
+                break
+            time.sleep(pause)
+        raise self._not_had()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            lease.free()
+
+    async def __aenter__(self) -> Self:
+        lease, until = self._new_lease(), self._until()
+        for pause in pauses():
+            if await self._call(lease.take):
+                self._lease = lease
+                return self
+            if until is not None and until.has_passed():
+                break
+            await asyncio.sleep(pause)
+        raise self._not_had()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            await self._call(lease.free)
+
+    def renew(self) -> None:
+        """Hold it for ``timeout`` seconds more, from now.
+
+        :raises CacheLockError: it is not held, or is not held any more: its time was over.
+        """
+        if self._lease is None or not self._lease.renew():
+            raise CacheLockError(
+                f"the lock {self.name!r} is not held any more: it is free again {self._timeout:g} "
+                "seconds after it was entered or renewed"
+                if self._lease is not None
+                else f"the lock {self.name!r} is not held: renew it inside of the with statement"
+            )
+
+    def _new_lease(self) -> Lease:
+        if self._lease is not None:
+            raise CacheLockError(f"the lock {self.name!r} is entered already; make another one")
+        return Lease(self._backend, _PREFIX + self.name, self._timeout)
+
+    def _until(self) -> Deadline | None:
+        # A timeout of 0 is for ever.
+        return None if self._wait is None else Deadline(self._wait or -1, None)
+
+    def _not_had(self) -> CacheLockError:
+        return CacheLockError(
+            f"the lock {self.name!r} could not be had"
+            + (f" within {self._wait:g} seconds" if self._wait else "; somebody has it")
+        )
+
+    async def _call(self, operation: Any) -> bool:
+        return bool(await elsewhere(operation) if self._is_remote else operation())
