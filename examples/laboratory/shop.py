@@ -23,7 +23,7 @@ COLD_QUERY = 1.0
 
 def settings() -> dict[str, Any]:
     """Redis where there is a server, otherwise files; everything else as it is by default."""
-    general = {"CACHE_KEY_PREFIX": f"{FOLDER.name}:", "CACHE_LEASE": True}
+    general = {"CACHE_KEY_PREFIX": f"{FOLDER.name}:"}
     redis = os.environ.get("LABORATORY_REDIS_PORT")
     if redis is None:
         return {**general, "CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(FOLDER / "cache")}

@@ -12,6 +12,7 @@ from flask import current_app
 
 from .._engine import clock_wall
 from ..calls.memoized import MemoizePolicy
+from ..errors import CacheError, CacheNotInitializedError
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -40,12 +41,13 @@ def shown(cache: Cache) -> dict[str, Any]:
 
     :raises CacheNotInitializedError: it is not set up for the active application.
     """
-    stats = cache.stats()
+    stats = _stats(cache)
     memoized = {policy.name for policy in cache._policies if isinstance(policy, MemoizePolicy)}
     return {
         "app": current_app.name,
-        # What is counted by another process is compared with what that said before.
-        "process": os.getpid(),
+        # What one process says of itself alone is compared with what the same one said before.
+        "process": "all" if stats.processes > 1 else os.getpid(),
+        "processes": stats.processes,
         "health": cache.health().as_dict(),
         "totals": _totals(stats),
         "latency": _buckets(stats.backend.latencies.values() if stats.backend else ()),
@@ -72,6 +74,17 @@ def _refusals(stats: CacheStats) -> list[dict[str, Any]]:
         for (name, reason), at in newest.items()
     ]
     return sorted(rows, key=itemgetter("age"))
+
+
+def _stats(cache: Cache) -> CacheStats:
+    """Those of all processes, where they can be had."""
+    try:
+        return cache.stats(all_processes=True)
+    except CacheNotInitializedError:
+        raise
+    except CacheError:
+        # Servers that are down are what the page is for.
+        return cache.stats()
 
 
 def _totals(stats: CacheStats) -> dict[str, Any]:

@@ -104,13 +104,22 @@ function live(on, text) {
   if ($("live").textContent !== text) $("live").textContent = text;
 }
 
-// The tiles. Each process counts for itself: what happened is told by what the same one said before.
+// What was said before by the same process. What others left is some seconds old, so that of all
+// together the present is compared with what was some seconds ago.
+function earlier(process, now) {
+  const samples = (state.last.get(process) || []).filter((one) => now - one.now < (process === "all" ? 15 : 60));
+  state.last.set(process, samples);
+  return process === "all" ? samples[0] : samples[samples.length - 1];
+}
+
+// The tiles.
 
 function tiles(data) {
   const now = Date.now() / 1000;
   const { totals } = data;
-  const before = state.last.get(data.process);
-  state.last.set(data.process, { now, totals, latency: data.latency });
+  const isFirst = !state.last.size;
+  const before = earlier(data.process, now);
+  state.last.get(data.process).push({ now, totals, latency: data.latency });
   const change = (name) => (before ? Math.max(0, totals[name] - before.totals[name]) : null);
   const seconds = before ? now - before.now : null;
   const calls = before ? Math.max(0, asked(totals) - asked(before.totals)) : null;
@@ -130,7 +139,7 @@ function tiles(data) {
   figure("latency", ...duration(half ?? quantile(data.latency, 0.5)));
   const slowest = most ?? quantile(data.latency, 0.99);
   $("latency-note").textContent = known(slowest) ? `99 % within ${lasting(slowest)}` : "nothing goes to a server or a disk";
-  if (before || state.last.size === 1) {
+  if (before || isFirst) {
     Plots.add(now, {
       "ratio-plot": [ratio],
       "calls-plot": [perSecond],
@@ -358,7 +367,7 @@ async function refresh() {
     refusals(data.refusals || []);
     $("delete-tag").hidden = !data.has_tags;
     trouble("");
-    if (!state.paused) live(true, data.processes ? `Live, ${count(data.processes)} processes` : "Live");
+    if (!state.paused) live(true, data.processes > 1 ? `Live, ${count(data.processes)} processes` : "Live");
   } catch (error) {
     live(false, "Not connected");
     trouble(error.message || "The server does not answer.");
