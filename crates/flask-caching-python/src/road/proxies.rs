@@ -312,10 +312,7 @@ impl NativeProxies {
             Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
         }
-        .and_then(|values| {
-            slf.get().asked.count_all_found(&values);
-            Ok(values)
-        })
+        .inspect(|values| slf.get().asked.count_all_found(values))
     }
 }
 
