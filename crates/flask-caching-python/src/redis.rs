@@ -12,7 +12,7 @@ use flask_caching_engine::resilience::Settings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 
 use crate::byte_store::ByteStore;
 use crate::error::{self, to_py};
@@ -120,6 +120,22 @@ impl RedisServers {
     ) -> PyResult<ByteStore> {
         let store = ByteStore::new(Arc::new(self.0.cache(clear_prefix)), default_timeout)?;
         Ok(store.on(error::Servers::Redis))
+    }
+
+    /// The keys that start with `prefix`, in their order; about `most` where there are more.
+    ///
+    /// :raises `CacheBackendError`: a server failed.
+    fn keys<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: Vec<u8>,
+        most: usize,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let servers = &self.0;
+        let outcome = py.detach(|| servers.keys(&prefix, most));
+        logging::hand_on(py)?;
+        let keys = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
+        Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
     }
 
     /// Ask every server that takes writes whether it is there.

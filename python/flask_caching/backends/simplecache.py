@@ -96,6 +96,11 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         if name == "serializer":
             self._use_serializer(value, native=_is_pickle(value))
 
+    def _list_keys(self, prefix: str, most: int) -> list[str]:
+        """The keys that begin with ``prefix``; at most ``most``."""
+        keys = sorted(str(key) for key, _, _ in self._entries())
+        return [key for key in keys if key.startswith(prefix)][:most]
+
     def _whereabouts(self) -> str:
         return f"{self._len()} of {self._threshold}"
 

@@ -107,6 +107,19 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
             kind = type(error) if isinstance(error, CacheBackendError) else like_redis(error)
             raise kind(f"could not connect to Redis server: {error}") from error
 
+    def _list_keys(self, prefix: str, most: int) -> list[str]:
+        """The keys that begin with ``prefix``, as the cache is given them; about ``most``.
+
+        :raises CacheBackendError: a server failed, or a client object does the work.
+        """
+        own = self._get_prefix()
+        start = f"{own}{prefix}".encode("utf-8", "surrogatepass")
+        if self._servers is None:
+            raise CacheBackendError(f"{type(self).__name__} by a client object lists no keys")
+        skipped = len(own.encode("utf-8", "surrogatepass"))
+        found = self._servers.keys(start, most)
+        return [key[skipped:].decode("utf-8", "backslashreplace") for key in found]
+
     def unlink(self, *keys: str) -> int | None:
         """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.
 

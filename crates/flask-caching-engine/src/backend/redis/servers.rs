@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::cluster::Cluster;
-use super::command::Reader;
+use super::command::{self, Reader};
 use super::config::{ConnectionConfig, Endpoint};
 use super::resp::Reply;
 use super::sentinel::{Sentinel, SentinelConfig};
@@ -73,6 +73,39 @@ impl Servers {
             Resilient::of_servers(redis, self.settings)
         };
         GuardedDeletions::new(resilient, self.settings)
+    }
+
+    /// The keys that start with `prefix`, in no order; about `most` of them where there are more.
+    /// Each step of it has a deadline of its own.
+    ///
+    /// # Errors
+    /// What the first server that could not be asked fails with.
+    pub fn keys(&self, prefix: &[u8], most: usize) -> Result<Vec<Vec<u8>>> {
+        let operation = Operation::read("keys");
+        let deadline = || Deadline::after(self.settings.operation_timeout);
+        let reader = Reader {
+            operation: operation.name,
+            target: self.topology.target(),
+        };
+        let mut keys = Vec::new();
+        for server in self.topology.masters(operation, deadline())? {
+            let mut cursor = b"0".to_vec();
+            loop {
+                let step = command::scan(&cursor, prefix);
+                let mut replies = server.exchange(operation, &step, deadline())?;
+                let reply = replies.pop().unwrap_or(Reply::Nil);
+                let (next, found) = reader.scanned(reply)?;
+                keys.extend(found);
+                if next == b"0" || keys.len() >= most {
+                    break;
+                }
+                cursor = next;
+            }
+        }
+        // A scan may come to a key twice.
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
     }
 
     /// Asks every server that takes writes whether it is there.

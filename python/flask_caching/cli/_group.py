@@ -1,0 +1,163 @@
+"""The group of commands, and those that read and delete."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import AppGroup
+
+from ._chosen import about_a_cache, function_named
+from ._config import config
+from ._doctor import doctor
+from ._stats import stats
+from ._warm import warm
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+
+__all__ = ["cache"]
+
+#: How many keys are listed where nobody says.
+_MOST_KEYS = 1000
+
+cache = AppGroup("cache", help="See and change what the application caches.")
+
+
+@cache.command()
+@click.argument("key")
+@click.option("--full", is_flag=True, help="Show all of a long value.")
+@about_a_cache
+def get(cache: Cache, key: str, full: bool) -> None:
+    """Show the value under KEY; exit status 1 where there is none."""
+    value = cache.get(key)
+    if value is None and not cache.has(key):
+        raise click.ClickException(f"there is nothing under {key!r}")
+    try:
+        shown = repr(value) if full else _short.repr(value)
+    except Exception as error:
+        raise click.ClickException(f"the value's repr fails: {error}") from error
+    click.echo(shown)
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 1000
+        self.maxlist = self.maxtuple = self.maxset = self.maxdict = 30
+        self.maxlevel = 5
+
+
+_short = _Short()
+
+
+@cache.command()
+@click.argument("keys", nargs=-1, required=True)
+@about_a_cache
+def delete(cache: Cache, keys: tuple[str, ...]) -> None:
+    """Delete KEYS."""
+    gone = sum(bool(cache.delete(key)) for key in keys)
+    click.echo(f"{gone} of {len(keys)} deleted")
+
+
+@cache.command("delete-tags")
+@click.argument("tags", nargs=-1, required=True)
+@about_a_cache
+def delete_tags(cache: Cache, tags: tuple[str, ...]) -> None:
+    """Delete all that is stored with one of TAGS."""
+    _method(cache, "delete_tags")(*tags)
+    click.echo(f"what has {_listed(tags)} is deleted")
+
+
+@cache.command("delete-memoized")
+@click.argument("functions", nargs=-1, required=True, metavar="MODULE:FUNCTION...")
+@about_a_cache
+def delete_memoized(cache: Cache, functions: tuple[str, ...]) -> None:
+    """Delete all results of memoized functions."""
+    found = [(name, function_named(cache, name)) for name in functions]
+    for name, function in found:
+        try:
+            cache.delete_memoized(function)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise click.ClickException(f"{name}: {error}") from error
+        click.echo(f"the results of {name} are deleted")
+
+
+@cache.command("delete-page")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@about_a_cache
+def delete_page(cache: Cache, paths: tuple[str, ...]) -> None:
+    """Delete the pages of PATHS."""
+    delete = _method(cache, "delete_page")
+    for path in paths:
+        if not path.startswith("/"):
+            raise click.UsageError(f"{path!r} is no path: it begins with /")
+        delete(path)
+    click.echo(f"the pages of {_listed(paths)} are deleted")
+
+
+@cache.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@about_a_cache
+def clear(cache: Cache, yes: bool) -> None:
+    """Delete everything, after a question."""
+    if not yes:
+        click.confirm(f"Delete everything in {cache!r}?", abort=True)
+    if not cache.clear():
+        raise click.ClickException("the backend says that not everything is deleted")
+    click.echo("everything is deleted")
+
+
+@cache.command()
+@click.option("--prefix", default="", help="Only keys that begin with it.")
+@click.option("--most", type=click.IntRange(1), default=_MOST_KEYS, show_default=True)
+@about_a_cache
+def keys(cache: Cache, prefix: str, most: int) -> None:
+    """List keys, where the backend can: SimpleCache, and Redis by its own client."""
+    backend: Any = cache.cache
+    if not hasattr(backend, "_list_keys"):
+        raise click.ClickException(f"{type(backend).__name__} cannot list its keys")
+    listed = sorted(backend._list_keys(prefix, most + 1))
+    for key in listed[:most]:
+        # One a line, whatever is in it.
+        click.echo(key if key.isprintable() else repr(key))
+    if len(listed) > most:
+        click.echo(f"… and more: --most is {most}", err=True)
+
+
+@cache.command()
+@about_a_cache
+def ping(cache: Cache) -> None:
+    """Ask the backend for a key, and say how long it takes; exit status 1 where it fails."""
+    backend: Any = cache.cache
+    name = f"{type(backend).__name__} {backend._whereabouts()}".rstrip()
+    before = cache.stats()
+    try:
+        for _ in range(3):
+            # By the backend: an application's own `get` may do anything.
+            backend.get("flask_caching_ping")
+    except Exception as error:
+        raise click.ClickException(f"{name} does not answer: {error}") from error
+    for server in cache.health().servers:
+        if server.failing_for is not None:
+            raise click.ClickException(f"{server.server} fails: {server.last_error}")
+    asked = cache.stats().delta(before).backend
+    latency = asked.latencies.get("get") if asked else None
+    took = f" in {latency.seconds / latency.count * 1000:.3g} ms" if latency else ""
+    click.echo(f"{name} answers{took}")
+
+
+def _method(cache: Cache, name: str) -> Any:
+    method = getattr(cache, name, None)
+    if method is None:
+        raise click.ClickException(f"this version of flask-caching-rs has no cache.{name}()")
+    return method
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names))
+
+
+for command in (config, doctor, stats, warm):
+    cache.add_command(command)

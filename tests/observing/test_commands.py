@@ -1,0 +1,203 @@
+"""``flask cache …`` by the ``flask`` command itself, and by click's runner."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from flask import Flask, Response
+from flask_caching import Cache
+from flask_caching.cli import cache as commands
+from flask_caching.cli._stats import table
+from flask_caching.stats import BackendStats, CacheStats, FunctionCounts, Latency
+
+SECRET = "hunter2-is-secret"
+FLASK = Path(sys.executable).parent / "flask"
+
+
+@pytest.fixture
+def app() -> Flask:
+    app = Flask("commanded")
+
+    @app.route("/sitemap.xml")
+    def sitemap() -> Response:
+        text = "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'><url><loc>"
+        text += "https://example.com/page/1?a=b</loc></url><url><loc>https://example.com/page/2"
+        return Response(text + "</loc></url></urlset>", mimetype="text/xml")
+
+    return app
+
+
+@pytest.fixture
+def cache(app: Flask) -> Cache:
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @app.route("/page/<int:number>")
+    @cache.cached(query_string=True)
+    def page(number: int) -> str:
+        return str(number)
+
+    return cache
+
+
+def run(app: Flask, *arguments: str, status: int = 0, **options: Any) -> str:
+    result: Result = app.test_cli_runner().invoke(commands, args=arguments, **options)
+    assert result.exit_code == status, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def test_they_are_found_without_configuration(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "from flask import Flask\nfrom flask_caching import Cache\n"
+        "app = Flask('shop')\ncache = Cache(app, config={'CACHE_TYPE': 'SimpleCache'})\n"
+    )
+    command = [FLASK, "--app", "shop", "cache", "ping"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("SimpleCache")
+    environment = {name: value for name, value in os.environ.items() if name != "FLASK_APP"}
+    done = subprocess.run(
+        [FLASK, "cache", "ping"],
+        cwd=tmp_path / "..",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Could not locate a Flask application" in done.stderr
+
+
+def test_keys_are_read_listed_and_deleted(app: Flask, cache: Cache) -> None:
+    with app.app_context():
+        cache.set_many({"a": [1, 2], "ab": "x" * 5000, "b\n": None})
+    assert run(app, "get", "a") == "[1, 2]\n"
+    assert len(run(app, "get", "ab")) < 1100
+    assert len(run(app, "get", "ab", "--full")) > 5000
+    assert run(app, "get", "b\n") == "None\n"
+    assert "nothing under 'z'" in run(app, "get", "z", status=1)
+    assert run(app, "keys") == "a\nab\n'b\\n'\n"
+    assert run(app, "keys", "--prefix", "a") == "a\nab\n"
+    assert run(app, "keys", "--most", "1").startswith("a\n")
+    assert run(app, "delete", "a", "z") == "1 of 2 deleted\n"
+    assert run(app, "keys") == "ab\n'b\\n'\n"
+
+
+def test_everything_is_deleted_after_a_question(app: Flask, cache: Cache) -> None:
+    with app.app_context():
+        cache.set("a", 1)
+        assert "Aborted" in run(app, "clear", input="n\n", status=1)
+        assert cache.get("a") == 1
+        run(app, "clear", input="y\n")
+        assert cache.get("a") is None
+        cache.set("a", 1)
+        run(app, "clear", "--yes")
+        assert cache.get("a") is None
+
+
+def test_results_of_functions_are_deleted(app: Flask, cache: Cache) -> None:
+    runs: list[int] = []
+
+    @cache.memoize()
+    def function(a: int) -> int:
+        runs.append(a)
+        return a
+
+    with app.app_context():
+        function(1), function(1)
+        run(app, "delete-memoized", f"{__name__}:{function.__qualname__}")
+        function(1)
+    assert runs == [1, 1]
+    assert "no function json:nothing" in run(app, "delete-memoized", "json:nothing", status=1)
+    assert "is not memoized" in run(app, "delete-memoized", "json:dumps", status=1)
+    assert "module:function" in run(app, "delete-memoized", "function", status=2)
+
+
+def test_of_several_caches_one_is_named(app: Flask, cache: Cache, tmp_path: Path) -> None:
+    Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
+    assert "--cache N" in run(app, "ping", status=2)
+    assert run(app, "ping", "--cache", "1").startswith("SimpleCache")
+    assert run(app, "ping", "--cache", "2").startswith("FileSystemCache")
+    assert "has 2" in run(app, "ping", "--cache", "3", status=2)
+    assert "cannot list" in run(app, "keys", "--cache", "2", status=1)
+    assert "has no cache" in run(Flask("empty"), "ping", status=1)
+
+
+def test_a_server_that_is_down_is_a_sentence() -> None:
+    app = Flask("down")
+    password = {"CACHE_REDIS_PASSWORD": SECRET, "CACHE_REDIS_HOST": "127.0.0.1"}
+    Cache(app, config={"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": 1, **password})
+    for arguments in (["ping"], ["get", "a"], ["keys"], ["stats"], ["clear", "--yes"]):
+        said = run(app, *arguments, status=1)
+        assert said.startswith("Error: ")
+        assert SECRET not in said
+
+
+def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = Flask("configured")
+    monkeypatch.setenv("FLASK_CACHE_THRESHOLD", "7")
+    app.config.from_prefixed_env()
+    app.config["CACHE_DIR"] = str(tmp_path)
+    cache = Cache(config={"CACHE_TYPE": "FileSystemCache", "CACHE_SIGNING_KEY": SECRET})
+    cache.init_app(app, {"CACHE_DEFAULT_TIMEOUT": 9, "CACHE_REDIS_URL": f"redis://:{SECRET}@h"})
+    said = run(app, "config")
+    assert SECRET not in said
+    for line in (
+        "CACHE_TYPE              'FileSystemCache'  [Cache(config=…)]",
+        "CACHE_SIGNING_KEY       (set, not shown)  [Cache(config=…)]",
+        "CACHE_DEFAULT_TIMEOUT   9  [init_app(config=…)]",
+        "CACHE_THRESHOLD         7  [app.config, $FLASK_CACHE_THRESHOLD is set]",
+        "CACHE_DIR               '/",
+        "CACHE_SOURCE_CHECK      False  [default]",
+        "CACHE_REDIS_URL         (not read by this backend)  [init_app(config=…)]",
+    ):
+        assert line in said
+    assert SECRET not in run(app, "config", "--json")
+    assert json.loads(run(app, "config", "--json"))[0]["setting"] == "CACHE_TYPE"
+
+
+def test_pages_are_asked_for(app: Flask, cache: Cache, tmp_path: Path) -> None:
+    said = run(app, "warm", "/page/1", "/page/2", "/page/1")
+    assert "2 pages: 2 answered, 0 failed" in said
+    assert "0 hits, 2 misses, 0 errors" in said
+    urls = tmp_path / "urls.txt"
+    urls.write_text("# pages\n/page/2\n\n/page/3\n")
+    assert "1 hits, 1 misses" in run(app, "warm", "--file", str(urls))
+    said = run(app, "warm", "--sitemap", "/sitemap.xml", "--concurrency", "2")
+    assert "2 pages: 2 answered" in said
+    assert "1 hits, 1 misses" in said
+    said = run(app, "warm", "/page/1", "/nowhere", status=1)
+    assert "1 answered, 1 failed" in said
+    assert "/nowhere: 404 NOT FOUND" in said
+    assert "neither a path" in run(app, "warm", "file:///etc/passwd", status=2)
+    assert "nothing to ask for" in run(app, "warm", status=2)
+    assert "cannot be read" in run(app, "warm", "--sitemap", "no-file", status=1)
+    urls.write_text("<!DOCTYPE x><x/>")
+    assert "document type" in run(app, "warm", "--sitemap", str(urls), status=1)
+
+
+def test_a_table_is_eighty_columns_wide(app: Flask, cache: Cache) -> None:
+    counts = {"hits": 123_456_789, "misses": 98_765, "computed": 9, "computing_time": 8.5}
+    numbers = {**counts, "time_saved": 4e6}
+    latency = Latency(10**9, 10**6, 5.0, ((0.0004, 10**9),))
+    stats = CacheStats(
+        **numbers,
+        refusals={"because " * 30 + "\x1b[31m": 10**6},
+        functions={f"a.very.long.module.name.{n}": FunctionCounts(**numbers) for n in range(30)},
+        backend=BackendStats("RedisSentinelCache", latencies={"delete_many": latency}),
+        processes=9,
+    )
+    shown = table(stats)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "\x1b" not in shown
+    assert "8 processes of the application" in shown
+    assert "10 more" in shown
+    assert max(map(len, run(app, "stats").splitlines())) <= 80
+    assert json.loads(run(app, "stats", "--json"))["processes"] == 1
