@@ -34,7 +34,7 @@ POLICY = (
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_request(self, *_: Any) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """The page asks once a second."""
 
 

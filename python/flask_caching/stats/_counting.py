@@ -111,9 +111,9 @@ def _backend_stats(cache: Cache) -> BackendStats | None:
         for name, count, errors, seconds, buckets in rows
     }
     # Those that can say count their entries in no time.
-    count = getattr(backend, "_held", None)
+    count: Any = getattr(backend, "_held", None)
     return BackendStats(
         name=type(backend).__name__,
-        entries=count() if callable(count) else None,
+        entries=None if count is None else count(),
         latencies=latencies,
     )
