@@ -20,7 +20,6 @@ from .calls.above_routes import look_at_first_request
 from .calls.context import active_app
 from .calls.fragments import Fragments
 from .calls.get_or_set import GetOrSet
-from .calls.known_names import KnownNames
 from .calls.memoized import MemoizePolicy
 from .calls.policy import Options
 from .calls.state import AppState
@@ -42,6 +41,7 @@ from .mistakes import (
     check_jinja2_flag,
     check_parentheses,
 )
+from .pages.methods import Pages
 from .stats import CacheStats
 from .stats._counting import Policies, count_anew_after_fork, stats_of
 from .stats._shared import stats_of_all
@@ -55,7 +55,7 @@ R = TypeVar("R")
 _UNSET: Any = ...
 
 
-class Cache(KnownNames):
+class Cache(Pages):
     """Caches views, functions and template fragments of Flask applications.
 
     :param app: the application; without one, call :meth:`init_app` later.
@@ -150,6 +150,7 @@ class Cache(KnownNames):
             layers=(self.config, given),
             wait=seconds_of(config["CACHE_WAIT"]),
             serializer=serializer,
+            pages=self._set_up_pages(app, config),
         )
         note_greenlets()
         self._add_place(app, state, backend)

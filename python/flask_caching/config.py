@@ -18,7 +18,17 @@ from ._warn import warn
 from .backends import _registry
 from .backends._settings import COMPRESSION, FOR_EVERY_FACTORY
 from .backends.base import BaseCache
-from .backends.spec import CALLABLE, DURATION, FLAG, TIMEOUT, BackendSpec, Kind, Setting, check
+from .backends.spec import (
+    CALLABLE,
+    COUNT,
+    DURATION,
+    FLAG,
+    TIMEOUT,
+    BackendSpec,
+    Kind,
+    Setting,
+    check,
+)
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
 from .mistakes import meant_type, warn_of_unknown_settings, why_no_factory
 from .utils import normalize_timeout
@@ -114,6 +124,24 @@ GENERAL = (
         "store what a view made for one visitor, and give it to others: a response that sets a "
         "cookie, for example",
         default=False,
+    ),
+    Setting(
+        "CACHE_PAGES_IN_FRONT",
+        FLAG,
+        "`True`: pages with `in_front=True` are answered before Flask is entered",
+        default=False,
+    ),
+    Setting(
+        "CACHE_PAGE_MAX_BYTES",
+        COUNT,
+        "the largest body of a page that is stored, in bytes",
+        default=1 << 20,
+    ),
+    Setting(
+        "CACHE_STATUS_HEADER",
+        FLAG,
+        "say in the header `Cache-Status` of a page what the cache did",
+        default=True,
     ),
     Setting(
         "CACHE_SIGNING_KEY",

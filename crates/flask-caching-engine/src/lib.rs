@@ -13,6 +13,7 @@ pub mod fuzzing;
 pub mod key;
 pub mod latency;
 pub mod layer;
+pub mod page;
 pub mod per_process;
 pub mod signing;
 mod sync;

@@ -22,6 +22,7 @@ mod logging;
 mod memcached;
 mod memory;
 mod missing;
+mod pages;
 mod pickled;
 mod plain_data;
 mod redis;
@@ -63,6 +64,11 @@ mod _engine {
     use crate::memory::MemoryBackend;
     #[pymodule_export]
     use crate::missing::Missing;
+    #[pymodule_export]
+    use crate::pages::{
+        PageFront, PageRule, page_answer, page_clock, page_decode, page_encode, page_etag,
+        page_guards, page_seconds_until, page_unchanged,
+    };
     #[pymodule_export]
     use crate::plain_data::is_plain;
     #[pymodule_export]

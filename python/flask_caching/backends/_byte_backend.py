@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer
 
-from .._engine import COMPRESSED, MISSING, Compressor, Signer, decompress, escape
+from .._engine import (
+    COMPRESSED,
+    MISSING,
+    Compressor,
+    Signer,
+    decompress,
+    escape,
+    page_decode,
+    page_encode,
+)
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
 from ._encoded import Encoded
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["ByteBackend"]
 
 logger = logging.getLogger("flask_caching")
+
+#: What the keys of pages begin with.
+PAGES = "page:"
 
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
@@ -381,7 +393,8 @@ class ByteBackend(BaseCache):
 
         :raises UnstorableValueError: it cannot be stored.
         """
-        data, flags = self._dump(key, value)
+        page = page_encode(value) if type(value) is tuple and key.startswith(PAGES) else None
+        data, flags = self._dump(key, value) if page is None else (page, 0)
         # A client object may be given something else.
         if type(data) is bytes:
             if self._compressor is not None:
@@ -410,7 +423,8 @@ class ByteBackend(BaseCache):
         data, flags = stored
         try:
             data = self._unseal(wire_key, data, flags)
-            return self._load(key, data, flags)
+            page = page_decode(data) if key.startswith(PAGES) else None
+            return self._load(key, data, flags) if page is None else page
         except Exception as error:
             if foreign_text and isinstance(error, ForeignTextError):
                 return data

@@ -198,6 +198,10 @@ class CallPolicy:
         """The key of a call with these arguments."""
         raise NotImplementedError
 
+    def make_wrapper(self) -> Callable[..., Any] | None:
+        """A function of its own in place of the decorated one; None: the usual one."""
+        return None
+
     def makes_plain_keys(self) -> bool:
         """Whether keys are made of plain arguments as the road makes them."""
         return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._engine import CacheFlags
 from ..backends._port import Port
 from ..errors import CacheBackendError, CacheKeyError
+from ..pages.settings import PageSettings
 from .context import is_debugged
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class AppState:
         application's own.
     :param wait: ``CACHE_WAIT``, in seconds.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
+    :param pages: what is about pages.
     """
 
     cache: Cache
@@ -54,6 +56,7 @@ class AppState:
     layers: tuple[Mapping[str, Any] | None, ...] = ()
     wait: float = 5.0
     serializer: BaseSerializer | None = None
+    pages: PageSettings = field(default_factory=PageSettings)
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
     #: Unlike that of any other state.
@@ -81,6 +84,7 @@ class AppState:
             layers=self.layers,
             wait=self.wait,
             serializer=self.serializer,
+            pages=self.pages,
         )
 
     @property

@@ -45,15 +45,18 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
     )
     policy.road = Road(policy, policy.parts())
     policy.cache._policies.add(policy)
-    wrapper: Any = _of_request(policy) if policy.reads_request else _of_arguments(policy)
-    if policy.unless is not None or policy.forced_update is not None:
-        wrapper = _asking(policy, wrapper)
-    if policy.is_async:
-        wrapper = _asynchronous(policy, wrapper)
+    wrapper: Any = policy.make_wrapper() or _answering(policy)
     wrapper.__dict__ = attributes
     functools.update_wrapper(wrapper, f, updated=())
     policy.wrapper = wrapper
     return wrapper
+
+
+def _answering(policy: CallPolicy) -> Callable[..., Any]:
+    wrapper = _of_request(policy) if policy.reads_request else _of_arguments(policy)
+    if policy.unless is not None or policy.forced_update is not None:
+        wrapper = _asking(policy, wrapper)
+    return _asynchronous(policy, wrapper) if policy.is_async else wrapper
 
 
 def _of_arguments(policy: CallPolicy) -> Callable[..., Any]:

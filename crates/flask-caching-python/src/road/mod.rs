@@ -40,6 +40,7 @@ mod follow;
 mod kinds;
 mod landing;
 mod look_up;
+mod page;
 mod part;
 mod parts;
 mod port;

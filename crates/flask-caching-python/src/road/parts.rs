@@ -11,10 +11,12 @@ use smallvec::SmallVec;
 
 use super::arguments::{self, Considered};
 use super::kinds::Kinds;
+use super::page::read_page;
 use super::part::Part;
 use super::recipe::Recipe;
 use super::request::{Request, RequestParts, read_fragment};
 use crate::error::unless_raised;
+use crate::pages::PageRule;
 
 /// A call as the decorated function hands it over.
 pub(super) struct Call<'a, 'py> {
@@ -95,6 +97,8 @@ pub(super) enum Kind {
     },
     /// The active request.
     Request(RequestParts),
+    /// The active request, as a page.
+    Page(Py<PageRule>),
     /// A tag of a template; what stands for the timeout of one that has none.
     Fragment(String),
     /// The key that a function of the application makes, of the arguments where it takes them.
@@ -135,6 +139,14 @@ impl CallParts {
         }
     }
 
+    /// Calls are requests that are answered by pages of this `rule`.
+    #[staticmethod]
+    fn page(rule: Py<PageRule>) -> Self {
+        Self {
+            kind: Kind::Page(rule),
+        }
+    }
+
     /// Calls are tags of templates; `no_timeout` stands for the timeout of one that has none.
     #[staticmethod]
     fn fragment(no_timeout: String) -> Self {
@@ -164,6 +176,7 @@ impl CallParts {
         match &self.kind {
             Kind::Arguments { considered, .. } => considered.traverse(&visit),
             Kind::Key(make_key, _) => visit.call(make_key),
+            Kind::Page(rule) => visit.call(rule),
             _ => Ok(()),
         }
     }
@@ -184,6 +197,7 @@ impl Kind {
                 considered, kinds, ..
             } => arguments::read(parts, kinds, considered, call.args, call.kwargs),
             Self::Request(request) => request.read(call.args.py(), call.request.as_ref(), parts),
+            Self::Page(rule) => read_page(rule.bind(call.args.py()).get(), call, parts),
             Self::Fragment(no_timeout) => read_fragment(call.args, no_timeout, parts),
             Self::Key(..) | Self::Unknown => Ok(false),
         }

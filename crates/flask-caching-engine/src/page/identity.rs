@@ -1,0 +1,125 @@
+//! What tells one page from another.
+
+use sha2::{Digest, Sha256};
+
+/// Takes the parts of a request one after the other. Each is preceded by its length, so that no two
+/// lists of parts read the same.
+#[derive(Default)]
+pub struct Identity(Sha256);
+
+impl Identity {
+    /// Adds a part.
+    pub fn part(&mut self, part: &[u8]) {
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    /// Adds the arguments of a query: sorted by name, those of one name in their order.
+    ///
+    /// `names`: those that count; `None`: all do. They are separated by `&` alone, as the application
+    /// reads them.
+    pub fn query(&mut self, query: &[u8], names: Option<&[Vec<u8>]>) {
+        let mut pairs: Vec<(Vec<u8>, &[u8])> = query
+            .split(|byte| *byte == b'&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let end = pair.iter().position(|byte| *byte == b'=');
+                let (name, value) = pair.split_at(end.unwrap_or(pair.len()));
+                (decoded(name), value.strip_prefix(b"=").unwrap_or(value))
+            })
+            .filter(|(name, _)| names.is_none_or(|names| names.contains(name)))
+            .collect();
+        pairs.sort_by(|one, other| one.0.cmp(&other.0));
+        self.part(&(pairs.len() as u64).to_le_bytes());
+        for (name, value) in pairs {
+            self.part(&name);
+            self.part(&decoded(value));
+        }
+    }
+
+    /// The digest of all parts, in hexadecimal.
+    #[must_use]
+    pub fn finish(self) -> String {
+        hexadecimal(&self.0.finalize())
+    }
+}
+
+/// A strong entity tag of a body.
+#[must_use]
+pub fn etag(body: &[u8]) -> String {
+    format!("\"{}\"", hexadecimal(&Sha256::digest(body)[..16]))
+}
+
+/// A name or value of a query as the bytes that it stands for. What is no escape stands for itself.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while at < text.len() {
+        match (text[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                at += 2;
+            }
+            (b'+', ..) => bytes.push(b' '),
+            (byte, ..) => bytes.push(byte),
+        }
+        at += 1;
+    }
+    bytes
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_query(query: &str, names: Option<&[&str]>) -> String {
+        let names: Option<Vec<Vec<u8>>> =
+            names.map(|names| names.iter().map(|name| name.as_bytes().to_vec()).collect());
+        let mut identity = Identity::default();
+        identity.query(query.as_bytes(), names.as_deref());
+        identity.finish()
+    }
+
+    #[test]
+    fn the_order_of_names_does_not_count_that_of_values_does() {
+        assert_eq!(of_query("a=1&b=2", None), of_query("b=2&&%61=1", None));
+        assert_ne!(of_query("a=1&a=2", None), of_query("a=2&a=1", None));
+    }
+
+    #[test]
+    fn other_names_are_left_out() {
+        let names = Some(&["page"][..]);
+        assert_eq!(of_query("utm_x=1&page=2", names), of_query("page=2", names));
+        assert_ne!(of_query("page=1", names), of_query("page=2", names));
+    }
+
+    #[test]
+    fn nothing_is_cloaked() {
+        // `;` separates nothing, and what is escaped separates nothing either.
+        assert_ne!(of_query("a=1;b=2", None), of_query("a=1&b=2", None));
+        assert_ne!(of_query("a=1%26b=2", None), of_query("a=1&b=2", None));
+        assert_ne!(of_query("a=%FF", None), of_query("a=%FE", None));
+        assert_ne!(of_query("ab=c", None), of_query("a=bc", None));
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let of = |parts: [&str; 2]| {
+            let mut identity = Identity::default();
+            for part in parts {
+                identity.part(part.as_bytes());
+            }
+            identity.finish()
+        };
+        assert_ne!(of(["a", "bc"]), of(["ab", "c"]));
+    }
+}

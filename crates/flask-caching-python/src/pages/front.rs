@@ -1,0 +1,126 @@
+//! The WSGI callable in front of an application.
+
+use pyo3::exceptions::PyException;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::answer::page_answer;
+use crate::road::Road;
+
+/// Paths are forgotten when so many are known.
+const MOST_PATHS: usize = 20_000;
+/// Longer ones are not remembered.
+const LONGEST_PATH: usize = 1024;
+
+/// Answers requests from stored pages before the application is entered.
+///
+/// - `app`: the application's own `wsgi_app`.
+/// - `extensions`: the application's.
+/// - `look_up(road, environ)`: the page of a request that is not found natively, or None.
+/// - `failed(error)`: notes that something went wrong.
+#[pyclass(frozen, dict, module = "flask_caching._engine")]
+pub(crate) struct PageFront {
+    #[pyo3(get)]
+    app: Py<PyAny>,
+    extensions: Py<PyAny>,
+    look_up: Py<PyAny>,
+    failed: Py<PyAny>,
+    says_status: bool,
+    /// The roads of the pages that were answered, by `PATH_INFO`.
+    paths: Py<PyDict>,
+}
+
+#[pymethods]
+impl PageFront {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        app: Py<PyAny>,
+        extensions: Py<PyAny>,
+        look_up: Py<PyAny>,
+        failed: Py<PyAny>,
+        says_status: bool,
+    ) -> Self {
+        Self {
+            app,
+            extensions,
+            look_up,
+            failed,
+            says_status,
+            paths: PyDict::new(py).unbind(),
+        }
+    }
+
+    /// From now on requests to `path` are looked up on this road.
+    fn learn(&self, path: &Bound<'_, PyString>, road: &Bound<'_, Road>) -> PyResult<()> {
+        let paths = self.paths.bind(path.py());
+        if path.len()? > LONGEST_PATH {
+            return Ok(());
+        }
+        if paths.len() >= MOST_PATHS {
+            paths.clear();
+        }
+        paths.set_item(path, road)
+    }
+
+    fn __call__<'py>(
+        &self,
+        environ: &Bound<'py, PyAny>,
+        start_response: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = environ.py();
+        let answer = match environ.cast_exact::<PyDict>() {
+            Ok(environ) => self.answer(environ),
+            Err(_) => Ok(None),
+        };
+        match answer {
+            Ok(Some((status, headers, body))) => {
+                start_response.call1((status, headers))?;
+                return Ok(body.into_any());
+            }
+            Ok(None) => {}
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                self.failed.call1(py, (error,))?;
+            }
+            Err(error) => return Err(error),
+        }
+        self.app.bind(py).call1((environ, start_response))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for held in [&self.app, &self.extensions, &self.look_up, &self.failed] {
+            visit.call(held)?;
+        }
+        visit.call(&self.paths)
+    }
+}
+
+type Answer<'py> = (
+    Bound<'py, PyAny>,
+    Bound<'py, pyo3::types::PyList>,
+    Bound<'py, pyo3::types::PyList>,
+);
+
+impl PageFront {
+    fn answer<'py>(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<Answer<'py>>> {
+        let py = environ.py();
+        let Some(path) = environ.get_item(intern!(py, "PATH_INFO"))? else {
+            return Ok(None);
+        };
+        let Some(road) = self.paths.bind(py).get_item(path)? else {
+            return Ok(None);
+        };
+        let road = road.cast_into::<Road>()?;
+        let found = road.get().peek_page(environ, self.extensions.bind(py))?;
+        let page = match found {
+            Some(page) => page,
+            None => self.look_up.bind(py).call1((road, environ))?,
+        };
+        match page.cast::<PyTuple>() {
+            Ok(page) => page_answer(page, environ, self.says_status).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+}

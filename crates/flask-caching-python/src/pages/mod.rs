@@ -1,0 +1,53 @@
+//! Whole answers of HTTP: `_engine.PageRule`, what is made of a stored page, and the callable in front
+//! of an application.
+//!
+//! A stored page is a tuple of immutable things, which the in-process store hands out by reference:
+//! `("page", status, headers, added, body, etag, stored, lifetime)`, the last two in milliseconds.
+
+mod answer;
+mod bytes;
+mod front;
+mod rule;
+
+pub(crate) use answer::{page_answer, page_clock, page_etag, page_seconds_until, page_unchanged};
+pub(crate) use bytes::{page_decode, page_encode};
+pub(crate) use front::PageFront;
+pub(crate) use rule::{PageRule, page_guards};
+
+use std::borrow::Cow;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+/// The text that a WSGI environment has under `key`, if it has one.
+fn text<'py>(
+    environ: &Bound<'py, PyDict>,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyString>>> {
+    Ok(environ
+        .get_item(key)?
+        .and_then(|value| value.cast_into::<PyString>().ok()))
+}
+
+/// The bytes of a text of WSGI, each of whose characters is one of them.
+fn latin1<'a>(text: &'a Bound<'_, PyString>) -> Cow<'a, [u8]> {
+    let lossy = || text.to_string_lossy();
+    match text.to_str() {
+        Ok(ascii) if ascii.is_ascii() => Cow::Borrowed(ascii.as_bytes()),
+        _ => Cow::Owned(
+            lossy()
+                .chars()
+                .flat_map(|character| match u8::try_from(u32::from(character)) {
+                    Ok(byte) => vec![byte],
+                    Err(_) => character.to_string().into_bytes(),
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// The text of WSGI that stands for bytes.
+fn from_latin1<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+    PyString::new(py, &text)
+}

@@ -1,0 +1,104 @@
+//! What a request that a page may answer is found by.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyAnyMethods, PyDict, PyString, PyTuple};
+
+use super::part::Part;
+use super::parts::{Call, Parts};
+use super::quick::Quick;
+use super::request::Request;
+use super::road::Road;
+use super::turn::Turn;
+use crate::pages::PageRule;
+use crate::stack;
+
+/// Reads what a page is found by, from the WSGI environment that stands for the request's path. `false`
+/// where the request is not a plain one.
+pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+    let py = call.args.py();
+    let Some(request) = &call.request else {
+        return Ok(false);
+    };
+    let Ok(environ) = request.path.cast_exact::<PyDict>() else {
+        return Ok(false);
+    };
+    match request.method.cast_exact::<PyString>() {
+        Ok(method) if method == "GET" || method == "HEAD" => {}
+        _ => return Ok(false),
+    }
+    let unusual = [
+        intern!(py, "HTTP_AUTHORIZATION"),
+        intern!(py, "HTTP_RANGE"),
+        intern!(py, "HTTP_IF_MATCH"),
+        intern!(py, "HTTP_IF_UNMODIFIED_SINCE"),
+        intern!(py, "HTTP_TRANSFER_ENCODING"),
+    ];
+    for name in unusual {
+        if environ.contains(name)? {
+            return Ok(false);
+        }
+    }
+    if let Some(length) = environ.get_item(intern!(py, "CONTENT_LENGTH"))?
+        && !matches!(length.cast_exact::<PyString>(), Ok(text) if text == "" || text == "0")
+    {
+        return Ok(false);
+    }
+    let mut reader = parts.reader(py);
+    let always = [
+        intern!(py, "HTTP_HOST"),
+        intern!(py, "wsgi.url_scheme"),
+        intern!(py, "SCRIPT_NAME"),
+        intern!(py, "PATH_INFO"),
+        intern!(py, "QUERY_STRING"),
+    ];
+    for name in always {
+        match environ.get_item(name)? {
+            Some(value) => match value.cast_into_exact::<PyString>() {
+                Ok(value) => reader.take(Part::Text(value.unbind()))?,
+                Err(_) => return Ok(false),
+            },
+            None => return Ok(false),
+        }
+    }
+    let known = rule.known();
+    let cookie = intern!(py, "HTTP_COOKIE");
+    let names = known.iter().map(|name| name.bind(py));
+    for name in names.chain(rule.has_cookies().then_some(cookie)) {
+        match environ
+            .get_item(name)?
+            .map(Bound::cast_into_exact::<PyString>)
+        {
+            Some(Ok(value)) => reader.take(Part::Text(value.unbind()))?,
+            Some(Err(_)) => return Ok(false),
+            None => reader.take(Part::None)?,
+        }
+    }
+    reader.finish();
+    Ok(true)
+}
+
+impl Road {
+    /// The page that answers a request, where it is quickly found; otherwise `None`.
+    pub(crate) fn peek_page<'py>(
+        &self,
+        environ: &Bound<'py, PyDict>,
+        extensions: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = environ.py();
+        let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else {
+            return Ok(None);
+        };
+        let call = Call {
+            args: &PyTuple::empty(py),
+            kwargs: &PyDict::new(py),
+            extensions: Some(extensions),
+            request: Request::new(Some(&method), Some(environ.as_any()), None),
+        };
+        stack::check()?;
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
+            _ => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+"""``Cache.page``: whole answers, by the rules of HTTP."""

@@ -1,0 +1,173 @@
+"""The methods of ``Cache`` that are about pages."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from urllib.parse import unquote_to_bytes, urlencode, urlsplit
+
+from .._engine import PageFront, hold_flights, page_guards
+from .._types import Cached, Timeout
+from ..calls.known_names import KnownNames
+from ..calls.wrapper import wrap
+from ..errors import CacheConfigError
+from ..mistakes import check_decorated, check_parentheses
+from ..utils import query_args_as_pairs
+from .options import STATUSES, PageOptions
+from .policy import PagePolicy
+from .processing import make_front, watch_answers
+from .settings import PageSettings
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..cache import Cache
+    from ..calls.view import QueryArgs
+
+__all__ = ["Pages"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Pages(KnownNames):
+    """What a :class:`~flask_caching.Cache` does with whole answers."""
+
+    #: Whether a view is decorated with `page`, and one with `in_front`.
+    _has_pages = _has_pages_in_front = False
+
+    def page(
+        self,
+        timeout: Timeout | None = None,
+        *,
+        query: Any = "all",
+        vary: Any = (),
+        cookies: Any = (),
+        host: bool = True,
+        scheme: bool = True,
+        statuses: Any = STATUSES,
+        in_front: bool = False,
+        etag: bool = True,
+        unless: Callable[..., Any] | None = None,
+    ) -> Callable[[Callable[P, R]], Cached[P, R]]:
+        """Cache whole answers of a view, by the rules of HTTP.
+
+        An answer that is one visitor's is never stored, nor one that says itself that it must not
+        be: see the documentation of pages. It is to be decorated last, under the route only.
+
+        :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
+            What the answer's own ``Cache-Control`` or ``Expires`` says goes before it.
+        :param query: which query arguments are part of a page: ``"all"``, or a tuple of names.
+        :param vary: names of request headers that are part of a page, beside those that the
+            answer's ``Vary`` names.
+        :param cookies: names of cookies that are part of a page.
+        :param host: whether the host is part of a page.
+        :param scheme: whether the scheme, http or https, is part of a page.
+        :param statuses: of which statuses answers may be stored.
+        :param in_front: answer before Flask is entered, so that no hook runs, such as one that
+            checks a login. ``CACHE_PAGES_IN_FRONT`` has to be set.
+        :param etag: whether an answer of status 200 without an ``ETag`` gets one.
+        :param unless: while it returns something true, the view answers. Called with the function
+            and the call's arguments if it takes any.
+        :return: a decorator. The decorated view has ``uncached``, ``cache_timeout`` (which can be
+            set) and ``make_cache_key``.
+        :raises TypeError: an option is of a wrong type.
+        :raises ValueError: an option has a value that cannot be.
+        :raises CacheConfigError: ``in_front`` is true, and an application of this cache has not
+            ``CACHE_PAGES_IN_FRONT``.
+        """
+        check_parentheses("page", timeout)
+        options = PageOptions(
+            query=query,
+            vary=vary,
+            cookies=cookies,
+            host=bool(host),
+            scheme=bool(scheme),
+            statuses=statuses,
+            in_front=bool(in_front),
+            etag=bool(etag),
+            unless=unless,
+        )
+
+        def decorator(f: Callable[P, R]) -> Cached[P, R]:
+            check_decorated(f)
+            self._has_pages = True
+            self._has_pages_in_front |= options.in_front
+            for state in self._states:
+                app = state.app()
+                if app is not None:
+                    self._watch_pages(app, state.pages)
+            policy = PagePolicy(cast("Cache", self), f, options)
+            return cast("Cached[P, R]", wrap(policy, timeout))
+
+        return decorator
+
+    def delete_page(
+        self, path: str, query: QueryArgs | None = None, host: str | None = None
+    ) -> None:
+        """Forget the pages under a path, in all their variants.
+
+        :param path: the path of the URL, as ``url_for`` gives it: with the prefix that the
+            application is mounted under, and percent-encoded. A query and a host in it count as the
+            other arguments.
+        :param query: forget only the pages with these query arguments, of those that are part of
+            the page: a query string, a mapping, or pairs. None: with any.
+        :param host: forget only the pages of this host, with its port if it has one. None: of any.
+        :raises ValueError: ``path`` is no path.
+        :raises CacheBackendError: the server cannot be asked; it is told when it can.
+        """
+        parts = urlsplit(path) if isinstance(path, str) else None
+        if parts is None or not parts.path.startswith("/"):
+            raise ValueError(f"a page is deleted by its path, which begins with a slash: {path!r}")
+        if query is None and parts.query:
+            query = parts.query
+        if query is not None and not isinstance(query, str):
+            query = urlencode(query_args_as_pairs(query))
+        location = unquote_to_bytes(parts.path).decode("latin-1")
+        self._delete_guards(page_guards(location, host or parts.netloc or None, query))
+
+    def _delete_guards(self, names: tuple[str, ...]) -> None:
+        _, backend = self._place()
+        delete = functools.partial(self.delete_many, *names)
+        hold_flights(self._owner_of_flights(backend), names, delete)
+
+    def _forget_pages_of(self, environ: dict[str, Any]) -> None:
+        """Forget the pages of a URL that a request has changed (RFC 9111, 4.4)."""
+        location = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        host = environ.get("HTTP_HOST")
+        if host is None:
+            host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
+        state, backend = self._place()
+        try:
+            self._delete_guards(page_guards(location, host))
+        except Exception as error:
+            state.failed(backend, error, "storing", "the pages of a URL")
+
+    def _watch_pages(self, app: Flask, settings: PageSettings) -> None:
+        """Let pages see the answers of an application."""
+        watch_answers(app, cast("Cache", self))
+        if self._has_pages_in_front and settings.front is None:
+            raise CacheConfigError(
+                "a page has in_front=True, which answers before any hook of the application runs: "
+                f"set CACHE_PAGES_IN_FRONT = True for the application {app.name!r} to allow it"
+            )
+
+    def _make_front(self, app: Flask, says_status: bool) -> PageFront:
+        try:
+            earlier = self._states[app].pages.front
+        except KeyError:
+            earlier = None
+        return make_front(app, cast("Cache", self), says_status, earlier)
+
+    def _set_up_pages(self, app: Flask, config: dict[str, Any]) -> PageSettings:
+        """What an application says about pages, which are put in front of it where it says so."""
+        settings = PageSettings(
+            most_bytes=config["CACHE_PAGE_MAX_BYTES"],
+            says_status=bool(config["CACHE_STATUS_HEADER"]),
+        )
+        if config["CACHE_PAGES_IN_FRONT"]:
+            settings.front = self._make_front(app, settings.says_status)
+        if self._has_pages:
+            self._watch_pages(app, settings)
+        return settings

@@ -1,0 +1,104 @@
+"""What stands around an application: after its hooks, and in front of it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+
+from .._engine import MemoryBackend, PageFront, Turn
+from ..calls.context import active_request_context
+from ..errors import CacheConfigError
+from .passage import passage_of
+from .policy import IN_FRONT
+from .wrapper import TURN
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+
+__all__ = ["make_front", "watch_answers"]
+
+logger = logging.getLogger("flask_caching")
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_CACHES = "_flask_caching_caches"
+
+
+def watch_answers(app: Flask, cache: Cache) -> None:
+    """Let pages see the answers of an application: after hooks and session."""
+    caches = getattr(app.process_response, _CACHES, None)
+    if caches is None:
+        caches = []
+        process = _processing(app.process_response, caches)
+        setattr(process, _CACHES, caches)
+        app.process_response = process  # type: ignore[method-assign]
+    if not any(known is cache for known in caches):
+        caches.append(cache)
+
+
+def _processing(inner: Any, caches: list[Cache]) -> Any:
+    @functools.wraps(inner)
+    def process_response(*args: Any) -> Any:
+        context = active_request_context(None)
+        passage = passage_of(context)
+        try:
+            final = inner(*args)
+        except BaseException:
+            if passage is not None:
+                passage.fail()
+            raise
+        if context.request.method not in _SAFE and 200 <= final.status_code < 400:
+            for cache in caches:
+                cache._forget_pages_of(context.request.environ)
+        if passage is not None:
+            # What an error handler answers after this is no page of the view's.
+            final = passage.conclude(args[-1], final)
+        return final
+
+    return process_response
+
+
+def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront | None) -> PageFront:
+    """Put pages in front of an application.
+
+    :param earlier: what this cache has put there before.
+    :raises CacheConfigError: something else is there already, which may change what a request says.
+    """
+    inner: Any = app.wsgi_app
+    if isinstance(earlier, PageFront):
+        # It stays where it was put.
+        return earlier
+    innermost = inner
+    while isinstance(innermost, PageFront):
+        innermost = innermost.app
+    if getattr(innermost, "__func__", None) is not Flask.wsgi_app:
+        raise CacheConfigError(
+            "CACHE_PAGES_IN_FRONT is set, but app.wsgi_app is not Flask's own any more: "
+            f"{type(innermost).__name__} may change what a request says, after the page was "
+            "chosen. Call cache.init_app(app) first, and wrap app.wsgi_app then"
+        )
+
+    def look_up(road: Any, environ: dict[str, Any]) -> Any:
+        backend = app.extensions["cache"][cache]
+        if isinstance(backend, MemoryBackend):
+            return None
+        token = IN_FRONT.set((app, environ))
+        try:
+            method = environ["REQUEST_METHOD"]
+            answer = road.begin((), {}, app.extensions, method, environ)
+        finally:
+            IN_FRONT.reset(token)
+        if type(answer) is Turn:
+            if answer.is_open:
+                environ[TURN] = (road, answer)
+            return None
+        return answer
+
+    def failed(error: Exception) -> None:
+        logger.error("Pages in front of %s failed: %s", app.name, error, exc_info=error)
+
+    front = PageFront(inner, app.extensions, look_up, failed, says_status)
+    app.wsgi_app = front  # type: ignore[method-assign]
+    return front

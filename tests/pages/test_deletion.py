@@ -1,0 +1,101 @@
+"""Pages: what makes them stale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import request
+from paged import Paged
+
+REQUESTS = [
+    ("http://one.example", ""),
+    ("http://one.example", "?q=1"),
+    ("http://two.example", ""),
+    ("http://two.example", "?q=1"),
+]
+
+
+def fresh(paged: Paged) -> list[bool]:
+    """Which of the requests a page is there for."""
+    answers = [paged.get("/page" + query, base_url=base) for base, query in REQUESTS]
+    return [" hit" in answer.headers["Cache-Status"] for answer in answers]
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        ({"path": "/page"}, [False, False, False, False]),
+        ({"path": "/page", "host": "ONE.example"}, [False, False, True, True]),
+        ({"path": "/page", "query": {"q": 1}}, [True, False, True, False]),
+        ({"path": "/page", "query": ""}, [False, True, False, True]),
+        ({"path": "/page?q=1", "host": "two.example"}, [True, True, True, False]),
+        ({"path": "http://one.example/page"}, [False, False, True, True]),
+        ({"path": "/other"}, [True, True, True, True]),
+        ({"path": "/pag%65"}, [False, False, False, False]),
+    ],
+)
+def test_a_page_is_deleted_with_its_variants(options: dict[str, Any], stays: list[bool]) -> None:
+    paged = Paged(vary=("Accept",))
+    fresh(paged)
+    assert fresh(paged) == [True] * 4
+    paged.cache.delete_page(**options)
+    assert fresh(paged) == stays
+
+
+@pytest.mark.parametrize("options", [{"host": "one.example"}, {"query": "q=1"}])
+def test_a_page_that_all_share_is_among_them(options: dict[str, Any]) -> None:
+    paged = Paged(host=False, query=())
+    paged.get()
+    paged.cache.delete_page("/page", **options)
+    assert paged.get().data == b"run 2"
+
+
+@pytest.mark.parametrize("path", ["page", "", None, 7])
+def test_what_is_no_path_is_refused(path: Any) -> None:
+    with pytest.raises(ValueError, match="path"):
+        Paged().cache.delete_page(path)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(("status", "is_stale"), [(200, True), (303, True), (400, False)])
+def test_a_change_makes_the_pages_of_its_url_stale(
+    method: str, status: int, is_stale: bool
+) -> None:
+    paged = Paged()
+    paged.app.add_url_rule(
+        "/page",
+        "change",
+        lambda: ("changed", status),
+        methods=[method],
+        provide_automatic_options=False,
+    )
+    paged.get("/page?a=1")
+    paged.client.open("/page", method=method)
+    assert (paged.get("/page?a=1").data == b"run 2") is is_stale
+
+
+def test_a_change_elsewhere_makes_nothing_stale() -> None:
+    paged = Paged()
+    paged.app.add_url_rule("/other", "change", lambda: "changed", methods=["POST"])
+    paged.get()
+    paged.client.post("/other")
+    paged.client.post("/page", base_url="http://other.example")
+    assert paged.get().data == b"run 1"
+
+
+def test_clear_forgets_pages() -> None:
+    paged = Paged()
+    paged.get()
+    paged.cache.clear()
+    assert paged.get().data == b"run 2"
+
+
+def test_an_answer_from_before_a_deletion_is_not_stored() -> None:
+    def view(run: int) -> str:
+        if run == 1:
+            paged.cache.delete_page(request.path)
+        return f"run {run}"
+
+    paged = Paged(view)
+    assert [paged.get().data for _ in range(3)] == [b"run 1", b"run 2", b"run 2"]

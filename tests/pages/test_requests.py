@@ -1,0 +1,157 @@
+"""Pages: which requests share one, and what each is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Response, make_response, request
+from paged import Paged
+
+
+def test_the_order_of_the_query_does_not_count() -> None:
+    paged = Paged(lambda run: repr(sorted(request.args.items(multi=True))))
+    paged.get("/page?a=1&b=2")
+    assert paged.get("/page?b=2&a=1").headers["Cache-Status"].startswith("flask-caching; hit")
+    assert b"'2'), ('a', '1')" not in paged.get("/page?a=2&a=1").data
+    assert paged.runs == 2
+
+
+def test_only_named_arguments_count() -> None:
+    paged = Paged(query=("page",))
+    paged.get("/page?page=1&utm_source=x")
+    assert paged.get("/page?utm_medium=y&page=1").data == b"run 1"
+    assert paged.get("/page?page=2").data == b"run 2"
+
+
+def test_no_argument_counts() -> None:
+    paged = Paged(query=())
+    paged.get("/page?a")
+    assert paged.get("/page").data == b"run 1"
+
+
+def test_headers_that_are_named_are_part_of_the_page() -> None:
+    paged = Paged(
+        lambda run: request.headers.get("Accept-Language", "-"), vary=("Accept-Language",)
+    )
+    for language in ("de", "en", "de"):
+        answer = paged.get(headers={"Accept-Language": language})
+        assert (answer.data.decode(), answer.headers["Vary"]) == (language, "Accept-Language")
+    assert (paged.get().data, paged.runs) == (b"-", 3)
+
+
+def test_headers_that_the_answer_names_are_part_of_the_page() -> None:
+    def view(run: int) -> Response:
+        response = make_response(request.headers.get("X-Kind", "-"))
+        response.headers["Vary"] = "X-Kind"
+        return response
+
+    paged = Paged(view)
+    for kind in "abaabb":
+        answer = paged.get(headers={"X-Kind": kind})
+        assert (answer.data.decode(), answer.headers.getlist("Vary")) == (kind, ["X-Kind"])
+    # The first taught it the header, the next two were stored.
+    assert paged.runs == 3
+
+
+@pytest.mark.parametrize("is_part", [True, False])
+def test_host_and_scheme(is_part: bool) -> None:
+    paged = Paged(host=is_part, scheme=is_part)
+    paged.get(base_url="http://one.example")
+    paged.get(base_url="http://two.example")
+    paged.get(base_url="https://one.example")
+    assert paged.runs == (3 if is_part else 1)
+
+
+def test_head_is_answered_from_what_get_stored() -> None:
+    paged = Paged()
+    assert paged.client.head("/page").headers["Cache-Status"] == "flask-caching; fwd=uri-miss"
+    paged.get()
+    answer = paged.client.head("/page")
+    assert (answer.data, answer.headers["Content-Length"], paged.runs) == (b"", "5", 2)
+
+
+@pytest.mark.parametrize("tags", ["{}", "W/{}", '"x", {}', "*"])
+def test_a_client_that_has_it_is_told_so(tags: str) -> None:
+    paged = Paged()
+    etag = paged.get().headers["ETag"]
+    for _ in range(2):
+        answer = paged.get(headers={"If-None-Match": tags.format(etag)})
+        assert (answer.status_code, answer.data) == (304, b"")
+        assert answer.headers["ETag"] == etag
+        assert not {"Content-Length", "Content-Type"} & {name for name, _ in answer.headers}
+    assert paged.get(headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_a_date_counts_without_an_entity_tag_only() -> None:
+    def view(run: int) -> Response:
+        response = make_response("x")
+        response.headers["Last-Modified"] = "Sun, 06 Nov 1994 08:49:37 GMT"
+        return response
+
+    paged = Paged(view)
+    paged.get()
+    since = {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}
+    assert paged.get(headers=since).status_code == 304
+    assert paged.get(headers={**since, "If-None-Match": '"other"'}).status_code == 200
+    earlier = {"If-Modified-Since": "Sun, 06 Nov 1994 08:49:36 GMT"}
+    assert paged.get(headers=earlier).status_code == 200
+
+
+def test_an_own_entity_tag_stays() -> None:
+    def view(run: int) -> Response:
+        response = make_response("x")
+        response.set_etag("own")
+        return response
+
+    paged = Paged(view)
+    assert [paged.get().headers.getlist("ETag") for _ in range(2)] == [['"own"']] * 2
+    assert paged.get(headers={"If-None-Match": '"own"'}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("headers", "detail"),
+    [
+        ({"Range": "bytes=0-1"}, "range"),
+        ({"If-Match": '"x"'}, "if-match"),
+        ({"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:37 GMT"}, "if-unmodified-since"),
+    ],
+)
+def test_what_the_origin_decides_goes_to_the_view(headers: dict[str, str], detail: str) -> None:
+    paged = Paged()
+    paged.get()
+    answer = paged.get(headers=headers)
+    assert answer.headers["Cache-Status"] == f"flask-caching; fwd=bypass; detail={detail}"
+    assert answer.data == b"run 2"
+
+
+@pytest.mark.parametrize(
+    ("control", "is_stored"), [(None, False), ("public", True), ("s-maxage=9", True)]
+)
+def test_who_proves_who_they_are(control: str | None, is_stored: bool) -> None:
+    def view(run: int) -> Response:
+        response = make_response(f"run {run}")
+        if control:
+            response.headers["Cache-Control"] = control
+        return response
+
+    paged = Paged(view)
+    paged.get()
+    assert paged.is_stored(headers={"Authorization": "Bearer x"}) is is_stored
+    # Nor is one that was made for others given to them.
+    assert paged.get().data == b"run 1"
+
+
+def test_request_directives_are_no_way_past_it() -> None:
+    # They are advisory (RFC 9111, 5.2.1); anybody could otherwise keep the view busy.
+    paged = Paged()
+    paged.get()
+    assert paged.get(headers={"Cache-Control": "no-cache", "Pragma": "no-cache"}).data == b"run 1"
+
+
+def test_a_mounted_application_has_pages_of_its_own() -> None:
+    paged = Paged(lambda run: request.script_root)
+    for root in ("/one", "/two", "/one"):
+        environ: dict[str, Any] = {"SCRIPT_NAME": root}
+        assert paged.get(environ_overrides=environ).data.decode() == root
+    assert paged.runs == 2
