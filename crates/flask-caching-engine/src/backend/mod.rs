@@ -1,6 +1,7 @@
 //! Backends: where entries live. One contract, one module a backend.
 
 pub mod file;
+pub mod lmdb;
 pub mod memcached;
 pub mod memory;
 mod net;
@@ -8,6 +9,7 @@ mod null;
 pub mod redis;
 mod shared;
 
+pub use lmdb::LmdbStore;
 pub use memory::MemoryStore;
 pub use null::Null;
 

@@ -18,6 +18,7 @@ mod suite;
 
 mod file;
 mod layers;
+mod lmdb;
 mod memcached;
 mod memory;
 mod null;

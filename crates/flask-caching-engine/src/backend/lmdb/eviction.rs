@@ -1,0 +1,182 @@
+//! What leaves a full store: first what has expired, then by SIEVE.
+//!
+//! The order of eviction is that of the first writes. A hand goes over it from the oldest to the
+//! newest; what was read since it last came by is passed, the first that was not leaves.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use heed::RwTxn;
+
+use super::entry::{Entry, Place};
+use super::environment::Parts;
+
+/// How many entries that have expired a write takes away, at most, where there is room.
+const SWEPT: usize = 4;
+
+/// How many entries the hand passes for one that leaves, at most.
+const PASSED: usize = 256;
+
+/// How many entries leave for one write, at most.
+const LEAVING: usize = 512;
+
+const SIZE: &[u8] = b"size";
+
+/// What a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// As [`cost`](super::entry::cost) counts.
+    pub(super) bytes: u64,
+    pub(super) entries: u64,
+}
+
+impl Size {
+    pub(super) fn read(parts: &Parts, txn: &heed::RoTxn<'_>) -> heed::Result<Self> {
+        let stored = parts.about.get(txn, SIZE)?;
+        let stored: Option<[u8; 16]> = stored.and_then(|stored| stored.try_into().ok());
+        Ok(stored.map_or_else(Self::default, |stored| {
+            let number = u128::from_le_bytes(stored);
+            #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+            let bytes = number as u64;
+            let entries = u64::try_from(number >> 64).unwrap_or(0);
+            Self { bytes, entries }
+        }))
+    }
+
+    pub(super) fn write(self, parts: &Parts, txn: &mut RwTxn<'_>) -> heed::Result<()> {
+        let number = u128::from(self.entries) << 64 | u128::from(self.bytes);
+        parts.about.put(txn, SIZE, &number.to_le_bytes())
+    }
+
+    pub(super) fn add(&mut self, entry: &Entry<'_>) {
+        self.bytes += entry.cost();
+        self.entries += 1;
+    }
+
+    pub(super) fn remove(&mut self, entry: &Entry<'_>) {
+        self.bytes = self.bytes.saturating_sub(entry.cost());
+        self.entries = self.entries.saturating_sub(1);
+    }
+}
+
+/// The key of an entry in the table of expiries.
+pub(super) fn expiry_key(expires: u64, order: u64) -> [u8; 16] {
+    (u128::from(expires) << 64 | u128::from(order)).to_be_bytes()
+}
+
+/// Takes the entry at `place` out of all tables; `stored`: what it is there.
+pub(super) fn remove(
+    parts: &Parts,
+    txn: &mut RwTxn<'_>,
+    place: &Place,
+    entry: &Entry<'_>,
+    size: &mut Size,
+) -> heed::Result<()> {
+    let (expires, order) = (entry.expires, entry.order);
+    size.remove(entry);
+    parts.entries.delete(txn, place)?;
+    parts.order.delete(txn, &order.to_be_bytes())?;
+    if expires != super::entry::NEVER {
+        parts.expiry.delete(txn, &expiry_key(expires, order))?;
+    }
+    Ok(())
+}
+
+/// Makes room for `bytes` in a store that may hold `limit`, an entry included.
+pub(super) fn make_room(
+    parts: &Parts,
+    txn: &mut RwTxn<'_>,
+    bytes: u64,
+    limit: Size,
+    now: u64,
+    size: &mut Size,
+) -> heed::Result<()> {
+    let mut swept = 0;
+    while (swept < SWEPT || is_over(*size, bytes, limit)) && swept < LEAVING {
+        if !sweep(parts, txn, now, size)? {
+            break;
+        }
+        swept += 1;
+    }
+    for _ in 0..LEAVING {
+        if !is_over(*size, bytes, limit) || !evict(parts, txn, size)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
+    size.bytes + bytes > limit.bytes || (limit.entries != 0 && size.entries >= limit.entries)
+}
+
+/// Takes away the entry that expired first; `false`: none has.
+fn sweep(parts: &Parts, txn: &mut RwTxn<'_>, now: u64, size: &mut Size) -> heed::Result<bool> {
+    let Some((key, place)) = parts.expiry.first(txn)? else {
+        return Ok(false);
+    };
+    let expired = key
+        .first_chunk()
+        .map(|expires| u64::from_be_bytes(*expires));
+    if expired.is_some_and(|expires| expires > now) {
+        return Ok(false);
+    }
+    let (key, place) = (key.to_vec(), place.to_vec());
+    parts.expiry.delete(txn, &key)?;
+    take_away(parts, txn, &place, size)
+}
+
+/// Takes away the entry that SIEVE chooses; `false`: there is none.
+pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed::Result<bool> {
+    let hand = parts.visited.hand();
+    let start = hand.load(Ordering::Relaxed).to_be_bytes();
+    let mut chosen = None;
+    let mut passed = 0;
+    'found: for from in [&start[..], &[]] {
+        for row in parts
+            .order
+            .range(txn, &(Bound::Included(from), Bound::Unbounded))?
+        {
+            let (order, place) = row?;
+            passed += 1;
+            let is_visited = place
+                .try_into()
+                .is_ok_and(|place| parts.visited.take(place));
+            if !is_visited || passed > PASSED {
+                chosen = Some((order.to_vec(), place.to_vec()));
+                break 'found;
+            }
+        }
+    }
+    let Some((order, place)) = chosen else {
+        // All that is left was read, and is passed now.
+        return match parts.order.first(txn)?.map(|(_, place)| place.to_vec()) {
+            Some(place) => take_away(parts, txn, &place, size),
+            None => Ok(false),
+        };
+    };
+    if let Ok(order) = order.as_slice().try_into() {
+        hand.store(u64::from_be_bytes(order) + 1, Ordering::Relaxed);
+    }
+    parts.order.delete(txn, &order)?;
+    take_away(parts, txn, &place, size)
+}
+
+/// Takes away the entry at `place`, whatever is there.
+fn take_away(
+    parts: &Parts,
+    txn: &mut RwTxn<'_>,
+    place: &[u8],
+    size: &mut Size,
+) -> heed::Result<bool> {
+    let stored = parts.entries.get(txn, place)?.map(<[u8]>::to_vec);
+    match (stored.as_deref().map(Entry::read), place.try_into()) {
+        (Some(Some(entry)), Ok(place)) => remove(parts, txn, place, &entry, size)?,
+        // Damaged: it is not known what else there is of it.
+        (Some(None), _) => {
+            parts.entries.delete(txn, place)?;
+        }
+        _ => {}
+    }
+    Ok(true)
+}

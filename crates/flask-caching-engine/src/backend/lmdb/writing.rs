@@ -1,0 +1,324 @@
+//! Writes: in one transaction each, in a turn of their own.
+
+use heed::{MdbError, PutFlags, RwTxn};
+
+use super::entry::{self, Entry, NEVER, Place, place};
+use super::environment::Parts;
+use super::eviction::{self, Size, expiry_key};
+use super::{LmdbStore, PATIENCE, failure};
+use crate::{Error, ErrorKind, Lifetime, Result, Value};
+
+/// A write transaction.
+pub(super) struct Writing<'a> {
+    parts: &'a Parts,
+    txn: RwTxn<'a>,
+    limit: Size,
+    now: u64,
+    size: Size,
+    /// The last place in the order of eviction that was given.
+    order: u64,
+    buffer: Vec<u8>,
+}
+
+impl LmdbStore {
+    /// Whether a value is small enough; that it is not is logged.
+    pub(super) fn fits(&self, key: &[u8], value: &Value) -> bool {
+        let most = self.options.max_bytes / 4;
+        let cost = entry::cost(key.len() + value.data.len());
+        if cost > most {
+            log::warn!(
+                "A value of {} bytes is not stored in {}: one entry takes a quarter of \
+                 CACHE_MAX_BYTES at most, which is {most} bytes",
+                value.data.len(),
+                self.path.display()
+            );
+        }
+        cost <= most
+    }
+
+    /// Writes in one transaction. What `write` does is done again where it failed for want of room.
+    pub(super) fn write<T>(
+        &self,
+        operation: &'static str,
+        write: impl Fn(&mut Writing<'_>) -> heed::Result<T>,
+    ) -> Result<T> {
+        const ATTEMPTS: u32 = 8;
+        let target = || self.path.display().to_string();
+        let mut attempt = 0;
+        loop {
+            let environment = self.environment()?;
+            if !environment.is_in_place() {
+                continue;
+            }
+            let parts = environment.parts();
+            let turn = parts.writer.turn(PATIENCE);
+            let turn = turn.map_err(|error| Error::io(operation, target(), error))?;
+            let Some(turn) = turn else {
+                let message = "another process has been writing for two seconds: it is stopped";
+                return Err(Error::new(ErrorKind::Timeout, operation, target(), message));
+            };
+            let error = match self.write_once(parts, &write) {
+                Ok(result) => return Ok(result),
+                Err(error) => error,
+            };
+            attempt += 1;
+            let is_full = matches!(error, heed::Error::Mdb(MdbError::MapFull));
+            let is_worth_another = if attempt >= ATTEMPTS {
+                false
+            } else if is_full {
+                self.give_way(parts, operation)?
+            } else {
+                drop(turn);
+                self.recover(environment, operation, &error)?
+            };
+            if !is_worth_another {
+                return Err(failure(operation, &self.path, &error));
+            }
+        }
+    }
+
+    fn write_once<T>(
+        &self,
+        parts: &Parts,
+        write: impl Fn(&mut Writing<'_>) -> heed::Result<T>,
+    ) -> heed::Result<T> {
+        let mut writing = Writing::begin(parts, self.options.threshold)?;
+        let before = writing.size;
+        let result = write(&mut writing)?;
+        if writing.size != before {
+            let size = writing.size;
+            size.write(parts, &mut writing.txn)?;
+        }
+        writing.txn.commit()?;
+        Ok(result)
+    }
+
+    /// Takes away a part of what there is, as the file has no room: its pages are more scattered than was
+    /// counted on, or readers still hold old ones.
+    fn give_way(&self, parts: &Parts, operation: &'static str) -> Result<bool> {
+        let give = || {
+            parts.env.clear_stale_readers()?;
+            let mut txn = parts.env.write_txn()?;
+            let mut size = Size::read(parts, &txn)?;
+            let part = (size.entries / 32).clamp(1, 1000);
+            for _ in 0..part {
+                if !eviction::evict(parts, &mut txn, &mut size)? {
+                    break;
+                }
+            }
+            size.write(parts, &mut txn)?;
+            txn.commit()?;
+            Ok(true)
+        };
+        match give() {
+            Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(false),
+            other => other.map_err(|error| failure(operation, &self.path, &error)),
+        }
+    }
+}
+
+impl<'a> Writing<'a> {
+    fn begin(parts: &'a Parts, threshold: u64) -> heed::Result<Self> {
+        let txn = parts.env.write_txn()?;
+        let size = Size::read(parts, &txn)?;
+        Ok(Self {
+            parts,
+            limit: Size {
+                bytes: parts.max_bytes,
+                entries: threshold,
+            },
+            now: entry::now(),
+            size,
+            // Later than all that were given before, with room for those of this transaction.
+            order: (txn.id() as u64) << 16,
+            txn,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// The live value under `key`.
+    pub(super) fn live(&self, key: &[u8]) -> heed::Result<Option<Entry<'_>>> {
+        let stored = self
+            .parts
+            .entries
+            .get(&self.txn, &place(self.parts.seed, key))?;
+        let entry = stored.and_then(Entry::read);
+        Ok(entry.filter(|entry| entry.key == key && entry.is_live(self.now)))
+    }
+
+    /// Stores a value for `lifetime`.
+    pub(super) fn put(&mut self, key: &[u8], value: &Value, life: Lifetime) -> heed::Result<()> {
+        match entry::expiry(life, self.now) {
+            Some(expires) => self.put_until(key, &value.data, value.flags, expires),
+            None => self.delete(key).map(drop),
+        }
+    }
+
+    fn put_until(&mut self, key: &[u8], data: &[u8], flags: u32, expires: u64) -> heed::Result<()> {
+        let place = place(self.parts.seed, key);
+        let former = self.former(&place, key)?;
+        let mut entry = Entry {
+            expires,
+            order: 0,
+            flags,
+            key,
+            data,
+        };
+        let cost = entry.cost();
+        let order = match former {
+            // It keeps its place among those that may leave, as if it was read.
+            Some((former, order)) => {
+                self.parts.visited.mark(&place);
+                if former != NEVER && former != expires {
+                    let row = expiry_key(former, order);
+                    self.parts.expiry.delete(&mut self.txn, &row)?;
+                }
+                order
+            }
+            None => {
+                let (limit, now) = (self.limit, self.now);
+                eviction::make_room(self.parts, &mut self.txn, cost, limit, now, &mut self.size)?;
+                self.order += 1;
+                // Not an entry that was at this place before.
+                self.parts.visited.take(&place);
+                let row = self.order.to_be_bytes();
+                let flags = PutFlags::APPEND;
+                self.parts
+                    .order
+                    .put_with_flags(&mut self.txn, flags, &row, &place)?;
+                self.order
+            }
+        };
+        entry.order = order;
+        entry.write(&mut self.buffer);
+        self.parts
+            .entries
+            .put(&mut self.txn, &place, &self.buffer)?;
+        if expires != NEVER {
+            let row = expiry_key(expires, order);
+            self.parts.expiry.put(&mut self.txn, &row, &place)?;
+        }
+        self.size.add(&entry);
+        Ok(())
+    }
+
+    /// What is at `place`: the expiry and the order of an entry under `key`, whose size is not counted any
+    /// more. An entry of another key that is found there is taken away.
+    fn former(&mut self, place: &Place, key: &[u8]) -> heed::Result<Option<(u64, u64)>> {
+        let Some(stored) = self.parts.entries.get(&self.txn, place)? else {
+            return Ok(None);
+        };
+        let Some(entry) = Entry::read(stored) else {
+            // Its rows elsewhere lead to what is stored now.
+            return Ok(None);
+        };
+        if entry.key == key {
+            self.size.remove(&entry);
+            return Ok(Some((entry.expires, entry.order)));
+        }
+        let stored = stored.to_vec();
+        if let Some(entry) = Entry::read(&stored) {
+            eviction::remove(self.parts, &mut self.txn, place, &entry, &mut self.size)?;
+        }
+        Ok(None)
+    }
+
+    /// Removes `key`; whether it had a live entry.
+    pub(super) fn delete(&mut self, key: &[u8]) -> heed::Result<bool> {
+        let place = place(self.parts.seed, key);
+        let Some(stored) = self.parts.entries.get(&self.txn, &place)? else {
+            return Ok(false);
+        };
+        let Some(entry) = Entry::read(stored) else {
+            self.parts.entries.delete(&mut self.txn, &place)?;
+            return Ok(false);
+        };
+        if entry.key != key {
+            return Ok(false);
+        }
+        let is_live = entry.is_live(self.now);
+        // Without the value, of which nothing is needed but its length.
+        let (expires, order, cost) = (entry.expires, entry.order, entry.cost());
+        self.size.bytes = self.size.bytes.saturating_sub(cost);
+        self.size.entries = self.size.entries.saturating_sub(1);
+        self.parts.entries.delete(&mut self.txn, &place)?;
+        self.parts
+            .order
+            .delete(&mut self.txn, &order.to_be_bytes())?;
+        if expires != NEVER {
+            let row = expiry_key(expires, order);
+            self.parts.expiry.delete(&mut self.txn, &row)?;
+        }
+        Ok(is_live)
+    }
+
+    /// Removes everything.
+    pub(super) fn clear(&mut self) -> heed::Result<()> {
+        for table in [self.parts.entries, self.parts.order, self.parts.expiry] {
+            table.clear(&mut self.txn)?;
+        }
+        self.size = Size::default();
+        Ok(())
+    }
+
+    /// Adds to the integer under `key`; or says why not.
+    pub(super) fn incr(
+        &mut self,
+        key: &[u8],
+        delta: i64,
+        lifetime: Lifetime,
+    ) -> heed::Result<std::result::Result<i64, &'static str>> {
+        let found = self.live(key)?;
+        let (number, flags, expires) = match &found {
+            None => (Some(0), 0, entry::expiry(lifetime, self.now)),
+            Some(entry) => (number(entry.data), entry.flags, Some(entry.expires)),
+        };
+        let Some(number) = number else {
+            return Ok(Err("the stored value is not an integer"));
+        };
+        let Some(sum) = number.checked_add(delta) else {
+            return Ok(Err("the sum is no integer of 64 bits"));
+        };
+        if let Some(expires) = expires {
+            self.put_until(key, sum.to_string().as_bytes(), flags, expires)?;
+        }
+        Ok(Ok(sum))
+    }
+
+    /// Lets the entry under `key` live longer; `false`: there is none.
+    pub(super) fn extend(&mut self, key: &[u8], lifetime: Lifetime) -> heed::Result<bool> {
+        let until = entry::expiry(lifetime, self.now);
+        let Some(entry) = self.live(key)? else {
+            return Ok(false);
+        };
+        if let Some(until) = until.filter(|until| *until > entry.expires) {
+            let (data, flags) = (entry.data.to_vec(), entry.flags);
+            self.put_until(key, &data, flags, until)?;
+        }
+        Ok(true)
+    }
+
+    /// Puts `new` in the place of `expected`; `false`: there is something else.
+    pub(super) fn compare_exchange(
+        &mut self,
+        key: &[u8],
+        expected: &Value,
+        new: Option<&Value>,
+    ) -> heed::Result<bool> {
+        let found = self.live(key)?;
+        let same =
+            found.filter(|entry| entry.data == expected.data && entry.flags == expected.flags);
+        let Some(expires) = same.map(|entry| entry.expires) else {
+            return Ok(false);
+        };
+        match new {
+            Some(new) => self.put_until(key, &new.data, new.flags, expires)?,
+            None => drop(self.delete(key)?),
+        }
+        Ok(true)
+    }
+}
+
+fn number(data: &[u8]) -> Option<i64> {
+    std::str::from_utf8(data).ok()?.parse().ok()
+}
