@@ -20,6 +20,7 @@ __all__ = [
     "NativeProxies",
     "RedisServers",
     "Road",
+    "SharedByteStore",
     "Signer",
     "Turn",
     "clock_advance",
@@ -123,6 +124,18 @@ class ByteStore:
         timeout: _Timeout = None,
     ) -> bool: ...
     def clear(self) -> bool: ...
+
+@final
+class SharedByteStore(ByteStore):
+    def __new__(
+        cls,
+        directory: str,
+        max_bytes: int,
+        threshold: int,
+        default_timeout: _Timeout = None,
+    ) -> Self: ...
+    def load(self, key: str) -> Any: ...
+    def held(self) -> tuple[int, int]: ...
 
 @final
 class FileByteStore(ByteStore):

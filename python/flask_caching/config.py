@@ -169,6 +169,10 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     for layer in layers:
         config.update(layer or {})
     _look_for_unknown_settings(config)
+    for setting in _settings_of(config.get("CACHE_TYPE")):
+        # A backend's own default, where it has another one.
+        if setting.name in DEFAULTS:
+            config.setdefault(setting.name, setting.default)
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
     check(GENERAL, config)
@@ -184,15 +188,31 @@ def _look_for_unknown_settings(config: Mapping[str, Any]) -> None:
     """Warn of names that are nearly those of settings."""
     names = {name for name in config if isinstance(name, str) and name[:6].upper() == "CACHE_"}
     names.difference_update(DEFAULTS)
-    cache_type = config.get("CACHE_TYPE")
-    if names and isinstance(cache_type, str):
-        backend = _registry.find(cache_type.rpartition(".")[2])
-        spec: BackendSpec | None = getattr(backend, "backend_spec", None)
+    if names:
+        spec = _spec_of(config.get("CACHE_TYPE"))
         names.difference_update(setting.name for setting in (spec.settings if spec else ()))
     if names:
         # Only then are the modules of the other backends loaded.
         of_backends = (setting.name for spec in _registry.specs() for setting in spec.settings)
         warn_of_unknown_settings({*DEFAULTS, *of_backends}, sorted(names))
+
+
+def _settings_of(cache_type: Any) -> tuple[Setting, ...]:
+    """What the backend reads of the configuration, if it is one of this package."""
+    if isinstance(cache_type, str) and "." in cache_type.removeprefix("flask_caching.backends."):
+        # Somebody else's backend: those of this package are not loaded to look for it.
+        return ()
+    spec = _spec_of(cache_type)
+    return spec.settings if spec else ()
+
+
+def _spec_of(cache_type: Any) -> BackendSpec | None:
+    """What the built-in backend says of itself that ``CACHE_TYPE`` names, or is."""
+    backend = cache_type
+    if isinstance(cache_type, str):
+        backend = _registry.find(cache_type.rpartition(".")[2])
+    spec = vars(backend).get("backend_spec") if isinstance(backend, type) else None
+    return spec if isinstance(spec, BackendSpec) else None
 
 
 def make_backend(app: Flask, config: dict[str, Any]) -> Any:

@@ -41,7 +41,7 @@ def test_a_default_is_shown_as_it_is_written() -> None:
     text = page("configuration.md")
     assert re.search(r"\| `CACHE_FILE_HASH_METHOD` \| FileSystemCache \| `hashlib.sha256` \|", text)
     assert re.search(r"\| `CACHE_REDIS_PORT` \| RedisCache \| `6379` \|", text)
-    assert re.search(r"\| `CACHE_DIR` \| FileSystemCache \| none \|", text)
+    assert re.search(r"\| `CACHE_DIR` \| FileSystemCache, SharedCache \| none \|", text)
 
 
 def test_a_table_that_is_none_is_an_error() -> None:

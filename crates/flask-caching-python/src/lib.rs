@@ -27,6 +27,8 @@ mod pickled;
 mod plain_data;
 mod redis;
 mod road;
+mod scalars;
+mod shared;
 mod signing;
 mod stack;
 mod stores;
@@ -75,6 +77,8 @@ mod _engine {
     use crate::redis::RedisServers;
     #[pymodule_export]
     use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
+    #[pymodule_export]
+    use crate::shared::SharedByteStore;
     #[pymodule_export]
     use crate::signing::Signer;
     #[pymodule_export]

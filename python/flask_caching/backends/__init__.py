@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .memcache import MemcachedCache, SASLMemcachedCache, SpreadSASLMemcachedCache
     from .nullcache import NullCache
     from .rediscache import RedisCache, RedisClusterCache, RedisSentinelCache
+    from .sharedcache import SharedCache
 
 __all__ = [
     "BaseCache",
@@ -27,6 +28,7 @@ __all__ = [
     "RedisClusterCache",
     "RedisSentinelCache",
     "SASLMemcachedCache",
+    "SharedCache",
     "SimpleCache",
     "SpreadSASLMemcachedCache",
 ]

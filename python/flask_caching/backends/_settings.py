@@ -55,7 +55,8 @@ _MOST_BYTES = sys.maxsize // 2
 THRESHOLD = Setting(
     "CACHE_THRESHOLD",
     COUNT,
-    "how many entries are kept, at most; `0`: SimpleCache keeps 500, FileSystemCache has no limit",
+    "how many entries are kept, at most; `0`: SimpleCache keeps 500, the others have no limit, "
+    "which is the default of SharedCache",
     default=500,
     option="threshold",
 )

@@ -164,6 +164,7 @@ impl Drop for Turn {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "another thread opens or forks")]
 fn take_turn() {
     while OPENING.swap(true, Ordering::Acquire) {
         std::thread::sleep(Duration::from_micros(100));

@@ -27,6 +27,10 @@ pub(super) fn try_lock(file: &File, operation: FlockOperation) -> io::Result<boo
 }
 
 /// Takes the exclusive lock within `patience`; `false`: another process kept it for so long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no lock of a file can be waited for for a time"
+)]
 pub(super) fn lock_within(file: &File, patience: Duration) -> io::Result<bool> {
     const SPINS: u32 = 20;
     let start = clock::exact();

@@ -9,6 +9,7 @@
 //! - [`locks`]: the turn to write, which unlike LMDB's can be waited for with a deadline.
 //! - [`entry`]: the format of entries. [`eviction`], [`visited`]: what leaves a full store.
 
+mod check;
 mod entry;
 mod environment;
 mod eviction;
@@ -27,6 +28,7 @@ use heed::{MdbError, RoTxn};
 use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
+use self::writing::Writing;
 use super::{Backend, Value};
 use crate::{Error, ErrorKind, Lifetime, Result};
 
@@ -102,7 +104,7 @@ impl LmdbStore {
     /// # Errors
     /// The store cannot be read.
     pub fn held(&self) -> Result<Held> {
-        let size = self.read("counting", |parts, txn| Size::read(parts, txn))?;
+        let size = self.read("counting", Size::read)?;
         Ok(Held {
             entries: size.entries,
             bytes: size.bytes,
@@ -250,7 +252,7 @@ impl Backend for LmdbStore {
     }
 
     fn clear(&self) -> Result<bool> {
-        self.write("clear", |writing| writing.clear())?;
+        self.write("clear", |writing: &mut Writing<'_>| writing.clear())?;
         Ok(true)
     }
 

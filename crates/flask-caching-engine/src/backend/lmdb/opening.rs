@@ -23,6 +23,7 @@ use std::time::Duration;
 use heed::{EnvFlags, EnvOpenOptions};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate};
 
+use super::check;
 use super::environment::{Parts, Table};
 use super::host::{self, Host};
 use super::locks::{self, Writer};
@@ -254,6 +255,10 @@ fn open_store(
         let room = u64::from(READERS + 2) * 64;
         let _ = fallocate(&readers, FallocateFlags::empty(), 0, room);
     }
+    // Others that have it open have looked.
+    if is_alone && let Some(fault) = check::fault(&path.join(DATA)).map_err(io_error)? {
+        return Err(Error::new(ErrorKind::Protocol, OPERATION, shown(), fault));
+    }
     let mut open = EnvOpenOptions::new();
     open.map_size(map_size(current.max_bytes)?)
         .max_dbs(3)
@@ -268,19 +273,10 @@ fn open_store(
     let parts = tables(&env).and_then(|tables| {
         let data = fs::metadata(path.join(DATA))?;
         let seed = tables.1;
-        Ok((tables.0, seed, (data.dev(), data.ino()), data.len()))
+        Ok((tables.0, seed, (data.dev(), data.ino())))
     });
-    let ([entries, order, expiry, about], seed, identity, length) =
+    let ([entries, order, expiry, about], seed, identity) =
         parts.map_err(|error| failure(OPERATION, &path, &error))?;
-    let pages = env.info().last_page_number as u64 + 1;
-    if length < pages * u64::from(env.stat().page_size) {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            OPERATION,
-            shown(),
-            "the file is shorter than what is in it",
-        ));
-    }
     Ok(Parts {
         env,
         entries,

@@ -1,12 +1,14 @@
 //! Writes: in one transaction each, in a turn of their own.
 
+use std::time::Duration;
+
 use heed::{MdbError, PutFlags, RwTxn};
 
 use super::entry::{self, Entry, NEVER, Place, place};
 use super::environment::Parts;
 use super::eviction::{self, Size, expiry_key};
 use super::{LmdbStore, PATIENCE, failure};
-use crate::{Error, ErrorKind, Lifetime, Result, Value};
+use crate::{Error, ErrorKind, Lifetime, Result, Value, clock};
 
 /// A write transaction.
 pub(super) struct Writing<'a> {
@@ -36,16 +38,16 @@ impl LmdbStore {
         cost <= most
     }
 
-    /// Writes in one transaction. What `write` does is done again where it failed for want of room.
+    /// Writes in one transaction. Where it failed for want of room, what `write` does is done again:
+    /// a reader that is not stopped is done soon with the pages that it keeps from being used again.
     pub(super) fn write<T>(
         &self,
         operation: &'static str,
         write: impl Fn(&mut Writing<'_>) -> heed::Result<T>,
     ) -> Result<T> {
-        const ATTEMPTS: u32 = 8;
         let target = || self.path.display().to_string();
-        let mut attempt = 0;
-        loop {
+        let start = clock::exact();
+        for attempt in 0u32.. {
             let environment = self.environment()?;
             if !environment.is_in_place() {
                 continue;
@@ -61,20 +63,19 @@ impl LmdbStore {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            attempt += 1;
             let is_full = matches!(error, heed::Error::Mdb(MdbError::MapFull));
-            let is_worth_another = if attempt >= ATTEMPTS {
-                false
-            } else if is_full {
-                self.give_way(parts, operation)?
-            } else {
+            if is_full && clock::exact().since(start) < PATIENCE {
+                self.give_way(parts, operation)?;
                 drop(turn);
-                self.recover(environment, operation, &error)?
-            };
-            if !is_worth_another {
+                pause(attempt);
+                continue;
+            }
+            drop(turn);
+            if is_full || attempt > 0 || !self.recover(environment, operation, &error)? {
                 return Err(failure(operation, &self.path, &error));
             }
         }
+        unreachable!("the loop ends by returning")
     }
 
     fn write_once<T>(
@@ -93,25 +94,27 @@ impl LmdbStore {
         Ok(result)
     }
 
-    /// Takes away a part of what there is, as the file has no room: its pages are more scattered than was
-    /// counted on, or readers still hold old ones.
-    fn give_way(&self, parts: &Parts, operation: &'static str) -> Result<bool> {
+    /// Takes away a part of what there is, where the file has no room because its pages are more
+    /// scattered than was counted on.
+    fn give_way(&self, parts: &Parts, operation: &'static str) -> Result<()> {
         let give = || {
             parts.env.clear_stale_readers()?;
             let mut txn = parts.env.write_txn()?;
             let mut size = Size::read(parts, &txn)?;
-            let part = (size.entries / 32).clamp(1, 1000);
-            for _ in 0..part {
+            if size.bytes < parts.max_bytes / 2 {
+                // It is not the entries.
+                return Ok(());
+            }
+            for _ in 0..(size.entries / 64).clamp(1, 1000) {
                 if !eviction::evict(parts, &mut txn, &mut size)? {
                     break;
                 }
             }
             size.write(parts, &mut txn)?;
-            txn.commit()?;
-            Ok(true)
+            txn.commit()
         };
         match give() {
-            Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(false),
+            Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(()),
             other => other.map_err(|error| failure(operation, &self.path, &error)),
         }
     }
@@ -165,29 +168,16 @@ impl<'a> Writing<'a> {
             data,
         };
         let cost = entry.cost();
-        let order = match former {
+        let order = if let Some((former, order)) = former {
             // It keeps its place among those that may leave, as if it was read.
-            Some((former, order)) => {
-                self.parts.visited.mark(&place);
-                if former != NEVER && former != expires {
-                    let row = expiry_key(former, order);
-                    self.parts.expiry.delete(&mut self.txn, &row)?;
-                }
-                order
+            self.parts.visited.mark(&place);
+            if former != NEVER && former != expires {
+                let row = expiry_key(former, order);
+                self.parts.expiry.delete(&mut self.txn, &row)?;
             }
-            None => {
-                let (limit, now) = (self.limit, self.now);
-                eviction::make_room(self.parts, &mut self.txn, cost, limit, now, &mut self.size)?;
-                self.order += 1;
-                // Not an entry that was at this place before.
-                self.parts.visited.take(&place);
-                let row = self.order.to_be_bytes();
-                let flags = PutFlags::APPEND;
-                self.parts
-                    .order
-                    .put_with_flags(&mut self.txn, flags, &row, &place)?;
-                self.order
-            }
+            order
+        } else {
+            self.take_order(&place, cost)?
         };
         entry.order = order;
         entry.write(&mut self.buffer);
@@ -200,6 +190,19 @@ impl<'a> Writing<'a> {
         }
         self.size.add(&entry);
         Ok(())
+    }
+
+    /// A place in the order of eviction for a new entry, for which room is made.
+    fn take_order(&mut self, place: &Place, cost: u64) -> heed::Result<u64> {
+        let (limit, now) = (self.limit, self.now);
+        eviction::make_room(self.parts, &mut self.txn, cost, limit, now, &mut self.size)?;
+        self.order += 1;
+        // What was at this place before is not this one.
+        self.parts.visited.take(place);
+        let row = self.order.to_be_bytes();
+        let (txn, flags) = (&mut self.txn, PutFlags::APPEND);
+        self.parts.order.put_with_flags(txn, flags, &row, place)?;
+        Ok(self.order)
     }
 
     /// What is at `place`: the expiry and the order of an entry under `key`, whose size is not counted any
@@ -317,6 +320,14 @@ impl<'a> Writing<'a> {
         }
         Ok(true)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "nothing tells when a reader is done"
+)]
+fn pause(attempt: u32) {
+    std::thread::sleep(Duration::from_millis(1 << attempt.min(5)));
 }
 
 fn number(data: &[u8]) -> Option<i64> {

@@ -1,0 +1,91 @@
+//! `_engine.SharedByteStore`: the store of a machine, as Python sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use flask_caching_engine::Backend;
+use flask_caching_engine::backend::lmdb::{LmdbStore, Options};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use crate::byte_store::ByteStore;
+use crate::error::to_py;
+use crate::missing::missing;
+use crate::{logging, scalars};
+
+/// The store that the processes of a machine share.
+///
+/// - `directory`: it is made where it is missing.
+/// - `max_bytes`: the most bytes that entries take.
+/// - `threshold`: the most entries that are kept; 0: no limit.
+/// - `default_timeout`: what a timeout of None means.
+///
+/// Raises `CacheConfigError` where the directory cannot be used, `CacheBackendError` where the system
+/// refuses.
+#[pyclass(frozen, extends = ByteStore, module = "flask_caching._engine")]
+pub(crate) struct SharedByteStore(Arc<LmdbStore>);
+
+#[pymethods]
+impl SharedByteStore {
+    #[new]
+    #[pyo3(signature = (directory, max_bytes, threshold, default_timeout=None))]
+    fn new(
+        py: Python<'_>,
+        directory: PathBuf,
+        max_bytes: u64,
+        threshold: u64,
+        default_timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let options = Options {
+            directory,
+            max_bytes,
+            threshold,
+        };
+        let opened = py.detach(|| LmdbStore::open(options));
+        logging::hand_on(py)?;
+        let store = Arc::new(opened.map_err(|error| to_py(&error))?);
+        let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
+        Ok(PyClassInitializer::from(base).add_subclass(Self(store)))
+    }
+
+    /// The value under `key`, where it is a scalar as `RedisSerializer` writes it; other values as
+    /// `(data, flags)`; `MISSING` where there is none.
+    fn load<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let Ok(key) = key.cast::<PyString>() else {
+            let kind = key.get_type().name()?;
+            let message = format!("a cache key must be a str, not {kind}");
+            return Err(PyTypeError::new_err(message));
+        };
+        // With lone surrogates it is no UTF-8.
+        let encoded;
+        let bytes = if let Ok(text) = key.to_str() {
+            text.as_bytes()
+        } else {
+            let arguments = ("utf-8", "surrogatepass");
+            encoded = key
+                .call_method1("encode", arguments)?
+                .cast_into::<PyBytes>()?;
+            encoded.as_bytes()
+        };
+        let found = py.detach(|| self.0.get(bytes));
+        logging::hand_on(py)?;
+        let Some(value) = found.map_err(|error| to_py(&error))? else {
+            return Ok(missing(py)?.into_bound(py));
+        };
+        if let Some(scalar) = scalars::read(py, &value.data) {
+            return Ok(scalar);
+        }
+        let pair = (PyBytes::new(py, &value.data), value.flags).into_pyobject(py)?;
+        Ok(pair.into_any())
+    }
+
+    /// How many entries it holds, those included that have expired and were not taken away yet; and the
+    /// bytes that they take, with what belongs to them.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        let held = py.detach(|| self.0.held());
+        logging::hand_on(py)?;
+        let held = held.map_err(|error| to_py(&error))?;
+        Ok((held.entries, held.bytes))
+    }
+}
