@@ -167,6 +167,16 @@ def test_a_button_cannot_be_pressed_from_elsewhere(forgery: str) -> None:
     assert shop.cache.get("k") == 1
 
 
+@pytest.mark.parametrize("page", PAGES[:-1])
+def test_a_script_of_another_site_reads_nothing_and_a_link_leads_here(page: str) -> None:
+    client = Shop().client
+    by_script = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+    by_link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+
+    assert client.get(f"/_cache/{page}", headers=by_script).status_code == 403
+    assert client.get(f"/_cache/{page}", headers=by_link).status_code == 200
+
+
 def test_a_form_of_another_site_cannot_press_a_button() -> None:
     shop = Shop()
     client = shop.client
@@ -192,6 +202,13 @@ def test_a_token_without_its_cookie_is_none() -> None:
 
 def test_a_get_presses_no_button() -> None:
     assert Shop().client.get("/_cache/delete").status_code == 405
+
+
+def test_below_another_root_the_cookie_comes_back() -> None:
+    client = Shop().client
+    answer = client.get("/_cache/data", environ_overrides={"SCRIPT_NAME": "/shop"})
+
+    assert "Path=/shop/_cache/" in answer.headers["Set-Cookie"]
 
 
 def test_the_cookie_goes_to_the_dashboard_of_this_site_only() -> None:

@@ -97,7 +97,7 @@ def blueprint(
         answer.set_cookie(
             _guard.TOKEN_COOKIE,
             token,
-            path=request.path.removesuffix("data"),
+            path=(request.script_root + request.path).removesuffix("data"),
             httponly=True,
             samesite="Strict",
             secure=request.is_secure,

@@ -47,7 +47,8 @@ def check_request(authorize: Authorize | None) -> None:
     """
     if not (_is_local() if authorize is None else _says_yes(authorize)):
         abort(Response("Not allowed to see the cache.\n", 403, mimetype="text/plain"))
-    if request.method not in ("GET", "HEAD", "OPTIONS") and not _is_from_the_page():
+    is_button = request.method not in ("GET", "HEAD", "OPTIONS")
+    if not (_is_from_the_page() if is_button else _may_be_read()):
         abort(Response("Not from this page: reload it.\n", 403, mimetype="text/plain"))
 
 
@@ -106,6 +107,15 @@ def _is_from_the_page() -> bool:
     if site is not None:
         return site == "same-origin"
     return origin is None or urlsplit(origin).netloc == request.host
+
+
+def _may_be_read() -> bool:
+    """Whether this site, or somebody who follows a link, asks.
+
+    Another site's script could otherwise read what an application gives to every origin.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return site in ("same-origin", "none") or request.headers.get("Sec-Fetch-Mode") == "navigate"
 
 
 def harden(response: Response) -> Response:
