@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import numbers
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,10 @@ class ByteBackend(BaseCache):
     #: Whether an operation waits for a server; and may be made in any thread, so that an event loop
     #: need not wait with it.
     _is_remote = True
+    #: What its servers are, as OpenTelemetry calls them.
+    _db_system = "other"
+    #: Makes a store of a store, whose operations are watched; None: nobody watches.
+    _trace: Callable[[Any], Any] | None = None
     #: Whether processes leave their counts in it for each other.
     _shares_counts = True
 

@@ -73,6 +73,7 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
     _is_client = False
     #: The engine logs an outage of its own servers, so decorated functions need not.
     _logs_outages = True
+    _db_system = "memcached"
     #: Yields a client, for ``with``.
     _client_context: Callable[[], AbstractContextManager[Any]]
 
@@ -112,7 +113,10 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]
-        return cooperative(self._bytes)
+        return self._watched(cooperative(self._bytes))
+
+    def _watched(self, store: ByteStore) -> ByteStore:
+        return store if self._trace is None else cast("ByteStore", self._trace(store))
 
     @property
     def _plain_store(self) -> ByteStore:
@@ -338,7 +342,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
 
     @property
     def _plain_store(self) -> ByteStore:
-        return cooperative(self._unspread)
+        return self._watched(cooperative(self._unspread))
 
     def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
         raise CacheConfigError(

@@ -46,6 +46,7 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     _servers: RedisServers | None
     #: The engine logs an outage of its own servers, so decorated functions need not.
     _logs_outages = True
+    _db_system = "redis"
     #: Questions that are asked together are answered in one round trip.
     _saves_round_trips = True
     #: Where its servers are, for people.
@@ -188,7 +189,10 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
             # One that another thread has just opened is the one to keep.
             store = self._stores.setdefault(prefix, self._open_store(prefix))
         if "gevent" in sys.modules and self._servers is not None:
-            return cooperative(store)
+            store = cooperative(store)
+        # A client object of the application's is watched by its own instruments.
+        if self._trace is not None and self._servers is not None:
+            return cast("ByteStore", self._trace(store))
         return store
 
     def _open_store(self, prefix: str) -> ByteStore:

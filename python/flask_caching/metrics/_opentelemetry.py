@@ -1,0 +1,127 @@
+"""Metrics and spans for OpenTelemetry, by its API; the names are those of its conventions."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.trace import SpanKind, Status, StatusCode
+
+from ..backends._traced import OPERATIONS, Traced
+from ._families import COUNTS, Family
+
+if TYPE_CHECKING:
+    from ..cache import Cache
+
+__all__ = ["watch"]
+
+_NAME = "flask_caching"
+
+#: As OpenTelemetry advises for databases, in seconds.
+_BOUNDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]
+
+
+def watch(cache: Cache, meter_provider: Any, tracer_provider: Any) -> None:
+    """See :func:`flask_caching.metrics.opentelemetry`."""
+    meter = metrics.get_meter(_NAME, meter_provider=meter_provider)
+    for family in COUNTS:
+        name = family.name.replace("flask_caching_", "flask_caching.")
+        make = (
+            meter.create_observable_counter
+            if family.kind == "counter"
+            else meter.create_observable_gauge
+        )
+        make(name, [_reader(weakref.ref(cache), family)], family.unit, family.doc)
+    duration = _histogram(meter)
+    tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
+    for state in cache._states:
+        app = state.app()
+        backend: Any = None if app is None else app.extensions["cache"].get(cache)
+        if getattr(backend, "_is_remote", False):
+            backend._trace = _Spans(tracer, duration, backend)
+
+
+def _histogram(meter: Any) -> Any:
+    name, unit = "db.client.operation.duration", "s"
+    doc = "Duration of database client operations."
+    try:
+        return meter.create_histogram(name, unit, doc, explicit_bucket_boundaries_advisory=_BOUNDS)
+    except TypeError:
+        # Of an older API.
+        return meter.create_histogram(name, unit, doc)
+
+
+def _reader(
+    cache: weakref.ref[Cache], family: Family
+) -> Callable[[CallbackOptions], Iterator[Observation]]:
+    def read(_: CallbackOptions) -> Iterator[Observation]:
+        known = cache()
+        if known is not None:
+            for labels, value in family.read(known.stats()):
+                yield Observation(value, dict(zip(family.labels, labels, strict=True)))
+
+    return read
+
+
+class _Spans:
+    """Makes spans of what a backend's store does."""
+
+    def __init__(self, tracer: Any, duration: Any, backend: Any) -> None:
+        self._tracer, self._duration = tracer, duration
+        self._attributes = _attributes(backend)
+        where = self._attributes.get("server.address")
+        port = self._attributes.get("server.port")
+        self._target = "" if where is None else f" {where}" if port is None else f" {where}:{port}"
+
+    def __call__(self, store: Any) -> Any:
+        return Traced(store, self._done)
+
+    def _done(
+        self, method: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        operation = OPERATIONS[name]
+        attributes = {**self._attributes, "db.operation.name": operation}
+        if name in ("get_many", "set_many", "delete_many", "delete_each"):
+            attributes["db.operation.batch.size"] = len(args[0])
+        with self._tracer.start_as_current_span(
+            f"{operation}{self._target}",
+            kind=SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as span:
+            start = perf_counter()
+            try:
+                return method(*args, **kwargs)
+            except Exception as error:
+                attributes["error.type"] = type(error).__qualname__
+                span.set_attribute("error.type", attributes["error.type"])
+                span.set_status(Status(StatusCode.ERROR, str(error)))
+                raise
+            finally:
+                attributes.pop("db.operation.batch.size", None)
+                self._duration.record(perf_counter() - start, attributes)
+
+
+def _attributes(backend: Any) -> dict[str, Any]:
+    """What is known of the servers, without a secret."""
+    attributes: dict[str, Any] = {"db.system.name": backend._db_system}
+    where = backend._whereabouts()
+    place, slash, database = where.rpartition("/")
+    if slash and database.isdigit():
+        attributes["db.namespace"] = database
+        where = place
+    if "," in where or " " in where:
+        # Of several, a span cannot say which one it went to.
+        return attributes
+    host, colon, port = where.rpartition(":")
+    if colon and port.isdigit():
+        attributes["server.address"] = host.strip("[]")
+        attributes["server.port"] = int(port)
+    elif where:
+        attributes["server.address"] = where
+    return attributes
