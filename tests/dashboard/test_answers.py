@@ -188,6 +188,26 @@ def test_the_results_of_a_function_are_deleted_and_no_others() -> None:
     assert shop.cache.get("k") == 1
 
 
+def test_a_page_is_deleted_by_its_path() -> None:
+    shop = Shop()
+    made: list[int] = []
+
+    @shop.app.get("/page")
+    @shop.cache.page(300)
+    def page() -> str:
+        made.append(1)
+        return "A page."
+
+    client = shop.client
+    for _ in range(2):
+        client.get("/page")
+    assert len(made) == 1
+
+    assert press(client, "delete", {"what": "page", "name": "/page"}).status_code == 200
+    client.get("/page")
+    assert len(made) == 2
+
+
 def test_everything_is_deleted() -> None:
     shop = Shop()
     shop.cache.set("k", 1)
@@ -203,6 +223,7 @@ def test_everything_is_deleted() -> None:
         {"what": "key"},
         {"what": "key", "name": ""},
         {"what": "key", "name": 5},
+        {"what": "page", "name": "products"},
         {"what": "function", "name": "nobody"},
         {"what": "function", "name": "Shop.front"},
         {"what": ["key"], "name": "k"},

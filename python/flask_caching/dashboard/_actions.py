@@ -57,10 +57,10 @@ def look_up(cache: Cache, key: Any, show_values: bool) -> dict[str, Any]:
 
 
 def delete(cache: Cache, what: Any, name: Any) -> dict[str, Any]:
-    """Delete a key, the results of a memoized function, or everything.
+    """Delete a key, a page, what has a tag, the results of a memoized function, or everything.
 
-    :param what: ``key``, ``function`` or ``everything``.
-    :param name: of the key or the function.
+    :param what: ``key``, ``page``, ``tag``, ``function`` or ``everything``.
+    :param name: of the key, the tag or the function; the path of the page.
     :return: what was done, as a sentence.
     :raises BadRequest: there is no such thing.
     :raises CacheError: the cache failed.
@@ -72,6 +72,15 @@ def delete(cache: Cache, what: Any, name: Any) -> dict[str, Any]:
     if what == "key":
         there = cache.delete(name)
         return {"done": f"{name!r} is deleted." if there else f"There was nothing under {name!r}."}
+    if what == "page":
+        if not name.startswith("/"):
+            raise BadRequest(f"{name!r} is no path: it begins with a slash.")
+        cache.delete_page(name)
+        return {"done": f"The page {name!r} is deleted."}
+    # Only where this release has tags.
+    if what == "tag" and hasattr(cache, "delete_tags"):
+        cache.delete_tags(name)
+        return {"done": f"What has the tag {name!r} is deleted."}
     if what == "function":
         return _forget(cache, name)
     raise BadRequest(f"There is no way to delete {what!r}.")

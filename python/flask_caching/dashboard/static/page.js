@@ -334,6 +334,12 @@ $("delete-all").addEventListener("submit", (event) => {
   remove("everything", "", "Delete everything?", "Every entry of this cache is deleted, for all processes. Each is computed once more.");
 });
 
+$("delete-page").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const path = $("path").value;
+  remove("page", path, `Delete the page ${path}?`, "In all its variants, for all processes.");
+});
+
 $("delete-tag").addEventListener("submit", (event) => {
   event.preventDefault();
   const tag = $("tag").value;
