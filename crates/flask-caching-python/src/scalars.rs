@@ -36,6 +36,16 @@ pub(crate) fn read<'py>(py: Python<'py>, data: &[u8]) -> Option<Bound<'py, PyAny
     }
 }
 
+/// The text that `data` holds; `None`: it is something else.
+pub(crate) fn text(data: &[u8]) -> Option<&str> {
+    let text = match body(data.strip_prefix(b"!")?)? {
+        [0x8c, length, text @ ..] => sized(text, usize::from(*length))?,
+        [b'X', a, b, c, d, text @ ..] => sized(text, length([*a, *b, *c, *d]))?,
+        _ => return None,
+    };
+    std::str::from_utf8(text).ok()
+}
+
 /// What is between the head of a pickle, with or without a frame, and its end.
 fn body(pickle: &[u8]) -> Option<&[u8]> {
     let [0x80, 4 | 5, rest @ ..] = pickle else {

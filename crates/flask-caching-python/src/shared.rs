@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flask_caching_engine::Backend;
 use flask_caching_engine::backend::lmdb::{LmdbStore, Options};
@@ -24,7 +25,37 @@ use crate::{logging, scalars};
 /// Raises `CacheConfigError` where the directory cannot be used, `CacheBackendError` where the system
 /// refuses.
 #[pyclass(frozen, extends = ByteStore, module = "flask_caching._engine")]
-pub(crate) struct SharedByteStore(Arc<LmdbStore>);
+pub(crate) struct SharedByteStore {
+    store: Arc<LmdbStore>,
+    serial: u64,
+}
+
+static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
+
+impl SharedByteStore {
+    /// What tells this store from others, as long as the process lives; among the scopes of in-process
+    /// stores and the numbers of settings, which are small.
+    pub(crate) fn scope(&self) -> u64 {
+        self.serial | 1 << 63
+    }
+
+    /// The bytes under the key that `prefix` and the version under `name` make, read at one time. `None`:
+    /// there is no such entry, the version is no text, or the store could not be read.
+    pub(crate) fn find_versioned(
+        &self,
+        py: Python<'_>,
+        prefix: String,
+        name: &str,
+    ) -> Option<Vec<u8>> {
+        let complete = |version: &[u8]| {
+            let version = scalars::text(version)?;
+            Some((prefix.clone() + version).into_bytes())
+        };
+        let found = py.detach(|| self.store.get_by_guard(name.as_bytes(), complete));
+        // What went wrong goes wrong once more, where it is told.
+        found.ok().flatten().map(|value| value.data)
+    }
+}
 
 #[pymethods]
 impl SharedByteStore {
@@ -46,7 +77,8 @@ impl SharedByteStore {
         logging::hand_on(py)?;
         let store = Arc::new(opened.map_err(|error| to_py(&error))?);
         let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
-        Ok(PyClassInitializer::from(base).add_subclass(Self(store)))
+        let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed);
+        Ok(PyClassInitializer::from(base).add_subclass(Self { store, serial }))
     }
 
     /// The value under `key`, where it is a scalar as `RedisSerializer` writes it; other values as
@@ -68,7 +100,7 @@ impl SharedByteStore {
                 .cast_into::<PyBytes>()?;
             encoded.as_bytes()
         };
-        let found = py.detach(|| self.0.get(bytes));
+        let found = py.detach(|| self.store.get(bytes));
         logging::hand_on(py)?;
         let Some(value) = found.map_err(|error| to_py(&error))? else {
             return Ok(missing(py)?.into_bound(py));
@@ -83,7 +115,7 @@ impl SharedByteStore {
     /// How many entries it holds, those included that have expired and were not taken away yet; and the
     /// bytes that they take, with what belongs to them.
     fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
-        let held = py.detach(|| self.0.held());
+        let held = py.detach(|| self.store.held());
         logging::hand_on(py)?;
         let held = held.map_err(|error| to_py(&error))?;
         Ok((held.entries, held.bytes))

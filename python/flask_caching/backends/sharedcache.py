@@ -67,6 +67,9 @@ class SharedCache(ByteBackend):
 
     _store: SharedByteStore
 
+    #: The store, where the engine reads values of memoized functions by itself.
+    _quick: SharedByteStore | None = None
+
     def __init__(
         self,
         cache_dir: str | os.PathLike[str],
@@ -85,6 +88,16 @@ class SharedCache(ByteBackend):
         self._store = SharedByteStore(
             self._path, self._max_bytes, self._threshold, self.default_timeout
         )
+        self._choose_quick()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("serializer", "signing_keys"):
+            self._choose_quick()
+
+    def _choose_quick(self) -> None:
+        usual = self.serializer is _SERIALIZER and self._signer is None and not _alters(type(self))
+        self._quick = self.__dict__.get("_store") if usual else None
 
     def get(self, key: str) -> Any:
         """The value under ``key``, or None."""
@@ -92,8 +105,9 @@ class SharedCache(ByteBackend):
         return None if value is MISSING else value
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
-        if self._signer is None and self.serializer is _SERIALIZER:
-            stored = self._store.load(key)
+        quick = self._quick
+        if quick is not None:
+            stored = quick.load(key)
             if type(stored) is not tuple:
                 return stored
             return self._unpack(key, self._encode_key(key), stored, foreign_text)
@@ -107,7 +121,7 @@ class SharedCache(ByteBackend):
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        for name in ("_store", "_made_codec", "_signer"):
+        for name in ("_store", "_quick", "_made_codec", "_signer"):
             state.pop(name, None)
         return state
 
@@ -116,6 +130,23 @@ class SharedCache(ByteBackend):
         if self.signing_keys:
             self._signer = Signer(self.signing_keys)
         self._open()
+
+
+def _alters(kind: type[SharedCache]) -> bool:
+    """Whether a subclass has other keys or bytes."""
+    return kind is not SharedCache and (
+        kind._encode_key,
+        kind._load,
+        kind._unpack,
+        kind._read,
+        kind._make_codec,
+    ) != (
+        SharedCache._encode_key,
+        SharedCache._load,
+        SharedCache._unpack,
+        SharedCache._read,
+        SharedCache._make_codec,
+    )
 
 
 def _directory(cache_dir: Any) -> str:

@@ -46,6 +46,7 @@ mod parts;
 mod port;
 mod proxies;
 mod quick;
+mod quick_shared;
 mod recipe;
 mod replaced;
 mod request;

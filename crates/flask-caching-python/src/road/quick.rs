@@ -62,7 +62,8 @@ impl Road {
             _ => GET,
         };
         let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
-            return Ok(Quick::Unknown);
+            let found = unless_raised(py, self.find_shared(call))?;
+            return Ok(found.map_or(Quick::Unknown, Quick::Answer));
         };
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
             return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);

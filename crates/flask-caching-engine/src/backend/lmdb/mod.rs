@@ -111,6 +111,24 @@ impl LmdbStore {
         })
     }
 
+    /// The value under the key that `complete` makes of what is under `guard`, both of one moment; `None`
+    /// where one of them is missing, or `complete` makes none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn get_by_guard(
+        &self,
+        guard: &[u8],
+        complete: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    ) -> Result<Option<Value>> {
+        let now = entry::now();
+        self.read("get", |parts, txn| {
+            let guard = find_entry(parts, txn, guard, now)?;
+            let key = guard.and_then(|guard| complete(guard.data));
+            key.map_or(Ok(None), |key| find(parts, txn, &key, now))
+        })
+    }
+
     /// The environment of this process.
     fn environment(&self) -> Result<&Environment> {
         let mut slot = &self.opened;
