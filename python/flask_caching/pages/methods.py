@@ -50,6 +50,7 @@ class Pages(KnownNames):
         in_front: bool = False,
         etag: bool = True,
         unless: Callable[..., Any] | None = None,
+        single_flight: bool | None = None,
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache whole answers of a view, by the rules of HTTP.
 
@@ -70,6 +71,7 @@ class Pages(KnownNames):
         :param etag: whether an answer of status 200 without an ``ETag`` gets one.
         :param unless: while it returns something true, the view answers. Called with the function
             and the call's arguments if it takes any.
+        :param single_flight: as in :meth:`Cache.cached`.
         :return: a decorator. The decorated view has ``uncached``, ``cache_timeout`` (which can be
             set) and ``make_cache_key``.
         :raises TypeError: an option is of a wrong type.
@@ -88,6 +90,7 @@ class Pages(KnownNames):
             in_front=bool(in_front),
             etag=bool(etag),
             unless=unless,
+            single_flight=single_flight,
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:

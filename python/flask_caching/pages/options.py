@@ -33,6 +33,7 @@ class PageOptions:
     in_front: bool = False
     etag: bool = True
     unless: Callable[..., Any] | None = None
+    single_flight: bool | None = None
 
     def __post_init__(self) -> None:
         query = None if self.query == "all" else _names("query", self.query)

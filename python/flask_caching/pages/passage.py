@@ -73,16 +73,12 @@ class Passage:
     def miss(self, turn: Turn, response: Response, uses_session: bool) -> None:
         """The view has answered."""
         self._turn, self.response = turn, response
-        environ = self.context.request.environ
         cookies = self.policy.page.cookies
         names_session = self._session_cookie() in cookies
         if uses_session and not names_session:
             self._detail = "session"
-        elif (
-            "cookies" in self.context.request.__dict__
-            and environ.get("HTTP_COOKIE")
-            and not cookies
-        ):
+        elif "cookies" in self.context.request.__dict__ and not cookies:
+            # Also where it found none: who has some would get this answer.
             self._detail = "cookies-read"
         elif len(getattr(self.context, "_after_request_functions", ())) > self._hooks:
             self._detail = "after-this-request"

@@ -38,7 +38,8 @@ class PagePolicy(CallPolicy):
     miss_signal = cache_view_miss
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: PageOptions) -> None:
-        super().__init__(cache, f, Options(unless=options.unless))
+        shared = Options(unless=options.unless, single_flight=options.single_flight)
+        super().__init__(cache, f, shared)
         self.page = options
         # Every result says itself how long it is stored.
         self.filters = True

@@ -1,0 +1,117 @@
+"""Random applications and requests: every answer is what it would be without the cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask, Response, abort, make_response, redirect, request, session
+from flask_caching import Cache
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+#: What a cache adds, and what a client is told of it. `Vary` is compared by the names it has.
+ADDED = {"Age", "Date", "ETag", "Cache-Status", "Vary"}
+
+
+def answer(kind: str) -> Any:
+    """What a view of one kind returns; it depends on nothing but the request."""
+    seen = f"{request.host}|{request.path}|{sorted(request.args.items(multi=True))}"
+    if kind == "text":
+        return seen
+    if kind == "accept":
+        response = make_response(seen + request.headers.get("Accept-Language", "-"))
+        response.headers["Vary"] = "Accept-Language"
+        return response
+    if kind == "session":
+        return seen + session.get("user", "-")
+    if kind == "cookie":
+        return seen + request.cookies.get("user", "-")
+    if kind == "sets":
+        response = make_response(seen)
+        response.set_cookie("user", "x")
+        return response
+    if kind == "missing":
+        abort(404, description=seen)
+    if kind == "moved":
+        return redirect("/elsewhere?" + request.query_string.decode(), 301)
+    if kind == "stream":
+        return Response(part for part in (seen, "."))
+    if kind == "who":
+        return seen + request.headers.get("Authorization", "-")
+    return {"seen": seen}, 203, [("X-A", "1"), ("X-B", "2"), ("X-A", "3")]
+
+
+KINDS = ("text", "accept", "session", "cookie", "sets", "missing", "moved", "stream", "who", "json")
+
+
+def application(kinds: list[str], hook: str, is_cached: bool, in_front: bool) -> Flask:
+    app = Flask("random")
+    app.secret_key = "secret"
+    app.config.update(CACHE_TYPE="SimpleCache", CACHE_PAGES_IN_FRONT=in_front)
+    cache = Cache(app) if is_cached else None
+    for number, kind in enumerate(kinds):
+
+        def view(kind: str = kind) -> Any:
+            return answer(kind)
+
+        view.__name__ = view.__qualname__ = f"view{number}"
+        page = cache.page(timeout=60, in_front=in_front)(view) if cache else view
+        app.add_url_rule(f"/{number}", f"view{number}", page, methods=["GET"])
+    app.add_url_rule("/in", "in", lambda: session.update(user=request.args["user"]) or "in")
+
+    @app.after_request
+    def after(response: Response) -> Response:
+        if hook == "header":
+            response.headers.add("X-Hook", "1")
+        elif hook == "body" and response.status_code == 200 and response.is_sequence:
+            response.set_data(response.get_data() + b"!")
+        return response
+
+    return app
+
+
+REQUEST = st.tuples(
+    st.sampled_from(["GET", "GET", "GET", "HEAD", "POST"]),
+    st.sampled_from(["/0", "/1", "/2", "/3", "/in?user=ann", "/in?user=bob"]),
+    st.sampled_from(["", "a=1", "a=1&b=2", "b=2&a=1", "a=2&a=1"]),
+    st.dictionaries(
+        st.sampled_from(
+            ["Accept-Language", "Authorization", "Cookie", "Range", "X-Forwarded-Host"]
+        ),
+        st.sampled_from(["user=ann", "user=bob"]),
+        max_size=2,
+    ),
+    st.sampled_from(["one.example", "two.example"]),
+    st.integers(0, 1),
+)
+
+
+@pytest.mark.parametrize("in_front", [True, False])
+@settings(max_examples=60, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(KINDS), min_size=4, max_size=4),
+    hook=st.sampled_from(["", "header", "body"]),
+    requests=st.lists(REQUEST, min_size=1, max_size=12),
+)
+def test_answers_are_those_of_the_application_without_the_cache(
+    in_front: bool, kinds: list[str], hook: str, requests: list[Any]
+) -> None:
+    clients = []
+    for is_cached in (True, False):
+        app = application(kinds, hook, is_cached, in_front)
+        clients.append([app.test_client(), app.test_client()])
+    for method, path, query, headers, host, visitor in requests:
+        separator = "&" if "?" in path else "?"
+        answers = []
+        for visitors in clients:
+            answer = visitors[visitor].open(
+                path + (separator + query if query else ""),
+                method=method,
+                headers=headers,
+                base_url=f"http://{host}",
+            )
+            kept = [pair for pair in answer.headers if pair[0] not in ADDED]
+            vary = {name.strip() for name in answer.headers.get("Vary", "").split(",")}
+            answers.append((answer.status, kept, vary, answer.data))
+        assert answers[0] == answers[1]

@@ -1,0 +1,228 @@
+"""Pages: each known way to poison or deceive a cache. No visitor gets the page of another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import request, session
+from paged import Paged
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+
+@pytest.fixture(params=[True, False], ids=["in_front", "in_place"])
+def in_front(request: pytest.FixtureRequest) -> bool:
+    flag: bool = request.param
+    return flag
+
+
+def paged_at(rule: str, view: Any, in_front: bool, **options: Any) -> Paged:
+    """An application with a page at a rule of its own."""
+    paged = Paged(settings={"CACHE_PAGES_IN_FRONT": True})
+    decorate = paged.cache.page(timeout=60, in_front=in_front, **options)
+    paged.app.add_url_rule(rule, "own", decorate(view))
+    return paged
+
+
+def visible() -> str:
+    """All of the URL that the application sees."""
+    return "|".join((request.scheme, request.host, request.script_root, request.path))
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "X-Host", "X-Forwarded-Server"])
+def test_unkeyed_header_host(header: str, in_front: bool) -> None:
+    paged = paged_at("/x", visible, in_front)
+    poisoned = paged.get("/x", headers={header: "evil.example"}).data
+    assert b"evil" not in poisoned
+    assert paged.get("/x").data == poisoned
+
+
+def test_unkeyed_header_host_behind_a_proxy(in_front: bool) -> None:
+    paged = paged_at("/x", visible, in_front)
+    app: Any = paged.app
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_host=1, x_proto=1, x_prefix=1)
+    for header in ("X-Forwarded-Host", "X-Forwarded-Prefix"):
+        paged.get("/x", headers={header: "/evil"})
+        assert b"evil" not in paged.get("/x").data
+
+
+@pytest.mark.parametrize("header", ["X-Original-URL", "X-Rewrite-URL"])
+def test_unkeyed_header_path(header: str, in_front: bool) -> None:
+    paged = paged_at("/<path:rest>", lambda rest: rest, in_front)
+    paged.get("/public", headers={header: "/admin"})
+    assert paged.get("/public").data == b"public"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/account/x.css",
+            "/account;x.css",
+            "/account;/x.css",
+            "/account%2Fx.css",
+            "/account%00.css",
+        ),
+        *(
+            "/account/%2e%2e/x",
+            "/account/../x",
+            "/account/./x",
+            "/account//x",
+            "/Account",
+            "/account/",
+        ),
+        *("/account%252fx", "/account%3Fx=1", "/account%23x", "/account%0d%0aX-Evil:%201"),
+    ],
+)
+def test_path_confusion(path: str, in_front: bool) -> None:
+    paged = paged_at("/<path:rest>", lambda rest: f"<{rest}>", in_front)
+    for one in ("/account", path, "/account", path):
+        answer = paged.get(one)
+        alone = paged_at("/<path:rest>", lambda rest: f"<{rest}>", in_front).get(one)
+        assert (answer.status_code, answer.data) == (alone.status_code, alone.data)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["shop.example.", "SHOP.example", "shop.example:80", "shop.example:8080", "evil.example"],
+)
+def test_host_confusion(host: str, in_front: bool) -> None:
+    paged = paged_at("/x", visible, in_front)
+    for one in ("shop.example", host, "shop.example", host):
+        answer = paged.get("/x", environ_overrides={"HTTP_HOST": one})
+        assert answer.data.decode().split("|")[1] in (one, one.removesuffix(":80"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["a=1;b=2", "a=1%26b=2", "b=2;a=1", "a=1&a=2", "a=2&a=1", "a%3D1=", "a=1&b", "a=1%00", "A=1"],
+)
+def test_parameter_cloaking(query: str, in_front: bool) -> None:
+    def view() -> str:
+        return repr(sorted(request.args.items(multi=True), key=lambda pair: pair[0]))
+
+    paged = paged_at("/x", view, in_front)
+    for one in ("a=1&b=2", "a=1", query, "a=1&b=2", "a=1", query):
+        with paged.app.test_request_context(f"/x?{one}"):
+            expected = view()
+        assert paged.get(f"/x?{one}").data.decode() == expected
+
+
+def test_parameter_cloaking_of_ignored_arguments(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.args.get("page", "-"), in_front, query=("page",))
+    paged.get("/x?page=1&utm_content=x;page=evil")
+    assert paged.get("/x?page=1").data == b"1"
+
+
+def test_fat_get(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.get_data(as_text=True) or "-", in_front)
+    assert paged.get("/x", data="evil").data == b"evil"
+    assert paged.get("/x").data == b"-"
+    assert paged.get("/x", data="evil").data == b"evil"
+
+
+def test_method_override(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.method, in_front)
+    paged.get("/x", headers={"X-HTTP-Method-Override": "DELETE"})
+    assert paged.get("/x").data == b"GET"
+    assert paged.client.post("/x").status_code == 405
+    assert paged.get("/x").data == b"GET"
+
+
+def test_header_names_of_odd_case(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.headers.get("X-Kind", "-"), in_front, vary=("x-KIND",))
+    for name in ("X-Kind", "x-kind", "X-KIND"):
+        for value in ("a", "b"):
+            assert paged.get("/x", headers={name: value}).data.decode() == value
+    assert paged.get("/x").data == b"-"
+
+
+def test_response_splitting(in_front: bool) -> None:
+    def view() -> Any:
+        return "x", 200, {"X-Echo": request.args.get("echo", "-")}
+
+    paged = paged_at("/x", view, in_front)
+    answer = paged.get("/x?echo=a%0d%0aSet-Cookie:%20evil=1")
+    assert "Set-Cookie" not in answer.headers
+    assert paged.get("/x").headers["X-Echo"] == "-"
+
+
+def test_oversized_header(in_front: bool) -> None:
+    def view() -> Any:
+        return ("too large", 400) if len(request.headers.get("X-Big", "")) > 1000 else "fine"
+
+    paged = paged_at("/x", view, in_front)
+    assert paged.get("/x", headers={"X-Big": "x" * 2000}).status_code == 400
+    assert paged.get("/x").data == b"fine"
+
+
+@pytest.mark.parametrize(
+    "path", ["/x HTTP/1.1", "/x\r\nHost: evil", "http://evil.example/x", "*", ""]
+)
+def test_leftovers_of_smuggling_in_the_path(path: str, in_front: bool) -> None:
+    paged = paged_at("/x", visible, in_front)
+    first = paged.get("/x").data
+    paged.client.open("/x", environ_overrides={"PATH_INFO": path})
+    assert paged.get("/x").data == first
+
+
+def test_partial_content(in_front: bool) -> None:
+    def view() -> Any:
+        if "Range" in request.headers:
+            return "he", 206, {"Content-Range": "bytes 0-1/5"}
+        return "hello"
+
+    paged = paged_at("/x", view, in_front)
+    assert paged.get("/x", headers={"Range": "bytes=0-1"}).status_code == 206
+    assert paged.get("/x").data == b"hello"
+    assert paged.get("/x", headers={"Range": "bytes=0-1"}).data == b"he"
+    assert paged.get("/x", headers={"If-None-Match": "*"}).status_code == 304
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_cached_redirects(status: int, in_front: bool) -> None:
+    def view() -> Any:
+        return "", status, {"Location": f"//{request.host}/y?{request.query_string.decode()}"}
+
+    paged = paged_at("/x", view, in_front)
+    paged.get("/x", base_url="http://evil.example")
+    assert "evil" not in paged.get("/x").headers["Location"]
+    paged.get("/x?next=evil")
+    assert "evil" not in paged.get("/x").headers["Location"]
+
+
+def test_cached_404(in_front: bool) -> None:
+    found: list[int] = []
+    paged = paged_at("/x", lambda: "found" if found else ("nothing", 404), in_front)
+    assert paged.get("/x").status_code == 404
+    assert paged.get("/x?other").status_code == 404
+    found.append(1)
+    assert paged.get("/x?third").data == b"found"
+    paged.cache.delete_page("/x")
+    assert paged.get("/x").data == b"found"
+
+
+def test_login_between_two_requests(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: f"hello {session.get('user', 'nobody')}", in_front)
+    paged.app.add_url_rule("/in/<name>", "in", lambda name: session.update(user=name) or "in")
+    ann, bob = paged.app.test_client(), paged.app.test_client()
+    assert ann.get("/x").data == b"hello nobody"
+    ann.get("/in/ann")
+    assert ann.get("/x").data == b"hello ann"
+    assert bob.get("/x").data == b"hello nobody"
+    bob.get("/in/bob")
+    assert [client.get("/x").data for client in (ann, bob)] == [b"hello ann", b"hello bob"]
+
+
+def test_cookies_that_nobody_named(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.cookies.get("user", "nobody"), in_front)
+    assert paged.get("/x", headers={"Cookie": "user=ann"}).data == b"ann"
+    assert paged.get("/x").data == b"nobody"
+    assert paged.get("/x", headers={"Cookie": "user=bob"}).data == b"bob"
+
+
+def test_authorization(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.headers.get("Authorization", "nobody"), in_front)
+    for who in ("Bearer a", "Bearer b", "Bearer a"):
+        assert paged.get("/x", headers={"Authorization": who}).data.decode() == who
+    assert paged.get("/x").data == b"nobody"
