@@ -12,7 +12,7 @@ from flask_caching import Cache, make_template_fragment_key
 from flask_caching.entry import EntryInfo
 from flask_caching.testing import manual_clock
 
-CONFIGS = ["SimpleCache", "FileSystemCache", "RedisCache", "MemcachedCache"]
+CONFIGS = ["SimpleCache", "FileSystemCache", "SharedCache", "RedisCache", "MemcachedCache"]
 
 
 @pytest.fixture(params=CONFIGS)

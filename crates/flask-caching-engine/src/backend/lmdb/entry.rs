@@ -67,6 +67,14 @@ impl<'a> Entry<'a> {
         self.expires > now
     }
 
+    /// How long it has left; of one that is live.
+    pub(super) fn left(&self, now: u64) -> Lifetime {
+        match self.expires {
+            NEVER => Lifetime::Forever,
+            expires => Lifetime::For(Duration::from_nanos(expires.saturating_sub(now))),
+        }
+    }
+
     /// What it takes of the store, in bytes of pages.
     pub(super) fn cost(&self) -> u64 {
         cost(self.key.len() + self.data.len())

@@ -227,6 +227,14 @@ impl Backend for LmdbStore {
         })
     }
 
+    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
+        let now = entry::now();
+        self.read("has", |parts, txn| {
+            let found = find_entry(parts, txn, key, now)?;
+            Ok(found.map(|entry| entry.left(now)))
+        })
+    }
+
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         let now = entry::now();
         self.read("get_many", |parts, txn| {
