@@ -8,7 +8,16 @@ from .._engine import MISSING, PageFront, page_answer, page_unchanged, timeout_s
 from ..calls.context import session_of
 from ..utils import normalize_timeout
 from .rules import freshness, tokens, why_not_stored
-from .stored import Page, Taken, added_headers, page_of, response_of, take
+from .stored import (
+    Page,
+    Taken,
+    added_headers,
+    headers_of,
+    is_as_it_was,
+    page_of,
+    response_of,
+    take,
+)
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
@@ -128,7 +137,9 @@ class Passage:
             if self.policy.page.in_front:
                 if settings.front is not None:
                     self._learn(settings.front)
-                return self._in_front(page, settings.says_status)
+                return self._whole(response_of(self._app(), page), page, settings.says_status)
+            if is_as_it_was(final, page):
+                return self._whole(final, page, settings.says_status)
             status = dict(page_answer(page, {}, True)[1][-2:])
             return self._answer(final, page[4], page[5], status, settings.says_status)
         stored = self._store(processed, final, state, settings.front)
@@ -204,14 +215,12 @@ class Passage:
             return f"{said}; stored"
         return said if self._detail is None else f"{said}; detail={self._detail}"
 
-    def _in_front(self, page: Page, says_status: bool) -> Response:
+    def _whole(self, response: Response, page: Page, says_status: bool) -> Response:
         """The answer that stands in front of Flask, given from within."""
-        status, headers, body = page_answer(page, self.context.request.environ, says_status)
-        response = response_of(self._app(), page)
-        response.status = status
-        response.headers.clear()
-        response.headers.extend(headers)
-        if not body and status.startswith("304"):
+        status, headers, _ = page_answer(page, self.context.request.environ, says_status)
+        response.headers = headers_of(headers)
+        if status != page[1]:
+            response.status = status
             response.response = []
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug.datastructures import Headers
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from .options import PageOptions
 
-__all__ = ["Taken", "added_headers", "page_of", "response_of", "take"]
+__all__ = ["Taken", "added_headers", "headers_of", "is_as_it_was", "page_of", "response_of", "take"]
 
 #: A page as it is stored: see the binding's `pages`.
 Page = tuple[str, str, tuple[Any, ...], tuple[Any, ...], bytes, str, int, int]
@@ -77,7 +78,26 @@ def added_headers(
 
 def response_of(app: Flask, page: Page) -> Response:
     """The response that a page was made of."""
-    response = app.response_class(page[4])
-    response.status = page[1]
-    response.headers = Headers(page[2])
+    # As a list: a body by itself would be measured first.
+    response = app.response_class([page[4]], page[1])
+    response.headers = headers_of(page[2])
     return response
+
+
+def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
+    """The headers that ``pairs`` are; added one by one, they cost a multiple."""
+    headers = Headers()
+    headers._list[:] = pairs
+    return headers
+
+
+def is_as_it_was(response: Response, page: Page) -> bool:
+    """Whether hooks have left alone what :func:`response_of` has made of a page."""
+    parts: Any = response.response
+    return (
+        type(parts) is list
+        and len(parts) == 1
+        and parts[0] is page[4]
+        and response.status == page[1]
+        and response.headers._list == list(page[2])
+    )
