@@ -46,6 +46,8 @@ class Port:
         # The in-process store is written to natively; where a method is replaced, by the methods.
         self._writes = "set" in direct and hasattr(backend, "_encode")
         self._extends = "set_many" in direct
+        #: Where neither is replaced, nobody has to be asked again.
+        self._writes_versions = {"set_many", "add"} <= direct
         #: Whether calls wait for a server here, and nothing but that.
         self.waits = not replaced and getattr(backend, "_is_remote", False)
         #: Whether asking for several things at once is worth it.
@@ -125,7 +127,11 @@ class Port:
 
     def _adds(self) -> bool:
         # The `add` that a backend inherits from cachelib's base class stores nothing.
-        overridden = {"set_many", "add"} & set(replaced_methods(self._cache))
+        overridden = (
+            set()
+            if self._writes_versions
+            else {"set_many", "add"} & set(replaced_methods(self._cache))
+        )
         return not overridden and getattr(type(self.backend), "add", None) not in (
             None,
             CachelibBaseCache.add,
