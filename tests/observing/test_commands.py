@@ -120,6 +120,26 @@ def test_results_of_functions_are_deleted(app: Flask, cache: Cache) -> None:
     assert "module:function" in run(app, "delete-memoized", "function", status=2)
 
 
+def test_pages_are_deleted(app: Flask, cache: Cache) -> None:
+    runs: list[int] = []
+
+    @app.route("/paged")
+    @cache.page(timeout=60)
+    def paged() -> str:
+        runs.append(1)
+        return "page"
+
+    client = app.test_client()
+    client.get("/paged"), client.get("/paged")
+    assert len(runs) == 1
+    assert "deleted" in run(app, "delete-page", "/paged")
+    client.get("/paged")
+    assert len(runs) == 2
+    assert "no path" in run(app, "delete-page", "paged", status=2)
+    with app.app_context():
+        assert any(counts.kind == "page" for counts in cache.stats().functions.values())
+
+
 def test_of_several_caches_one_is_named(app: Flask, cache: Cache, tmp_path: Path) -> None:
     Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     assert "--cache N" in run(app, "ping", status=2)

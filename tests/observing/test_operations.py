@@ -63,6 +63,30 @@ def test_latencies(cache: Cache) -> None:
         assert latency.errors == 0
 
 
+def test_entries_that_had_to_make_room(app: Flask) -> None:
+    config = {"CACHE_TYPE": "SimpleCache", "CACHE_THRESHOLD": 10, "CACHE_MAX_BYTES": 100_000}
+    cache = Cache(app, config=config)
+    with app.app_context():
+        for number in range(25):
+            cache.set(str(number), "x" * 100)
+        backend = cache.stats().backend
+    assert backend is not None
+    assert (backend.entries, backend.evictions) == (10, 15)
+    assert backend.bytes is not None
+    assert 1000 < backend.bytes <= 100_000
+
+
+def test_bytes_of_a_shared_cache(app: Flask, tmp_path: Path) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "SharedCache", "CACHE_DIR": str(tmp_path / "cache")})
+    with app.app_context():
+        cache.set("a", "x" * 5000)
+        backend = cache.stats().backend
+    assert backend is not None
+    assert backend.entries == 1
+    assert backend.bytes is not None
+    assert 5000 < backend.bytes < 50_000
+
+
 def test_a_child_counts_from_nothing(cache: Cache) -> None:
     @cache.memoize()
     def function(a: int) -> int:

@@ -84,6 +84,10 @@ class SharedCache(ByteBackend):
         self._threshold = _whole(threshold, 0, "CACHE_THRESHOLD", "entries")
         self._open()
 
+    def _usage(self) -> tuple[int, int, None]:
+        """Entries, and the bytes that they take."""
+        return (*self._store.held(), None)
+
     def _open(self) -> None:
         self._store = SharedByteStore(
             self._path, self._max_bytes, self._threshold, self.default_timeout

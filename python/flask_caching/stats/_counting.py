@@ -110,10 +110,7 @@ def _backend_stats(cache: Cache) -> BackendStats | None:
         name: Latency(count, errors, seconds, tuple(buckets))
         for name, count, errors, seconds, buckets in rows
     }
-    # Those that can say count their entries in no time.
-    count: Any = getattr(backend, "_held", None)
-    return BackendStats(
-        name=type(backend).__name__,
-        entries=None if count is None else count(),
-        latencies=latencies,
-    )
+    # Only of those that can say in no time.
+    usage = getattr(backend, "_usage", None)
+    entries, bytes_, evictions = usage() if callable(usage) else (None, None, None)
+    return BackendStats(type(backend).__name__, entries, bytes_, evictions, latencies)

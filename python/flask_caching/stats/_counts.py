@@ -179,7 +179,8 @@ class BackendStats(_Counted):
     :param name: its class.
     :param entries: how many entries it holds; None: it cannot say without asking a server.
     :param bytes: what they take up; None: it cannot say.
-    :param evictions: how many entries had to make room in this process; None: it cannot say.
+    :param evictions: how many entries had to make room since the backend was made, expired ones
+        included; None: it cannot say.
     :param latencies: by operation; empty where nothing goes to a server or a disk, or a client
         object of the application's does.
     """

@@ -332,6 +332,14 @@ impl MemoryBackend {
         self.store().len()
     }
 
+    /// The entries as `_held` counts them; what they take in bytes, None where that is not bounded; and
+    /// how many had to make room since the store was made.
+    fn _usage(&self) -> (usize, Option<usize>, u64) {
+        let store = self.store();
+        let bytes = store.max_bytes().map(|_| store.bytes());
+        (store.len(), bytes, store.evictions())
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Values hold no cycle: they are atoms, private copies of plain data, bytes, and classes that
         // modules keep.

@@ -153,6 +153,7 @@ impl<V> MemoryStore<V> {
                 let is_evicted = shard.evict_large(now, removed);
                 if is_evicted {
                     self.len.fetch_sub(1, Ordering::AcqRel);
+                    self.evictions.fetch_add(1, Ordering::Relaxed);
                 }
                 is_evicted
             })

@@ -17,7 +17,7 @@ mod reader;
 mod shard;
 
 use std::hash::BuildHasher;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 pub use self::budget::LARGEST_PART;
@@ -58,6 +58,8 @@ pub struct MemoryStore<V> {
     len: AtomicUsize,
     threshold: AtomicUsize,
     budget: Budget<V>,
+    /// How many entries had to make room.
+    evictions: AtomicU64,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
 }
@@ -95,7 +97,13 @@ impl<V> MemoryStore<V> {
             threshold: AtomicUsize::new(threshold),
             turn: AtomicUsize::new(0),
             budget,
+            evictions: AtomicU64::new(0),
         }
+    }
+
+    /// How many entries had to make room for others since the store was made.
+    pub fn evictions(&self) -> u64 {
+        self.evictions.load(Ordering::Relaxed)
     }
 
     /// Entries in the store, those included that are expired and not yet freed. Never more than
@@ -301,7 +309,7 @@ impl<V> MemoryStore<V> {
                     Err(value) => value,
                 };
                 // A full store gives up an entry first: the new one is never its own victim.
-                if self.count_in() || shard.evict(now, removed) {
+                if self.count_in() || self.evict_from(shard, now, removed) {
                     let (slot, stamp) = shard.insert(place.hash, key, value, expires);
                     self.budget.note(&mut shard.weights, slot, weight);
                     return Some((true, Some(self.handle(place, slot, stamp))));
@@ -328,13 +336,21 @@ impl<V> MemoryStore<V> {
             .is_ok()
     }
 
+    fn evict_from(&self, shard: &mut Shard<V>, now: u64, removed: &mut Removed<V>) -> bool {
+        let is_evicted = shard.evict(now, removed);
+        if is_evicted {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+        }
+        is_evicted
+    }
+
     /// Evicts one entry of the shard whose turn it is, or of the first after it that has one.
     fn evict_anywhere(&self) {
         let shards = self.shards.len();
         let first = self.turn.fetch_add(1, Ordering::Relaxed) % shards;
         for index in (first..shards).chain(0..first) {
             let is_evicted = self.with_shard(index, |shard, now, removed| {
-                let is_evicted = shard.evict(now, removed);
+                let is_evicted = self.evict_from(shard, now, removed);
                 if is_evicted {
                     self.len.fetch_sub(1, Ordering::AcqRel);
                 }
