@@ -83,16 +83,16 @@ impl<'a> Entry<'a> {
 
 /// What an entry whose key and value have `length` bytes takes of a store, in bytes of pages.
 ///
-/// What is small shares pages, which are filled to about two thirds; with it go its rows in the
+/// What is small shares pages, which are filled to about a half; with it go its rows in the
 /// orders of eviction and expiry. What is large has pages of its own.
 pub(super) fn cost(length: usize) -> u64 {
     const PAGE: u64 = 4096;
-    const ROWS: u64 = 120;
+    const ROWS: u64 = 80;
     let stored = (length + HEAD) as u64;
     if stored + 24 < PAGE / 2 {
-        (stored + 24 + ROWS) * 5 / 3
+        (stored + 24 + ROWS) * 2
     } else {
-        (stored + 16).next_multiple_of(PAGE) + ROWS * 5 / 3
+        (stored + 16).next_multiple_of(PAGE) + ROWS * 2
     }
 }
 

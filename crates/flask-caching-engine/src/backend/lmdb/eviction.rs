@@ -20,6 +20,10 @@ const PASSED: usize = 256;
 /// How many entries leave for one write, at most.
 const LEAVING: usize = 512;
 
+/// How many of them for the sake of pages that are filled less than was counted on. A transaction
+/// needs a new page for each that it changes: many would not have room themselves.
+const LEAVING_PAGES: usize = 8;
+
 const SIZE: &[u8] = b"size";
 
 /// What a store holds.
@@ -103,7 +107,23 @@ pub(super) fn make_room(
             break;
         }
     }
+    for _ in 0..LEAVING_PAGES {
+        if in_pages(parts, txn)? <= limit.bytes || !evict(parts, txn, size)? {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// How many bytes the pages of the tables have.
+fn in_pages(parts: &Parts, txn: &heed::RoTxn<'_>) -> heed::Result<u64> {
+    let mut bytes = 0;
+    for table in [parts.entries, parts.order, parts.expiry] {
+        let stat = table.stat(txn)?;
+        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
+        bytes += pages as u64 * u64::from(stat.page_size);
+    }
+    Ok(bytes)
 }
 
 fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
@@ -132,11 +152,9 @@ pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed
     let start = hand.load(Ordering::Relaxed).to_be_bytes();
     let mut chosen = None;
     let mut passed = 0;
-    'found: for from in [&start[..], &[]] {
-        for row in parts
-            .order
-            .range(txn, &(Bound::Included(from), Bound::Unbounded))?
-        {
+    // From the hand to the newest, and then from the oldest.
+    'found: for from in [Bound::Included(&start[..]), Bound::Unbounded] {
+        for row in parts.order.range(txn, &(from, Bound::Unbounded))? {
             let (order, place) = row?;
             passed += 1;
             let is_visited = place

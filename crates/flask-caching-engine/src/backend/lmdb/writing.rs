@@ -99,19 +99,19 @@ impl LmdbStore {
     fn give_way(&self, parts: &Parts, operation: &'static str) -> Result<()> {
         let give = || {
             parts.env.clear_stale_readers()?;
-            let mut txn = parts.env.write_txn()?;
-            let mut size = Size::read(parts, &txn)?;
-            if size.bytes < parts.max_bytes / 2 {
-                // It is not the entries.
-                return Ok(());
-            }
-            for _ in 0..(size.entries / 64).clamp(1, 1000) {
-                if !eviction::evict(parts, &mut txn, &mut size)? {
+            // One in a transaction, which itself needs room for the pages that it changes.
+            for _ in 0..16 {
+                let mut txn = parts.env.write_txn()?;
+                let mut size = Size::read(parts, &txn)?;
+                if size.bytes < parts.max_bytes / 2 {
+                    // It is not the entries.
                     break;
                 }
+                eviction::evict(parts, &mut txn, &mut size)?;
+                size.write(parts, &mut txn)?;
+                txn.commit()?;
             }
-            size.write(parts, &mut txn)?;
-            txn.commit()
+            Ok(())
         };
         match give() {
             Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(()),
