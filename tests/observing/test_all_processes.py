@@ -14,7 +14,7 @@ import pytest
 from counting_app import cache, function, make_app
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.stats import _wire
+from flask_caching.stats import _shared, _wire
 
 HERE = Path(__file__).parent
 
@@ -119,6 +119,20 @@ def test_a_cache_of_one_process_is_asked_alone(app: Flask) -> None:
     with app.app_context():
         assert cache.stats(all_processes=True) == cache.stats()
         assert len(cache.cache._entries()) == 0
+
+
+@pytest.mark.parametrize("every", [1e-9, 1e15])
+def test_no_interval_makes_a_busy_thread_or_none(
+    app: Flask, tmp_path: Path, every: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path / "cache")}
+    Cache(app, config={**config, "CACHE_STATS_SHARED": every})
+    intervals: list[float] = []
+    monkeypatch.setattr(
+        _shared._publisher, "add", lambda share, interval: intervals.append(interval)
+    )
+    app.test_client().get("/")
+    assert intervals == [0.1 if every < 1 else 86_400]
 
 
 def test_nothing_is_left_where_that_is_off(config: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask.cli import AppGroup
 
+from .._engine import MemoryBackend
 from ._chosen import about_a_cache, function_named
 from ._config import config
 from ._doctor import doctor
@@ -57,6 +58,7 @@ _short = _Short()
 @about_a_cache
 def delete(cache: Cache, keys: tuple[str, ...]) -> None:
     """Delete KEYS."""
+    _note_own_memory(cache)
     gone = sum(bool(cache.delete(key)) for key in keys)
     click.echo(f"{gone} of {len(keys)} deleted")
 
@@ -66,6 +68,7 @@ def delete(cache: Cache, keys: tuple[str, ...]) -> None:
 @about_a_cache
 def delete_tags(cache: Cache, tags: tuple[str, ...]) -> None:
     """Delete all that is stored with one of TAGS."""
+    _note_own_memory(cache)
     _method(cache, "delete_tags")(*tags)
     click.echo(f"what has {_listed(tags)} is deleted")
 
@@ -76,6 +79,7 @@ def delete_tags(cache: Cache, tags: tuple[str, ...]) -> None:
 def delete_memoized(cache: Cache, functions: tuple[str, ...]) -> None:
     """Delete all results of memoized functions."""
     found = [(name, function_named(cache, name)) for name in functions]
+    _note_own_memory(cache)
     for name, function in found:
         try:
             cache.delete_memoized(function)
@@ -90,6 +94,7 @@ def delete_memoized(cache: Cache, functions: tuple[str, ...]) -> None:
 def delete_page(cache: Cache, paths: tuple[str, ...]) -> None:
     """Delete the pages of PATHS."""
     delete = _method(cache, "delete_page")
+    _note_own_memory(cache)
     for path in paths:
         if not path.startswith("/"):
             raise click.UsageError(f"{path!r} is no path: it begins with /")
@@ -102,6 +107,7 @@ def delete_page(cache: Cache, paths: tuple[str, ...]) -> None:
 @about_a_cache
 def clear(cache: Cache, yes: bool) -> None:
     """Delete everything, after a question."""
+    _note_own_memory(cache)
     if not yes:
         click.confirm(f"Delete everything in {cache!r}?", abort=True)
     if not cache.clear():
@@ -146,6 +152,17 @@ def ping(cache: Cache) -> None:
     latency = asked.latencies.get("get") if asked else None
     took = f" in {latency.seconds / latency.count * 1000:.3g} ms" if latency else ""
     click.echo(f"{name} answers{took}")
+
+
+def _note_own_memory(cache: Cache) -> None:
+    """Say so where a deletion reaches no process of the application."""
+    if isinstance(cache.cache, MemoryBackend):
+        kind = type(cache.cache).__name__
+        click.echo(
+            f"note: {kind} is in the memory of one process. This deletes nothing in the processes "
+            "that serve the application.",
+            err=True,
+        )
 
 
 def _method(cache: Cache, name: str) -> Any:

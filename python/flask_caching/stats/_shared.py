@@ -30,6 +30,8 @@ logger = logging.getLogger("flask_caching")
 
 #: How many processes can leave their counts.
 _MOST_PROCESSES = 256
+#: The shortest and the longest time between two times that counts are left, in seconds.
+_SHORTEST, _LONGEST = 0.1, 86_400.0
 #: Counts outlive so many intervals in which they are not written.
 _LIFE = 3
 
@@ -60,7 +62,8 @@ def share_counts(app: Flask, cache: Cache) -> None:
     """
     state, backend = cache._states[app], app.extensions["cache"][cache]
     if state.stats_shared > 0 and _is_shared(backend):
-        _publisher.add(_share_of(cache, app), state.stats_shared)
+        interval = min(max(state.stats_shared, _SHORTEST), _LONGEST)
+        _publisher.add(_share_of(cache, app), interval)
 
 
 class _Share:
