@@ -25,6 +25,7 @@ from .errors import (  # noqa: E402
 from .signals import (  # noqa: E402
     cache_memoize_hit,
     cache_memoize_miss,
+    cache_stale,
     cache_view_hit,
     cache_view_miss,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "backends",
     "cache_memoize_hit",
     "cache_memoize_miss",
+    "cache_stale",
     "cache_view_hit",
     "cache_view_miss",
     "function_namespace",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from flask import Flask
@@ -149,6 +150,11 @@ class Cache(Pages):
             config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
             layers=(self.config, given),
             wait=seconds_of(config["CACHE_WAIT"]),
+            stale_while_revalidate=seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0),
+            stale_if_error=seconds_of(config["CACHE_STALE_IF_ERROR"] or 0),
+            stale_retry=seconds_of(config["CACHE_STALE_RETRY"]),
+            refresh_workers=config["CACHE_REFRESH_WORKERS"],
+            jitter=float(config["CACHE_JITTER"]),
             serializer=serializer,
             pages=self._set_up_pages(app, config),
         )
@@ -172,6 +178,10 @@ class Cache(Pages):
         source_check: bool | None = None,
         response_hit_indication: bool | None = False,
         single_flight: bool | None = None,
+        stale_while_revalidate: float | timedelta | None = None,
+        stale_if_error: float | timedelta | None = None,
+        jitter: float | None = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] = (),
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache a view, or a function under a key of its own.
 
@@ -199,6 +209,17 @@ class Cache(Pages):
         :param response_hit_indication: add a header ``hit_cache: True`` to what the cache answered.
         :param single_flight: of calls that miss at the same time, one computes and the others get
             its result; None: ``CACHE_SINGLE_FLIGHT``.
+        :param stale_while_revalidate: seconds beyond the timeout in which the old value is answered
+            at once while one refresh runs in the background; None:
+            ``CACHE_STALE_WHILE_REVALIDATE``.
+        :param stale_if_error: seconds beyond the timeout in which the old value is answered where
+            the function raises, or the view answers with a status of 5xx; None:
+            ``CACHE_STALE_IF_ERROR``.
+        :param jitter: lifetimes are shortened by a random share of up to this, from 0 to 1; None:
+            ``CACHE_JITTER``.
+        :param tags: names; :meth:`delete_tags` with one of them makes the entries misses. Or a
+            callable that returns them, given the result, and the call's arguments if it takes more
+            than one.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set) and ``make_cache_key``.
         """
@@ -213,6 +234,10 @@ class Cache(Pages):
             cache_none=cache_none,
             source_check=source_check,
             single_flight=single_flight,
+            stale_while_revalidate=stale_while_revalidate,
+            stale_if_error=stale_if_error,
+            jitter=jitter,
+            tags=tags,
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
@@ -243,6 +268,10 @@ class Cache(Pages):
         source_check: bool | None = None,
         args_to_ignore: list[str] | None = None,
         single_flight: bool | None = None,
+        stale_while_revalidate: float | timedelta | None = None,
+        stale_if_error: float | timedelta | None = None,
+        jitter: float | None = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] = (),
     ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
         """Cache a function by its arguments.
 
@@ -259,7 +288,8 @@ class Cache(Pages):
         :param cache_none: as in :meth:`cached`.
         :param source_check: as in :meth:`cached`.
         :param args_to_ignore: names of arguments that are not part of the key.
-        :param single_flight: as in :meth:`cached`.
+        :param single_flight: as in :meth:`cached`, and so are ``stale_while_revalidate``,
+            ``stale_if_error``, ``jitter`` and ``tags``.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set), ``make_cache_key`` and ``delete_memoized``.
         """
@@ -274,6 +304,10 @@ class Cache(Pages):
             cache_none=cache_none,
             source_check=source_check,
             single_flight=single_flight,
+            stale_while_revalidate=stale_while_revalidate,
+            stale_if_error=stale_if_error,
+            jitter=jitter,
+            tags=tags,
         )
 
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:

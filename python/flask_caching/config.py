@@ -23,6 +23,8 @@ from .backends.spec import (
     COUNT,
     DURATION,
     FLAG,
+    OPTIONAL_DURATION,
+    SHARE,
     TIMEOUT,
     BackendSpec,
     Kind,
@@ -117,6 +119,36 @@ GENERAL = (
         "how often each process leaves its counts in a shared cache, for "
         "`cache.stats(all_processes=True)`: seconds, or a `timedelta`; `0`: never",
         default=5,
+    ),
+    Setting(
+        "CACHE_STALE_WHILE_REVALIDATE",
+        OPTIONAL_DURATION,
+        "for how long after its timeout an old value is answered at once while one refresh runs in "
+        "the background: seconds, or a `timedelta`",
+    ),
+    Setting(
+        "CACHE_STALE_IF_ERROR",
+        OPTIONAL_DURATION,
+        "for how long after its timeout an old value is answered where the function raises, or the "
+        "view answers with a status of 5xx: seconds, or a `timedelta`",
+    ),
+    Setting(
+        "CACHE_STALE_RETRY",
+        DURATION,
+        "after a failed refresh the next is tried no sooner: seconds, or a `timedelta`",
+        default=1,
+    ),
+    Setting(
+        "CACHE_REFRESH_WORKERS",
+        COUNT,
+        "threads of a process that refresh in the background; `0`: one of the callers does",
+        default=2,
+    ),
+    Setting(
+        "CACHE_JITTER",
+        SHARE,
+        "lifetimes are shortened by a random share of up to this, from 0 to 1",
+        default=0.0,
     ),
     Setting(
         "CACHE_STORE_PRIVATE",

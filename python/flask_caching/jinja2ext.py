@@ -2,7 +2,7 @@
 
 ::
 
-    {% cache [timeout [, name [, key, ...]]] %}
+    {% cache [timeout [, name [, key, ...]]] [, tags=names] %}
     ...
     {% endcache %}
 
@@ -17,7 +17,7 @@ the block's line.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -91,9 +91,14 @@ class CacheExtension(Extension):
         timeout: nodes.Expr = nodes.Const(NO_TIMEOUT)
         name: nodes.Expr | None = None
         keys: list[nodes.Expr] = []
+        tags: nodes.Expr | None = None
         if not parser.stream.current.test("block_end"):
             timeout = parser.parse_expression()
             while parser.stream.skip_if("comma"):
+                if tags is None and self._is_about_tags(parser):
+                    parser.stream.skip(2)
+                    tags = parser.parse_expression()
+                    continue
                 expression = parser.parse_expression()
                 if name is None:
                     name = expression
@@ -107,6 +112,8 @@ class CacheExtension(Extension):
         render = nodes.CallBlock(self.call_method("_cache", dyn_args=tag), [], [], body)
         if type(self)._cache is CacheExtension._cache:
             written.append(nodes.Const(unnamed))
+            if tags is not None:
+                written.append(tags)
             find = nodes.Filter(tag, _FIND, [], [], None, None)
             put_out = nodes.Filter(found, _PUT_OUT, [], [], None, None)
             output: list[nodes.Node] = [
@@ -118,6 +125,11 @@ class CacheExtension(Extension):
             output = [render]
         statements = [nodes.Assign(tag, nodes.Tuple(written, "load")), *output]
         return [statement.set_lineno(line) for statement in statements]
+
+    @staticmethod
+    def _is_about_tags(parser: Parser) -> bool:
+        """Whether ``tags=`` comes next."""
+        return parser.stream.current.test("name:tags") and parser.stream.look().test("assign")
 
     def _mark(self, parser: Parser, line: int) -> str:
         """What tells an unnamed block from others of its file and line; '' where nothing must."""
@@ -134,6 +146,7 @@ class CacheExtension(Extension):
         fragment_name: Any,
         vary_on: list[Any],
         unnamed: str = "",
+        tags: Iterable[str] = (),
         caller: Callable[[], str] = str,
     ) -> Any:
         """The block: from the cache, or rendered and stored.
@@ -143,6 +156,7 @@ class CacheExtension(Extension):
         :param fragment_name: the first key.
         :param vary_on: the further keys.
         :param unnamed: what tells an unnamed block from others of its file and line.
+        :param tags: names; ``Cache.delete_tags`` with one of them makes the fragment a miss.
         :param caller: renders the block; called at most once.
         """
         cache: Cache | None = getattr(self.environment, JINJA_CACHE_ATTR_NAME, None)
@@ -152,7 +166,7 @@ class CacheExtension(Extension):
                 "cache.init_app(app) and render with that application's templates"
             )
         fragments = cache._fragments
-        tag = (timeout, fragment_name, vary_on, unnamed)
+        tag = (timeout, fragment_name, vary_on, unnamed, tags)
         if isinstance(timeout, str) and timeout == "del":
             fragments.forget(tag)
             return caller()

@@ -7,6 +7,7 @@
 //! | a positive number of seconds, fractions included | expires that long after it was stored |
 //! | a negative number | expired at once: what was stored under the key is gone |
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 /// A timeout as a caller wrote it.
@@ -52,6 +53,41 @@ impl Lifetime {
             } else {
                 Self::For(duration.min(LONGEST))
             })
+        }
+    }
+
+    /// The lifetime shortened by a random share of up to `jitter`, which is from 0 to 1: what was stored
+    /// together does not expire together then. What lives for ever does so still.
+    #[must_use]
+    pub fn jittered(self, jitter: f64) -> Self {
+        if jitter <= 0.0 {
+            return self;
+        }
+        // Each state has other keys; that nobody can foresee it does not matter here.
+        let random = RandomState::new().build_hasher().finish() >> 40;
+        #[expect(clippy::cast_precision_loss, reason = "24 bits fit")]
+        let share = random as f64 / f64::from(1 << 24);
+        self.shortened(jitter.min(1.0) * share)
+    }
+
+    fn shortened(self, share: f64) -> Self {
+        match self {
+            // It never becomes eternal, nor is it over at once.
+            Self::For(lifetime) => Self::For(
+                lifetime
+                    .mul_f64(1.0 - share)
+                    .max(lifetime.min(Duration::from_nanos(1))),
+            ),
+            other => other,
+        }
+    }
+
+    /// The lifetime of an entry that is kept for a `window` after it was fresh.
+    #[must_use]
+    pub fn and_then(self, window: Duration) -> Self {
+        match self {
+            Self::For(lifetime) => Self::For(lifetime.saturating_add(window).min(LONGEST)),
+            other => other,
         }
     }
 
@@ -104,6 +140,31 @@ mod tests {
             Lifetime::from_seconds(f64::INFINITY),
             Some(Lifetime::Forever)
         );
+    }
+
+    #[test]
+    fn jitter_shortens_by_no_more_than_its_share() {
+        let ten = Lifetime::For(Duration::from_secs(10));
+        let lives: Vec<_> = (0..100).map(|_| ten.jittered(0.5)).collect();
+        for life in &lives {
+            let Lifetime::For(life) = life else { panic!() };
+            assert!((5.0..=10.0).contains(&life.as_secs_f64()));
+        }
+        assert!(lives.iter().any(|life| *life != lives[0]));
+        assert_eq!(ten.jittered(0.0), ten);
+        assert_eq!(Lifetime::Forever.jittered(1.0), Lifetime::Forever);
+        assert_eq!(Lifetime::Expired.jittered(1.0), Lifetime::Expired);
+        assert_eq!(ten.shortened(1.0), Lifetime::For(Duration::from_nanos(1)));
+    }
+
+    #[test]
+    fn a_stale_window_lengthens_what_ends() {
+        let ten = Lifetime::For(Duration::from_secs(10));
+        let window = Duration::from_secs(5);
+        assert_eq!(ten.and_then(window), Lifetime::For(Duration::from_secs(15)));
+        assert_eq!(ten.and_then(Duration::MAX), Lifetime::For(LONGEST));
+        assert_eq!(Lifetime::Forever.and_then(window), Lifetime::Forever);
+        assert_eq!(Lifetime::Expired.and_then(window), Lifetime::Expired);
     }
 
     #[test]

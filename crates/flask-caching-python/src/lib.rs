@@ -21,11 +21,13 @@ mod leaders;
 mod logging;
 mod memcached;
 mod memory;
+mod metadata;
 mod missing;
 mod pages;
 mod pickled;
 mod plain_data;
 mod redis;
+mod refreshes;
 mod road;
 mod scalars;
 mod shared;
@@ -39,6 +41,9 @@ use pyo3::prelude::*;
 // The road counts on the GIL in many places: tests/package/test_gil.py sees to it that there is one.
 #[pymodule(gil_used = true)]
 mod _engine {
+    use flask_caching_engine::metadata::MAGIC;
+    use pyo3::types::PyBytes;
+
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
@@ -65,6 +70,8 @@ mod _engine {
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]
+    use crate::metadata::{Metadata, SealedValue};
+    #[pymodule_export]
     use crate::missing::Missing;
     #[pymodule_export]
     use crate::pages::{
@@ -75,6 +82,8 @@ mod _engine {
     use crate::plain_data::is_plain;
     #[pymodule_export]
     use crate::redis::RedisServers;
+    #[pymodule_export]
+    use crate::refreshes::Refreshes;
     #[pymodule_export]
     use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
     #[pymodule_export]
@@ -91,6 +100,7 @@ mod _engine {
         crate::logging::install();
         crate::class_version::check(module.py())?;
         module.add("COMPRESSED", crate::compression::mark(module.py()))?;
+        module.add("METADATA_MAGIC", PyBytes::new(module.py(), MAGIC))?;
         module.add("METHODS", crate::road::METHODS.to_vec())?;
         module.add("MISSING", crate::missing::missing(module.py())?)
     }

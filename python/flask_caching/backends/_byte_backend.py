@@ -16,8 +16,11 @@ from cachelib.serializers import BaseSerializer
 
 from .._engine import (
     COMPRESSED,
+    METADATA_MAGIC,
     MISSING,
     Compressor,
+    Metadata,
+    SealedValue,
     Signer,
     decompress,
     escape,
@@ -26,6 +29,7 @@ from .._engine import (
 )
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from . import _tagged
 from ._encoded import Encoded
 from ._settings import CODECS
 from .base import BaseCache
@@ -146,24 +150,42 @@ class ByteBackend(BaseCache):
         """The values of ``keys`` by key, None for each that is missing."""
         return dict(zip(keys, self.get_many(*keys), strict=True))
 
-    def set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+    def set(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | timedelta | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> bool:
         """Store ``value`` under ``key``.
 
         :param timeout: seconds to live; None: the default; 0: for ever; negative: expired at once.
+        :param tags: names; ``Cache.delete_tags`` with one of them makes the entry a miss.
         :return: whether it was stored; where it was refused (see the log) the key has no value.
         """
+        if tags:
+            return bool(_tagged.set_many(self, {key: value}, timeout, tags))
         try:
             return self._set(key, value, timeout)
         except UnstorableValueError as error:
             _log_unstorable(key, error)
             return False
 
-    def add(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
+    def add(
+        self,
+        key: str,
+        value: Any,
+        timeout: float | timedelta | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> bool:
         """Store ``value`` unless ``key`` has one already, in one atomic step.
 
         :param timeout: as in :meth:`set`.
+        :param tags: as in :meth:`set`.
         :return: whether it was stored.
         """
+        if tags or _tagged.is_in_use():
+            return _tagged.add(self, key, value, timeout, tags)
         wire_key = self._encode_key(key)
         try:
             packed = self._pack(key, wire_key, value)
@@ -173,13 +195,19 @@ class ByteBackend(BaseCache):
         return self._store.add(wire_key, *packed, timeout=self._timeout(timeout))
 
     def set_many(
-        self, mapping: dict[str, Any], timeout: float | timedelta | None = None
+        self,
+        mapping: dict[str, Any],
+        timeout: float | timedelta | None = None,
+        tags: Iterable[str] | None = None,
     ) -> list[Any]:
         """Store every value of ``mapping``.
 
         :param timeout: as in :meth:`set`.
+        :param tags: as in :meth:`set`.
         :return: the keys that were stored. A value that is refused does not keep the others back.
         """
+        if tags:
+            return _tagged.set_many(self, mapping, timeout, tags)
         entries: list[tuple[bytes, bytes, int]] = []
         keys: list[str] = []
         refused: list[bytes] = []
@@ -223,8 +251,8 @@ class ByteBackend(BaseCache):
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has a value."""
-        if self._signer is not None:
-            # Only reading tells whether an entry is one of ours.
+        if self._signer is not None or _tagged.is_in_use():
+            # Only reading tells whether an entry is one of ours, and current.
             return self._read(key) is not MISSING
         return self._store.has(self._encode_key(key))
 
@@ -242,7 +270,12 @@ class ByteBackend(BaseCache):
         """
         wire_key = self._encode_key(key)
         if self._native_counters and self._signer is None:
-            return self._store.incr(wire_key, delta, timeout=self._timeout(None))
+            try:
+                return self._store.incr(wire_key, delta, timeout=self._timeout(None))
+            except TypeError:
+                # A number with metadata is none that the server counts.
+                if not _tagged.is_in_use():
+                    raise
         return self._inc_by_exchange(key, wire_key, delta)
 
     def dec(self, key: str, delta: int = 1) -> int | None:
@@ -270,7 +303,17 @@ class ByteBackend(BaseCache):
         return self._present_codec().decode(data, flags)
 
     def _read(self, key: str, foreign_text: bool = False) -> Any:
-        """The value under ``key``, or ``MISSING``.
+        """The current value under ``key``, or ``MISSING``; otherwise as :meth:`_find`."""
+        value = self._find(key, foreign_text)
+        return _tagged.current(self, [value])[0] if type(value) is SealedValue else value
+
+    def _read_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
+        """The same of ``keys``, in their order."""
+        return _tagged.current(self, self._find_many(*keys, foreign_text=foreign_text))
+
+    def _find(self, key: str, foreign_text: bool = False) -> Any:
+        """The value under ``key``, or ``MISSING``; a :class:`SealedValue` where the entry has
+        metadata, which says whether that is current.
 
         :param foreign_text: give text that another program stored, as bytes. What is stored for
             decorated functions is never foreign, so they read without.
@@ -279,10 +322,10 @@ class ByteBackend(BaseCache):
         stored = self._store.get(wire_key)
         return MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text)
 
-    def _read_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
-        """The values of ``keys`` in their order, ``MISSING`` for each that has none.
+    def _find_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
+        """The same of ``keys``, in their order.
 
-        :param foreign_text: as in :meth:`_read`.
+        :param foreign_text: as in :meth:`_find`.
         """
         wire_keys = [self._encode_key(key) for key in keys]
         if not wire_keys:
@@ -315,22 +358,40 @@ class ByteBackend(BaseCache):
             raise
         return self._write(encoded, timeout)
 
-    def _encode(self, key: str, value: Any, extended: Sequence[str] = ()) -> Encoded:
+    def _encode(
+        self, key: str, value: Any, extended: Sequence[str] = (), is_open: bool = False
+    ) -> Encoded:
         """The first step of a write, which may run any code of the application: pickling, a
         serializer, a callable prefix.
 
         :param extended: the keys that :meth:`_write_extending` is to extend.
+        :param is_open: :meth:`_seal` will be asked for.
         :raises UnstorableValueError: the value cannot be stored. Nothing is written yet:
             :meth:`_discard` takes away what is there.
         """
         wire_key = self._encode_key(key)
-        data, flags = self._pack(key, wire_key, value)
+        if is_open:
+            page = _page(key, value)
+            codec = self._present_codec()
+            data, flags = codec.encode_open(value) if page is None else (page, 0)
+        else:
+            data, flags = self._pack(key, wire_key, value)
         wire_keys = [self._encode_key(name) for name in extended]
-        return Encoded(self._store, wire_key, data, flags, wire_keys)
+        return Encoded(self._store, wire_key, data, flags, wire_keys, is_open)
+
+    def _seal(self, encoded: Encoded, metadata: Metadata) -> None:
+        """Put ``metadata`` behind what :meth:`_encode` made; no code of the application runs."""
+        data = metadata.seal(encoded.data)
+        encoded.data = self._wrap(encoded.key, data, encoded.flags)
+        encoded.is_open = False
 
     def _decode(self, key: str, encoded: Encoded) -> Any:
         """The value that :meth:`_encode` made bytes of, as if it had been read; or ``MISSING``."""
-        return self._unpack(key, encoded.key, (encoded.data, encoded.flags))
+        if encoded.is_open:
+            page = page_decode(encoded.data) if key.startswith(PAGES) else None
+            return self._load(key, encoded.data, encoded.flags) if page is None else page
+        value = self._unpack(key, encoded.key, (encoded.data, encoded.flags))
+        return value.value if type(value) is SealedValue else value
 
     def _write(self, encoded: Encoded, timeout: float | timedelta | None = None) -> bool:
         """The second step: store what :meth:`_encode` made, and run no code but the store's.
@@ -397,8 +458,15 @@ class ByteBackend(BaseCache):
 
         :raises UnstorableValueError: it cannot be stored.
         """
-        page = page_encode(value) if type(value) is tuple and key.startswith(PAGES) else None
+        page = _page(key, value)
         data, flags = self._dump(key, value) if page is None else (page, 0)
+        if type(data) is bytes and data.endswith(METADATA_MAGIC):
+            # Or it would be taken for what it ends like.
+            data = Metadata([]).seal(data)
+        return self._wrap(wire_key, data, flags), flags
+
+    def _wrap(self, wire_key: bytes, data: Any, flags: int) -> Any:
+        """``data`` compressed and signed, as far as that is wanted."""
         # A client object may be given something else.
         if type(data) is bytes:
             if self._compressor is not None:
@@ -407,7 +475,7 @@ class ByteBackend(BaseCache):
                 data = escape(data)
         if self._signer is not None:
             data = self._signer.sign(wire_key, data, flags)
-        return data, flags
+        return data
 
     def _unseal(self, wire_key: bytes, data: bytes, flags: int) -> bytes:
         """The bytes that :meth:`_pack` had of :meth:`_dump`.
@@ -427,8 +495,13 @@ class ByteBackend(BaseCache):
         data, flags = stored
         try:
             data = self._unseal(wire_key, data, flags)
-            page = page_decode(data) if key.startswith(PAGES) else None
-            return self._load(key, data, flags) if page is None else page
+            metadata = None
+            if type(data) is bytes and data.endswith(METADATA_MAGIC):
+                data, metadata = Metadata.unseal(data)
+            value = page_decode(data) if key.startswith(PAGES) else None
+            if value is None:
+                value = self._load(key, data, flags)
+            return value if metadata is None else SealedValue(value, metadata)
         except Exception as error:
             if foreign_text and isinstance(error, ForeignTextError):
                 return data
@@ -451,6 +524,9 @@ class ByteBackend(BaseCache):
         while failures < _COUNTER_ATTEMPTS:
             stored = self._store.get(wire_key)
             value = MISSING if stored is None else self._unpack(key, wire_key, stored)
+            metadata = value.metadata if type(value) is SealedValue else None
+            if metadata is not None:
+                value = _tagged.current(self, [value])[0]
             if value is MISSING or value is None:
                 total = delta
             elif isinstance(value, numbers.Number):
@@ -459,9 +535,15 @@ class ByteBackend(BaseCache):
                 raise TypeError(
                     f"the value under cache key {key!r} is not a number: {type(value).__name__}"
                 )
-            packed = self._pack(key, wire_key, total)
+            if metadata is None or value is MISSING:
+                # Of an entry that is not current nothing is left.
+                packed = self._pack(key, wire_key, total)
+            else:
+                entry = self._encode(key, total, is_open=True)
+                self._seal(entry, metadata)
+                packed = entry.data, entry.flags
             timeout = self._timeout(None)
-            if stored is None or value is MISSING:
+            if stored is None or (value is MISSING and metadata is None):
                 if self._store.add(wire_key, *packed, timeout=timeout):
                     return total
                 failures += 1
@@ -470,6 +552,11 @@ class ByteBackend(BaseCache):
             else:
                 failures = 0
         return None
+
+
+def _page(key: str, value: Any) -> bytes | None:
+    """The bytes of a value that is a page."""
+    return page_encode(value) if type(value) is tuple and key.startswith(PAGES) else None
 
 
 def _delete_each(store: ByteStore, keys: list[bytes]) -> Iterable[Exception | None]:

@@ -18,15 +18,23 @@ class Encoded:
     :param data: the bytes of the value.
     :param flags: what the store keeps beside them.
     :param extended: the keys of the entries whose lifetime the write extends.
+    :param is_open: metadata is still to be put behind the bytes.
     """
 
-    __slots__ = ("data", "extended", "flags", "key", "store")
+    __slots__ = ("data", "extended", "flags", "is_open", "key", "store")
 
     def __init__(
-        self, store: ByteStore, key: bytes, data: bytes, flags: int, extended: list[bytes]
+        self,
+        store: ByteStore,
+        key: bytes,
+        data: bytes,
+        flags: int,
+        extended: list[bytes],
+        is_open: bool = False,
     ) -> None:
         self.store = store
         self.key = key
         self.data = data
         self.flags = flags
         self.extended = extended
+        self.is_open = is_open

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
 
-from .._engine import METHODS, MISSING, Deadline, longer_timeout, replaced_methods
+from .._engine import METHODS, MISSING, Deadline, Metadata, longer_timeout, replaced_methods
 from ..errors import UnstorableValueError
 from ..keys.versions import new_version
 from ..utils import normalize_timeout
+from ._tagged import present
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,9 @@ class Port:
         self._extends = "set_many" in direct
         #: Where neither is replaced, nobody has to be asked again.
         self._writes_versions = {"set_many", "add"} <= direct
+        #: Whether entries may have tags, and values that are not fresh any more.
+        self.keeps_metadata = {"get", "get_many", "set"} <= direct and hasattr(backend, "_seal")
+        self.default_timeout = getattr(backend, "default_timeout", 300)
         #: Whether calls wait for a server here, and nothing but that.
         self.waits = not replaced and getattr(backend, "_is_remote", False)
         #: Whether asking for several things at once is worth it.
@@ -62,7 +66,7 @@ class Port:
     def read(self, key: Any) -> Any:
         """The value under ``key``, or ``MISSING``."""
         if self._reads:
-            return self.backend._read(key)
+            return self.backend._find(key) if self.keeps_metadata else self.backend._read(key)
         value = self._cache.get(key)
         if value is not None:
             return value
@@ -72,20 +76,21 @@ class Port:
         return self._cache.get(key)
 
     def read_versions(
-        self, prefix: str, names: tuple[str, ...]
+        self, prefix: str, names: tuple[str, ...], tags: tuple[str, ...] = ()
     ) -> tuple[list[Any], str | None, Any]:
-        """The versions under ``names``; and, where each question waits for a server, what is under
-        the key that they make if they are still the last ones seen.
+        """The versions under ``names`` and ``tags``; and, where each question waits for a server,
+        what is under the key that they make if they are still the last ones seen.
 
         :param prefix: the key without its versions.
+        :param tags: the keys of versions that are not part of the key.
         :return: the versions, None for those that are not there; a key; and the value under it, or
             ``MISSING``. Without a key, nothing was asked for.
         """
-        last = self._last_versions.get(names)
-        if last is None or not (self._saves_round_trips and self._reads and self._reads_many):
-            return self._read_many(names), None, MISSING
-        guess = prefix + last
-        *versions, value = self.backend._read_many(*names, guess)
+        last = self._last_versions.get(names) if names else ""
+        if last is None or not (self._saves_round_trips and self.keeps_metadata):
+            return self._read_many((*names, *tags)), None, MISSING
+        guess = prefix + last if names else prefix
+        *versions, value = self.backend._find_many(*names, *tags, guess)
         return [None if version is MISSING else version for version in versions], guess, value
 
     def _read_many(self, names: Sequence[str]) -> list[Any]:
@@ -150,17 +155,48 @@ class Port:
     def _deadline(self, timeout: Any) -> Deadline:
         return Deadline(timeout, getattr(self.backend, "default_timeout", 300))
 
+    # Tags.
+
+    def tags_stand(self, tags: tuple[tuple[str, str], ...]) -> bool:
+        """Whether tags have the versions that an entry was stored under.
+
+        :param tags: their keys, and these versions.
+        """
+        found = present(self.backend, tuple(name for name, _ in tags))
+        return all(found[name] == version for name, version in tags)
+
+    def tag_versions(
+        self, names: tuple[str, ...], timeout: Any, epoch: tuple[str, str]
+    ) -> list[tuple[str, str]] | None:
+        """The versions of tags that were told of a result; those that are missing are made.
+
+        :param epoch: the key that stands for all tags, and the version it had when the call began.
+        :return: None where a tag was deleted since then.
+        """
+        key, version = epoch
+        found = present(self.backend, (key, *names))
+        if found.pop(key) != version:
+            return None
+        missing = tuple(name for name in names if found[name] is None)
+        if missing:
+            made, _ = self.make_versions(missing, timeout)
+            found.update(zip(missing, made, strict=True))
+        return [(name, found[name] or "") for name in names]
+
     # Writing.
 
-    def encode(self, key: Any, value: Any, names: tuple[str, ...]) -> Any:
+    def encode(self, key: Any, value: Any, names: tuple[str, ...], is_sealed: bool = False) -> Any:
         """What is to be stored of a value; this may run any code of the application.
 
         :param names: the keys of the versions that are to live as long.
+        :param is_sealed: :meth:`write` will be given metadata.
         :raises UnstorableValueError: it cannot be stored (our backends only).
         """
         if not self._writes:
             return value
         try:
+            if is_sealed:
+                return self.backend._encode(key, value, names, True)
             return self.backend._encode(key, value, names)
         except UnstorableValueError:
             # What the key had is no answer any more.
@@ -175,14 +211,22 @@ class Port:
         return self.backend._decode(key, encoded) if self._writes else MISSING
 
     def write(
-        self, key: Any, encoded: Any, timeout: Any, versions: tuple[tuple[str, str], ...]
+        self,
+        key: Any,
+        encoded: Any,
+        timeout: Any,
+        versions: tuple[tuple[str, str], ...],
+        metadata: Metadata | None = None,
     ) -> tuple[bool, tuple[str, ...]]:
         """Store what :meth:`encode` made, and let the versions in its key live as long.
 
         :param versions: their keys, and themselves.
         :return: whether it is stored; the keys of the versions that are not there any more.
         """
-        if self._writes and self._extends and self._saves_round_trips and versions:
+        if metadata is not None:
+            self.backend._seal(encoded, metadata)
+        has_more = versions or (metadata is not None and metadata.tags)
+        if self._writes and self._extends and self._saves_round_trips and has_more:
             done, live = self.backend._write_extending(encoded, timeout)
             names = (name for name, _ in versions)
             return done, tuple(n for n, lives in zip(names, live, strict=False) if not lives)

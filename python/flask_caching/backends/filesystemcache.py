@@ -164,18 +164,21 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     set = ByteBackend.set
     _set = ByteBackend._set
 
-    def _read(self, key: str, foreign_text: bool = False) -> Any:
+    def _find(self, key: str, foreign_text: bool = False) -> Any:
         if self._signer is not None or self._codec is not PICKLED:
-            return super()._read(key, foreign_text)
+            return super()._find(key, foreign_text)
         wire_key = self._encode_key(key)
         stored = self._files.load(wire_key)
         if isinstance(stored, tuple):
             return self._unpack(key, wire_key, stored, foreign_text)
         return MISSING if stored is None else stored
 
-    def _encode(self, key: str, value: Any, extended: Sequence[str] = ()) -> Encoded:
+    def _encode(
+        self, key: str, value: Any, extended: Sequence[str] = (), is_open: bool = False
+    ) -> Encoded:
         if (
-            type(value) in (bytes, str)
+            not is_open
+            and type(value) in (bytes, str)
             and len(value) in _LONG
             and self._signer is None
             and self._compressor is None
@@ -185,7 +188,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         ):
             wire_keys = [self._encode_key(name) for name in extended]
             return _Long(self._files, self._encode_key(key), value, wire_keys)
-        return super()._encode(key, value, extended)
+        return super()._encode(key, value, extended, is_open)
 
     def _decode(self, key: str, encoded: Encoded) -> Any:
         return encoded.value if isinstance(encoded, _Long) else super()._decode(key, encoded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -319,22 +319,24 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         """
         return super().get(key) if chunk else self._whole.get(key)
 
-    def set(
+    def set(  # type: ignore[override]
         self,
         key: str,
         value: Any,
         timeout: float | timedelta | None = None,
         chunk: bool = True,
+        tags: Iterable[str] | None = None,
     ) -> bool:
         """Store ``value`` under ``key``.
 
         :param timeout: seconds to live; None: the default; 0: for ever; negative: expired at once.
+        :param tags: names; ``Cache.delete_tags`` with one of them makes the entry a miss.
         :param chunk: False: in one item, not spread; ``get`` has to be told so too.
         :return: whether it was stored.
         """
         if chunk:
-            return super().set(key, value, timeout)
-        return self._whole.set(key, value, timeout)
+            return super().set(key, value, timeout, tags)
+        return self._whole.set(key, value, timeout, tags)
 
     @property
     def _whole(self) -> _Whole:

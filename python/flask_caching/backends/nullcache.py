@@ -42,11 +42,28 @@ class NullCache(BaseCache):
         """False: nothing is ever there."""
         return False
 
+    def set(self, key: str, value: Any, timeout: Any = None, tags: Any = None) -> bool:
+        """True, though nothing is stored."""
+        return True
+
+    def add(self, key: str, value: Any, timeout: Any = None, tags: Any = None) -> bool:
+        """As :meth:`set`."""
+        return True
+
+    def set_many(self, mapping: dict[str, Any], timeout: Any = None, tags: Any = None) -> list[Any]:
+        """The keys of ``mapping``, though nothing is stored."""
+        return list(mapping)
+
     def _read(self, key: str) -> Any:
         return MISSING
 
     def _read_many(self, *keys: str) -> list[Any]:
         return [MISSING] * len(keys)
+
+    _find, _find_many = _read, _read_many
+
+    def _seal(self, encoded: Any, metadata: Any) -> None:
+        pass
 
     def _extend(self, key: str, timeout: Any = None) -> bool:
         return False

@@ -21,10 +21,12 @@ __all__ = [
     "COUNT",
     "DURATION",
     "FLAG",
+    "OPTIONAL_DURATION",
     "OPTIONAL_TEXT",
     "PORT",
     "SECONDS",
     "SECRET",
+    "SHARE",
     "TEXT",
     "TIMEOUT",
     "BackendSpec",
@@ -149,6 +151,16 @@ TIMEOUT = Kind(
 DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more",
     test=lambda v: 0 <= seconds_of(v) < float("inf"),
+    read=as_number,
+)
+OPTIONAL_DURATION = Kind(
+    "a number of seconds or a datetime.timedelta, 0 or more, or None",
+    test=lambda v: v is None or 0 <= seconds_of(v) < float("inf"),
+    read=lambda v: None if v is None else as_number(v),
+)
+SHARE = Kind(
+    "a number from 0 to 1",
+    test=lambda v: _is_number(v) and not isinstance(v, bool) and 0 <= v <= 1,
     read=as_number,
 )
 SECONDS = Kind(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import MISSING, CallParts, Road, Turn
 from ..errors import UnstorableValueError
+from ..keys.tags import tag_keys
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
 from .context import active_context
 from .following import lead
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_TIMEOUT", "PREFIX", "Fragments", "Tag", "is_fragment"]
 
-#: What a tag says: its timeout, its name, its keys, and what tells it apart where it has no name.
-Tag = tuple[Any, Any, list[Any], str]
+#: What a tag says: its timeout, its name, its keys, what tells it apart where it has no name, and
+#: the names of the tags of its entry, where it has some.
+Tag = tuple[Any, Any, list[Any], str] | tuple[Any, Any, list[Any], str, Any]
 
 #: Stands for the timeout of a tag that has none; no timeout is written like this.
 NO_TIMEOUT = "default"
@@ -72,7 +74,11 @@ class _FragmentPolicy(CallPolicy):
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Description:
         timeout = None if args[0] == NO_TIMEOUT else 0 if args[0] is None else args[0]
-        return Description(self._fragments.place(args), timeout=normalize_timeout(timeout))
+        return Description(
+            self._fragments.place(args),
+            timeout=normalize_timeout(timeout),
+            tags=tag_keys(args[4]) if args[4:] else (),
+        )
 
     def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
         assert description is not None
@@ -155,7 +161,7 @@ class Fragments:
 
     def place(self, tag: Tag) -> FragmentKey:
         """Where the fragment of a tag is stored."""
-        _, name, keys, mark = tag
+        _, name, keys, mark = tag[:4]
         key = FragmentKey(name, keys)
         if not mark:
             return FragmentKey.at(key.storage)

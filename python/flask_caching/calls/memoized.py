@@ -123,7 +123,8 @@ class MemoizePolicy(CallPolicy):
     def makes_plain_keys(self) -> bool:
         place = self.place()
         return place is not None and (
-            self.cache._hash_method_of(place[0]) is hashlib.sha256
+            not (self.has_conditions or place[0].has_conditions)
+            and self.cache._hash_method_of(place[0]) is hashlib.sha256
             and not self.cache._source_check_of(place[0])
         )
 

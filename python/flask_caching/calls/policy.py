@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,24 @@ from werkzeug.exceptions import HTTPException
 from .._engine import MISSING, CallParts, Road, Turn
 from .._warn import warn
 from ..backends._gevent import wait_among_greenlets
+from ..backends._tagged import note_use
+from ..backends.spec import DURATION, SHARE, seconds_of
 from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
+from ..keys.tags import EPOCH, tag_keys
+from ..signals import cache_stale
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
+from . import refresh
 from .context import active_app, is_debugged
 from .following import task
+from .refresh import Refresh
 from .server_timing import note
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
+    from flask import Flask
 
     from ..cache import Cache
     from .state import AppState
@@ -48,6 +56,8 @@ class Description:
     versions: tuple[str, ...] = ()
     timeout: Any = None
     is_read_only: bool = False
+    #: The keys of the tags; with :data:`~flask_caching.keys.tags.EPOCH` where the result says more.
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +72,10 @@ class Options:
     cache_none: bool = False
     source_check: bool | None = None
     single_flight: bool | None = None
+    stale_while_revalidate: Any = None
+    stale_if_error: Any = None
+    jitter: float | None = None
+    tags: Any = ()
 
     def __post_init__(self) -> None:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):
@@ -71,6 +85,16 @@ class Options:
                 f"single_flight must be True, False, or None for CACHE_SINGLE_FLIGHT, not "
                 f"{self.single_flight!r}"
             )
+        for name in ("stale_while_revalidate", "stale_if_error"):
+            given = getattr(self, name)
+            if given is not None:
+                if not DURATION.accepts(given):
+                    raise TypeError(f"{name} must be {DURATION.words}, not {given!r}")
+                object.__setattr__(self, name, seconds_of(given))
+        if self.jitter is not None and not SHARE.accepts(self.jitter):
+            raise TypeError(f"jitter must be {SHARE.words}, not {self.jitter!r}")
+        if not callable(self.tags):
+            object.__setattr__(self, "tags", tag_keys(self.tags))
 
 
 def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
@@ -116,6 +140,8 @@ class CallPolicy:
     reads_request = False
     #: The function as the application sees it.
     wrapper: Any
+    #: Runs it, and brings what it returns to the road.
+    compute: Callable[..., Any]
     road: Road
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: Options) -> None:
@@ -135,6 +161,18 @@ class CallPolicy:
         self.checks_hits = options.is_stale is not None
         self.filters = options.response_filter is not None
         self.single_flight = options.single_flight
+        self.options = options
+        self.tags: tuple[str, ...] = (EPOCH,) if callable(options.tags) else options.tags
+        self.has_conditions = bool(
+            self.tags
+            or options.stale_while_revalidate is not None
+            or options.stale_if_error is not None
+            or options.jitter is not None
+        )
+        if self.has_conditions:
+            note_use()
+        #: Whether it can be refreshed where its caller is not.
+        self.refreshes_elsewhere = True
         #: The attributes of the decorated function, which an application may set.
         self.attributes: dict[str, Any] = {}
         #: Its attribute ``make_cache_key``, where the application has put in no other.
@@ -156,7 +194,10 @@ class CallPolicy:
     ) -> Description | None:
         """Describe a call; None where it is not to be cached."""
         try:
-            return self.description(state, args, kwargs)
+            description = self.description(state, args, kwargs)
+            if self.tags and description is not None:
+                return replace(description, tags=self.tags)
+            return description
         except Unidentifiable as reason:
             self.note_once("unidentifiable", "%s is not cached: %s", self.name, reason)
         except Exception as error:
@@ -270,6 +311,90 @@ class CallPolicy:
         """Wait until the call that ``turn`` follows is over, while other greenlets go on."""
         wait_among_greenlets(turn)
 
+    # Tags, and values that are not fresh any more.
+
+    def rules(self, state: AppState) -> tuple[float, float, float]:
+        """For how many seconds after its timeout a value is answered while it is refreshed, and
+        where that fails; and the largest share that a lifetime is shortened by."""
+        options = self.options
+        return (
+            _first(options.stale_while_revalidate, state.stale_while_revalidate),
+            _first(options.stale_if_error, state.stale_if_error),
+            _first(options.jitter, state.jitter),
+        )
+
+    def tags_of(
+        self, rv: Any, call: tuple[tuple[Any, ...], dict[str, Any]]
+    ) -> tuple[str, ...] | None:
+        """The keys of the tags of a result; None where they cannot be had: it is not stored."""
+        asked = self.options.tags
+        try:
+            if _asks(wants_extra_args, asked):
+                return tag_keys(asked(rv, *call[0], **call[1]))
+            return tag_keys(asked(rv))
+        except Exception as error:
+            self.stand_aside("tags", error)
+            return None
+
+    def note_no_metadata(self, has_tags: bool) -> None:
+        """The backend does not keep what its entries depend on."""
+        self.note_once(
+            "no metadata",
+            "%s %s: the backend, or a method of the cache that was replaced, keeps no metadata.",
+            self.name,
+            "is not cached, as it has tags" if has_tags else "has no stale answers",
+        )
+
+    def answers_stale(
+        self,
+        state: AppState,
+        backend: Any,
+        key: Any,
+        may_refresh: bool,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> bool:
+        """Whether an old value is the answer; otherwise the call computes, and has it if it fails.
+
+        :param may_refresh: it may be answered while it is refreshed, which is begun here.
+        """
+        if not may_refresh or not self.refreshes_elsewhere:
+            return refresh.has_failed(backend, key)
+        return refresh.begin(Refresh(self, state, backend, key, args, kwargs))
+
+    def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
+        """What it is refreshed in, beside an application context; asked in the call."""
+        return nullcontext()
+
+    def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Compute once more what is stored under ``key``."""
+        turn = self.road.refresh_in_background(args, kwargs, key)
+        if type(turn) is Turn and turn.is_open:
+            self.compute(turn, args, kwargs)
+
+    def note_failed_refresh(self, state: AppState, backend: Any, key: Any, error: Any) -> None:
+        """The old value stands: log why, once until it is refreshed again."""
+        refresh.fail(backend, key, state.stale_retry)
+        if self._is_news("refresh"):
+            logger.error(
+                "%s could not be refreshed: %s. Its old value is answered while that is allowed.",
+                self.name,
+                f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
+                exc_info=error if isinstance(error, Exception) else None,
+            )
+
+    def note_refreshed(self, backend: Any, key: Any) -> None:
+        """The call that had an old value is over without it."""
+        refresh.end(backend, key)
+        self._noted.pop("refresh", None)
+
+    def signal_stale(
+        self, state: AppState, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        """Send the signal of an answer that is not fresh any more, if somebody listens."""
+        if state.enable_signals and cache_stale.receivers:
+            cache_stale.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, f=self.f)
+
     def keeps_back(self, rv: Any, reason: str) -> bool:
         """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""
         return False
@@ -305,7 +430,7 @@ class CallPolicy:
         """A look-up or a write took so long."""
         note(None, seconds)
 
-    def note_hit(self) -> None:
+    def note_hit(self, is_stale: bool = False) -> None:
         """The call was answered from the cache."""
 
     # What the decorated function asks.
@@ -375,3 +500,7 @@ def _asks(
     except (TypeError, ValueError):
         # A built-in without a signature.
         return False
+
+
+def _first(given: Any, default: float) -> float:
+    return default if given is None else given

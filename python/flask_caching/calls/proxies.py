@@ -6,11 +6,12 @@ An application may override them; the decorators go through what it puts in thei
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
+from ..keys.tags import EPOCH, tag_keys
 from .context import active_context
 from .fragments import PREFIX, Fragments, is_fragment
 
@@ -41,7 +42,10 @@ def _called_as(
 
 
 def _set_many(
-    self: Proxies, mapping: Mapping[str, Any], timeout: Timeout | None = None
+    self: Proxies,
+    mapping: Mapping[str, Any],
+    timeout: Timeout | None = None,
+    tags: Iterable[str] | None = None,
 ) -> list[Any]:
     raise NotImplementedError
 
@@ -154,6 +158,28 @@ class Proxies(NativeProxies):
         supersede_flights(self._owner_of_flights(backend), None)
         return bool(backend.clear())
 
+    def delete_tags(self, *tags: str) -> None:
+        """Make every entry with one of these tags a miss, at once and in every process.
+
+        It costs one write a tag, however many entries there are. Computations that began before do
+        not bring them back.
+
+        :param tags: the names.
+        :raises TypeError: one is no text.
+        :raises ValueError: one is empty, or there are too many.
+        :raises CacheBackendError: a server failed: the deletion is made up for when it is back.
+        """
+        names = tag_keys(tags)
+        if not names:
+            return
+        backend = self._place()[1]
+        supersede_flights(self._owner_of_flights(backend), (EPOCH, *names))
+        try:
+            # First: who stores an entry looks at this, and at the tags then.
+            backend.delete(EPOCH)
+        finally:
+            backend.delete_many(*names)
+
     def _get_many_fallback(self, *args: Any, **kwargs: Any) -> list[Any]:
         """``get_many`` where a key may be one of a fragment."""
         if any(map(is_fragment, args)):
@@ -166,6 +192,7 @@ class Proxies(NativeProxies):
 
         :param mapping: the values by key.
         :param timeout: seconds or a ``timedelta``; 0: for ever; None: ``CACHE_DEFAULT_TIMEOUT``.
+        :param tags: names; :meth:`delete_tags` with one of them makes the entries misses.
         :return: the keys that are stored.
         :raises CacheBackendError: a server failed.
         """

@@ -41,6 +41,11 @@ class AppState:
     :param layers: what was given to the cache and to ``init_app``, which went before the
         application's own.
     :param wait: ``CACHE_WAIT``, in seconds.
+    :param stale_while_revalidate: ``CACHE_STALE_WHILE_REVALIDATE``, in seconds; 0: none.
+    :param stale_if_error: ``CACHE_STALE_IF_ERROR``, likewise.
+    :param stale_retry: ``CACHE_STALE_RETRY``, in seconds.
+    :param refresh_workers: ``CACHE_REFRESH_WORKERS``.
+    :param jitter: ``CACHE_JITTER``.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     :param pages: what is about pages.
     """
@@ -55,6 +60,11 @@ class AppState:
     config: Mapping[str, Any] = field(default_factory=dict)
     layers: tuple[Mapping[str, Any] | None, ...] = ()
     wait: float = 5.0
+    stale_while_revalidate: float = 0.0
+    stale_if_error: float = 0.0
+    stale_retry: float = 1.0
+    refresh_workers: int = 2
+    jitter: float = 0.0
     serializer: BaseSerializer | None = None
     pages: PageSettings = field(default_factory=PageSettings)
     #: The application, once it is one of :class:`AppStates`.
@@ -83,9 +93,19 @@ class AppState:
             config=self.config,
             layers=self.layers,
             wait=self.wait,
+            stale_while_revalidate=self.stale_while_revalidate,
+            stale_if_error=self.stale_if_error,
+            stale_retry=self.stale_retry,
+            refresh_workers=self.refresh_workers,
+            jitter=self.jitter,
             serializer=self.serializer,
             pages=self.pages,
         )
+
+    @property
+    def has_conditions(self) -> bool:
+        """Whether entries are kept for longer, or shorter, than their timeout says."""
+        return bool(self.stale_while_revalidate or self.stale_if_error or self.jitter)
 
     @property
     def _flags(self) -> CacheFlags:

@@ -6,14 +6,15 @@ import hashlib
 import inspect
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from .._engine import MISSING, CallParts
+from .._engine import MISSING, CallParts, Turn
 from ..errors import UnstorableValueError
 from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
@@ -24,6 +25,8 @@ from .helpers_of_pages import note_helper_of_page
 from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from ..cache import Cache
     from .state import AppState
 
@@ -323,9 +326,28 @@ class ViewPolicy(CallPolicy):
                 return stand_in
         return super().in_place_of(rv, reason)
 
-    def note_hit(self) -> None:
+    def note_hit(self, is_stale: bool = False) -> None:
         if has_request_context() and self._is_page():
-            after_this_request(_indicate_hit)
+            after_this_request(_indicate_stale if is_stale else _indicate_hit)
+
+    def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
+        if not has_request_context():
+            return super().refresh_context(app)
+        # A stranger's request: without cookies, credentials or body.
+        return visit(
+            app,
+            path=quote(request.path),
+            base_url=request.root_url,
+            query_string=request.query_string.decode("latin1"),
+        )
+
+    def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        turn = self.road.refresh_in_background(args, kwargs, key)
+        if type(turn) is Turn and turn.is_open:
+            self.compute(turn, args, kwargs)
+        else:
+            # A stranger has another key: from now on a caller refreshes.
+            self.refreshes_elsewhere = False
 
     def _is_page(self) -> bool:
         """Whether it is the view of the active request, and no helper that the view has called."""
@@ -346,6 +368,24 @@ def _is_cached(view: Any) -> bool:
             return True
         view = getattr(view, "__wrapped__", None)
     return False
+
+
+@contextmanager
+def visit(app: Flask, **request: Any) -> Iterator[None]:
+    """A request of nobody in particular, up to where its view is called.
+
+    :raises RuntimeError: it is answered before that.
+    """
+    with app.test_request_context(method="GET", **request):
+        answer = app.preprocess_request()
+        if answer is not None:
+            raise RuntimeError("a function that runs before requests has answered it")
+        yield
+
+
+def _indicate_stale(response: Response) -> Response:
+    response.headers["hit_cache"] = "stale"
+    return response
 
 
 def _indicate_hit(response: Response) -> Response:

@@ -14,6 +14,7 @@ from .._engine import Road, Turn
 from .._types import Timeout
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
+from ..values.responses import is_server_error
 from .context import active_context, active_request_context
 from .following import lead
 from .offload import landed, looked_up
@@ -45,6 +46,7 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
     )
     policy.road = Road(policy, policy.parts())
     policy.cache._policies.add(policy)
+    policy.compute = _computer(policy)
     wrapper: Any = policy.make_wrapper() or _answering(policy)
     wrapper.__dict__ = attributes
     functools.update_wrapper(wrapper, f, updated=())
@@ -97,11 +99,14 @@ def _computer(policy: CallPolicy) -> Callable[..., Any]:
     """What a turn is for: run the function, and bring what it returns to the road."""
     f = policy.run if policy.is_async else policy.f
     finish, refuse, fail = policy.road.finish, policy.road.refuse, policy.road.fail
+    fall_back = policy.road.fall_back
 
     def compute(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             result = f(*args, **kwargs)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception) and turn.rejects_errors:
+                return fall_back(turn, error, args, kwargs)
             fail(turn)
             raise
         return finish(turn, result)
@@ -117,12 +122,16 @@ def _computer(policy: CallPolicy) -> Callable[..., Any]:
                 result = join_generator(result)
         except BaseException as error:
             if not isinstance(error, HTTPException):
+                if isinstance(error, Exception) and turn.rejects_errors:
+                    return fall_back(turn, error, args, kwargs)
                 fail(turn)
                 raise
             # Raised again when it is delivered.
             result = error
         finally:
             reason = use.end()
+        if turn.rejects_errors and is_server_error(result):
+            return fall_back(turn, result, args, kwargs)
         reason = reason or why_private(result)
         if reason and policy.keeps_back(result, reason):
             return refuse(turn, result)
@@ -197,6 +206,8 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
         result = await policy.f(*args, **kwargs)
     except BaseException as error:
         if not (policy.is_view and isinstance(error, HTTPException)):
+            if isinstance(error, Exception) and answer.rejects_errors:
+                return road.fall_back(answer, error, args, kwargs)
             road.fail(answer)
             raise
         result = error
@@ -204,6 +215,8 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
         if use is not None:
             reason = use.end()
     if policy.is_view:
+        if answer.rejects_errors and is_server_error(result):
+            return road.fall_back(answer, result, args, kwargs)
         reason = reason or why_private(result)
         if reason and policy.keeps_back(result, reason):
             return road.refuse(answer, result)

@@ -23,6 +23,13 @@ class Codec(Protocol):
         """
         ...
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        """As :meth:`encode`, bytes that others may follow: a pickle, in formats that have pickles.
+
+        :raises UnstorableValueError: as :meth:`encode`; or nothing may follow here.
+        """
+        ...
+
     def decode(self, data: bytes, flags: int) -> Any:
         """The value of stored bytes and flags, whether this codec made them or another program.
 

@@ -45,6 +45,9 @@ class ContentTypes:
                 pass
         return serialize(self.serializer, value), PICKLE
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        return serialize(self.serializer, value), PICKLE
+
     def decode(self, data: bytes, flags: int) -> Any:
         if flags == JSON:
             return json.loads(data)

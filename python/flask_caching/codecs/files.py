@@ -23,6 +23,9 @@ class _Pickled:
     def encode(self, value: Any) -> tuple[bytes, int]:
         return serialize(self._serializer, value), 0
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        return self.encode(value)
+
     def decode(self, data: bytes, flags: int) -> Any:
         return unpickle(data)
 

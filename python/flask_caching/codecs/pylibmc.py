@@ -46,6 +46,9 @@ class Pylibmc:
         plain = self._plain(value)
         return self._pickled(value) if plain is None else plain
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        return self._pickled(value)
+
     def decode(self, data: bytes, flags: int) -> Any:
         if flags & _ZLIB:
             data = zlib.decompress(data)
@@ -100,6 +103,9 @@ class Sealed:
     def encode(self, value: Any) -> tuple[bytes, int]:
         return _pickled(self.serializer, value, 2), 0
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        return self.encode(value)
+
     def decode(self, data: bytes, flags: int) -> Any:
         return deserialize(self.serializer, data)
 
@@ -117,6 +123,12 @@ class ByClient:
         if type(value) not in (str, bytes, int, bool):
             serialize(self.serializer, value)
         return value, 0
+
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        raise UnstorableValueError(
+            "the client object makes the bytes itself: tags and stale answers need a backend that "
+            "does it"
+        )
 
     def decode(self, data: Any, flags: int) -> Any:
         return data

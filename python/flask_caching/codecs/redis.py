@@ -27,6 +27,11 @@ class RedisCodec(Serialized):
             return b"!" + pickle.dumps(value, pickle.HIGHEST_PROTOCOL), 0
         return super().encode(value)
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        if type(value) is int and self._is_cachelibs():
+            return b"!" + pickle.dumps(value, pickle.HIGHEST_PROTOCOL), 0
+        return self.encode(value)
+
     def decode(self, data: bytes, flags: int) -> Any:
         # Nearly every value, without the questions that the others need.
         if self._is_cachelibs():

@@ -36,6 +36,9 @@ class Serialized:
     def encode(self, value: Any) -> tuple[bytes, int]:
         return serialize(self.serializer, value), 0
 
+    def encode_open(self, value: Any) -> tuple[bytes, int]:
+        return self.encode(value)
+
     def decode(self, data: bytes, flags: int) -> Any:
         return deserialize(self.serializer, data)
 

@@ -12,7 +12,13 @@ refuse_foreign_init()
 
 from blinker import Namespace  # noqa: E402
 
-__all__ = ["cache_memoize_hit", "cache_memoize_miss", "cache_view_hit", "cache_view_miss"]
+__all__ = [
+    "cache_memoize_hit",
+    "cache_memoize_miss",
+    "cache_stale",
+    "cache_view_hit",
+    "cache_view_miss",
+]
 
 _signals = Namespace()
 
@@ -32,4 +38,9 @@ cache_memoize_hit = _signals.signal(
 cache_memoize_miss = _signals.signal(
     "cache-memoize-miss",
     "A memoized function was not found in the cache and runs. Arguments as `cache_memoize_hit`.",
+)
+cache_stale = _signals.signal(
+    "cache-stale",
+    "A view or a function was answered with a value that is not fresh any more. Arguments as "
+    "`cache_memoize_hit`.",
 )

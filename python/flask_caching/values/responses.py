@@ -8,7 +8,7 @@ from typing import Any
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-__all__ = ["why_not_storable"]
+__all__ = ["is_server_error", "why_not_storable"]
 
 #: Answers to a conditional or partial request: right for that request alone.
 _CONDITIONAL = frozenset({206, 304})
@@ -25,10 +25,7 @@ def why_not_storable(rv: Any, is_view: bool) -> str | None:
     :return: None where it may be stored; ``""`` where it is an answer that is never stored and
         nobody needs to be told; otherwise the reason.
     """
-    parts = rv if is_view and type(rv) is tuple and rv and isinstance(rv[0], _BODIES) else (rv,)
-    response = parts[0]
-    if isinstance(response, HTTPException) and response.response is not None:
-        response = response.response
+    parts, response = _parts(rv, is_view)
     if _status(parts, response) in _CONDITIONAL:
         return ""
     if not isinstance(response, Response):
@@ -40,6 +37,20 @@ def why_not_storable(rv: Any, is_view: bool) -> str | None:
     if getattr(response, "_on_close", None):
         return "it has functions to call when it is closed"
     return None
+
+
+def is_server_error(rv: Any) -> bool:
+    """Whether what a view returned says that the server failed: a status of 500 or more."""
+    status = _status(*_parts(rv, True))
+    return status is not None and status >= 500
+
+
+def _parts(rv: Any, is_view: bool) -> tuple[tuple[Any, ...], Any]:
+    parts = rv if is_view and type(rv) is tuple and rv and isinstance(rv[0], _BODIES) else (rv,)
+    response = parts[0]
+    if isinstance(response, HTTPException) and response.response is not None:
+        response = response.response
+    return parts, response
 
 
 def _status(parts: tuple[Any, ...], response: Any) -> int | None:

@@ -13,6 +13,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::key::{self, Tokens};
 use super::number;
+use super::sealed::tag_keys;
 use super::settings::Settings;
 use super::value::Stored;
 use super::weight;
@@ -171,56 +172,64 @@ impl MemoryBackend {
         Ok(found)
     }
 
-    /// Stores `value` under `key` for `timeout` seconds; False where it cannot be stored.
-    #[pyo3(signature = (key, value, timeout = None))]
+    /// Stores `value` under `key` for `timeout` seconds, with `tags`; False where it cannot be stored.
+    #[pyo3(signature = (key, value, timeout = None, tags = None))]
     pub(crate) fn set(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.settings.lifetime(timeout)?;
-        self.store_frozen(key, self.freeze(key, value)?, lifetime)
+        let stored = self.freeze_with_tags(key, value, timeout, &tag_keys(tags)?)?;
+        self.store_frozen(key, stored, lifetime)
     }
 
-    /// Stores `value` where `key` has no entry; whether it did.
-    #[pyo3(signature = (key, value, timeout = None))]
+    /// Stores `value` where `key` has no entry, with `tags`; whether it did.
+    #[pyo3(signature = (key, value, timeout = None, tags = None))]
     fn add(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
+        tags: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.settings.lifetime(timeout)?;
+        let tags = tag_keys(tags)?;
         // An entry that is there saves making a stored form of the value.
         if self.has(key)? {
             return Ok(false);
         }
         let store = self.store();
-        match self.freeze(key, value)? {
+        match self.freeze_with_tags(key, value, timeout, &tags)? {
             Some(stored) if self.fits(key, &stored)? => {
+                self.make_way(key)?;
                 Ok(store.add(&self.tokens.writable(key, store)?, stored, lifetime))
             }
             _ => Ok(false),
         }
     }
 
-    /// Stores every pair of `mapping`; the keys that were stored.
-    #[pyo3(signature = (mapping, timeout = None))]
+    /// Stores every pair of `mapping`, with `tags`; the keys that were stored.
+    #[pyo3(signature = (mapping, timeout = None, tags = None))]
     fn set_many<'py>(
         &self,
         mapping: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
+        tags: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let lifetime = self.settings.lifetime(timeout)?;
-        let stored = PyList::empty(mapping.py());
+        let tags = tag_keys(tags)?;
+        let done = PyList::empty(mapping.py());
         for pair in mapping.call_method0("items")?.try_iter()? {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
-            if self.store_frozen(&key, self.freeze(&key, &value)?, lifetime)? {
-                stored.append(key)?;
+            let stored = self.freeze_with_tags(&key, &value, timeout, &tags)?;
+            if self.store_frozen(&key, stored, lifetime)? {
+                done.append(key)?;
             }
         }
-        Ok(stored)
+        Ok(done)
     }
 
     /// Lets the entry under `key` live for `timeout` seconds from now where it would end sooner,
@@ -254,8 +263,7 @@ impl MemoryBackend {
 
     /// Whether `key` is there.
     fn has(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let key = self.tokens.known(key)?;
-        Ok(key.is_some_and(|key| self.store().contains(&key)))
+        Ok(self.find(key.py(), key)?.is_some())
     }
 
     /// Removes every entry.
@@ -313,6 +321,9 @@ impl MemoryBackend {
                 Some(key) => Some(key),
                 None => others.get(&bytes).map(|key| key.bind(py).clone()),
             };
+            if !stored.is_current(&self.moment()) {
+                continue;
+            }
             // An entry that cannot be read is none.
             let value = stored.load_if_readable(py, &self.settings)?;
             if let (Some(key), Some(value)) = (key, value) {

@@ -1,6 +1,7 @@
 //! Access to a stored value without its key, for those that found it before.
 
 use flask_caching_engine::backend::memory::{Handle, Reader};
+use flask_caching_engine::clock::Instant;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
@@ -18,11 +19,19 @@ impl Moment<'_> {
         handles.iter().all(is_there)
     }
 
-    /// What is stored behind `value`, while it and what is behind each of `guards` is still there.
+    /// What is stored behind `value`, while it is fresh, and it and what is behind each of `guards` is still there.
     #[inline]
     pub(crate) fn peek(&self, py: Python<'_>, guards: &[Handle], value: Handle) -> Option<Stored> {
+        let now = self.now();
         self.0
-            .read_guarded(guards, value, |stored| stored.clone_ref(py))
+            .read_guarded(guards, value, |stored| {
+                stored.is_fresh(now).then(|| stored.clone_ref(py))
+            })
+            .flatten()
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.0.now()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the methods of the backend are made of: from keys and values to the store, and back.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use flask_caching_engine::Lifetime;
@@ -63,6 +64,19 @@ impl MemoryBackend {
         self.store().reader().read_each(&wanted, |entry| {
             found.push(entry.map(|(stored, handle)| (stored.clone_ref(py), handle)));
         });
+        if found
+            .iter()
+            .flatten()
+            .any(|(stored, _)| matches!(stored, Stored::Sealed(_)))
+        {
+            let moment = self.moment();
+            for entry in &mut found {
+                // Dropped when the lock is released.
+                *entry = entry
+                    .take()
+                    .filter(|(stored, _)| stored.is_current(&moment));
+            }
+        }
         let mut failure = None;
         let values = found.into_iter().zip(&keys).map(|(found, key)| {
             let value = found.map_or(Ok(None), |(stored, handle)| self.load(key, stored, handle));
@@ -77,9 +91,25 @@ impl MemoryBackend {
         failure.map_or(Ok(Some(values)), Err)
     }
 
-    /// The stored value of `key`, and a handle to it.
+    /// The stored value of `key`, where that is current, and a handle to it.
     #[inline]
     pub(super) fn find(
+        &self,
+        py: Python<'_>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(Stored, Handle)>> {
+        let found = self.find_any(py, key)?;
+        Ok(match found {
+            Some((stored @ Stored::Sealed(_), handle)) => stored
+                .is_current(&self.moment())
+                .then_some((stored, handle)),
+            other => other,
+        })
+    }
+
+    /// The same, current or not.
+    #[inline]
+    pub(super) fn find_any(
         &self,
         py: Python<'_>,
         key: &Bound<'_, PyAny>,
@@ -255,19 +285,31 @@ impl MemoryBackend {
         loop {
             let found = match self.find(py, key)? {
                 Some((stored, handle)) => {
-                    self.load(key, stored, handle)?.map(|value| (value, handle))
+                    let sealed = match &stored {
+                        Stored::Sealed(sealed) => Some(Arc::clone(sealed)),
+                        _ => None,
+                    };
+                    let value = self.load(key, stored, handle)?;
+                    value.map(|value| (value, handle, sealed))
                 }
                 None => None,
             };
-            let sum = compute(key, found.as_ref().map(|(value, _)| value), &delta)?;
+            let sum = compute(key, found.as_ref().map(|(value, ..)| value), &delta)?;
             let Some(stored) = self.freeze(key, &sum)? else {
                 return Ok(None);
             };
-            let done = if let Some((_, handle)) = found {
-                store.replace(handle, stored)
+            let done = if let Some((_, handle, sealed)) = found {
+                store.replace(
+                    handle,
+                    match sealed {
+                        Some(sealed) => sealed.with(stored),
+                        None => stored,
+                    },
+                )
             } else if !self.fits(key, &stored)? {
                 return Ok(None);
             } else {
+                self.make_way(key)?;
                 let lifetime = self.settings.default_lifetime();
                 store.add(&self.tokens.writable(key, store)?, stored, lifetime)
             };

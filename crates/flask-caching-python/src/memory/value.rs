@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 use super::plain::Frozen;
+use super::sealed::Sealed;
 use super::settings::Settings;
 
 /// A value as the store keeps it. It is cloned under the store's lock, so a clone is a count.
@@ -18,6 +19,8 @@ pub(crate) enum Stored {
     Plain(Arc<Frozen>),
     /// What the serializer made of it; given back to it by each read.
     Serialized(Py<PyBytes>),
+    /// One of these, with what is known of the entry beside its value.
+    Sealed(Arc<Sealed>),
 }
 
 /// Why a value could not be stored or read back; what is not an `Exception` is passed on as it is.
@@ -68,7 +71,11 @@ impl Stored {
 
     /// Whether it is an object that is copied natively, and not data alone.
     pub(super) fn is_object(&self) -> bool {
-        matches!(self, Self::Plain(frozen) if frozen.is_object())
+        match self {
+            Self::Plain(frozen) => frozen.is_object(),
+            Self::Sealed(sealed) => sealed.stored.is_object(),
+            _ => false,
+        }
     }
 
     /// The caller's own copy of the value.
@@ -81,6 +88,8 @@ impl Stored {
             Self::Atom(atom) => Ok(atom.into_bound(py)),
             Self::Plain(plain) => plain.thaw(py),
             Self::Serialized(data) => deserialize(data.bind(py), settings),
+            // What is sealed is none of these again.
+            Self::Sealed(sealed) => return sealed.stored.clone_ref(py).load(py, settings),
         }
         .map_err(|error| Failure::from_err(py, error))
     }
@@ -106,6 +115,7 @@ impl Stored {
             Self::Atom(atom) => Self::Atom(atom.clone_ref(py)),
             Self::Plain(plain) => Self::Plain(Arc::clone(plain)),
             Self::Serialized(data) => Self::Serialized(data.clone_ref(py)),
+            Self::Sealed(sealed) => Self::Sealed(Arc::clone(sealed)),
         }
     }
 }

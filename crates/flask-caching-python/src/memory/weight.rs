@@ -21,7 +21,13 @@ pub(super) fn of(stored: &Stored) -> usize {
             py,
             seen: HashSet::new(),
         };
+        let stored = match stored {
+            Stored::Sealed(sealed) => &sealed.stored,
+            other => other,
+        };
         match stored {
+            // What is sealed is none of these again.
+            Stored::Sealed(_) => 0,
             Stored::Atom(atom) => walk.atom(atom.bind(py)),
             Stored::Plain(frozen) => size_of::<Frozen>() + walk.plain(frozen.value()),
             Stored::Serialized(data) => walk.own(data.bind(py)),

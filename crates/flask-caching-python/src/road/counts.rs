@@ -24,10 +24,12 @@ pub(super) enum Event {
     Computed,
     /// It waited for another call that was computing the same.
     Waited,
+    /// It was answered with a value that is not fresh any more.
+    Stale,
 }
 
 /// Their names, in their order.
-const EVENTS: [&str; 9] = [
+const EVENTS: [&str; 10] = [
     "hits",
     "misses",
     "stored",
@@ -37,6 +39,7 @@ const EVENTS: [&str; 9] = [
     "described",
     "computed",
     "waits",
+    "stale",
 ];
 
 /// Of how many reasons refusals are counted; those of others are counted together.

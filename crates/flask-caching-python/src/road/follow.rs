@@ -192,6 +192,7 @@ impl Open {
     pub(super) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
         self.prefetched = None;
         self.handle = None;
+        self.conditions.forget_found();
         self.step = Step::Waiting;
         if self.versions.is_empty() {
             return Ok(());

@@ -3,13 +3,15 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use smallvec::SmallVec;
 
 use super::counts::Event;
 use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
-use super::turn::{Doing, Encoded, Open, Outcome, Step};
+use super::turn::{Doing, Encoded, Open, Outcome, Role, Step, Version};
 use crate::error::UnstorableValueError;
 use crate::memory::Stored;
+use crate::metadata::Metadata;
 use crate::missing::is_missing;
 use crate::timeout::Deadline;
 
@@ -21,6 +23,12 @@ impl Road {
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = result.py();
+        if !self.ask_tags(open, &result)? {
+            self.counts.count(Event::Refused);
+            self.note_refusal(py, "its tags could not be had")?;
+            open.refuse();
+            return Ok(result);
+        }
         if let Some(timeout) = self.plain_timeout(&result)?
             && let Some(memory) = open.port.memory(py, SET)
             && let Some(stored) = memory.get().encode_plain(&result)?
@@ -97,7 +105,7 @@ impl Road {
             encoded, timeout, ..
         } = &open.step
         {
-            let outcome = open.store(py, encoded, timeout);
+            let outcome = open.store(py, encoded, timeout.bind(py));
             let is_none = matches!(open.step, Step::Encoded { is_none: true, .. });
             let is_answer = !is_none || self.options.cache_none;
             match outcome {
@@ -123,7 +131,10 @@ impl Road {
             Step::Written(Ok(Outcome::Stored(handle))) => {
                 self.counts.count(Event::Stored);
                 self.emit_worked(py, &open, Doing::Storing)?;
-                open.handle = handle;
+                if let Some((handle, tags)) = handle {
+                    open.handle = Some(handle);
+                    open.conditions.tags = tags;
+                }
                 self.remember(py, &mut open)?;
             }
             Step::Written(Ok(Outcome::Refused)) => {
@@ -147,21 +158,32 @@ impl Open {
         if let Some(memory) = self.port.memory(py, SET) {
             return memory.get().encode(key, result).map(Encoded::Native);
         }
-        let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
+        let versions = self.versions.iter().map(|version| &version.name);
+        let names = versions.chain(&self.conditions.own_tags);
+        let names = PyTuple::new(py, names.collect::<Vec<_>>())?;
         let foreign = self.foreign(py)?;
-        let encoded = foreign.call_method1(intern!(py, "encode"), (key, result, names))?;
+        let arguments = (key, result, names, self.is_sealed());
+        let encoded = foreign.call_method1(intern!(py, "encode"), arguments)?;
         Ok(Encoded::Foreign(encoded.unbind()))
     }
 
     /// Stores an encoded result, and lets the versions in its key live as long.
-    fn store(&self, py: Python<'_>, encoded: &Encoded, timeout: &Py<PyAny>) -> PyResult<Outcome> {
-        let timeout = timeout.bind(py);
+    fn store(
+        &self,
+        py: Python<'_>,
+        encoded: &Encoded,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Outcome> {
         let Some(flight) = &self.flight else {
             return Ok(Outcome::Refused);
         };
         if flight.is_superseded() {
             return Ok(Outcome::Superseded);
         }
+        let Some(seal) = self.seal(py, timeout)? else {
+            return Ok(Outcome::Superseded);
+        };
+        let timeout = &seal.timeout;
         // Nobody waits for a write that may run code of the application: where something is deleted
         // meanwhile, it is undone.
         let write = if self.port.writes_are_ours() {
@@ -173,8 +195,19 @@ impl Open {
             None
         };
         let outcome = match encoded {
-            Encoded::Native(stored) => self.store_natively(py, stored.clone_ref(py), timeout),
-            Encoded::Foreign(encoded) => self.store_foreign(py, encoded, timeout),
+            Encoded::Native(stored) => {
+                let stored = seal.around(stored.clone_ref(py));
+                self.store_natively(py, stored, timeout)
+                    .map(|outcome| match outcome {
+                        Outcome::Stored(Some((handle, _))) => {
+                            Outcome::Stored(Some((handle, seal.tags.clone())))
+                        }
+                        other => other,
+                    })
+            }
+            Encoded::Foreign(encoded) => {
+                self.store_foreign(py, encoded, timeout, seal.metadata.as_ref())
+            }
         };
         let stands = match write {
             Some(write) => write.end(|| self.undo(py, encoded))?,
@@ -223,7 +256,9 @@ impl Open {
         if !gone.is_empty() {
             self.replace_expired(py, &gone, seconds)?;
         }
-        Ok(Outcome::Stored(handle))
+        Ok(Outcome::Stored(
+            handle.map(|handle| (handle, SmallVec::new())),
+        ))
     }
 
     fn store_foreign(
@@ -231,8 +266,9 @@ impl Open {
         py: Python<'_>,
         encoded: &Py<PyAny>,
         timeout: &Bound<'_, PyAny>,
+        metadata: Option<&Py<Metadata>>,
     ) -> PyResult<Outcome> {
-        let arguments = (&self.key, encoded, timeout, self.pairs(py)?);
+        let arguments = (&self.key, encoded, timeout, self.pairs(py)?, metadata);
         let written = self
             .foreign(py)?
             .call_method1(intern!(py, "write"), arguments)?;
@@ -259,7 +295,9 @@ impl Open {
             return Ok(());
         }
         let foreign = self.foreign(py)?;
-        for version in self.versions.iter().filter(|version| version.is_new) {
+        // A tag's version that is lost stays so.
+        let made = |it: &&Version| it.is_new && it.role == Role::Key;
+        for version in self.versions.iter().filter(made) {
             if gone.contains(&version.name)? {
                 let arguments = (&version.name, &version.text, timeout);
                 foreign.call_method1(intern!(py, "add_version"), arguments)?;

@@ -13,7 +13,7 @@ use super::quick::Quick;
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
 use super::table::Found;
-use super::turn::{Doing, Open, Reading, Step, Turn, Version};
+use super::turn::{Doing, Open, Reading, Role, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
 use crate::leaders::note_leader;
@@ -57,6 +57,7 @@ impl Road {
         open.is_refresh = is_refresh;
         // A forced update waits for nobody.
         open.following.is_over = is_refresh;
+        self.take_rules(&mut open, &state)?;
         if let Quick::Key(key) = start {
             open.key = key.unbind();
         } else {
@@ -75,6 +76,9 @@ impl Road {
         }
         if let Err(error) = open.key.bind(py).hash() {
             self.emit_failed(py, &open, no_key(open.key.bind(py), error), Doing::Reading)?;
+            return bypass();
+        }
+        if !self.keeps_conditions(&mut open, call)? {
             return bypass();
         }
         Ok(Approach::Open(open))
@@ -171,6 +175,7 @@ impl Road {
             text: None,
             guard: None,
             is_new: false,
+            role: Role::Key,
         });
         Ok(true)
     }
@@ -229,6 +234,10 @@ impl Road {
         }
         if let Some(value) = value {
             match self.is_stale(&value, call)? {
+                Some(false) if self.goes_on_past(&mut open, &value, call)? => {}
+                Some(false) if open.conditions.stale_for.is_some() => {
+                    return self.deliver(value).map(Arrival::There);
+                }
                 Some(false) => {
                     let (state, key) = (open.state.as_ref(), Some(&open.key));
                     self.emit_looked_up(Event::Hit, state, key, call)?;
@@ -255,7 +264,9 @@ impl Road {
             }
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
-        self.emit_looked_up(Event::Miss, state, key, call)?;
+        if !open.conditions.is_background {
+            self.emit_looked_up(Event::Miss, state, key, call)?;
+        }
         if open.is_read_only {
             return bypass();
         }
@@ -337,8 +348,9 @@ impl Open {
         self.versions = names
             .cast_into::<PyTuple>()?
             .iter_borrowed()
-            .map(|name| Version::named(&name))
+            .map(|name| Version::named(&name, Role::Key))
             .collect::<PyResult<_>>()?;
+        self.take_tags(description)?;
         self.key = description.getattr(intern!(py, "key"))?.unbind();
         self.is_read_only = description
             .getattr(intern!(py, "is_read_only"))?
@@ -384,8 +396,13 @@ impl Open {
     /// breath, under the key it has if the versions are still the last ones seen.
     fn ask_for_versions(&mut self, py: Python<'_>) -> PyResult<()> {
         let foreign = self.foreign(py)?;
-        let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
-        let asked = foreign.call_method1(intern!(py, "read_versions"), (&self.key, names))?;
+        let of = |is_of_key: bool| {
+            let versions = self.versions.iter();
+            let named = versions.filter(move |version| (version.role == Role::Key) == is_of_key);
+            PyTuple::new(py, named.map(|version| &version.name).collect::<Vec<_>>())
+        };
+        let arguments = (&self.key, of(true)?, of(false)?);
+        let asked = foreign.call_method1(intern!(py, "read_versions"), arguments)?;
         let (texts, guess, value): (Bound<'_, PyList>, Option<Py<PyAny>>, Py<PyAny>) =
             asked.extract()?;
         for (at, version) in self.versions.iter_mut().enumerate() {
@@ -427,14 +444,16 @@ impl Open {
 
     /// Puts the versions behind what the key begins with.
     fn complete_key(&mut self, py: Python<'_>) -> PyResult<()> {
-        let mut key = self.key.bind(py).extract::<String>()?;
-        for version in &self.versions {
-            if let Some(text) = &version.text {
-                key.push_str(text.bind(py).to_str()?);
+        if self.versions.iter().any(|it| it.role == Role::Key) {
+            let mut key = self.key.bind(py).extract::<String>()?;
+            for version in self.versions.iter().filter(|it| it.role == Role::Key) {
+                if let Some(text) = &version.text {
+                    key.push_str(text.bind(py).to_str()?);
+                }
             }
+            self.key = PyString::new(py, &key).into_any().unbind();
+            self.note_versions(py)?;
         }
-        self.key = PyString::new(py, &key).into_any().unbind();
-        self.note_versions(py)?;
         // A version that was made just now is where it can be found.
         if let Some(memory) = self.port.memory(py, GET_MANY) {
             for version in self.versions.iter_mut().filter(|version| version.is_new) {
@@ -450,11 +469,9 @@ impl Open {
         if self.port.memory(py, GET_MANY).is_some() {
             return Ok(());
         }
-        let names = PyTuple::new(py, self.versions.iter().map(|version| &version.name))?;
-        let texts = self
-            .versions
-            .iter()
-            .filter_map(|version| version.text.as_ref());
+        let of_key = || self.versions.iter().filter(|it| it.role == Role::Key);
+        let names = PyTuple::new(py, of_key().map(|it| &it.name).collect::<Vec<_>>())?;
+        let texts = of_key().filter_map(|version| version.text.as_ref());
         let texts = PyTuple::new(py, texts.collect::<Vec<_>>())?;
         self.foreign(py)?
             .call_method1(intern!(py, "note_versions"), (names, texts))?;
@@ -467,17 +484,21 @@ impl Open {
             Some((asked, value)) if key.eq(asked)? => value.bind(py).clone(),
             _ => {
                 if let Some(memory) = self.port.memory(py, GET) {
-                    let found = memory.get().find_value(key)?;
-                    let Some((value, handle)) = found else {
+                    let Some(entry) = memory.get().find_entry(key)? else {
                         return Ok(Reading::Nothing);
                     };
-                    self.handle = Some(handle);
-                    value
+                    self.handle = Some(entry.handle);
+                    self.conditions.stale_for = entry.stale_for;
+                    self.conditions.tags = entry.tags;
+                    entry.value
                 } else {
                     let read = intern!(py, "read");
                     self.foreign(py)?.call_method1(read, (key,))?
                 }
             }
+        };
+        let Some(value) = self.opened(value)? else {
+            return Ok(Reading::Nothing);
         };
         if is_missing(&value) || (value.is_none() && !cache_none) {
             return Ok(Reading::Nothing);

@@ -193,9 +193,10 @@ impl NativeProxies {
     /// - `key`: a str.
     /// - `value`: what can be pickled, or what `CACHE_SERIALIZER` takes.
     /// - `timeout`: seconds or a `timedelta`; 0: for ever; None: `CACHE_DEFAULT_TIMEOUT`.
+    /// - `tags`: names; `delete_tags` with one of them makes the entry a miss. The built-in backends only.
     ///
     /// Returns whether it is stored. Raises what `get` does.
-    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None)")]
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None, tags=None)")]
     fn set<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,
@@ -219,6 +220,7 @@ impl NativeProxies {
                 &*args.get_borrowed_item(0)?,
                 &*args.get_borrowed_item(1)?,
                 timeout.as_ref(),
+                None,
             )?;
             return Ok(done.into_pyobject(py)?.to_owned().into_any());
         }
@@ -245,7 +247,7 @@ impl NativeProxies {
     /// Store a value unless there is one; otherwise as `set`.
     ///
     /// Returns whether it is stored now, and was not before.
-    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None)")]
+    #[pyo3(signature = (*args, **kwargs), text_signature = "($self, key, value, timeout=None, tags=None)")]
     fn add<'py>(
         slf: &Bound<'py, Self>,
         args: &Bound<'py, PyTuple>,

@@ -15,7 +15,7 @@ use super::port::Port;
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
 use super::table::Found;
-use super::turn::{Open, Turn, Version};
+use super::turn::{Open, Role, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::leaders::note_leader;
@@ -156,6 +156,7 @@ impl Road {
                 self.counts.count(Event::Hit);
                 self.deliver(value).map(Quick::Answer)
             }
+            _ if self.options.has_conditions => Ok(Quick::Unknown),
             _ => Ok(Quick::Key(key)),
         }
     }
@@ -210,6 +211,7 @@ impl Road {
             text: Some(text.unbind()),
             guard: Some(guard),
             is_new: false,
+            role: Role::Key,
         };
         Ok(Some((PyString::new(py, &key).into_any(), version)))
     }
@@ -224,6 +226,9 @@ impl Road {
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         let memory = backend.get();
+        if self.options.has_conditions {
+            return Ok(Quick::Unknown);
+        }
         let Some((key, version)) = self.native_key(call, &parts, backend)? else {
             return Ok(Quick::Unknown);
         };

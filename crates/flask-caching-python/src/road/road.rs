@@ -69,6 +69,8 @@ pub(super) struct Options {
     pub(super) notes_hits: bool,
     /// Whether it has a say about every result.
     pub(super) filters: bool,
+    /// Whether it has tags, or rules of its own for values that are not fresh any more.
+    pub(super) has_conditions: bool,
     /// Whether one call computes and the others get its result; `None`: as the application has it.
     pub(super) single_flight: Option<bool>,
 }
@@ -262,6 +264,7 @@ impl Road {
         self.timed(py, || {
             let result = self.settle_open(&mut open, result)?;
             self.write_open(py, &mut open);
+            self.note_refreshed(py, &open)?;
             self.conclude_open(*open, result)
         })
     }
@@ -275,6 +278,7 @@ impl Road {
         if let Some(open) = turn.get().take() {
             self.emit_computed(turn.get());
             self.counts.count(Event::Refused);
+            self.note_refreshed(turn.py(), &open)?;
             open.refuse();
         }
         self.deliver(result)
@@ -315,15 +319,71 @@ impl Road {
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match turn.get().take() {
-            Some(open) => self.timed(turn.py(), || self.conclude_open(*open, result)),
+            Some(open) => self.timed(turn.py(), || {
+                self.note_refreshed(turn.py(), &open)?;
+                self.conclude_open(*open, result)
+            }),
             None => self.deliver(result),
         }
     }
 
     /// The function of a turn has failed: nothing is stored.
-    #[expect(clippy::unused_self, reason = "a door of the road as the others are")]
-    fn fail(&self, turn: &Bound<'_, Turn>) {
-        drop(turn.get().take());
+    fn fail(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
+        match turn.get().take() {
+            Some(open) => self.note_refreshed(turn.py(), &open),
+            None => Ok(()),
+        }
+    }
+
+    /// The function of a turn has failed, or its result is an error, and an old value stands: that is
+    /// returned; None where nobody waits for it.
+    fn fall_back<'py>(
+        &self,
+        turn: &Bound<'py, Turn>,
+        error: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let call = Call {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        };
+        match turn.get().take() {
+            Some(open) => self.fall_back_of(open, error, &call),
+            None => Ok(None),
+        }
+    }
+
+    /// As `refresh`, of what is stored under `key` and was answered although it is not fresh any more:
+    /// a turn that is not open where the call has another key by now.
+    fn refresh_in_background<'py>(
+        &self,
+        args: &Bound<'py, PyTuple>,
+        kwargs: &Bound<'py, PyDict>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = args.py();
+        let call = Call {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        };
+        let mut open = match self.describe(&call, Quick::Unknown, true)? {
+            Approach::Answer(answer) => return Ok(answer),
+            Approach::Open(open) => open,
+        };
+        self.read_open(py, &mut open);
+        if !open.key.bind(py).eq(key)? {
+            return Turn::bypass(py);
+        }
+        open.conditions.is_background = true;
+        match self.arrive_at(open, &call, None)? {
+            Arrival::There(there) => Ok(there),
+            Arrival::Behind(_) => Turn::bypass(py),
+        }
     }
 
     /// The key that `description` describes, with the versions that are part of it; those that are

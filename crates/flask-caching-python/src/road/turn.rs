@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 use smallvec::SmallVec;
 
+use super::conditions::Conditions;
 use super::port::Port;
 use super::table::Row;
 use crate::memory::Stored;
@@ -56,6 +57,7 @@ pub(super) struct Open {
     pub(super) is_read_only: bool,
     pub(super) flight: Option<Flight>,
     pub(super) following: Following,
+    pub(super) conditions: Conditions,
     pub(super) step: Step,
 }
 
@@ -115,8 +117,8 @@ impl Encoded {
 
 /// What became of a result.
 pub(super) enum Outcome {
-    /// It is stored, on the in-process store at this place.
-    Stored(Option<Handle>),
+    /// It is stored, on the in-process store at this place, and its tags at these.
+    Stored(Option<(Handle, SmallVec<[Handle; 2]>)>),
     /// The backend refused it.
     Refused,
     /// Something was deleted meanwhile.
@@ -139,6 +141,18 @@ pub(super) struct Version {
     pub(super) guard: Option<Handle>,
     /// Whether this call has made it.
     pub(super) is_new: bool,
+    pub(super) role: Role,
+}
+
+/// What a version is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// It is part of the key.
+    Key,
+    /// It is that of a tag.
+    Tag,
+    /// It stands for all tags: those of the result are not known yet.
+    Epoch,
 }
 
 impl Turn {
@@ -226,6 +240,12 @@ impl Turn {
         self.is(|_| true)
     }
 
+    /// Whether an old value stands where its result is an error.
+    #[getter]
+    fn rejects_errors(&self) -> bool {
+        self.is(|open| open.conditions.is_background || open.conditions.fallback.is_some())
+    }
+
     /// How many seconds it may still wait for another call.
     #[getter]
     fn seconds_to_wait(&self) -> f64 {
@@ -299,6 +319,7 @@ impl Open {
             is_read_only: false,
             flight: None,
             following: Following::default(),
+            conditions: Conditions::default(),
             step: Step::Waiting,
         }
     }
@@ -315,6 +336,7 @@ impl Open {
         visit.call(&self.backend)?;
         visit.call(self.description.as_ref())?;
         self.port.traverse(visit)?;
+        self.conditions.traverse(visit)?;
         match &self.step {
             Step::Read(Reading::Found(value) | Reading::Shared(value)) => visit.call(value),
             Step::Encoded {
@@ -327,18 +349,24 @@ impl Open {
 
     /// The places of the versions, where all of them are known.
     pub(super) fn guards(&self) -> Option<SmallVec<[Handle; 2]>> {
-        self.versions.iter().map(|version| version.guard).collect()
+        let of_key = self
+            .versions
+            .iter()
+            .filter(|version| version.role == Role::Key);
+        let of_tags = self.conditions.tags.iter().copied().map(Some);
+        of_key.map(|version| version.guard).chain(of_tags).collect()
     }
 }
 
 impl Version {
     /// The version under `name`, which is still to be read.
-    pub(super) fn named(name: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn named(name: &Bound<'_, PyAny>, role: Role) -> PyResult<Self> {
         Ok(Self {
             name: name.clone().cast_into::<PyString>()?.unbind(),
             text: None,
             guard: None,
             is_new: false,
+            role,
         })
     }
 }

@@ -12,7 +12,7 @@ from cachelib.serializers import BaseSerializer, RedisSerializer
 from ..._engine import MISSING, RedisServers
 from ...codecs.redis import RedisCodec
 from ...errors import CacheBackendError, CacheConfigError, like_redis
-from .. import _cachelib
+from .. import _cachelib, _tagged
 from .._byte_backend import ByteBackend
 from .._gevent import cooperative
 from .._settings import RESILIENCE
@@ -161,6 +161,7 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
             MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text=True)
             for (key, wire_key), stored in zip(names, answer, strict=True)
         ]
+        values = _tagged.current(self, values)
         return [None if value is MISSING else value for value in values]
 
     # What stands in for the get_many above stands beside it: see `_access`.

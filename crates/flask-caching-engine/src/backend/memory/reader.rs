@@ -1,7 +1,7 @@
 //! Reads of several keys as of one moment.
 
 use super::{Handle, MemoryStore};
-use crate::clock;
+use crate::clock::{self, Instant};
 
 /// Reads as of the moment it was made at: the clock is read once for many keys, and before any lock
 /// that its user takes. A clock that is followed may run anything.
@@ -21,6 +21,12 @@ impl<V> MemoryStore<V> {
 }
 
 impl<V> Reader<'_, V> {
+    /// The moment that it reads as of.
+    #[inline]
+    pub fn now(&self) -> Instant {
+        Instant(self.now)
+    }
+
     /// See [`MemoryStore::read_with_handle`].
     #[inline]
     pub fn read_with_handle<R>(&self, key: &[u8], read: impl FnOnce(&V, Handle) -> R) -> Option<R> {

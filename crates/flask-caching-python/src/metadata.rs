@@ -1,0 +1,95 @@
+//! `_engine.Metadata` and `_engine.SealedValue`: what is known of an entry beside its value, as Python
+//! sees it.
+
+use std::time::Duration;
+
+use flask_caching_engine::{clock, metadata};
+use pyo3::exceptions::PyValueError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+/// What is known of an entry beside its value: until when it is fresh, and its tags.
+///
+/// :param tags: pairs of the key of a tag and its version.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Metadata(pub(crate) metadata::Metadata);
+
+#[pymethods]
+impl Metadata {
+    #[new]
+    fn new(tags: Vec<(String, String)>) -> Self {
+        Self(metadata::Metadata {
+            fresh_until: None,
+            tags,
+        })
+    }
+
+    /// The bytes of a value, and this behind them.
+    ///
+    /// :raises `ValueError`: there are too many tags, or one is too long.
+    fn seal<'py>(&self, py: Python<'py>, data: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+        let sealed = self.0.seal(data);
+        sealed
+            .map(|sealed| PyBytes::new(py, &sealed))
+            .ok_or_else(|| PyValueError::new_err("too many tags, or a tag that is too long"))
+    }
+
+    /// The bytes of the value in `data`, and what stands behind them, or None.
+    ///
+    /// :raises `ValueError`: it is damaged.
+    #[staticmethod]
+    fn unseal<'py>(
+        py: Python<'py>,
+        data: &Bound<'py, PyBytes>,
+    ) -> PyResult<(Bound<'py, PyBytes>, Option<Self>)> {
+        match metadata::Metadata::unseal(data.as_bytes()) {
+            Ok(None) => Ok((data.clone(), None)),
+            Ok(Some((length, found))) => {
+                let value = PyBytes::new(py, &data.as_bytes()[..length]);
+                Ok((value, Some(Self(found))))
+            }
+            Err(damaged) => Err(PyValueError::new_err(damaged.to_string())),
+        }
+    }
+
+    /// The keys of its tags, and the versions that these had.
+    #[getter]
+    fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.0.tags)
+    }
+
+    /// Whether it is fresh.
+    #[getter]
+    fn is_fresh(&self) -> bool {
+        self.stale_for().is_none()
+    }
+}
+
+impl Metadata {
+    /// For how long it has been stale; `None`: it is fresh.
+    pub(crate) fn stale_for(&self) -> Option<Duration> {
+        self.0.stale_for(clock::wall())
+    }
+}
+
+/// A value that was read, of an entry that has metadata.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct SealedValue {
+    #[pyo3(get)]
+    pub(crate) value: Py<PyAny>,
+    #[pyo3(get)]
+    pub(crate) metadata: Py<Metadata>,
+}
+
+#[pymethods]
+impl SealedValue {
+    #[new]
+    fn new(value: Py<PyAny>, metadata: Py<Metadata>) -> Self {
+        Self { value, metadata }
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.value)
+    }
+}

@@ -1,0 +1,49 @@
+//! `_engine.Refreshes`: which entries are being computed anew, as Python sees it.
+
+use std::time::Duration;
+
+use flask_caching_engine::refreshes;
+use pyo3::prelude::*;
+
+use crate::flights::{key_bytes, scope};
+
+/// The refreshes of a process: one at a time for an entry.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Refreshes(refreshes::Refreshes);
+
+#[pymethods]
+impl Refreshes {
+    #[new]
+    fn new() -> Self {
+        Self(refreshes::Refreshes::new())
+    }
+
+    /// Begins to refresh what is under `key` of `backend`; False where that is under way, or has failed
+    /// a moment ago.
+    fn begin(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.0.begin(scope(backend), &key_bytes(key)?))
+    }
+
+    /// A refresh is over. That it has failed stays known.
+    fn end(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.end(scope(backend), &key_bytes(key)?);
+        Ok(())
+    }
+
+    /// A refresh has failed: the next is begun after `retry` seconds.
+    fn fail(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>, retry: f64) -> PyResult<()> {
+        let retry = Duration::try_from_secs_f64(retry).unwrap_or(Duration::MAX);
+        self.0.fail(scope(backend), &key_bytes(key)?, retry);
+        Ok(())
+    }
+
+    /// Whether one has failed so short a time ago that none is begun.
+    fn has_failed(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.0.has_failed(scope(backend), &key_bytes(key)?))
+    }
+
+    /// Forgets all: a process that was forked has none of its parent's threads.
+    fn forget(&self) {
+        self.0.forget();
+    }
+}

@@ -1,0 +1,399 @@
+//! What an entry depends on beside its key and versions: tags, and until when it is fresh; and what
+//! becomes of a call that finds one which is not fresh any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flask_caching_engine::backend::memory::Handle;
+use flask_caching_engine::clock::{self, Instant};
+use flask_caching_engine::{Lifetime, metadata};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use smallvec::SmallVec;
+
+use super::counts::Event;
+use super::flags::WATCHED;
+use super::parts::Call;
+use super::replaced::{GET, GET_MANY, SET};
+use super::road::Road;
+use super::turn::{Open, Role, Version};
+use crate::memory::{Sealed, Stored};
+use crate::metadata::{Metadata, SealedValue};
+use crate::timeout;
+
+/// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
+const EPOCH: &str = "_tags";
+
+/// What the entry of a call depends on.
+#[derive(Default)]
+pub(super) struct Conditions {
+    /// How long after its timeout a value is answered while it is refreshed, or where that fails.
+    while_refreshed: Duration,
+    if_error: Duration,
+    jitter: f64,
+    /// For how long what was found has been stale; `None`: it is fresh.
+    pub(super) stale_for: Option<Duration>,
+    /// In the in-process store, where the versions of the tags of what was found or stored are.
+    pub(super) tags: SmallVec<[Handle; 2]>,
+    /// The keys of the tags that were told of the result.
+    pub(super) own_tags: Vec<Py<PyString>>,
+    /// What they are asked with, where they are.
+    arguments: Option<Py<PyTuple>>,
+    /// A value that stands where the call fails.
+    pub(super) fallback: Option<Py<PyAny>>,
+    /// Nobody waits for the result.
+    pub(super) is_background: bool,
+}
+
+/// What an entry is stored with.
+pub(super) struct Seal<'py> {
+    /// How long it is kept: seconds, or None for the default.
+    pub(super) timeout: Bound<'py, PyAny>,
+    is_sealed: bool,
+    fresh_until: Option<Instant>,
+    pub(super) tags: SmallVec<[Handle; 2]>,
+    /// The same for a store of bytes.
+    pub(super) metadata: Option<Py<Metadata>>,
+}
+
+impl Conditions {
+    /// The longest time after its timeout for which a value is kept.
+    fn window(&self) -> Duration {
+        self.while_refreshed.max(self.if_error)
+    }
+
+    /// Forgets what was found: the call is looked for once more.
+    pub(super) fn forget_found(&mut self) {
+        self.stale_for = None;
+        self.tags.clear();
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.arguments.as_ref())?;
+        visit.call(self.fallback.as_ref())
+    }
+}
+
+impl Seal<'_> {
+    /// A value as the in-process store keeps it.
+    pub(super) fn around(&self, stored: Stored) -> Stored {
+        if !self.is_sealed {
+            return stored;
+        }
+        Stored::Sealed(Arc::new(Sealed {
+            stored,
+            fresh_until: self.fresh_until,
+            tags: self.tags.clone(),
+        }))
+    }
+}
+
+impl Road {
+    /// Asks what the policy says about values that are not fresh any more, where it says anything.
+    pub(super) fn take_rules(&self, open: &mut Open, state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = state.py();
+        if !self.options.has_conditions
+            && !state.getattr(intern!(py, "has_conditions"))?.is_truthy()?
+        {
+            return Ok(());
+        }
+        let policy = self.policy.bind(py);
+        let rules = policy.call_method1(intern!(py, "rules"), (state,))?;
+        let (while_refreshed, if_error, jitter): (f64, f64, f64) = rules.extract()?;
+        let window = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        open.conditions.while_refreshed = window(while_refreshed);
+        open.conditions.if_error = window(if_error);
+        open.conditions.jitter = jitter;
+        Ok(())
+    }
+
+    /// Whether what the entry depends on can be kept with it; where it cannot, a call with tags is not
+    /// cached, and others have no old values.
+    pub(super) fn keeps_conditions(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
+        let py = call.args.py();
+        let has_tags = open.versions.iter().any(|it| it.role != Role::Key);
+        if !has_tags && open.conditions.window().is_zero() {
+            return Ok(true);
+        }
+        if open.versions.iter().any(|it| it.role == Role::Epoch) {
+            let arguments = (call.args, call.kwargs).into_pyobject(py)?;
+            open.conditions.arguments = Some(arguments.unbind());
+        }
+        if open.port.memory(py, GET | GET_MANY | SET).is_some()
+            || open
+                .foreign(py)?
+                .getattr(intern!(py, "keeps_metadata"))?
+                .is_truthy()?
+        {
+            return Ok(true);
+        }
+        open.conditions.while_refreshed = Duration::ZERO;
+        open.conditions.if_error = Duration::ZERO;
+        self.policy
+            .bind(py)
+            .call_method1(intern!(py, "note_no_metadata"), (has_tags,))?;
+        Ok(!has_tags)
+    }
+
+    /// Asks for the tags of a result where they depend on it; whether they are known.
+    pub(super) fn ask_tags(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = result.py();
+        let Some(arguments) = &open.conditions.arguments else {
+            return Ok(true);
+        };
+        let policy = self.policy.bind(py);
+        let asked = policy.call_method1(intern!(py, "tags_of"), (result, arguments))?;
+        if asked.is_none() {
+            return Ok(false);
+        }
+        open.conditions.own_tags = asked.extract()?;
+        Ok(true)
+    }
+
+    /// Whether a call goes on although a value was found, which is not fresh any more. Otherwise that
+    /// is its answer, and everybody is told so.
+    pub(super) fn goes_on_past(
+        &self,
+        open: &mut Open,
+        value: &Bound<'_, PyAny>,
+        call: &Call<'_, '_>,
+    ) -> PyResult<bool> {
+        let py = value.py();
+        let Some(past) = open.conditions.stale_for else {
+            return Ok(false);
+        };
+        let may_refresh = past < open.conditions.while_refreshed;
+        let policy = self.policy.bind(py);
+        let is_answer = policy.call_method1(
+            intern!(py, "answers_stale"),
+            (
+                &open.state,
+                &open.backend,
+                &open.key,
+                may_refresh,
+                call.args,
+                call.kwargs,
+            ),
+        )?;
+        if is_answer.is_truthy()? {
+            self.emit_stale(open, call)?;
+            return Ok(false);
+        }
+        open.conditions.fallback = Some(value.clone().unbind());
+        open.conditions.forget_found();
+        open.handle = None;
+        Ok(true)
+    }
+
+    /// Tells everybody of an answer that is not fresh any more.
+    fn emit_stale(&self, open: &Open, call: &Call<'_, '_>) -> PyResult<()> {
+        self.counts.count(Event::Stale);
+        let py = call.args.py();
+        let policy = self.policy.bind(py);
+        if self.flags.get().any(WATCHED) {
+            let arguments = (&open.state, &open.key, call.args, call.kwargs);
+            policy.call_method1(intern!(py, "signal_stale"), arguments)?;
+        }
+        if self.options.notes_hits {
+            policy.call_method1(intern!(py, "note_hit"), (true,))?;
+        }
+        Ok(())
+    }
+
+    /// What is answered in place of an error; `None`: nobody waits.
+    pub(super) fn fall_back_of<'py>(
+        &self,
+        mut open: Box<Open>,
+        error: &Bound<'py, PyAny>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = error.py();
+        // Others may compute it while this one is told of.
+        open.flight = None;
+        let arguments = (&open.state, &open.backend, &open.key, error);
+        let policy = self.policy.bind(py);
+        policy.call_method1(intern!(py, "note_failed_refresh"), arguments)?;
+        match open.conditions.fallback.take() {
+            Some(value) => {
+                self.emit_stale(&open, call)?;
+                self.deliver(value.into_bound(py)).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// A call that had an old value is over without it.
+    pub(super) fn note_refreshed(&self, py: Python<'_>, open: &Open) -> PyResult<()> {
+        if open.conditions.fallback.is_some() || open.conditions.is_background {
+            let arguments = (&open.backend, &open.key);
+            let policy = self.policy.bind(py);
+            policy.call_method1(intern!(py, "note_refreshed"), arguments)?;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// Takes over the tags that the policy says of the call.
+    pub(super) fn take_tags(&mut self, description: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = description.py();
+        let tags = description
+            .getattr(intern!(py, "tags"))?
+            .cast_into::<PyTuple>()?;
+        for name in tags.iter_borrowed() {
+            let is_epoch = name.cast::<PyString>()?.to_str()? == EPOCH;
+            let role = if is_epoch { Role::Epoch } else { Role::Tag };
+            self.versions.push(Version::named(&name, role)?);
+        }
+        Ok(())
+    }
+
+    /// Whether what is stored has metadata.
+    pub(super) fn is_sealed(&self) -> bool {
+        !self.conditions.window().is_zero()
+            || !self.conditions.own_tags.is_empty()
+            || self.versions.iter().any(|it| it.role == Role::Tag)
+    }
+
+    /// A value that was read, without its metadata; `None` where that says that it is none: a tag was
+    /// deleted, or it is too old.
+    pub(super) fn opened<'py>(
+        &mut self,
+        value: Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = value.py();
+        let value = match value.cast::<SealedValue>() {
+            Err(_) => value,
+            Ok(sealed) => {
+                let metadata = sealed.get().metadata.get();
+                self.conditions.stale_for = metadata.stale_for();
+                if !self.tags_stand(py, &metadata.0)? {
+                    return Ok(None);
+                }
+                sealed.get().value.bind(py).clone()
+            }
+        };
+        let is_over = |past| past >= self.conditions.window();
+        Ok(Some(value).filter(|_| !self.conditions.stale_for.is_some_and(is_over)))
+    }
+
+    /// Whether the tags have the versions that they had when the entry was stored. Those that the call
+    /// does not have are asked for.
+    fn tags_stand(&self, py: Python<'_>, metadata: &metadata::Metadata) -> PyResult<bool> {
+        let mut unknown = Vec::new();
+        for (name, text) in &metadata.tags {
+            let mut known = None;
+            for version in &self.versions {
+                if version.name.bind(py).to_str()? == name {
+                    known = Some(version);
+                }
+            }
+            match known.map(|version| &version.text) {
+                None => unknown.push((name, text)),
+                Some(Some(present)) if present.bind(py).to_str()? == text => {}
+                Some(_) => return Ok(false),
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(true);
+        }
+        let unknown = PyTuple::new(py, unknown)?;
+        self.foreign(py)?
+            .call_method1(intern!(py, "tags_stand"), (unknown,))?
+            .is_truthy()
+    }
+
+    /// What the result is to be stored with; `None` where a tag was deleted since the call began.
+    pub(super) fn seal<'py>(
+        &self,
+        py: Python<'py>,
+        timeout: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Seal<'py>>> {
+        let mut seal = Seal {
+            timeout: timeout.clone(),
+            is_sealed: self.is_sealed(),
+            fresh_until: None,
+            tags: SmallVec::new(),
+            metadata: None,
+        };
+        if !seal.is_sealed && self.conditions.jitter <= 0.0 {
+            return Ok(Some(seal));
+        }
+        let memory = self.port.memory(py, SET);
+        let default = match memory {
+            Some(memory) => memory.get().default_lifetime(),
+            None => {
+                let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
+                timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
+            }
+        };
+        let lifetime = timeout::from_python(Some(timeout))?.resolve(default);
+        let lifetime = lifetime.jittered(self.conditions.jitter);
+        let window = self.conditions.window();
+        let kept = lifetime.and_then(window);
+        if let Lifetime::For(kept) = kept {
+            seal.timeout = kept.as_secs_f64().into_pyobject(py)?.into_any();
+        }
+        if !seal.is_sealed {
+            return Ok(Some(seal));
+        }
+        let fresh = match lifetime {
+            Lifetime::For(lifetime) if !window.is_zero() => Some(lifetime),
+            _ => None,
+        };
+        if let Some(memory) = memory {
+            seal.fresh_until = fresh.map(|lifetime| clock::monotonic().after(lifetime));
+            for version in self.versions.iter().filter(|it| it.role == Role::Tag) {
+                let Some(guard) = version.guard else {
+                    return Ok(None);
+                };
+                seal.tags.push(guard);
+            }
+            for name in &self.conditions.own_tags {
+                match memory.get().tag(name.bind(py), Some(&seal.timeout))? {
+                    Some(guard) => seal.tags.push(guard),
+                    None => return Ok(None),
+                }
+            }
+            return Ok(Some(seal));
+        }
+        let Some(tags) = self.tag_pairs(py, &seal.timeout)? else {
+            return Ok(None);
+        };
+        let fresh_until = fresh.map(|lifetime| clock::wall().saturating_add(lifetime));
+        let metadata = metadata::Metadata { fresh_until, tags };
+        seal.metadata = Some(Py::new(py, Metadata(metadata))?);
+        Ok(Some(seal))
+    }
+
+    /// The keys of the tags on a store of bytes, and their versions.
+    fn tag_pairs(
+        &self,
+        py: Python<'_>,
+        timeout: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Vec<(String, String)>>> {
+        let mut pairs = Vec::new();
+        for version in self.versions.iter().filter(|it| it.role == Role::Tag) {
+            let Some(text) = &version.text else {
+                return Ok(None);
+            };
+            pairs.push((version.name.extract(py)?, text.extract(py)?));
+        }
+        if self.conditions.own_tags.is_empty() {
+            return Ok(Some(pairs));
+        }
+        let epoch = self.versions.iter().find(|it| it.role == Role::Epoch);
+        let epoch = epoch.map(|it| (&it.name, &it.text));
+        let names = PyTuple::new(py, &self.conditions.own_tags)?;
+        let made = self
+            .foreign(py)?
+            .call_method1(intern!(py, "tag_versions"), (names, timeout, epoch))?;
+        let Some(own): Option<Vec<(String, String)>> = made.extract()? else {
+            return Ok(None);
+        };
+        pairs.extend(own);
+        Ok(Some(pairs))
+    }
+}

@@ -1,0 +1,177 @@
+"""Refreshes in the background: who computes anew what was answered though it is fresh no more.
+
+Daemon threads of this process do, which are greenlets where gevent has patched threads. They are
+made when they are needed, and anew in a child of ``fork()``. Where a server runs no threads, a
+caller does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import queue
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .._engine import Refreshes
+
+if TYPE_CHECKING:
+    from .policy import CallPolicy
+    from .state import AppState
+
+__all__ = ["Refresh", "begin", "end", "fail", "has_failed"]
+
+logger = logging.getLogger("flask_caching")
+
+#: Refreshes that may wait for a thread; while there are more, old values are answered and stay old.
+_MOST_WAITING = 1000
+
+_refreshes = Refreshes()
+
+has_failed = _refreshes.has_failed
+fail = _refreshes.fail
+end = _refreshes.end
+
+
+@dataclass(eq=False)
+class Refresh:
+    """The refresh of one entry.
+
+    :param policy: of its function.
+    :param state: of the application it belongs to.
+    :param backend: where it is stored.
+    :param key: its key.
+    :param args: the arguments of the call that has found it, and ``kwargs`` those by name.
+    """
+
+    policy: CallPolicy
+    state: AppState
+    backend: Any
+    key: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    app: Any = None
+    context: AbstractContextManager[Any] = field(init=False)
+
+    def prepare(self) -> bool:
+        """Take along what the call has; whether there is an application still."""
+        self.app = self.state.app()
+        if self.app is None:
+            return False
+        self.context = self.policy.refresh_context(self.app)
+        # The caller may change its own while this waits.
+        self.args, self.kwargs = _own(self.args), _own(self.kwargs)
+        return True
+
+    def run(self) -> None:
+        """Compute it anew, in contexts of its own. What goes wrong is logged."""
+        try:
+            with self.app.app_context(), self.context:
+                self.policy.refresh_call(self.key, self.args, self.kwargs)
+        except Exception as error:
+            self.policy.note_failed_refresh(self.state, self.backend, self.key, error)
+        finally:
+            end(self.backend, self.key)
+
+
+class _Workers:
+    """The threads of a process."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Refresh] = queue.Queue(_MOST_WAITING)
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._idle = 0
+
+    def submit(self, refresh: Refresh, most: int) -> bool:
+        """Have ``refresh`` run by one of at most ``most`` threads; whether there was room."""
+        try:
+            self._waiting.put_nowait(refresh)
+        except queue.Full:
+            return False
+        with self._lock:
+            starts = self._threads < most and self._waiting.qsize() > self._idle
+            self._threads += starts
+        if starts:
+            try:
+                threading.Thread(
+                    target=self._work, name="flask-caching-refresh", daemon=True
+                ).start()
+            except RuntimeError:
+                # The interpreter ends, or the machine has no thread left.
+                with self._lock:
+                    self._threads -= 1
+        return True
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            refresh = self._waiting.get()
+            with self._lock:
+                self._idle -= 1
+            try:
+                refresh.run()
+            except BaseException:
+                logger.exception("A refresh in the background ended.")
+            # Whatever it holds is not kept while the thread waits.
+            del refresh
+
+
+_workers = _Workers()
+
+
+def begin(refresh: Refresh) -> bool:
+    """Begin to refresh an entry whose old value is answered meanwhile.
+
+    :return: whether it is: False where this caller is to compute it.
+    """
+    backend, key = refresh.backend, refresh.key
+    if not _refreshes.begin(backend, key):
+        # It is under way, or has failed a moment ago.
+        return True
+    most = refresh.state.refresh_workers
+    if most == 0 or not _has_threads():
+        return False
+    begun = False
+    try:
+        begun = refresh.prepare() and _workers.submit(refresh, most)
+    finally:
+        if not begun:
+            end(backend, key)
+    return True
+
+
+def _has_threads() -> bool:
+    """Whether threads run beside those that answer requests."""
+    try:
+        uwsgi: Any = importlib.import_module("uwsgi")
+    except ImportError:
+        return True
+    options = getattr(uwsgi, "opt", {})
+    return any(name in options for name in ("enable-threads", "threads", "gevent"))
+
+
+def _own(value: Any) -> Any:
+    """A copy of what arguments are made of, as far as that is plain containers."""
+    kind = type(value)
+    if kind is dict:
+        return {key: _own(item) for key, item in value.items()}
+    if kind is list:
+        return [_own(item) for item in value]
+    if kind is tuple:
+        return tuple(map(_own, value))
+    return set(value) if kind is set else value
+
+
+def _forget_threads() -> None:
+    # A forked child has none of its parent's threads.
+    global _workers
+    _workers = _Workers()
+    _refreshes.forget()
+
+
+os.register_at_fork(after_in_child=_forget_threads)
