@@ -39,9 +39,8 @@ impl Refreshes {
         match entries.get(&hash).copied() {
             Some(Refresh::UnderWay) => return false,
             Some(Refresh::NotBefore(then)) if now < then => return false,
-            Some(Refresh::NotBefore(_)) => {}
             None if !make_room(&mut entries, now) => return false,
-            None => {}
+            _ => {}
         }
         entries.insert(hash, Refresh::UnderWay);
         true
