@@ -108,14 +108,14 @@ class SharedCache(ByteBackend):
         value = self._read(key, foreign_text=True)
         return None if value is MISSING else value
 
-    def _read(self, key: str, foreign_text: bool = False) -> Any:
+    def _find(self, key: str, foreign_text: bool = False) -> Any:
         quick = self._quick
         if quick is not None:
             stored = quick.load(key)
             if type(stored) is not tuple:
                 return stored
             return self._unpack(key, self._encode_key(key), stored, foreign_text)
-        return super()._read(key, foreign_text)
+        return super()._find(key, foreign_text)
 
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         return RedisCodec(serializer)

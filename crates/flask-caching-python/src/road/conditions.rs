@@ -322,12 +322,11 @@ impl Open {
             return Ok(Some(seal));
         }
         let memory = self.port.memory(py, SET);
-        let default = match memory {
-            Some(memory) => memory.get().default_lifetime(),
-            None => {
-                let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
-                timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
-            }
+        let default = if let Some(memory) = memory {
+            memory.get().default_lifetime()
+        } else {
+            let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
+            timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
         };
         let lifetime = timeout::from_python(Some(timeout))?.resolve(default);
         let lifetime = lifetime.jittered(self.conditions.jitter);

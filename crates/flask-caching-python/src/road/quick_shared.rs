@@ -1,6 +1,7 @@
 //! The quick way on the store that processes share: a memoized call of plain arguments. Its key is
 //! made, and version and value are read in one transaction, natively.
 
+use flask_caching_engine::metadata::MAGIC;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::{intern, types::PyBytes};
@@ -77,6 +78,10 @@ impl Road {
 /// The value that the bytes of an entry hold; `None`: there is something unusual about it, or it is a None,
 /// which may be no answer.
 fn value_of<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if data.ends_with(MAGIC) {
+        // It has metadata.
+        return Ok(None);
+    }
     if let Some(scalar) = scalars::read(py, data) {
         return Ok((!scalar.is_none()).then_some(scalar));
     }
