@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, copy_current_request_context, render_template_string
 from flask_caching import Cache
+from flask_caching.testing import manual_clock
 
 SHAPE = re.compile(r'cache;desc="([^"]+)";dur=[0-9.e-]+')
 
@@ -77,6 +78,22 @@ def test_it_says_how_long_the_cache_took(application: tuple[Flask, Cache]) -> No
 
     header = app.test_client().get("/").headers["Server-Timing"]
     assert float(header.partition("dur=")[2]) > 0
+
+
+def test_old_answers_are_told_apart() -> None:
+    app = Flask("timed")
+    app.debug = True
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @app.get("/")
+    @cache.cached(10, stale_while_revalidate=60)
+    def view() -> str:
+        return ""
+
+    with manual_clock() as clock:
+        assert said(app) == "1 miss"
+        clock.advance(20)
+        assert said(app) == "1 stale"
 
 
 def test_requests_at_once_are_told_apart(application: tuple[Flask, Cache]) -> None:

@@ -188,6 +188,17 @@ def test_the_results_of_a_function_are_deleted_and_no_others() -> None:
     assert shop.cache.get("k") == 1
 
 
+def test_what_has_a_tag_is_deleted_and_nothing_else() -> None:
+    shop = Shop()
+    shop.cache.set("k", 1, tags=["user:5"])
+    shop.cache.set("other", 1, tags=["user:6"])
+
+    assert press(shop.client, "delete", {"what": "tag", "name": "user:5"}).status_code == 200
+
+    assert shop.cache.get("k") is None
+    assert shop.cache.get("other") == 1
+
+
 def test_a_page_is_deleted_by_its_path() -> None:
     shop = Shop()
     made: list[int] = []

@@ -391,7 +391,8 @@ class CallPolicy:
     def signal_stale(
         self, state: AppState, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        """Send the signal of an answer that is not fresh any more, if somebody listens."""
+        """Note an answer that is not fresh any more, and send its signal, if somebody listens."""
+        note("stale")
         if state.enable_signals and cache_stale.receivers:
             cache_stale.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, f=self.f)
 

@@ -77,9 +77,8 @@ def delete(cache: Cache, what: Any, name: Any) -> dict[str, Any]:
             raise BadRequest(f"{name!r} is no path: it begins with a slash.")
         cache.delete_page(name)
         return {"done": f"The page {name!r} is deleted."}
-    delete_tags = getattr(cache, "delete_tags", None)
-    if what == "tag" and delete_tags is not None:
-        delete_tags(name)
+    if what == "tag":
+        cache.delete_tags(name)
         return {"done": f"What has the tag {name!r} is deleted."}
     if what == "function":
         return _forget(cache, name)

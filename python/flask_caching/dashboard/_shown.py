@@ -56,7 +56,6 @@ def shown(cache: Cache) -> dict[str, Any]:
             for name, counts in stats.functions.items()
         ],
         "refusals": _refusals(stats),
-        "has_tags": hasattr(cache, "delete_tags"),
     }
 
 

@@ -371,7 +371,6 @@ async function refresh() {
     state.functions = data.functions.filter((f) => f.kind !== "fragment" || asked(f) > 0);
     table();
     refusals(data.refusals || []);
-    $("delete-tag").hidden = !data.has_tags;
     trouble("");
     if (!state.paused) live(true, data.processes > 1 ? `Live, ${count(data.processes)} processes` : "Live");
   } catch (error) {
