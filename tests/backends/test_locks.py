@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,10 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def cache(app: Flask, config: dict[str, Any]) -> Cache:
+def cache(app: Flask, config: dict[str, Any]) -> Iterator[Cache]:
     cache = Cache(app, config=config)
-    app.app_context().push()
-    return cache
+    with app.app_context():
+        yield cache
 
 
 def test_one_has_it_until_it_is_left(cache: Cache) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,10 +19,10 @@ LONG = 30.0
 
 
 @pytest.fixture
-def cache(app: Flask) -> Cache:
+def cache(app: Flask) -> Iterator[Cache]:
     cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
-    app.app_context().push()
-    return cache
+    with app.app_context():
+        yield cache
 
 
 class Failing(SimpleCache):
