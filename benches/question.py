@@ -15,6 +15,7 @@ COMPARISON = (
     "bench_memoize_miss",
     "bench_get_set",
     "bench_view",
+    "bench_page",
     "bench_template",
     "bench_file",
     "bench_redis",

@@ -54,6 +54,22 @@ def test_headers_that_the_answer_names_are_part_of_the_page() -> None:
     assert paged.runs == 3
 
 
+def test_headers_are_learned_in_any_order() -> None:
+    def view(run: int) -> Response:
+        response = make_response("x")
+        response.headers["Vary"] = request.args["vary"]
+        return response
+
+    keys = []
+    for names in ("X-A,X-B", "X-B,X-A"):
+        paged = Paged(view)
+        for name in names.split(","):
+            paged.get(f"/page?vary={name}")
+        with paged.app.test_request_context("/page?x"):
+            keys.append(paged.app.view_functions["page"].make_cache_key())  # type: ignore[attr-defined]
+    assert keys[0] == keys[1]
+
+
 @pytest.mark.parametrize("is_part", [True, False])
 def test_host_and_scheme(is_part: bool) -> None:
     paged = Paged(host=is_part, scheme=is_part)

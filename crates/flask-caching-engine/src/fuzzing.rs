@@ -8,6 +8,7 @@ pub use crate::backend::memcached::fuzzing::{memcached_binary, memcached_names, 
 pub use crate::backend::redis::fuzzing::redis_replies;
 
 use crate::compression::{self, Codec, MARK};
+use crate::page;
 use crate::signing::Signer;
 
 /// A signed value comes back as it was; what is not signed, or was changed, does not.
@@ -50,6 +51,16 @@ pub fn compressed_value(input: &[u8]) {
     }
 }
 
+/// Bytes are a page that is written as the same bytes, or none.
+///
+/// # Panics
+/// It does not hold.
+pub fn stored_page(input: &[u8]) {
+    if let Some(page) = page::decode(input) {
+        assert_eq!(page::encode(&page), input);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -75,6 +86,7 @@ mod tests {
             ("memcached_names", super::memcached_names),
             ("file_entry", super::file_entry),
             ("signed_value", super::signed_value),
+            ("stored_page", super::stored_page),
             ("compressed_value", super::compressed_value),
         ];
         for (target, check) in targets {

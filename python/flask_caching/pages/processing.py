@@ -82,7 +82,8 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
 
     def look_up(road: Any, environ: dict[str, Any]) -> Any:
         backend = app.extensions["cache"][cache]
-        if isinstance(backend, MemoryBackend):
+        if isinstance(backend, MemoryBackend) or cache._chooses_backend:
+            # It would have been found natively; or it is chosen by who asks, which Flask knows.
             return None
         token = IN_FRONT.set((app, environ))
         try:

@@ -40,7 +40,7 @@ impl PageRule {
             query: query.map(bytes),
             host,
             scheme,
-            headers: Mutex::new(Arc::new(headers)),
+            headers: Mutex::new(Arc::new(in_order(headers))),
             cookies: bytes(cookies),
         }
     }
@@ -56,7 +56,7 @@ impl PageRule {
         let mut known = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = Python::attach(|py| known.iter().map(|n| n.clone_ref(py)).collect());
         all.extend(names);
-        let old = std::mem::replace(&mut *known, Arc::new(all));
+        let old = std::mem::replace(&mut *known, Arc::new(in_order(all)));
         drop(known);
         drop(old);
     }
@@ -186,6 +186,17 @@ pub(crate) fn page_guards<'py>(
         queries.iter().map(of_query).collect::<Vec<_>>()
     });
     PyTuple::new(path.py(), names.collect::<Vec<_>>())
+}
+
+/// Names once each, in an order that all processes have.
+fn in_order(names: Vec<Py<PyString>>) -> Vec<Py<PyString>> {
+    let mut by_text: Vec<_> = names
+        .into_iter()
+        .map(|name| (name.to_string(), name))
+        .collect();
+    by_text.sort_by(|one, other| one.0.cmp(&other.0));
+    by_text.dedup_by(|one, other| one.0 == other.0);
+    by_text.into_iter().map(|(_, name)| name).collect()
 }
 
 /// In place of a host: every one; and what pages have that all of them share.
