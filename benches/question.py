@@ -18,6 +18,7 @@ COMPARISON = (
     "bench_page",
     "bench_template",
     "bench_file",
+    "bench_shared",
     "bench_redis",
     "bench_memcached",
 )

@@ -1,0 +1,76 @@
+"""What does SharedCache cost? Flask-Caching has FileSystemCache for what it is for."""
+
+from __future__ import annotations
+
+import atexit
+import tempfile
+from importlib.util import find_spec
+from itertools import count
+from typing import Any
+
+from flask_caching import Cache
+from question import Question, Statement, make
+
+HAS_SHARED = find_spec("flask_caching.backends.sharedcache") is not None
+
+
+def folder() -> str:
+    made = tempfile.TemporaryDirectory()
+    atexit.register(made.cleanup)
+    return made.name
+
+
+def cache_of(kind: str) -> Cache:
+    _, cache = make(CACHE_TYPE=kind, CACHE_DIR=f"{folder()}/cache")
+    cache.set_many({f"key{number}": f"value {number}" for number in range(100)})
+    return cache
+
+
+def shared() -> Cache:
+    return cache_of("SharedCache" if HAS_SHARED else "FileSystemCache")
+
+
+def diskcache_store() -> Any:
+    import diskcache
+
+    store: Any = diskcache.Cache(folder())
+    store["key1"] = "value 1"
+    return store
+
+
+def hit() -> Statement:
+    @shared().memoize(timeout=300)
+    def double(number: int) -> int:
+        return number + number
+
+    double(7)
+    return Statement("double(7)", {"double": double})
+
+
+QUESTIONS = [
+    Question(
+        "SharedCache get of a str",
+        lambda: Statement("cache.get('key1')", {"cache": shared()}),
+        micros=1.5,
+        peers={
+            "FileSystemCache": lambda: Statement(
+                "cache.get('key1')", {"cache": cache_of("FileSystemCache")}
+            ),
+            "diskcache": lambda: Statement("store.get('key1')", {"store": diskcache_store()}),
+        },
+    ),
+    Question(
+        "SharedCache set of a str",
+        lambda: Statement(
+            "cache.set(f'key{next(numbers) % 100}', 'a value')",
+            {"cache": shared(), "numbers": count()},
+        ),
+        micros=15,
+        peers={
+            "diskcache": lambda: Statement(
+                "store.set('key1', 'a value', expire=300)", {"store": diskcache_store()}
+            ),
+        },
+    ),
+    Question("SharedCache memoize hit", hit, micros=3),
+]
