@@ -25,9 +25,7 @@ def make(request, kind):
     def make(**more):
         app = Flask("tested")
         config = kind.config(kind.address(server), CACHE_KEY_PREFIX=prefix, **more)
-        cache = Cache(app, config=config)
-        app.app_context().push()
-        return cache
+        return Cache(app, config=config)
 
     return make
 

@@ -9,15 +9,15 @@ from flask_caching import Cache
 
 SIGNATURES = {
     "get": "key",
-    "set": "key, value, timeout=None",
-    "add": "key, value, timeout=None",
+    "set": "key, value, timeout=None, tags=None",
+    "add": "key, value, timeout=None, tags=None",
     "has": "key",
     "delete": "key",
     "delete_many": "*keys",
     "unlink": "*keys",
     "get_many": "*keys",
     "get_dict": "*keys",
-    "set_many": "mapping, timeout=None",
+    "set_many": "mapping, timeout=None, tags=None",
     "inc": "key, delta=1",
     "dec": "key, delta=1",
     "clear": "",

@@ -6,8 +6,6 @@ Storage is a :class:`flask_caching._engine.ByteStore`; here values become bytes 
 from __future__ import annotations
 
 import logging
-import numbers
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -15,24 +13,20 @@ from typing import TYPE_CHECKING, Any
 from cachelib.serializers import BaseSerializer
 
 from .._engine import (
-    COMPRESSED,
     METADATA_MAGIC,
     MISSING,
-    Compressor,
     Metadata,
     SealedValue,
-    Signer,
-    decompress,
-    escape,
     page_decode,
     page_encode,
 )
 from ..codecs.serialized import ForeignTextError, Serialized
-from ..errors import CacheBackendError, CacheConfigError, UnstorableValueError
+from ..errors import CacheBackendError, UnstorableValueError
 from . import _tagged
+from ._counting import count
 from ._encoded import Encoded
-from ._settings import CODECS
-from .base import BaseCache
+from ._owed import delete_each
+from ._wrapped import Wrapping
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
@@ -45,12 +39,8 @@ logger = logging.getLogger("flask_caching")
 #: What the keys of pages begin with.
 PAGES = "page:"
 
-#: How often a counter is tried to be created where every attempt finds neither an old value nor
-#: room for a new one, before that is reported as the backend's failure.
-_COUNTER_ATTEMPTS = 3
 
-
-class ByteBackend(BaseCache):
+class ByteBackend(Wrapping):
     """A cache over a store of bytes.
 
     A backend sets ``_store`` and, where it differs, overrides :meth:`_encode_key` and
@@ -77,8 +67,6 @@ class ByteBackend(BaseCache):
     _shares_counts = True
 
     _store: ByteStore
-    _signer: Signer | None = None
-    _compressor: Compressor | None = None
     _compression: tuple[str, int] | None = None
     #: The codec that was made last, and the serializer that it was made for.
     _made_codec: tuple[BaseSerializer, Codec] | None = None
@@ -91,38 +79,6 @@ class ByteBackend(BaseCache):
         super().__init__(ignore_delete_many_errors=ignore_delete_many_errors)
         # Not through cachelib, which rounds fractions up.
         self.default_timeout = default_timeout  # type: ignore[assignment]
-
-    @property
-    def signing_keys(self) -> list[bytes]:
-        """The keys values are signed with, newest first; an empty list: values are not signed.
-
-        A signed counter cannot be counted by the server, which has no key: ``inc`` then reads,
-        checks, signs and writes, and starts again where somebody else was faster.
-
-        :raises CacheConfigError: on assigning a key that is empty or neither str nor bytes.
-        """
-        return list(getattr(self, "_signing_keys", ()))
-
-    @signing_keys.setter
-    def signing_keys(self, keys: str | bytes | Iterable[str | bytes]) -> None:
-        self._signing_keys = _signing_keys(keys)
-        self._signer = Signer(self._signing_keys) if self._signing_keys else None
-        self._made_codec = None
-
-    @property
-    def compression(self) -> tuple[str, int] | None:
-        """How values are compressed: ``"zstd"`` or ``"lz4"``, and how many bytes a value has at
-        least that is. None: they are not; compressed ones are read all the same.
-
-        :raises CacheConfigError: on assigning another codec, or another minimum than a number.
-        """
-        return self._compression
-
-    @compression.setter
-    def compression(self, compression: tuple[str, int] | None) -> None:
-        self._compressor = None if compression is None else _compressor(*compression)
-        self._compression = compression
-        self._made_codec = None
 
     def _present_codec(self) -> Codec:
         """What makes bytes of values here, with the present :attr:`serializer`."""
@@ -242,7 +198,7 @@ class ByteBackend(BaseCache):
             self._store.delete_many(wire_keys)
             return list(keys)
         gone = []
-        for key, error in zip(keys, _delete_each(self._store, wire_keys), strict=True):
+        for key, error in zip(keys, delete_each(self._store, wire_keys), strict=True):
             if error is None:
                 gone.append(key)
             else:
@@ -277,6 +233,9 @@ class ByteBackend(BaseCache):
                 if not _tagged.is_in_use():
                     raise
         return self._inc_by_exchange(key, wire_key, delta)
+
+    def _inc_by_exchange(self, key: str, wire_key: bytes, delta: int) -> int | None:
+        return count(self, key, wire_key, delta)
 
     def dec(self, key: str, delta: int = 1) -> int | None:
         """Subtract ``delta``; otherwise as :meth:`inc`."""
@@ -431,25 +390,6 @@ class ByteBackend(BaseCache):
         """Let the entry live for ``timeout`` from now where it would end sooner."""
         return self._store.extend(self._encode_key(key), timeout=self._timeout(timeout))
 
-    def _set_extending(
-        self,
-        key: str,
-        value: Any,
-        timeout: float | timedelta | None = None,
-        extended: Sequence[str] = (),
-    ) -> tuple[bool, list[bool]]:
-        """:meth:`_set`, and :meth:`_extend` of the keys ``extended``, in one round trip.
-
-        :return: whether the value is stored, and for each of ``extended`` whether it has a value.
-        :raises UnstorableValueError: the value cannot be stored; the key has no value then.
-        """
-        try:
-            encoded = self._encode(key, value, extended)
-        except UnstorableValueError:
-            self._discard(key)
-            raise
-        return self._write_extending(encoded, timeout)
-
     def _timeout(self, timeout: float | timedelta | None) -> float | timedelta:
         return self.default_timeout if timeout is None else timeout
 
@@ -464,29 +404,6 @@ class ByteBackend(BaseCache):
             # Or it would be taken for what it ends like.
             data = Metadata([]).seal(data)
         return self._wrap(wire_key, data, flags), flags
-
-    def _wrap(self, wire_key: bytes, data: Any, flags: int) -> Any:
-        """``data`` compressed and signed, as far as that is wanted."""
-        # A client object may be given something else.
-        if type(data) is bytes:
-            if self._compressor is not None:
-                data = self._compressor.compress(data)
-            elif data.startswith(COMPRESSED):
-                data = escape(data)
-        if self._signer is not None:
-            data = self._signer.sign(wire_key, data, flags)
-        return data
-
-    def _unseal(self, wire_key: bytes, data: bytes, flags: int) -> bytes:
-        """The bytes that :meth:`_pack` had of :meth:`_dump`.
-
-        :raises ValueError: they are not signed, were changed, or are damaged.
-        """
-        if self._signer is not None:
-            data = self._signer.verify(wire_key, data, flags)
-        if type(data) is bytes and data.startswith(COMPRESSED):
-            data = decompress(data)
-        return data
 
     def _unpack(
         self, key: str, wire_key: bytes, stored: tuple[bytes, int], foreign_text: bool = False
@@ -518,88 +435,11 @@ class ByteBackend(BaseCache):
             logger.warning("The unusable entry under cache key %r is still there: %s", key, error)
         return MISSING
 
-    def _inc_by_exchange(self, key: str, wire_key: bytes, delta: int) -> int | None:
-        """Count where only this side can read the number: write if nobody else was faster."""
-        failures = 0
-        while failures < _COUNTER_ATTEMPTS:
-            stored = self._store.get(wire_key)
-            value = MISSING if stored is None else self._unpack(key, wire_key, stored)
-            metadata = value.metadata if type(value) is SealedValue else None
-            if metadata is not None:
-                value = _tagged.current(self, [value])[0]
-            if value is MISSING or value is None:
-                total = delta
-            elif isinstance(value, numbers.Number):
-                total = value + delta  # type: ignore[operator]
-            else:
-                raise TypeError(
-                    f"the value under cache key {key!r} is not a number: {type(value).__name__}"
-                )
-            if metadata is None or value is MISSING:
-                # Of an entry that is not current nothing is left.
-                packed = self._pack(key, wire_key, total)
-            else:
-                entry = self._encode(key, total, is_open=True)
-                self._seal(entry, metadata)
-                packed = entry.data, entry.flags
-            timeout = self._timeout(None)
-            if stored is None or (value is MISSING and metadata is None):
-                if self._store.add(wire_key, *packed, timeout=timeout):
-                    return total
-                failures += 1
-            elif self._store.compare_exchange(wire_key, stored, packed, timeout=timeout):
-                return total
-            else:
-                failures = 0
-        return None
-
 
 def _page(key: str, value: Any) -> bytes | None:
     """The bytes of a value that is a page."""
     return page_encode(value) if type(value) is tuple and key.startswith(PAGES) else None
 
 
-def _delete_each(store: ByteStore, keys: list[bytes]) -> Iterable[Exception | None]:
-    """Remove all ``keys``; for each, why it may not be gone."""
-    if hasattr(store, "delete_each"):
-        # All servers at once.
-        return store.delete_each(keys)
-    return [_failure(store, key) for key in keys]
-
-
-def _failure(store: ByteStore, key: bytes) -> Exception | None:
-    try:
-        store.delete(key)
-    except CacheBackendError as error:
-        return error
-    return None
-
-
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:
     logger.warning("The value for cache key %r is not stored: %s", key, error)
-
-
-def _compressor(codec: str, minimum: int) -> Compressor:
-    if codec not in CODECS:
-        raise CacheConfigError(f"CACHE_COMPRESSION must be 'zstd', 'lz4' or None, not {codec!r}")
-    if not isinstance(minimum, int) or minimum < 0:
-        raise CacheConfigError(
-            f"CACHE_COMPRESSION_MIN must be a number of bytes, 0 or more, not {minimum!r}"
-        )
-    return Compressor(codec, min(minimum, sys.maxsize))
-
-
-def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:
-    if isinstance(keys, (str, bytes)):
-        keys = [keys]
-    result = []
-    for key in keys:
-        if not isinstance(key, (str, bytes)) or not key:
-            # Never the key itself: messages end in logs.
-            raise CacheConfigError(
-                "CACHE_SIGNING_KEY must be a non-empty str or bytes, or a list of them with the "
-                f"newest first; one of the keys is {'empty' if not key else type(key).__name__}"
-            )
-        # What cannot be encoded would be in the message of the attempt.
-        result.append(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key)
-    return result

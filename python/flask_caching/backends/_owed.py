@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheBackendError
 
 if TYPE_CHECKING:
+    from .._engine import ByteStore
     from ._byte_backend import ByteBackend
 
-__all__ = ["owe", "owe_guarded", "owing"]
+__all__ = ["delete_each", "owe", "owe_guarded", "owing"]
 
 
 def owe(backend: Any, keys: Sequence[str]) -> bool:
@@ -68,6 +69,22 @@ def owing(backend: Any, keys: Sequence[str]) -> Iterator[None]:
     except CacheBackendError:
         owe(backend, keys)
         raise
+
+
+def delete_each(store: ByteStore, keys: list[bytes]) -> Iterable[Exception | None]:
+    """Remove all ``keys``; for each, why it may not be gone."""
+    if hasattr(store, "delete_each"):
+        # All servers at once.
+        return store.delete_each(keys)
+    return [_failure(store, key) for key in keys]
+
+
+def _failure(store: ByteStore, key: bytes) -> Exception | None:
+    try:
+        store.delete(key)
+    except CacheBackendError as error:
+        return error
+    return None
 
 
 def _store_of(backend: Any) -> Any | None:

@@ -6,17 +6,15 @@ import inspect
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
 from .._engine import MISSING, CallParts, Road, Turn
-from .._warn import warn
 from ..backends._gevent import wait_among_greenlets
 from ..backends._tagged import note_use
-from ..backends.spec import DURATION, SHARE, seconds_of
 from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
@@ -27,6 +25,7 @@ from ..values.responses import why_not_storable
 from . import refresh
 from .context import active_app, is_debugged
 from .following import task
+from .options import Description, Options, callable_or_none
 from .refresh import Refresh
 from .server_timing import note
 
@@ -40,79 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["CallPolicy", "Description", "Options", "callable_or_none"]
 
 logger = logging.getLogger("flask_caching")
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a call is.
-
-    :param key: its key; where ``versions`` are part of it, what comes before them.
-    :param versions: the keys of the versions that follow it.
-    :param timeout: a fragment's: seconds, or None.
-    :param is_read_only: the key may be read, but this call does not fill it.
-    """
-
-    key: Any
-    versions: tuple[str, ...] = ()
-    timeout: Any = None
-    is_read_only: bool = False
-    #: The keys of the tags; with :data:`~flask_caching.keys.tags.EPOCH` where the result says more.
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options that ``cached`` and ``memoize`` share, as they document them."""
-
-    unless: Callable[..., Any] | None = None
-    forced_update: Callable[..., Any] | None = None
-    is_stale: Callable[..., Any] | None = None
-    response_filter: Callable[..., Any] | None = None
-    hash_method: Callable[..., Any] | None = None
-    cache_none: bool = False
-    source_check: bool | None = None
-    single_flight: bool | None = None
-    stale_while_revalidate: Any = None
-    stale_if_error: Any = None
-    jitter: float | None = None
-    tags: Any = ()
-
-    def __post_init__(self) -> None:
-        for name in ("unless", "forced_update", "is_stale", "response_filter"):
-            object.__setattr__(self, name, callable_or_none(name, getattr(self, name)))
-        if not isinstance(self.single_flight, bool | None):
-            raise TypeError(
-                f"single_flight must be True, False, or None for CACHE_SINGLE_FLIGHT, not "
-                f"{self.single_flight!r}"
-            )
-        for name in ("stale_while_revalidate", "stale_if_error"):
-            given = getattr(self, name)
-            if given is not None:
-                if not DURATION.accepts(given):
-                    raise TypeError(f"{name} must be {DURATION.words}, not {given!r}")
-                object.__setattr__(self, name, seconds_of(given))
-        if self.jitter is not None and not SHARE.accepts(self.jitter):
-            raise TypeError(f"jitter must be {SHARE.words}, not {self.jitter!r}")
-        if not callable(self.tags):
-            object.__setattr__(self, "tags", tag_keys(self.tags))
-
-
-def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
-    """An option that is a function of the application; whatever else is given counts for nothing.
-
-    :param name: the option's name, for the warning.
-    """
-    if callable(given):
-        function: Callable[..., Any] = given
-        return function
-    if given is None:
-        return None
-    warn(
-        f"{name}={given!r} is ignored: it has to be a function, which is called each time. For a "
-        f"value that never changes: {name}=lambda: {given!r}",
-        UserWarning,
-    )
-    return None
 
 
 class CallPolicy:

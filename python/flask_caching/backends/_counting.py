@@ -1,0 +1,54 @@
+"""Counting where only this side can read the number."""
+
+from __future__ import annotations
+
+import numbers
+from typing import TYPE_CHECKING
+
+from .._engine import MISSING, SealedValue
+from . import _tagged
+
+if TYPE_CHECKING:
+    from ._byte_backend import ByteBackend
+
+__all__ = ["count"]
+
+#: How often a counter is tried to be created where every attempt finds neither an old value nor
+#: room for a new one, before that is reported as the backend's failure.
+_COUNTER_ATTEMPTS = 3
+
+
+def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | None:
+    """Count where only this side can read the number: write if nobody else was faster."""
+    failures = 0
+    while failures < _COUNTER_ATTEMPTS:
+        stored = backend._store.get(wire_key)
+        value = MISSING if stored is None else backend._unpack(key, wire_key, stored)
+        metadata = value.metadata if type(value) is SealedValue else None
+        if metadata is not None:
+            value = _tagged.current(backend, [value])[0]
+        if value is MISSING or value is None:
+            total = delta
+        elif isinstance(value, numbers.Number):
+            total = value + delta  # type: ignore[operator]
+        else:
+            raise TypeError(
+                f"the value under cache key {key!r} is not a number: {type(value).__name__}"
+            )
+        if metadata is None or value is MISSING:
+            # Of an entry that is not current nothing is left.
+            packed = backend._pack(key, wire_key, total)
+        else:
+            entry = backend._encode(key, total, is_open=True)
+            backend._seal(entry, metadata)
+            packed = entry.data, entry.flags
+        timeout = backend._timeout(None)
+        if stored is None or (value is MISSING and metadata is None):
+            if backend._store.add(wire_key, *packed, timeout=timeout):
+                return total
+            failures += 1
+        elif backend._store.compare_exchange(wire_key, stored, packed, timeout=timeout):
+            return total
+        else:
+            failures = 0
+    return None
