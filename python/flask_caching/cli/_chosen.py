@@ -55,7 +55,7 @@ def about_a_cache(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError(f"--cache {number}: the application has {len(known)}")
         try:
             return command(known[(number or 1) - 1], **arguments)
-        except CacheError as error:
+        except (CacheError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
     return run
