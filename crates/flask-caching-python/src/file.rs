@@ -155,6 +155,13 @@ impl FileByteStore {
         py.detach(|| self.0.bytes())
     }
 
+    /// Remove entries until no more than `threshold` are left.
+    fn prune(&self, py: Python<'_>, threshold: u64) -> PyResult<()> {
+        let pruned = py.detach(|| self.0.prune(threshold));
+        logging::hand_on(py)?;
+        pruned.map_err(|error| to_py(&error))
+    }
+
     /// Remove every entry that has expired at `now`, seconds since 1970; how many there were.
     fn remove_expired(&self, py: Python<'_>, now: f64) -> PyResult<u64> {
         let now = Duration::try_from_secs_f64(now)

@@ -61,6 +61,32 @@ pub(crate) fn longer_timeout<'py>(
     Ok(if is_longer { one } else { other }.clone())
 }
 
+/// When an entry expires that is stored now with `timeout`, in seconds since 1970; 0: never.
+#[pyfunction]
+pub(crate) fn expires_at(
+    timeout: Option<&Bound<'_, PyAny>>,
+    default_timeout: Option<&Bound<'_, PyAny>>,
+) -> PyResult<f64> {
+    let default = from_python(default_timeout)?.resolve(Lifetime::Forever);
+    let wall = clock::wall();
+    Ok(match from_python(timeout)?.resolve(default) {
+        Lifetime::Forever => 0.0,
+        Lifetime::For(duration) => wall.saturating_add(duration).as_secs_f64(),
+        Lifetime::Expired => wall.saturating_sub(Duration::from_secs(1)).as_secs_f64(),
+    })
+}
+
+/// The timeout of an entry that is stored now and expires at `expires`, seconds since 1970; 0: never.
+#[pyfunction]
+pub(crate) fn time_left(expires: f64) -> f64 {
+    let left = expires - clock::wall().as_secs_f64();
+    match expires {
+        0.0 => 0.0,
+        _ if left > 0.0 => left,
+        _ => -1.0,
+    }
+}
+
 /// When an entry expires that is stored now.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Deadline {

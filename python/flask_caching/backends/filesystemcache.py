@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer, FileSystemSerializer
 
-from .._engine import MISSING, FileByteStore, Signer
+from .._engine import MISSING, FileByteStore, Signer, expires_at
 from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
 from . import _cachelib
@@ -20,6 +20,7 @@ from ._byte_backend import ByteBackend, logger
 from ._encoded import Encoded
 from ._made_of import follow_overrides
 from ._settings import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
+from ._steps import NO_LIMIT, follow_steps, replaces
 from .spec import BackendSpec
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        follow_steps(cls, FileSystemCache, ("_prune", "_normalize_timeout", "_update_count"))
         follow_overrides(cls, FileSystemCache)
 
     def delete(self, key: str) -> bool:
@@ -137,9 +139,10 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         kind, self._codec = contents(self.serializer)
         self._files = FileByteStore(
             self._path,
-            self._threshold,
+            # Where a subclass removes entries itself, they are only counted.
+            NO_LIMIT if self._threshold and self._prunes_itself() else self._threshold,
             self._mode,
-            _for_engine(self._hash_method),
+            self._name_of if self._names_itself() else _for_engine(self._hash_method),
             kind,
             self.default_timeout,
             self._max_bytes,
@@ -210,8 +213,30 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     def _present_codec(self) -> Codec:
         return self._codec
 
+    def _prunes_itself(self) -> bool:
+        return replaces(type(self), FileSystemCache, "_prune")
+
+    def _names_itself(self) -> bool:
+        return replaces(type(self), FileSystemCache, "_get_filename")
+
+    def _name_of(self, key: bytes) -> str:
+        """The name that a subclass gives the file of ``key``."""
+        folder, name = os.path.split(self._get_filename(key.decode("utf-8", "surrogatepass")))
+        if os.path.abspath(folder) != os.path.abspath(self._path):
+            raise CacheConfigError(
+                f"{type(self).__name__}._get_filename() must return a path in CACHE_DIR itself, "
+                f"not one in {folder!r}"
+            )
+        return name
+
     def _get_filename(self, key: str) -> str:
-        """The path of the file of ``key``, which may not exist."""
+        """The path of the file of ``key``, which may not exist. A subclass may name it otherwise,
+        in the same directory.
+        """
+        if self._names_itself():
+            return os.path.join(
+                self._path, str(self._hash_method(self._encode_key(key)).hexdigest())
+            )
         return self._in_path(self._files.path_of(self._encode_key(key)))
 
     def _safe_stream_open(self, path: str, mode: str) -> IO[Any]:
@@ -241,12 +266,30 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         """Remove every entry that has expired at ``now``, seconds since 1970."""
         self._files.remove_expired(now)
 
+    def _prune(self) -> None:
+        """Remove what is over the threshold. Writes do so without being asked, unless a subclass
+        has another method in its place: that is called before each of them, and nothing else is
+        done.
+        """
+        if self._over_threshold():
+            self._remove_older()
+
+    def _normalize_timeout(self, timeout: float | timedelta | None) -> int:
+        """When an entry expires that is stored now, in seconds since 1970; 0: never. A subclass may
+        have another method in its place.
+        """
+        return int(expires_at(timeout, self.default_timeout))
+
     def _remove_older(self) -> bool:
-        """Nothing is to be done: a write over the threshold removes what was used least."""
+        """Remove what was not used for the longest time, where there is more than the threshold."""
+        if self._over_threshold():
+            self._files.prune(self._threshold)
         return True
 
     def _update_count(self, delta: int | None = None, value: int | None = None) -> None:
-        """Nothing is to be done: whatever changes the directory counts."""
+        """Nothing is to be done: whatever changes the directory counts. That of a subclass is
+        called for each entry that is new or gone.
+        """
 
 
 class _Long(Encoded):

@@ -10,11 +10,12 @@ from typing import Any
 
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
-from .._engine import MemoryBackend
+from .._engine import MemoryBackend, expires_at
 from ..errors import CacheConfigError
 from . import _cachelib
 from ._made_of import follow_overrides
 from ._settings import MAX_BYTES, THRESHOLD, bytes_limit
+from ._steps import NO_LIMIT, follow_steps, replaces
 from .base import BaseCache
 from .spec import BackendSpec
 
@@ -23,6 +24,19 @@ __all__ = ["SimpleCache"]
 _METHODS = frozenset(
     name for name in vars(MemoryBackend) if callable(getattr(MemoryBackend, name))
 ) - {"__init__"}
+
+
+def _get_threshold(self: Any) -> int:
+    number: int = vars(self)["_own_threshold"]
+    return number
+
+
+def _set_threshold(self: Any, threshold: int) -> None:
+    vars(self)["_own_threshold"] = threshold
+
+
+#: The threshold of a subclass that prunes itself.
+_THRESHOLD = property(_get_threshold, _set_threshold)
 
 
 class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
@@ -75,6 +89,9 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
                 "CACHE_THRESHOLD must be a number of entries, 1 or more (0 means 500), "
                 f"not {threshold!r}"
             )
+        if replaces(type(self), SimpleCache, "_prune"):
+            self._threshold = threshold
+            threshold = NO_LIMIT
         self._open(threshold, bytes_limit(max_bytes))
         BaseCache.__init__(self, ignore_delete_many_errors=ignore_delete_many_errors)
         self.default_timeout = default_timeout
@@ -86,7 +103,11 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # The native many-operations do not call a subclass's get, set and delete.
+        follow_steps(cls, SimpleCache, ("_prune", "_normalize_timeout"))
         follow_overrides(cls, MemoryBackend)
+        if replaces(cls, SimpleCache, "_prune"):
+            # What it removes goes by this number; the store itself has no limit.
+            cls._threshold = _THRESHOLD  # type: ignore[assignment]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _METHODS:
@@ -109,8 +130,23 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""
         return _Entries(self)
 
+    def _prune(self) -> None:
+        """Remove what is over the threshold. Writes do so without being asked, unless a subclass
+        has another method in its place: that is called before each of them, and nothing else is
+        done.
+        """
+        if self._len() > self._threshold:
+            self._remove_older()
+
+    def _normalize_timeout(self, timeout: float | timedelta | None) -> int:
+        """When an entry expires that is stored now, in seconds since 1970; 0: never. A subclass may
+        have another method in its place.
+        """
+        return expires_at(timeout, self.default_timeout)  # type: ignore[return-value]
+
     def _remove_older(self) -> None:
-        """Nothing is to be done: a write to a full cache removes what is used least."""
+        """Remove what is used least, where there is more than the threshold."""
+        self._shrink(self._threshold)
 
     def _remove_expired(self, now: float) -> None:
         """Remove every entry that has expired at ``now``, seconds since 1970."""

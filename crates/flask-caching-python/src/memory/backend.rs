@@ -103,6 +103,14 @@ impl MemoryBackend {
         Ok(left.map(|left| (weight::of(&stored), timeout::in_seconds(left))))
     }
 
+    /// Evicts until no more than `threshold` entries are left (0: 500).
+    fn _shrink(&self, threshold: usize) {
+        let store = self.store();
+        let usual = store.threshold();
+        store.set_threshold(threshold.min(usual));
+        store.set_threshold(usual);
+    }
+
     /// The largest number of entries.
     #[getter]
     fn _threshold(&self) -> usize {

@@ -19,7 +19,7 @@ use super::directory::Directory;
 use super::format;
 use super::naming::Naming;
 use super::own_file::{Recency, now};
-use crate::clock;
+use crate::{Result, clock};
 
 /// The file with the victims of the last scan.
 const NAME: &str = "victims.__wz_cache";
@@ -58,15 +58,28 @@ impl Victim {
 }
 
 impl FileStore {
-    /// Evicts until one more entry is within the threshold, where there are as many as the count
+    /// Removes entries until no more than `threshold` are left: expired ones, then those that were not
+    /// used for the longest time.
+    ///
+    /// # Errors
+    /// The directory cannot be scanned, or a file in it not removed.
+    pub fn prune(&self, threshold: u64) -> Result<()> {
+        let operation = "prune";
+        let _turn = self.turn(operation)?;
+        self.make_room(None, threshold.saturating_add(1))
+            .map(|left| self.set_count(left))
+            .map_err(|error| self.failed(operation, "", error))
+    }
+
+    /// Evicts until one more entry is within the `threshold`, where there are as many as the count
     /// `kept` says; the number of entries left.
-    pub(super) fn make_room(&self, kept: Option<u64>) -> io::Result<u64> {
+    pub(super) fn make_room(&self, kept: Option<u64>, threshold: u64) -> io::Result<u64> {
         let mut count = match kept {
             Some(count) => count,
             None => scan(&self.directory, &self.naming, None)?.count,
         };
         let mut scanned = false;
-        while count >= self.threshold {
+        while count >= threshold {
             match next(&self.directory, &self.naming)? {
                 Some(victim) if !victim.is_unused(&self.directory) => {}
                 Some(victim) => {

@@ -206,7 +206,7 @@ impl FileStore {
             return self.directory.publish(draft, name);
         }
         let kept = self.count.read(&self.directory);
-        let others = self.make_room(kept)?;
+        let others = self.make_room(kept, self.threshold)?;
         // Counted before it is there: who dies in between leaves the count too high, which the next
         // scan puts right, never too low.
         if kept != Some(others + 1) {

@@ -85,6 +85,8 @@ pub(super) struct Naming {
     /// The length every name has; `None`: they differ.
     length: Option<usize>,
     hexadecimal: bool,
+    /// What follows the last dot of every name, where that is the same.
+    suffix: Option<String>,
 }
 
 impl Naming {
@@ -94,6 +96,9 @@ impl Naming {
         let count = checked(method.hexdigest(COUNT_KEY)?)?;
         let other = checked(method.hexdigest(b"")?)?;
         Ok(Self {
+            suffix: suffix(&count)
+                .filter(|own| suffix(&other) == Some(own))
+                .map(str::to_owned),
             length: (count.len() == other.len()).then_some(count.len()),
             hexadecimal: [&count, &other].iter().all(|name| is_hexadecimal(name)),
             count,
@@ -132,10 +137,14 @@ impl Naming {
             && if self.hexadecimal {
                 is_hexadecimal(name)
             } else {
-                checked(name.to_owned()).is_ok()
+                checked(name.to_owned()).is_ok() && suffix(name) == self.suffix.as_deref()
             }
             && name != self.count
     }
+}
+
+fn suffix(name: &str) -> Option<&str> {
+    name.rsplit_once('.').map(|(_, suffix)| suffix)
 }
 
 fn is_hexadecimal(name: &str) -> bool {
@@ -147,7 +156,9 @@ fn checked(name: String) -> Result<String> {
     let usable = (1..=200).contains(&name.len())
         && name
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        && !name.starts_with('.')
+        && !name.ends_with(BOOKKEEPING);
     if usable {
         return Ok(name);
     }
@@ -156,7 +167,7 @@ fn checked(name: String) -> Result<String> {
         "setup",
         "CACHE_FILE_HASH_METHOD",
         format!(
-            "its hexdigest() must be up to 200 letters, digits, '_' or '-', not {:?}",
+            "its hexdigest() must be up to 200 letters, digits, '_', '-' or '.', not {:?}",
             name.chars().take(40).collect::<String>()
         ),
     ))
