@@ -51,6 +51,7 @@ def test_the_signals_are_where_they_were() -> None:
         "cache_view_miss",
         "cache_memoize_hit",
         "cache_memoize_miss",
+        "cache_stale",
     }
     assert signals.cache_view_hit is cache_view_hit
 

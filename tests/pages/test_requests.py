@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Response, make_response, request
 from paged import Paged
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 
 def test_the_order_of_the_query_does_not_count() -> None:
@@ -92,10 +93,12 @@ def test_a_client_that_has_it_is_told_so(tags: str) -> None:
     paged = Paged()
     etag = paged.get().headers["ETag"]
     for _ in range(2):
-        answer = paged.get(headers={"If-None-Match": tags.format(etag)})
-        assert (answer.status_code, answer.data) == (304, b"")
-        assert answer.headers["ETag"] == etag
-        assert not {"Content-Length", "Content-Type"} & {name for name, _ in answer.headers}
+        # Not by a client: older ones add a type of their own.
+        asked = EnvironBuilder("/page", headers={"If-None-Match": tags.format(etag)})
+        body, status, headers = run_wsgi_app(paged.app, asked.get_environ())
+        assert (status, b"".join(body)) == ("304 NOT MODIFIED", b"")
+        assert headers["ETag"] == etag
+        assert not {"Content-Length", "Content-Type"} & {name for name, _ in headers}
     assert paged.get(headers={"If-None-Match": '"other"'}).status_code == 200
 
 
