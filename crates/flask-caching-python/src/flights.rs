@@ -44,6 +44,16 @@ pub(crate) fn join<'k>(
     Ok(FLIGHTS.join(scope(owner), key, guards, leader))
 }
 
+/// How many results have landed in this process; for [`has_landed_since`].
+pub(crate) fn landings() -> u64 {
+    FLIGHTS.landings()
+}
+
+/// Whether a result under `key` of `owner` may have landed after the first `landings`.
+pub(crate) fn has_landed_since(owner: &Bound<'_, PyAny>, key: &[u8], landings: u64) -> bool {
+    FLIGHTS.has_landed_since(scope(owner), key, landings)
+}
+
 /// What tells the present thread, or greenlet, from others.
 #[inline]
 pub(crate) fn present(py: Python<'_>) -> PyResult<usize> {

@@ -27,7 +27,7 @@ use smallvec::SmallVec;
 
 use self::follow::{End, Waits};
 pub use self::follow::{Follower, Landing, Payload, Waiting};
-use self::refusals::Refusals;
+use self::refusals::{Landings, Refusals};
 
 use crate::resilience::Deadline;
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -59,6 +59,7 @@ pub struct Flights {
     /// Who waits for which flight.
     waits: Waits,
     refusals: Refusals,
+    landings: Landings,
 }
 
 /// How far a flight is.
@@ -176,6 +177,17 @@ impl Flights {
         registered.push(Arc::clone(&progress));
         drop(shard);
         Joined::Lead(self.take_off(hash, guards, progress))
+    }
+
+    /// How many results have landed that others may have; for [`has_landed_since`](Self::has_landed_since).
+    pub fn landings(&self) -> u64 {
+        self.landings.count()
+    }
+
+    /// Whether a result under `key` may have landed after the first `landings`: whoever has looked for it
+    /// before that finds it now.
+    pub fn has_landed_since(&self, scope: u64, key: &[u8], landings: u64) -> bool {
+        self.landings.has_since(self.hash(scope, key), landings)
     }
 
     /// The flight of a computation that is registered under the hash of its key.
@@ -329,8 +341,10 @@ impl Flight {
         if self.progress.followed_under == 0 {
             return;
         }
-        if matches!(landing, Landing::Refused) {
-            self.flights.refusals.note(self.progress.followed_under);
+        match landing {
+            Landing::Refused => self.flights.refusals.note(self.progress.followed_under),
+            Landing::Shared(_) => self.flights.landings.note(self.progress.followed_under),
+            Landing::Failed => {}
         }
         let before = lock(&self.progress.lock).landing.replace(landing);
         drop(before);

@@ -36,8 +36,46 @@ impl Refusals {
     }
 
     fn place(&self, hash: u64) -> &AtomicU64 {
-        &self.0[(hash >> 1) as usize % PLACES]
+        &self.0[place_of(hash)]
     }
+}
+
+/// When results landed that others may have. Keys may share a place here as well: then one is looked for
+/// once more than needed.
+pub(super) struct Landings {
+    count: AtomicU64,
+    last: Box<[AtomicU64]>,
+}
+
+impl Default for Landings {
+    fn default() -> Self {
+        Self {
+            count: AtomicU64::new(0),
+            last: (0..PLACES).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+}
+
+impl Landings {
+    /// How many there were.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Notes one, under the key of this hash.
+    pub(super) fn note(&self, hash: u64) {
+        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        self.last[place_of(hash)].store(number, Ordering::SeqCst);
+    }
+
+    /// Whether there was one after the first `count`.
+    pub(super) fn has_since(&self, hash: u64, count: u64) -> bool {
+        self.last[place_of(hash)].load(Ordering::SeqCst) > count
+    }
+}
+
+fn place_of(hash: u64) -> usize {
+    (hash >> 1) as usize % PLACES
 }
 
 const LOW: u64 = u32::MAX as u64;

@@ -94,7 +94,7 @@ impl Road {
 
     /// Waits for the computation that a call follows, however threads wait here.
     pub(super) fn wait(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
-        if !flights::has_greenlets(py) {
+        if open.following.waiting.is_none() || !flights::has_greenlets(py) {
             open.following.wait(py)?;
             return Ok(open);
         }

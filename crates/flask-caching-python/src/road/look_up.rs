@@ -31,7 +31,8 @@ pub(super) enum Approach<'py> {
 pub(super) enum Arrival<'py> {
     /// To its answer, or its turn.
     There(Bound<'py, PyAny>),
-    /// To another call that is computing the same.
+    /// To another call that is computing the same, or that was over just now: without one to wait for it
+    /// is to be looked for again.
     Behind(Box<Open>),
 }
 
@@ -196,6 +197,7 @@ impl Road {
 
     /// Asks the backend for the versions of a key, and for the value under it.
     pub(super) fn read_open(&self, py: Python<'_>, open: &mut Open) {
+        open.following.landings = (!open.is_refresh).then(flights::landings);
         let reading = match open.read_versions(py, &self.attributes) {
             Err((error, doing)) => Reading::NoKey(error, doing),
             Ok(()) if open.is_refresh => Reading::Nothing,
@@ -250,6 +252,10 @@ impl Road {
         }
         if !open.is_read_only {
             match self.begin_flight(py, &open)? {
+                Joined::Lead(_) if self.came_meanwhile(py, &mut open)? => {
+                    open.rewind(py)?;
+                    return Ok(Arrival::Behind(open));
+                }
                 Joined::Lead(flight) => open.flight = Some(flight),
                 Joined::Follow(follower) => {
                     self.follow(py, &mut open, follower, task)?;
@@ -272,6 +278,22 @@ impl Road {
         }
         note_leader(py, None)?;
         Turn::of(py, open).map(Arrival::There)
+    }
+
+    /// Whether another call may have stored the same after this one has looked for it, and was over before
+    /// it could be followed. It is asked once.
+    fn came_meanwhile(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        let Some(landings) = open.following.landings.take() else {
+            return Ok(false);
+        };
+        if open.following.has_looked_again || !self.may_follow(py, open)? {
+            return Ok(false);
+        }
+        let owner = self.owner_of_flights(open.backend.bind(py));
+        let key = open.key.bind(py);
+        let came = flights::has_landed_since(owner, &flights::key_bytes(key)?, landings);
+        open.following.has_looked_again = came;
+        Ok(came)
     }
 
     /// Begins the flight of a call that computes, or finds the one that it may follow.

@@ -488,12 +488,18 @@ impl Road {
         let task = policy.call_method0(intern!(py, "task"))?.extract()?;
         match self.arrive_at(open, call, Some(task))? {
             Arrival::There(there) => Ok(there),
+            Arrival::Behind(over) if over.following.waiting.is_none() => {
+                self.read_unless_waiting(over, call)
+            }
             Arrival::Behind(behind) => Turn::of(py, behind),
         }
     }
 
     /// Goes on with a call that has waited for another one; whether it is to be looked for again.
     fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        if open.following.waiting.is_none() {
+            return Ok(true);
+        }
         match self.hear(py, open)? {
             Heard::Value(value) => open.step = Step::Read(Reading::Shared(value)),
             Heard::Nothing => open.step = Step::Waiting,

@@ -68,6 +68,9 @@ pub(super) struct Following {
     pub(super) is_over: bool,
     /// What it waits for.
     pub(super) waiting: Option<Waiting>,
+    /// How many results had landed when it was looked for.
+    pub(super) landings: Option<u64>,
+    pub(super) has_looked_again: bool,
     /// Until when it waits at most, whatever it waits for.
     pub(super) until: Option<TimeLeft>,
 }

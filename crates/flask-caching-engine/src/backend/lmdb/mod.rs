@@ -4,10 +4,10 @@
 //! within microseconds: what is written was made before. LMDB's own promises hold for what a killed
 //! process leaves. What is particular here:
 //!
-//! - [`opening`]: which store of a directory is used, who may, and what a reboot or damage leaves.
-//! - [`environment`]: one open environment for each process and directory, anew after a fork.
-//! - [`locks`]: the turn to write, which unlike LMDB's can be waited for with a deadline.
-//! - [`entry`]: the format of entries. [`eviction`], [`visited`]: what leaves a full store.
+//! - `opening`: which store of a directory is used, who may, and what a reboot or damage leaves.
+//! - `environment`: one open environment for each process and directory, anew after a fork.
+//! - `locks`: the turn to write, which unlike LMDB's can be waited for with a deadline.
+//! - `entry`: the format of entries. `eviction`, `visited`: what leaves a full store.
 
 mod check;
 mod entry;
