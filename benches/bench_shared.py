@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import tempfile
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from typing import Any
@@ -31,9 +32,7 @@ def shared() -> Cache:
 
 
 def diskcache_store() -> Any:
-    import diskcache
-
-    store: Any = diskcache.Cache(folder())
+    store: Any = import_module("diskcache").Cache(folder())
     store["key1"] = "value 1"
     return store
 

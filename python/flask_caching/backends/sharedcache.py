@@ -89,7 +89,7 @@ class SharedCache(ByteBackend):
         return (*self._store.held(), None)
 
     def _open(self) -> None:
-        self._store = SharedByteStore(
+        self._store = SharedByteStore(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._path, self._max_bytes, self._threshold, self.default_timeout
         )
         self._choose_quick()

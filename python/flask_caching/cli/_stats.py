@@ -61,7 +61,7 @@ def table(counted: CacheStats) -> str:
         f"time saved {_duration(counted.time_saved)}",
         f"stored {counted.stored:,}   refused {counted.refused:,}   superseded "
         f"{counted.superseded:,}   errors {counted.errors:,}",
-        f"stale {counted.stale:,}   near {counted.near_hits:,}   waited {counted.waits:,}",
+        f"stale {counted.stale:,}   waited {counted.waits:,}",
     ]
     called = [item for item in counted.functions.items() if item[1].hits + item[1].misses]
     called.sort(key=lambda item: -item[1].time_saved)

@@ -25,7 +25,6 @@ _TOTALS = (
     "hits",
     "misses",
     "stale",
-    "near_hits",
     "waits",
     "stored",
     "refused",

@@ -78,9 +78,9 @@ COUNTS = (
     ),
     Family(
         "flask_caching_hits_of_kind",
-        "Hits that were past their time, or answered by this process's own copies.",
+        "Hits that were past their time.",
         (*_FUNCTION, "which"),
-        _of_functions(("stale", lambda c: c.stale), ("near", lambda c: c.near_hits)),
+        _of_functions(("stale", lambda c: c.stale)),
     ),
     Family(
         "flask_caching_waits",

@@ -152,7 +152,8 @@ class _Writer(Collector):
         known = self._values.get(key)
         if known is None:
             mode = "mostrecent" if kind == "gauge" else ""
-            known = ValueClass(kind, metric, name, label_names, labels, doc, mode)
+            make: Any = ValueClass
+            known = make(kind, metric, name, label_names, labels, doc, mode)
             self._values[key] = known
         if kind == "gauge":
             known.set(value)

@@ -111,6 +111,6 @@ def _backend_stats(cache: Cache) -> BackendStats | None:
         for name, count, errors, seconds, buckets in rows
     }
     # Only of those that can say in no time.
-    usage = getattr(backend, "_usage", None)
-    entries, bytes_, evictions = usage() if callable(usage) else (None, None, None)
+    usage: Any = getattr(backend, "_usage", None)
+    entries, bytes_, evictions = (None, None, None) if usage is None else usage()
     return BackendStats(type(backend).__name__, entries, bytes_, evictions, latencies)

@@ -50,7 +50,6 @@ class CallCounts(_Counted):
     :param hits: calls that were answered from the cache.
     :param misses: calls that were not found, or found and not wanted.
     :param stale: of the hits, answers that were past their time and given nevertheless.
-    :param near_hits: of the hits, those that this process's own copies answered.
     :param waits: calls that waited for another's computation.
     :param stored: results that were stored.
     :param refused: results that were not, because an option, the kind of response or the backend
@@ -69,7 +68,6 @@ class CallCounts(_Counted):
     hits: int = 0
     misses: int = 0
     stale: int = 0
-    near_hits: int = 0
     waits: int = 0
     stored: int = 0
     refused: int = 0

@@ -154,7 +154,7 @@ function figure(id, number, unit) {
 }
 
 const COUNTS = [
-  ["hits", "Hits", true], ["misses", "Misses", true], ["stale", "Stale answers"], ["near_hits", "From the near copy"],
+  ["hits", "Hits", true], ["misses", "Misses", true], ["stale", "Stale answers"],
   ["waits", "Waited for another"], ["stored", "Stored", true], ["refused", "Refused", true], ["superseded", "Overtaken"],
   ["asked", "cache.get()"], ["written", "cache.set()"], ["deletions", "Deletions"], ["evictions", "Evictions"],
   ["errors", "Errors", true], ["under_way", "Being computed", true], ["entries", "Entries"], ["bytes", "Stored bytes"],
@@ -186,7 +186,6 @@ function servers(health) {
     return serverItem(server.server, failing, said, details);
   });
   if (!items.length) items.push(serverItem([health.backend, health.where].filter(Boolean).join(" "), false, "no server", []));
-  if (health.near) items.push(serverItem("near copy", false, "on", [`${count(health.near.entries)} entries, ${bytes(health.near.bytes)}`]));
   if (health.owes) items.push(serverItem("deletions", true, "owed", ["They reach their server before anything deleted could be read."]));
   fill($("servers"), items);
 }
