@@ -10,7 +10,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_caching import Cache, dashboard
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 __all__ = ["Shop", "press", "serving"]
 
@@ -52,10 +52,16 @@ def press(client: FlaskClient, path: str, asked: Any, **headers: str) -> Any:
     return client.post(f"/_cache/{path}", json=asked, headers={"X-Cache-Token": token, **headers})
 
 
+class _OneAnswer(WSGIRequestHandler):
+    """A connection for each request: older Werkzeugs go on with one that is open when they end."""
+
+    protocol_version = "HTTP/1.0"
+
+
 @contextmanager
 def serving(app: Flask) -> Iterator[str]:
     """Serve an application on loopback; the address of its dashboard."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_OneAnswer)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
