@@ -88,7 +88,7 @@ REQUEST = st.tuples(
 
 
 @pytest.mark.parametrize("in_front", [True, False])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=4, max_size=4),
     hook=st.sampled_from(["", "header", "body"]),
@@ -111,7 +111,12 @@ def test_answers_are_those_of_the_application_without_the_cache(
                 headers=headers,
                 base_url=f"http://{host}",
             )
-            kept = [pair for pair in answer.headers if pair[0] not in ADDED]
+            # What follows the first dot of a session is when it was signed.
+            kept = [
+                (name, value.partition(".")[0] if name == "Set-Cookie" else value)
+                for name, value in answer.headers
+                if name not in ADDED
+            ]
             vary = {name.strip() for name in answer.headers.get("Vary", "").split(",")}
             answers.append((answer.status, kept, vary, answer.data))
         assert answers[0] == answers[1]
