@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flask_caching_engine::flight::{Follower, Landing, Payload};
+use flask_caching_engine::flight::{Follower, Joined, Landing, Payload};
 use flask_caching_engine::resilience::Deadline;
 use flask_caching_engine::{Lifetime, Timeout};
 use pyo3::exceptions::PyRuntimeError;
@@ -44,6 +44,39 @@ pub(super) enum Heard {
 }
 
 impl Road {
+    /// Whether another call may have stored the same after this one has looked for it, and was over before
+    /// it could be followed. It is asked once.
+    pub(super) fn came_meanwhile(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        let Some(landings) = open.following.landings.take() else {
+            return Ok(false);
+        };
+        if open.following.has_looked_again || !self.may_follow(py, open)? {
+            return Ok(false);
+        }
+        let owner = self.owner_of_flights(open.backend.bind(py));
+        let key = open.key.bind(py);
+        let came = flights::has_landed_since(owner, &flights::key_bytes(key)?, landings);
+        open.following.has_looked_again = came;
+        Ok(came)
+    }
+
+    /// Begins the flight of a call that computes, or finds the one that it may follow.
+    pub(super) fn begin_flight(&self, py: Python<'_>, open: &Open) -> PyResult<Joined> {
+        let names = open.versions.iter();
+        let names: Vec<_> = names.map(|version| version.name.bind(py).clone()).collect();
+        let guards = names.iter().map(|name| flights::key_bytes(name));
+        let guards = guards.collect::<PyResult<Vec<_>>>()?;
+        let guards = guards.iter().map(|guard| &**guard);
+        let key = open.key.bind(py);
+        let key = flights::key_bytes(key)?;
+        let owner = self.owner_of_flights(open.backend.bind(py));
+        if self.may_follow(py, open)? {
+            flights::join(owner, &key, guards)
+        } else {
+            Ok(Joined::Lead(flights::begin(owner, &key, guards)))
+        }
+    }
+
     /// Whether a call may have the result of another one that is under way.
     pub(super) fn may_follow(&self, py: Python<'_>, open: &Open) -> PyResult<bool> {
         if open.following.is_over {

@@ -48,6 +48,7 @@ mod port;
 mod proxies;
 mod quick;
 mod quick_shared;
+mod recall;
 mod recipe;
 mod replaced;
 mod request;
@@ -55,6 +56,8 @@ mod request;
 mod road;
 mod table;
 mod turn;
+mod versions;
+mod ways;
 
 pub(crate) use flags::CacheFlags;
 pub(crate) use parts::CallParts;

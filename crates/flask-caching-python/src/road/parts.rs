@@ -28,6 +28,31 @@ pub(super) struct Call<'a, 'py> {
     pub(super) request: Option<Request<'a, 'py>>,
 }
 
+impl<'a, 'py> Call<'a, 'py> {
+    /// A call of these arguments that goes the whole way.
+    pub(super) fn of(args: &'a Bound<'py, PyTuple>, kwargs: &'a Bound<'py, PyDict>) -> Self {
+        Self {
+            args,
+            kwargs,
+            extensions: None,
+            request: None,
+        }
+    }
+
+    /// The same, which the quick way may answer.
+    pub(super) fn asked_in(
+        self,
+        extensions: &'a Bound<'py, PyAny>,
+        request: Option<Request<'a, 'py>>,
+    ) -> Self {
+        Self {
+            extensions: Some(extensions),
+            request,
+            ..self
+        }
+    }
+}
+
 /// Calls of more parts than this cost an allocation.
 const USUAL: usize = 6;
 

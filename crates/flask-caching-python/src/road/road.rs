@@ -11,7 +11,6 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
-use super::follow::Heard;
 use super::look_up::{Approach, Arrival};
 use super::parts::{Call, CallParts, KeyAttribute, Parts};
 use super::port::Port;
@@ -19,7 +18,7 @@ use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
 use super::table::Row;
-use super::turn::{Open, Reading, Step, Turn};
+use super::turn::{Open, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
 
@@ -115,12 +114,8 @@ impl Road {
         path: Option<&Bound<'py, PyAny>>,
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: Some(extensions),
-            request: Request::new(method, path, query),
-        };
+        let request = Request::new(method, path, query);
+        let call = Call::of(args, kwargs).asked_in(extensions, request);
         stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
@@ -139,12 +134,8 @@ impl Road {
         path: Option<&Bound<'py, PyAny>>,
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: Some(extensions),
-            request: Request::new(method, path, query),
-        };
+        let request = Request::new(method, path, query);
+        let call = Call::of(args, kwargs).asked_in(extensions, request);
         stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) => Ok(answer),
@@ -160,12 +151,7 @@ impl Road {
         kwargs: &Bound<'py, PyDict>,
         wait: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: None,
-            request: None,
-        };
+        let call = Call::of(args, kwargs);
         stack::check()?;
         if wait {
             self.go_unless_waiting(&call, Quick::Unknown, true)
@@ -180,12 +166,8 @@ impl Road {
         args: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let call = Call {
-            args,
-            kwargs: &PyDict::new(args.py()),
-            extensions: Some(extensions),
-            request: None,
-        };
+        let kwargs = PyDict::new(args.py());
+        let call = Call::of(args, &kwargs).asked_in(extensions, None);
         stack::check()?;
         match self.begin_quickly(&call)? {
             Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
@@ -212,12 +194,7 @@ impl Road {
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: None,
-            request: None,
-        };
+        let call = Call::of(args, kwargs);
         match turn.get().take() {
             Some(open) => self.timed(args.py(), || self.arrive_for_task(open, &call)),
             None => Ok(turn.clone().into_any()),
@@ -232,12 +209,7 @@ impl Road {
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: None,
-            request: None,
-        };
+        let call = Call::of(args, kwargs);
         match turn.get().take() {
             Some(mut open) => self.timed(args.py(), || {
                 if self.resume_open(turn.py(), &mut open)? {
@@ -344,12 +316,7 @@ impl Road {
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let call = Call {
-            args,
-            kwargs,
-            extensions: None,
-            request: None,
-        };
+        let call = Call::of(args, kwargs);
         match turn.get().take() {
             Some(open) => self.fall_back_of(open, error, &call),
             None => Ok(None),
@@ -365,12 +332,7 @@ impl Road {
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = args.py();
-        let call = Call {
-            args,
-            kwargs,
-            extensions: None,
-            request: None,
-        };
+        let call = Call::of(args, kwargs);
         let mut open = match self.describe(&call, Quick::Unknown, true)? {
             Approach::Answer(answer) => return Ok(answer),
             Approach::Open(open) => open,
@@ -428,89 +390,6 @@ impl Road {
 }
 
 impl Road {
-    /// Goes the whole way from where the quick one ended.
-    fn go<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        start: Quick<'py>,
-        is_refresh: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = call.args.py();
-        let mut open = match self.describe(call, start, is_refresh)? {
-            Approach::Answer(answer) => return Ok(answer),
-            Approach::Open(open) => open,
-        };
-        self.read_open(py, &mut open);
-        loop {
-            let behind = match self.arrive_at(open, call, None)? {
-                Arrival::There(there) => return Ok(there),
-                Arrival::Behind(behind) => behind,
-            };
-            open = self.wait(py, behind)?;
-            if self.resume_open(py, &mut open)? {
-                self.read_open(py, &mut open);
-            }
-        }
-    }
-
-    /// The same, up to where a server or another call would be waited for. `task`: who asks.
-    fn go_unless_waiting<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        start: Quick<'py>,
-        is_refresh: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match self.describe(call, start, is_refresh)? {
-            Approach::Answer(answer) => Ok(answer),
-            Approach::Open(open) => self.read_unless_waiting(open, call),
-        }
-    }
-
-    fn read_unless_waiting<'py>(
-        &self,
-        mut open: Box<Open>,
-        call: &Call<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if open.port.waits {
-            return Turn::of(call.args.py(), open);
-        }
-        self.read_open(call.args.py(), &mut open);
-        self.arrive_for_task(open, call)
-    }
-
-    fn arrive_for_task<'py>(
-        &self,
-        open: Box<Open>,
-        call: &Call<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = call.args.py();
-        let policy = self.policy.bind(py);
-        let task = policy.call_method0(intern!(py, "task"))?.extract()?;
-        match self.arrive_at(open, call, Some(task))? {
-            Arrival::There(there) => Ok(there),
-            Arrival::Behind(over) if over.following.waiting.is_none() => {
-                self.read_unless_waiting(over, call)
-            }
-            Arrival::Behind(behind) => Turn::of(py, behind),
-        }
-    }
-
-    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
-    fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
-        if open.following.waiting.is_none() {
-            return Ok(true);
-        }
-        match self.hear(py, open)? {
-            Heard::Value(value) => open.step = Step::Read(Reading::Shared(value)),
-            Heard::Nothing => open.step = Step::Waiting,
-            Heard::LookAgain => {
-                open.rewind(py)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// A call to `backend` of which nothing is known yet.
     pub(super) fn open(
         &self,

@@ -1,0 +1,93 @@
+//! What was answered before: a call is found in the table of the store, and entered into it.
+
+use pyo3::prelude::*;
+
+use super::counts::Event;
+use super::flags::WATCHED;
+use super::parts::{Call, Parts};
+use super::replaced::{GET, GET_MANY};
+use super::road::Road;
+use super::table::Found;
+use super::turn::{Open, Turn};
+
+/// A value that was found before, and its key where somebody wants to hear of it.
+type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);
+
+impl Road {
+    /// Looks a call up among those that were answered before, and returns its answer, if that is one,
+    /// or its turn. Otherwise it is noted what the call will be found by.
+    pub(super) fn recall_into<'py>(
+        &self,
+        open: &mut Open,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = call.args.py();
+        let mut parts = Parts::default();
+        if open.port.memory(py, GET_MANY).is_none()
+            || !self.attributes.is_original(py)?
+            || !self.parts.get().kind.learn(call, &mut parts)?
+        {
+            return Ok(None);
+        }
+        if !open.is_refresh
+            && let Some((value, key)) = self.recall(py, open, &parts)?
+        {
+            match self.is_stale(&value, call)? {
+                Some(false) => {
+                    self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
+                    return self.deliver(value).map(Some);
+                }
+                Some(true) => {}
+                None => return Turn::bypass(py).map(Some),
+            }
+            open.is_refresh = true;
+        }
+        open.row = Some(self.row(parts));
+        Ok(None)
+    }
+
+    /// What the in-process store has of a call that was answered before; and its key, where somebody
+    /// wants to hear of it.
+    fn recall<'py>(
+        &self,
+        py: Python<'py>,
+        open: &Open,
+        parts: &Parts,
+    ) -> PyResult<Option<Recalled<'py>>> {
+        let Some(memory) = open.port.memory(py, GET | GET_MANY).map(Bound::get) else {
+            return Ok(None);
+        };
+        let moment = memory.moment();
+        let found = memory.calls.find(py, self.number(), parts, |found| {
+            let key = found.key.as_ref().map(|key| key.clone_ref(py));
+            let stored = moment.peek(py, &found.guards, found.value)?;
+            Some((stored, key))
+        });
+        match found.flatten() {
+            Some((_, None)) if self.flags.get().any(WATCHED) => Ok(None),
+            Some((stored, key)) => Ok(memory.thaw(py, stored)?.map(|value| (value, key))),
+            None => Ok(None),
+        }
+    }
+
+    /// Enters a call that was answered or stored into the table.
+    pub(super) fn remember(&self, py: Python<'_>, open: &mut Open) -> PyResult<()> {
+        let Some(row) = open.row.take() else {
+            return Ok(());
+        };
+        let Some(memory) = open.port.memory(py, GET_MANY) else {
+            return Ok(());
+        };
+        let key = open.key.bind(py);
+        let handle = match open.handle {
+            Some(handle) => Some(handle),
+            None => memory.get().handle(key)?,
+        };
+        if let (Some(value), Some(guards)) = (handle, open.guards()) {
+            let is_awaited = !self.flags.get().is_usual();
+            let key = is_awaited.then(|| key.clone().unbind());
+            memory.get().remember(py, row, Found { guards, value, key });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,177 @@
+//! The versions that are part of a key: read, made where they are missing, and the value under the key.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyString, PyTuple};
+
+use super::parts::KeyAttribute;
+use super::replaced::{GET, GET_MANY};
+use super::turn::{Doing, Open, Reading, Role, Version};
+use crate::missing::is_missing;
+
+impl Open {
+    /// Takes over what the policy says of the call.
+    pub(super) fn take_description(&mut self, description: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = description.py();
+        let names = description.getattr(intern!(py, "versions"))?;
+        self.versions = names
+            .cast_into::<PyTuple>()?
+            .iter_borrowed()
+            .map(|name| Version::named(&name, Role::Key))
+            .collect::<PyResult<_>>()?;
+        self.take_tags(description)?;
+        self.key = description.getattr(intern!(py, "key"))?.unbind();
+        self.is_read_only = description
+            .getattr(intern!(py, "is_read_only"))?
+            .is_truthy()?;
+        self.description = Some(description.clone().unbind());
+        Ok(())
+    }
+
+    /// Reads the versions, makes those that are missing, and with them the key.
+    ///
+    /// # Errors
+    /// Of the backend: what it was to do.
+    pub(super) fn read_versions(
+        &mut self,
+        py: Python<'_>,
+        attributes: &KeyAttribute,
+    ) -> Result<(), (PyErr, Doing)> {
+        if self.versions.is_empty() {
+            return Ok(());
+        }
+        let reading = |error| (error, Doing::Reading);
+        let storing = |error| (error, Doing::Storing);
+        if let Some(memory) = self.port.memory(py, GET_MANY) {
+            for version in &mut self.versions {
+                let found = memory
+                    .get()
+                    .find_text(version.name.bind(py))
+                    .map_err(reading)?;
+                (version.text, version.guard) =
+                    found.map(|(text, guard)| (text.unbind(), guard)).unzip();
+            }
+        } else {
+            self.ask_for_versions(py).map_err(reading)?;
+        }
+        if self.versions.iter().any(|version| version.text.is_none()) {
+            let timeout = attributes.timeout(py).map_err(storing)?;
+            self.make_versions(py, timeout.as_ref()).map_err(storing)?;
+        }
+        self.complete_key(py).map_err(reading)
+    }
+
+    /// Asks the port for the versions; where each question waits for a server, for the value in the same
+    /// breath, under the key it has if the versions are still the last ones seen.
+    fn ask_for_versions(&mut self, py: Python<'_>) -> PyResult<()> {
+        let foreign = self.foreign(py)?;
+        let of = |is_of_key: bool| {
+            let versions = self.versions.iter();
+            let named = versions.filter(move |version| (version.role == Role::Key) == is_of_key);
+            PyTuple::new(py, named.map(|version| &version.name).collect::<Vec<_>>())
+        };
+        let arguments = (&self.key, of(true)?, of(false)?);
+        let asked = foreign.call_method1(intern!(py, "read_versions"), arguments)?;
+        let (texts, guess, value): (Bound<'_, PyList>, Option<Py<PyAny>>, Py<PyAny>) =
+            asked.extract()?;
+        for (at, version) in self.versions.iter_mut().enumerate() {
+            let text = texts.get_item(at)?;
+            version.text = text.cast_into_exact::<PyString>().ok().map(Bound::unbind);
+        }
+        if let Some(guess) = guess {
+            self.prefetched = Some((guess, value));
+        }
+        Ok(())
+    }
+
+    /// Makes the versions that were not found; another process may be faster.
+    fn make_versions(
+        &mut self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let foreign = self.foreign(py)?;
+        let missing = self
+            .versions
+            .iter()
+            .filter(|version| version.text.is_none());
+        let names = PyTuple::new(py, missing.map(|version| &version.name).collect::<Vec<_>>())?;
+        let made = foreign.call_method1(intern!(py, "make_versions"), (names, timeout))?;
+        let (texts, until): (Bound<'_, PyTuple>, _) = made.extract()?;
+        self.made_until = Some(until);
+        let mut texts = texts.iter();
+        for version in &mut self.versions {
+            if version.text.is_none()
+                && let Some(text) = texts.next()
+            {
+                version.text = Some(text.cast_into::<PyString>()?.unbind());
+                version.is_new = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the versions behind what the key begins with.
+    fn complete_key(&mut self, py: Python<'_>) -> PyResult<()> {
+        if self.versions.iter().any(|it| it.role == Role::Key) {
+            let mut key = self.key.bind(py).extract::<String>()?;
+            for version in self.versions.iter().filter(|it| it.role == Role::Key) {
+                if let Some(text) = &version.text {
+                    key.push_str(text.bind(py).to_str()?);
+                }
+            }
+            self.key = PyString::new(py, &key).into_any().unbind();
+            self.note_versions(py)?;
+        }
+        // A version that was made just now is where it can be found.
+        if let Some(memory) = self.port.memory(py, GET_MANY) {
+            for version in self.versions.iter_mut().filter(|version| version.is_new) {
+                let found = memory.get().find_text(version.name.bind(py))?;
+                version.guard = found.map(|(_, guard)| guard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the port know the versions, for its next guess.
+    fn note_versions(&self, py: Python<'_>) -> PyResult<()> {
+        if self.port.memory(py, GET_MANY).is_some() {
+            return Ok(());
+        }
+        let of_key = || self.versions.iter().filter(|it| it.role == Role::Key);
+        let names = PyTuple::new(py, of_key().map(|it| &it.name).collect::<Vec<_>>())?;
+        let texts = of_key().filter_map(|version| version.text.as_ref());
+        let texts = PyTuple::new(py, texts.collect::<Vec<_>>())?;
+        self.foreign(py)?
+            .call_method1(intern!(py, "note_versions"), (names, texts))?;
+        Ok(())
+    }
+
+    pub(super) fn read_value(&mut self, py: Python<'_>, cache_none: bool) -> PyResult<Reading> {
+        let key = self.key.bind(py);
+        let value = match &self.prefetched {
+            Some((asked, value)) if key.eq(asked)? => value.bind(py).clone(),
+            _ => {
+                if let Some(memory) = self.port.memory(py, GET) {
+                    let Some(entry) = memory.get().find_entry(key)? else {
+                        return Ok(Reading::Nothing);
+                    };
+                    self.handle = Some(entry.handle);
+                    self.conditions.stale_for = entry.stale_for;
+                    self.conditions.tags = entry.tags;
+                    entry.value
+                } else {
+                    let read = intern!(py, "read");
+                    self.foreign(py)?.call_method1(read, (key,))?
+                }
+            }
+        };
+        let Some(value) = self.opened(value)? else {
+            return Ok(Reading::Nothing);
+        };
+        if is_missing(&value) || (value.is_none() && !cache_none) {
+            return Ok(Reading::Nothing);
+        }
+        Ok(Reading::Found(value.unbind()))
+    }
+}

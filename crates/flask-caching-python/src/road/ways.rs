@@ -1,0 +1,96 @@
+//! What is behind the doors of the road: the whole way of a call, for who may wait and for who may not.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::follow::Heard;
+use super::look_up::{Approach, Arrival};
+use super::parts::Call;
+use super::quick::Quick;
+use super::road::Road;
+use super::turn::{Open, Reading, Step, Turn};
+
+impl Road {
+    /// Goes the whole way from where the quick one ended.
+    pub(super) fn go<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        start: Quick<'py>,
+        is_refresh: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = call.args.py();
+        let mut open = match self.describe(call, start, is_refresh)? {
+            Approach::Answer(answer) => return Ok(answer),
+            Approach::Open(open) => open,
+        };
+        self.read_open(py, &mut open);
+        loop {
+            let behind = match self.arrive_at(open, call, None)? {
+                Arrival::There(there) => return Ok(there),
+                Arrival::Behind(behind) => behind,
+            };
+            open = self.wait(py, behind)?;
+            if self.resume_open(py, &mut open)? {
+                self.read_open(py, &mut open);
+            }
+        }
+    }
+
+    /// The same, up to where a server or another call would be waited for. `task`: who asks.
+    pub(super) fn go_unless_waiting<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        start: Quick<'py>,
+        is_refresh: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.describe(call, start, is_refresh)? {
+            Approach::Answer(answer) => Ok(answer),
+            Approach::Open(open) => self.read_unless_waiting(open, call),
+        }
+    }
+
+    pub(super) fn read_unless_waiting<'py>(
+        &self,
+        mut open: Box<Open>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if open.port.waits {
+            return Turn::of(call.args.py(), open);
+        }
+        self.read_open(call.args.py(), &mut open);
+        self.arrive_for_task(open, call)
+    }
+
+    pub(super) fn arrive_for_task<'py>(
+        &self,
+        open: Box<Open>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = call.args.py();
+        let policy = self.policy.bind(py);
+        let task = policy.call_method0(intern!(py, "task"))?.extract()?;
+        match self.arrive_at(open, call, Some(task))? {
+            Arrival::There(there) => Ok(there),
+            Arrival::Behind(over) if over.following.waiting.is_none() => {
+                self.read_unless_waiting(over, call)
+            }
+            Arrival::Behind(behind) => Turn::of(py, behind),
+        }
+    }
+
+    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
+    pub(super) fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        if open.following.waiting.is_none() {
+            return Ok(true);
+        }
+        match self.hear(py, open)? {
+            Heard::Value(value) => open.step = Step::Read(Reading::Shared(value)),
+            Heard::Nothing => open.step = Step::Waiting,
+            Heard::LookAgain => {
+                open.rewind(py)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
