@@ -13,7 +13,7 @@ from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
-from ._warn import warn
+from .backends._codec_settings import hand_codecs_to
 from .backends._gevent import note_greenlets
 from .backends.spec import seconds_of
 from .calls import deletion
@@ -27,25 +27,14 @@ from .calls.state import AppState
 from .calls.view import QueryArgs, ViewPolicy
 from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
-from .entry import EntryInfo, entry_of
-from .errors import (
-    CacheConfigError,
-    CacheConfigTypeError,
-)
-from .health import CacheHealth, health_of
+from .errors import CacheConfigTypeError
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .lock import CacheLock
-from .mistakes import (
-    check_app,
-    check_decorated,
-    check_jinja2_flag,
-    check_parentheses,
-)
+from .mistakes import check_app, check_decorated, check_jinja2_flag, check_parentheses
 from .pages.methods import Pages
-from .stats import CacheStats
-from .stats._counting import Policies, count_anew_after_fork, stats_of
-from .stats._shared import stats_of_all
+from .stats._counting import Policies, count_anew_after_fork
+from .stats.methods import Observed
 
 __all__ = ["Cache"]
 
@@ -56,7 +45,7 @@ R = TypeVar("R")
 _UNSET: Any = ...
 
 
-class Cache(Pages):
+class Cache(Pages, Observed):
     """Caches views, functions and template fragments of Flask applications.
 
     :param app: the application; without one, call :meth:`init_app` later.
@@ -127,37 +116,9 @@ class Cache(Pages):
         """Make the backend and keep it with the application."""
         serializer = make_serializer(config["CACHE_SERIALIZER"])
         backend = make_backend(app, config)
-        if serializer is not None:
-            if hasattr(backend, "serializer"):
-                backend.serializer = serializer
-            else:
-                warn(
-                    f"CACHE_SERIALIZER is set, but {type(backend).__name__} uses no serializer.",
-                    UserWarning,
-                )
-        if config["CACHE_SIGNING_KEY"] is not None:
-            _set_signing_keys(backend, config["CACHE_SIGNING_KEY"])
-        if config["CACHE_COMPRESSION"] is not None:
-            _set_compression(backend, config)
-        state = AppState(
-            cache=self,
-            hash_method=config["CACHE_HASH_METHOD"],
-            source_check=bool(config["CACHE_SOURCE_CHECK"]),
-            enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
-            store_private=bool(config["CACHE_STORE_PRIVATE"]),
-            single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
-            stats_shared=seconds_of(config["CACHE_STATS_SHARED"]),
-            config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
-            layers=(self.config, given),
-            wait=seconds_of(config["CACHE_WAIT"]),
-            stale_while_revalidate=seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0),
-            stale_if_error=seconds_of(config["CACHE_STALE_IF_ERROR"] or 0),
-            stale_retry=seconds_of(config["CACHE_STALE_RETRY"]),
-            refresh_workers=config["CACHE_REFRESH_WORKERS"],
-            jitter=float(config["CACHE_JITTER"]),
-            serializer=serializer,
-            pages=self._set_up_pages(app, config),
-        )
+        hand_codecs_to(backend, serializer, config)
+        pages = self._set_up_pages(app, config)
+        state = AppState.of(self, config, (self.config, given), serializer, pages)
         note_greenlets()
         self._add_place(app, state, backend)
 
@@ -445,36 +406,6 @@ class Cache(Pages):
         """
         deletion.delete_versions(self, f)
 
-    def stats(self, all_processes: bool = False) -> CacheStats:
-        """What became of calls in this process: of decorated functions and template fragments.
-
-        A child of ``fork()`` counts from 0.
-
-        :param all_processes: add what other processes have counted, where the active application's
-            backend is shared: what they left in it at most ``CACHE_STATS_SHARED`` seconds ago. The
-            counts of a process that has ended are forgotten after three times as long.
-        :raises CacheBackendError: the backend failed, of all processes.
-        :raises CacheNotInitializedError: it is not set up for the active application, likewise.
-        """
-        return stats_of_all(self) if all_processes else stats_of(self)
-
-    def inspect(self, key: str) -> EntryInfo | None:
-        """What is known of one entry.
-
-        :param key: as for ``get``.
-        :return: the class of its value, its size, how long it has left, and the value; None where
-            there is none.
-        :raises CacheBackendError: a server failed.
-        """
-        return entry_of(self, key)
-
-    def health(self) -> CacheHealth:
-        """What this process knows of the servers of the active application; none is asked.
-
-        :raises CacheNotInitializedError: the cache is not set up for it.
-        """
-        return health_of(self._place()[1])
-
 
 def _named(f: Any, kwargs: dict[str, Any]) -> Any:
     """The function to delete of, also by name; an argument of its own may have that name, too."""
@@ -491,32 +422,3 @@ def _behind_proxies(app: Flask) -> Flask:
     while issubclass(type(app), LocalProxy):
         app = app._get_current_object()  # type: ignore[attr-defined]
     return app
-
-
-def _set_compression(backend: Any, config: dict[str, Any]) -> None:
-    """Have a backend of bytes compress them; one that keeps objects has none."""
-    if hasattr(backend, "compression"):
-        backend.compression = config["CACHE_COMPRESSION"], config["CACHE_COMPRESSION_MIN"]
-    elif not type(backend).__module__.startswith("flask_caching.backends."):
-        raise CacheConfigError(
-            f"CACHE_COMPRESSION is set, but {type(backend).__name__} cannot compress its values"
-        )
-
-
-def _set_signing_keys(backend: Any, keys: Any) -> None:
-    """Hand the signing keys to a backend whose entries others can write."""
-    listed = list(keys) if isinstance(keys, (list, tuple)) else [keys]
-    # With any other handler a key that is no UTF-8 would stand in the message.
-    encoded = [
-        key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key for key in listed
-    ]
-    if not encoded or not all(isinstance(key, bytes) and key for key in encoded):
-        raise CacheConfigError(
-            "CACHE_SIGNING_KEY must be a key that is not empty, or a list of them, newest first"
-        )
-    if hasattr(backend, "signing_keys"):
-        backend.signing_keys = encoded
-    elif not type(backend).__module__.startswith("flask_caching.backends."):
-        raise CacheConfigError(
-            f"CACHE_SIGNING_KEY is set, but {type(backend).__name__} cannot sign its values"
-        )

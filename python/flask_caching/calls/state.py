@@ -6,11 +6,12 @@ import itertools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CacheFlags
 from ..backends._port import Port
+from ..backends.spec import seconds_of
 from ..errors import CacheBackendError, CacheKeyError
 from ..pages.settings import PageSettings
 from .context import is_debugged
@@ -54,53 +55,65 @@ class AppState:
     hash_method: Callable[..., Any]
     source_check: bool
     enable_signals: bool
-    store_private: bool = False
-    single_flight: bool = True
-    stats_shared: float = 0.0
-    config: Mapping[str, Any] = field(default_factory=dict)
-    layers: tuple[Mapping[str, Any] | None, ...] = ()
-    wait: float = 5.0
-    stale_while_revalidate: float = 0.0
-    stale_if_error: float = 0.0
-    stale_retry: float = 1.0
-    refresh_workers: int = 2
-    jitter: float = 0.0
-    serializer: BaseSerializer | None = None
-    pages: PageSettings = field(default_factory=PageSettings)
+    store_private: bool
+    single_flight: bool
+    stats_shared: float
+    config: Mapping[str, Any]
+    layers: tuple[Mapping[str, Any] | None, ...]
+    wait: float
+    stale_while_revalidate: float
+    stale_if_error: float
+    stale_retry: float
+    refresh_workers: int
+    jitter: float
+    serializer: BaseSerializer | None
+    pages: PageSettings
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
     #: Unlike that of any other state.
-    number: int = field(default_factory=itertools.count().__next__)
-    _ports: dict[tuple[int, bool], Port] = field(default_factory=dict)
+    number: int = field(init=False, default_factory=itertools.count().__next__)
+    _ports: dict[tuple[int, bool], Port] = field(init=False, default_factory=dict)
     #: The failures of an outage, which is two lines of log.
-    failures: int = 0
+    failures: int = field(init=False, default=0)
     #: What fails, "reading" or "storing", and what has not failed since the outage began.
-    _failing: set[str] = field(default_factory=set)
-    _sound: set[str] = field(default_factory=set)
+    _failing: set[str] = field(init=False, default_factory=set)
+    _sound: set[str] = field(init=False, default_factory=set)
     #: The names of what keys were refused for.
-    _refused: set[str] = field(default_factory=set)
+    _refused: set[str] = field(init=False, default_factory=set)
+
+    @classmethod
+    def of(
+        cls,
+        cache: Cache,
+        config: Mapping[str, Any],
+        layers: tuple[Mapping[str, Any] | None, ...],
+        serializer: BaseSerializer | None,
+        pages: PageSettings,
+    ) -> AppState:
+        """The state that resolved settings describe."""
+        return cls(
+            cache=cache,
+            hash_method=config["CACHE_HASH_METHOD"],
+            source_check=bool(config["CACHE_SOURCE_CHECK"]),
+            enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
+            store_private=bool(config["CACHE_STORE_PRIVATE"]),
+            single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
+            stats_shared=seconds_of(config["CACHE_STATS_SHARED"]),
+            config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
+            layers=layers,
+            wait=seconds_of(config["CACHE_WAIT"]),
+            stale_while_revalidate=seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0),
+            stale_if_error=seconds_of(config["CACHE_STALE_IF_ERROR"] or 0),
+            stale_retry=seconds_of(config["CACHE_STALE_RETRY"]),
+            refresh_workers=config["CACHE_REFRESH_WORKERS"],
+            jitter=float(config["CACHE_JITTER"]),
+            serializer=serializer,
+            pages=pages,
+        )
 
     def for_cache(self, cache: Cache) -> AppState:
         """The same settings for another cache."""
-        return AppState(
-            cache=cache,
-            hash_method=self.hash_method,
-            source_check=self.source_check,
-            enable_signals=self.enable_signals,
-            store_private=self.store_private,
-            single_flight=self.single_flight,
-            stats_shared=self.stats_shared,
-            config=self.config,
-            layers=self.layers,
-            wait=self.wait,
-            stale_while_revalidate=self.stale_while_revalidate,
-            stale_if_error=self.stale_if_error,
-            stale_retry=self.stale_retry,
-            refresh_workers=self.refresh_workers,
-            jitter=self.jitter,
-            serializer=self.serializer,
-            pages=self.pages,
-        )
+        return replace(self, cache=cache)
 
     @property
     def has_conditions(self) -> bool:
