@@ -114,6 +114,8 @@ _LIKENESSES = {
     ),
     "MemcachedResponseError": _Likeness(CacheBackendError, _PYLIBMC, ("ServerError",)),
     "MemcachedProtocolError": _Likeness(CacheBackendError, _PYLIBMC, ("ProtocolError",)),
+    "MemcachedNotFoundError": _Likeness(CacheBackendError, _PYLIBMC, ("NotFound",)),
+    "MemcachedValueError": _Likeness(TypeError, _PYLIBMC, ("ClientError",)),
 }
 
 _making = threading.RLock()

@@ -57,7 +57,7 @@ impl ByteStore {
     }
 
     /// Runs `operation`, which statistics know as `name`, on the backend without the GIL; then what the engine logged is handed on.
-    fn run<T: Send>(
+    pub(crate) fn run<T: Send>(
         &self,
         py: Python<'_>,
         name: &'static str,

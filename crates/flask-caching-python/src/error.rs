@@ -82,6 +82,7 @@ impl Servers {
             }
             (Self::Memcached, ErrorKind::Refused) => "MemcachedResponseError",
             (Self::Memcached, ErrorKind::Protocol) => "MemcachedProtocolError",
+            (Self::Memcached, ErrorKind::Value) => "MemcachedValueError",
             _ => return None,
         })
     }

@@ -66,7 +66,7 @@ mod _engine {
     #[pymodule_export]
     use crate::leaders::note_leader;
     #[pymodule_export]
-    use crate::memcached::memcached_wire_key;
+    use crate::memcached::{MemcachedByteStore, memcached_wire_key};
     #[pymodule_export]
     use crate::memory::MemoryBackend;
     #[pymodule_export]

@@ -19,13 +19,13 @@ use crate::memcached;
 /// :raises `ValueError`: there is no such backend.
 #[pyfunction]
 #[pyo3(signature = (name, settings, default_timeout=None))]
-pub(crate) fn open_store(
+pub(crate) fn open_store<'py>(
     name: &str,
-    settings: &Bound<'_, PyAny>,
+    settings: &Bound<'py, PyAny>,
     default_timeout: Option<&Bound<'_, PyAny>>,
-) -> PyResult<ByteStore> {
+) -> PyResult<Bound<'py, ByteStore>> {
     match name {
-        "memcached" => memcached::open(settings.extract()?, default_timeout),
+        "memcached" => memcached::open(settings.py(), settings.extract()?, default_timeout),
         other => {
             let message = format!("the engine has no backend {other:?}");
             Err(PyValueError::new_err(message))

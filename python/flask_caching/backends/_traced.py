@@ -22,6 +22,15 @@ OPERATIONS = {
     "incr": "INCR",
     "extend": "EXPIRE",
     "compare_exchange": "CAS",
+    "cas": "CAS",
+    "replace": "REPLACE",
+    "append": "APPEND",
+    "prepend": "PREPEND",
+    "gets": "GETS",
+    "touch": "TOUCH",
+    "count": "INCR",
+    "statistics": "STATS",
+    "flush_after": "CLEAR",
     "clear": "CLEAR",
 }
 

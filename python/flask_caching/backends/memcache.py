@@ -16,7 +16,8 @@ from . import _cachelib
 from ._addresses import secret_text
 from ._byte_backend import ByteBackend
 from ._gevent import cooperative
-from ._memcached.client import ClientStore, MemcachedClient
+from ._memcached.client import MemcachedClient
+from ._memcached.client_store import ClientStore
 from ._memcached.options import MemcachedOptions, read_servers
 from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
@@ -24,7 +25,7 @@ from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer
 
-    from .._engine import ByteStore
+    from .._engine import ByteStore, MemcachedByteStore
     from ..codecs import Codec
 
 __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
@@ -119,9 +120,9 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         return store if self._trace is None else cast("ByteStore", self._trace(store))
 
     @property
-    def _plain_store(self) -> ByteStore:
+    def _plain_store(self) -> MemcachedByteStore:
         """The store of the entries as they are on the servers."""
-        return self._store
+        return cast("MemcachedByteStore", self._store)
 
     def inc(self, key: str, delta: int = 1) -> int | None:
         """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
@@ -343,8 +344,8 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         return _Whole(self)
 
     @property
-    def _plain_store(self) -> ByteStore:
-        return self._watched(cooperative(self._unspread))
+    def _plain_store(self) -> MemcachedByteStore:
+        return cast("MemcachedByteStore", self._watched(cooperative(self._unspread)))
 
     def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
         raise CacheConfigError(

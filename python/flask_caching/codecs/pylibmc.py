@@ -67,6 +67,16 @@ class Pylibmc:
             return bool(number) if data in (b"0", b"1") else number
         raise ValueError(f"it has the unknown flags {flags:#x}")
 
+    def encode_compressed(self, value: Any, minimum: int, level: int) -> tuple[bytes, int]:
+        """``value`` by zlib at ``level`` where it has more than ``minimum`` bytes, which are not 0,
+        and that makes them fewer."""
+        data, flags = self.encode(value)
+        if 0 < minimum < len(data):
+            short = zlib.compress(data, level)
+            if len(short) < len(data):
+                return short, flags | _ZLIB
+        return data, flags
+
     def _plain(self, value: Any) -> tuple[bytes, int] | None:
         """A value of a type that has flags of its own."""
         kind = type(value)

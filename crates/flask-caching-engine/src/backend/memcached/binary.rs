@@ -1,7 +1,9 @@
 //! The binary protocol (memcached's `doc/protocol-binary.xml`), which servers with SASL speak.
 
 use super::failure::{Failure, Outcome};
-use super::protocol::{Counted, Entry, Item, Store, Stored, windows};
+use super::protocol::{
+    Counted, Direction, Entry, Item, MOST_STATISTICS, Statistic, Store, Stored, windows,
+};
 use super::wire::Wire;
 use crate::Value;
 
@@ -13,10 +15,14 @@ mod opcode {
     pub(super) const GET: u8 = 0x00;
     pub(super) const SET: u8 = 0x01;
     pub(super) const ADD: u8 = 0x02;
+    pub(super) const REPLACE: u8 = 0x03;
     pub(super) const DELETE: u8 = 0x04;
     pub(super) const INCREMENT: u8 = 0x05;
+    pub(super) const DECREMENT: u8 = 0x06;
     pub(super) const FLUSH: u8 = 0x08;
     pub(super) const APPEND: u8 = 0x0e;
+    pub(super) const PREPEND: u8 = 0x0f;
+    pub(super) const STAT: u8 = 0x10;
     pub(super) const TOUCH: u8 = 0x1c;
     pub(super) const SASL_AUTH: u8 = 0x21;
 }
@@ -87,6 +93,7 @@ struct Response {
     status: u16,
     cas: u64,
     extras: Vec<u8>,
+    key: Vec<u8>,
     value: Vec<u8>,
 }
 
@@ -109,11 +116,12 @@ impl Response {
             return Err(Failure::nonsense(&header));
         }
         let mut extras_and_key: Vec<u8> = value.drain(..extras + key).collect();
-        extras_and_key.truncate(extras);
+        let key = extras_and_key.split_off(extras);
         Ok(Self {
             status: half(6),
             cas,
             extras: extras_and_key,
+            key,
             value,
         })
     }
@@ -203,8 +211,13 @@ pub(super) fn store(
     let (opcode, cas) = match store {
         Store::Set => (opcode::SET, 0),
         Store::Add => (opcode::ADD, 0),
+        Store::Replace => (opcode::REPLACE, 0),
+        Store::Append => (opcode::APPEND, 0),
+        Store::Prepend => (opcode::PREPEND, 0),
         Store::Cas(cas) => (opcode::SET, cas),
     };
+    // What joins an item has no flags and no lifetime of its own.
+    let joins = matches!(store, Store::Append | Store::Prepend);
     let mut results = Vec::with_capacity(entries.len());
     for window in windows(entries, WINDOW_REQUESTS, 1024 * 1024, |e| {
         e.value.data.len()
@@ -221,7 +234,7 @@ pub(super) fn store(
             extras[4..].copy_from_slice(&exptime.to_be_bytes());
             Request {
                 cas,
-                extras: &extras,
+                extras: if joins { &[] } else { &extras },
                 value: &value.data,
                 ..Request::new(opcode, key)
             }
@@ -232,7 +245,8 @@ pub(super) fn store(
             let response = Response::read(wire, opcode)?;
             results.push(match response.status {
                 status::OK => Stored::Yes,
-                status::NOT_FOUND | status::EXISTS | status::NOT_STORED => Stored::No,
+                status::EXISTS | status::NOT_STORED => Stored::No,
+                status::NOT_FOUND => Stored::Missing,
                 status::TOO_LARGE | status::OUT_OF_MEMORY => {
                     Stored::Refused(String::from_utf8_lossy(&response.value).into_owned())
                 }
@@ -273,13 +287,22 @@ pub(super) fn remove(wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool
     }
 }
 
-pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
+pub(super) fn count(
+    wire: &mut impl Wire,
+    key: &[u8],
+    direction: Direction,
+    delta: u64,
+) -> Outcome<Counted> {
+    let opcode = match direction {
+        Direction::Up => opcode::INCREMENT,
+        Direction::Down => opcode::DECREMENT,
+    };
     let mut extras = [0; 20];
     extras[..8].copy_from_slice(&delta.to_be_bytes());
     extras[16..].copy_from_slice(&DO_NOT_CREATE.to_be_bytes());
     let request = Request {
         extras: &extras,
-        ..Request::new(opcode::INCREMENT, key)
+        ..Request::new(opcode, key)
     };
     let response = ask(wire, &request)?;
     match response.status {
@@ -311,11 +334,39 @@ pub(super) fn touch(wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<b
     found(&ask(wire, &request)?)
 }
 
-pub(super) fn flush_all(wire: &mut impl Wire) -> Outcome<()> {
-    let response = ask(wire, &Request::new(opcode::FLUSH, b""))?;
+pub(super) fn flush_all(wire: &mut impl Wire, delay: u32) -> Outcome<()> {
+    let extras = delay.to_be_bytes();
+    let request = Request {
+        extras: if delay == 0 { &[] } else { &extras },
+        ..Request::new(opcode::FLUSH, b"")
+    };
+    let response = ask(wire, &request)?;
     match response.status {
         status::OK => Ok(()),
         _ => Err(response.failure()),
+    }
+}
+
+pub(super) fn statistics(wire: &mut impl Wire, about: &str) -> Outcome<Vec<Statistic>> {
+    let mut response = ask(wire, &Request::new(opcode::STAT, about.as_bytes()))?;
+    let mut statistics = Vec::new();
+    loop {
+        match response.status {
+            status::OK => {}
+            status::NOT_FOUND => {
+                return Err(Failure::Value(format!("there are none about {about:?}")));
+            }
+            _ => return Err(response.failure()),
+        }
+        // The last answer is empty.
+        if response.key.is_empty() && response.value.is_empty() {
+            return Ok(statistics);
+        }
+        if statistics.len() == MOST_STATISTICS {
+            return Err(Failure::nonsense(&response.key));
+        }
+        statistics.push((response.key, response.value));
+        response = Response::read(wire, opcode::STAT)?;
     }
 }
 

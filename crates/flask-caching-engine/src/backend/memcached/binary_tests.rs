@@ -86,7 +86,7 @@ proptest! {
         // An error is fine; a panic or an endless loop is not.
         let _ = get(&mut Script::new(&bytes, step), &[b"k", b"j"]);
         let _ = delete(&mut Script::new(&bytes, step), &[b"k"]);
-        let _ = incr(&mut Script::new(&bytes, step), b"k", 1);
+        let _ = count(&mut Script::new(&bytes, step), b"k", Direction::Up, 1);
         let _ = log_in(&mut Script::new(&bytes, step), "u", "p");
     }
 

@@ -3,7 +3,7 @@
 use super::connection::Connection;
 use super::expiry::{exptime, now};
 use super::failure::{Failure, Outcome};
-use super::protocol::{Counted, Entry, Protocol, Store, Stored};
+use super::protocol::{Counted, Direction, Entry, Protocol, Store, Stored};
 use super::server::{one, remaining_exptime, store_one};
 use crate::{Lifetime, Value};
 
@@ -44,7 +44,7 @@ pub(super) fn incr(
             .ok_or_else(too_large)?;
         match u64::try_from(delta) {
             Ok(delta) if count >= 0 && item.value.flags == INTEGER_FLAGS => {
-                if let Counted::To(sum) = protocol.incr(wire, key, delta)? {
+                if let Counted::To(sum) = protocol.count(wire, key, Direction::Up, delta)? {
                     return i64::try_from(sum).map_err(|_| too_large());
                 }
             }
@@ -80,7 +80,7 @@ fn put(
     };
     match store_one(protocol, wire, store, entry)? {
         Stored::Yes => Ok(true),
-        Stored::No => Ok(false),
+        Stored::No | Stored::Missing => Ok(false),
         Stored::Refused(words) => Err(Failure::Refused(words)),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use super::failure::{Failure, Outcome};
 use super::key::{MAX_KEY_LENGTH, wire_key};
 use super::pieces;
-use super::protocol::{Entry, Protocol, Store};
+use super::protocol::{Direction, Entry, Protocol, Store};
 use super::wire::Wire as _;
 use super::wire::script::Script;
 use super::{Address, Distribution, KeyHash, Placement};
@@ -51,16 +51,24 @@ fn ask(protocol: Protocol, asked: u8, answers: &[u8], step: usize) -> (String, u
         value: &value,
         exptime: 0,
     });
-    let outcome = match asked % 9 {
+    let outcome = match asked % 12 {
         0 => shown(protocol.get(&mut wire, &KEYS, true), Vec::len),
         1 => shown(protocol.store(&mut wire, Store::Set, &entries), Vec::len),
         2 => shown(protocol.store(&mut wire, Store::Cas(7), &entries), Vec::len),
         3 => shown(protocol.delete(&mut wire, &KEYS), Vec::len),
-        4 => shown(protocol.incr(&mut wire, KEYS[0], 1), |_| KEYS.len()),
+        4 => shown(protocol.count(&mut wire, KEYS[0], Direction::Up, 1), |_| {
+            KEYS.len()
+        }),
         5 => shown(protocol.has(&mut wire, KEYS[0]), |_| KEYS.len()),
         6 => shown(protocol.remaining(&mut wire, KEYS[0]), |_| KEYS.len()),
         7 => shown(protocol.touch(&mut wire, KEYS[0], 1), |_| KEYS.len()),
-        _ => shown(protocol.flush_all(&mut wire), |()| KEYS.len()),
+        8 => shown(protocol.flush_all(&mut wire, 0), |()| KEYS.len()),
+        9 => shown(protocol.store(&mut wire, Store::Append, &entries), Vec::len),
+        10 => shown(
+            protocol.count(&mut wire, KEYS[0], Direction::Down, 1),
+            |_| KEYS.len(),
+        ),
+        _ => shown(protocol.statistics(&mut wire, "items"), |_| KEYS.len()),
     };
     // After a failure the connection is closed.
     let left = match &outcome {

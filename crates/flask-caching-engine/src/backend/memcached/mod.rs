@@ -7,11 +7,13 @@
 //! | `hash`, `distribution` | which server holds a key |
 //! | `server`, `pool`, `connection`, `wire` | one server; its connections; their bytes |
 //! | `protocol`, `text`, `binary` | what can be said to a server, in two languages |
+//! | `commands` | what clients are asked for beside what a cache does |
 //! | `counter` | numbers |
 //! | `spread`, `pieces` | values larger than an item |
 
 mod address;
 mod binary;
+mod commands;
 mod config;
 mod connection;
 mod counter;
@@ -40,7 +42,7 @@ pub use counter::INTEGER_FLAGS;
 pub use distribution::Distribution;
 pub use hash::KeyHash;
 pub use key::{MAX_KEY_LENGTH, wire_key};
-pub use protocol::Protocol;
+pub use protocol::{Counted, Direction, Item, Protocol, Statistic, Store, Stored};
 pub use spread::Spread;
 
 use distribution::Placement;

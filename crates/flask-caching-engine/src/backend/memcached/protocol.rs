@@ -7,19 +7,26 @@ use crate::Value;
 
 /// A stored value and the token that tells whether it has changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Item {
-    pub(super) value: Value,
+pub struct Item {
+    /// The value.
+    pub value: Value,
     /// 0 where it was not asked for.
-    pub(super) cas: u64,
+    pub cas: u64,
 }
 
 /// Under which condition a value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Store {
+pub enum Store {
     /// Always.
     Set,
     /// Where there is none.
     Add,
+    /// Where there is one.
+    Replace,
+    /// Behind the bytes of the one there is, which keeps its flags and its lifetime.
+    Append,
+    /// In front of them.
+    Prepend,
     /// Where the item still has this token.
     Cas(u64),
 }
@@ -35,18 +42,32 @@ pub(super) struct Entry<'a> {
 
 /// What became of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
+pub enum Stored {
+    /// It is stored.
     Yes,
     /// The condition does not hold.
     No,
+    /// It does not, as there is nothing; where the server tells that apart.
+    Missing,
     /// The server has no room for it, or it is larger than the server takes; in its words.
     Refused(String),
 }
 
+/// Which way a server counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Up; past 2^64 - 1 it begins again at 0.
+    Up,
+    /// Down, and no further than to 0.
+    Down,
+}
+
 /// What became of an increment by the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Counted {
+pub enum Counted {
+    /// The number that is there now.
     To(u64),
+    /// There is none.
     Missing,
     /// What is stored is not a number from 0 to 2^64 - 1.
     NotANumber,
@@ -104,11 +125,17 @@ impl Protocol {
         }
     }
 
-    /// Adds `delta` to the number under `key`.
-    pub(super) fn incr(self, wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
+    /// Counts the number under `key` up or down by `delta`.
+    pub(super) fn count(
+        self,
+        wire: &mut impl Wire,
+        key: &[u8],
+        direction: Direction,
+        delta: u64,
+    ) -> Outcome<Counted> {
         match self {
-            Self::Text => text::incr(wire, key, delta),
-            Self::Binary => binary::incr(wire, key, delta),
+            Self::Text => text::count(wire, key, direction, delta),
+            Self::Binary => binary::count(wire, key, direction, delta),
         }
     }
 
@@ -137,14 +164,29 @@ impl Protocol {
         }
     }
 
-    /// Removes everything.
-    pub(super) fn flush_all(self, wire: &mut impl Wire) -> Outcome<()> {
+    /// Removes everything, `delay` seconds from now.
+    pub(super) fn flush_all(self, wire: &mut impl Wire, delay: u32) -> Outcome<()> {
         match self {
-            Self::Text => text::flush_all(wire),
-            Self::Binary => binary::flush_all(wire),
+            Self::Text => text::flush_all(wire, delay),
+            Self::Binary => binary::flush_all(wire, delay),
+        }
+    }
+
+    /// What the server says of itself `about` something, a word or some of printable ASCII; empty: in
+    /// general.
+    pub(super) fn statistics(self, wire: &mut impl Wire, about: &str) -> Outcome<Vec<Statistic>> {
+        match self {
+            Self::Text => text::statistics(wire, about),
+            Self::Binary => binary::statistics(wire, about),
         }
     }
 }
+
+/// What a server says of itself: a name and a value.
+pub type Statistic = (Vec<u8>, Vec<u8>);
+
+/// The most lines of statistics that are read.
+pub(super) const MOST_STATISTICS: usize = 20_000;
 
 /// How long an item has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Does `operation` by one `conversation` on a connection, within the operation's deadline.
-    fn talk<T>(
+    pub(super) fn talk<T>(
         &self,
         operation: &'static str,
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
@@ -143,7 +143,6 @@ impl Backend for Server {
         self.talk("has", |protocol, wire| protocol.has(wire, key))
     }
 
-    /// Empties the server, whoever else keeps entries there: the protocol knows no less.
     fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
         let left = self.talk("has", |protocol, wire| protocol.remaining(wire, key))?;
         Ok(match left {
@@ -155,8 +154,9 @@ impl Backend for Server {
         })
     }
 
+    /// Empties the server, whoever else keeps entries there: the protocol knows no less.
     fn clear(&self) -> Result<bool> {
-        self.talk("clear", Protocol::flush_all)?;
+        self.flush_after(0)?;
         Ok(true)
     }
 
@@ -276,7 +276,7 @@ pub(super) fn store_one(
 }
 
 /// Says that the server refused a value.
-fn log_refusal(entry: &Entry<'_>, words: &str) {
+pub(super) fn log_refusal(entry: &Entry<'_>, words: &str) {
     log::warn!(
         "the value for cache key {} is not stored: {} bytes are refused by memcached ({words})",
         entry.key.escape_ascii(),

@@ -4,7 +4,9 @@
 //! the server has it.
 
 use super::failure::{Failure, Outcome};
-use super::protocol::{Counted, Entry, Item, Remaining, Store, Stored, windows};
+use super::protocol::{
+    Counted, Direction, Entry, Item, MOST_STATISTICS, Remaining, Statistic, Store, Stored, windows,
+};
 use super::wire::Wire;
 use crate::Value;
 
@@ -85,6 +87,9 @@ pub(super) fn store(
     let (command, token) = match store {
         Store::Set => ("set", String::new()),
         Store::Add => ("add", String::new()),
+        Store::Replace => ("replace", String::new()),
+        Store::Append => ("append", String::new()),
+        Store::Prepend => ("prepend", String::new()),
         Store::Cas(token) => ("cas", format!(" {token}")),
     };
     let mut results = Vec::with_capacity(entries.len());
@@ -122,7 +127,8 @@ pub(super) fn store(
 fn stored(line: &[u8]) -> Outcome<Stored> {
     match line {
         b"STORED" => Ok(Stored::Yes),
-        b"NOT_STORED" | b"EXISTS" | b"NOT_FOUND" => Ok(Stored::No),
+        b"NOT_STORED" | b"EXISTS" => Ok(Stored::No),
+        b"NOT_FOUND" => Ok(Stored::Missing),
         _ => match line.strip_prefix(b"SERVER_ERROR ") {
             // The value was read and thrown away; the connection goes on.
             Some(words) if is_about_room(words) => {
@@ -164,8 +170,17 @@ pub(super) fn remove(wire: &mut impl Wire, key: &[u8], cas: u64) -> Outcome<bool
     Ok(stored(line)? == Stored::Yes)
 }
 
-pub(super) fn incr(wire: &mut impl Wire, key: &[u8], delta: u64) -> Outcome<Counted> {
-    let line = ask(wire, &[b"incr ", key, format!(" {delta}").as_bytes()])?;
+pub(super) fn count(
+    wire: &mut impl Wire,
+    key: &[u8],
+    direction: Direction,
+    delta: u64,
+) -> Outcome<Counted> {
+    let command: &[u8] = match direction {
+        Direction::Up => b"incr ",
+        Direction::Down => b"decr ",
+    };
+    let line = ask(wire, &[command, key, format!(" {delta}").as_bytes()])?;
     Ok(match line {
         b"NOT_FOUND" => Counted::Missing,
         line if line.starts_with(b"CLIENT_ERROR cannot increment") => Counted::NotANumber,
@@ -211,10 +226,40 @@ pub(super) fn touch(wire: &mut impl Wire, key: &[u8], exptime: u32) -> Outcome<b
     }
 }
 
-pub(super) fn flush_all(wire: &mut impl Wire) -> Outcome<()> {
-    match ask(wire, &[b"flush_all"])? {
+pub(super) fn flush_all(wire: &mut impl Wire, delay: u32) -> Outcome<()> {
+    let delay = match delay {
+        0 => String::new(),
+        delay => format!(" {delay}"),
+    };
+    match ask(wire, &[b"flush_all", delay.as_bytes()])? {
         b"OK" => Ok(()),
         line => Err(answer_to(line)),
+    }
+}
+
+pub(super) fn statistics(wire: &mut impl Wire, about: &str) -> Outcome<Vec<Statistic>> {
+    let request = match about {
+        "" => "stats\r\n".to_owned(),
+        about => format!("stats {about}\r\n"),
+    };
+    wire.send(request.as_bytes())?;
+    let mut statistics = Vec::new();
+    loop {
+        let line = wire.line()?;
+        // What changes something, as `reset` and `detail on`, answers one line.
+        if matches!(line, b"END" | b"RESET" | b"OK") {
+            return Ok(statistics);
+        }
+        if statistics.is_empty() && is_unknown_command(line) {
+            return Err(Failure::Value(format!("there are none about {about:?}")));
+        }
+        let statistic = line.strip_prefix(b"STAT ").or(line.strip_prefix(b"ITEM "));
+        let Some(statistic) = statistic.filter(|_| statistics.len() < MOST_STATISTICS) else {
+            return Err(answer_to(line));
+        };
+        let mut halves = statistic.splitn(2, |byte| *byte == b' ');
+        let mut half = || halves.next().unwrap_or_default().to_vec();
+        statistics.push((half(), half()));
     }
 }
 

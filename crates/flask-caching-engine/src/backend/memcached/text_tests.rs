@@ -81,7 +81,7 @@ fn a_server_without_meta_commands_is_asked_another_way() {
 
 #[test]
 fn an_error_in_words_is_passed_on() {
-    let failure = flush_all(&mut answers(b"SERVER_ERROR busy\r\n")).unwrap_err();
+    let failure = flush_all(&mut answers(b"SERVER_ERROR busy\r\n"), 0).unwrap_err();
     assert!(matches!(failure, Failure::Refused(words) if words.contains("busy")));
 }
 
@@ -89,7 +89,7 @@ fn an_error_in_words_is_passed_on() {
 fn an_endless_line_ends_the_conversation() {
     let mut wire = Script::new(&vec![b'x'; 100_000], 1000);
     assert!(matches!(
-        incr(&mut wire, b"k", 1),
+        count(&mut wire, b"k", Direction::Up, 1),
         Err(Failure::Nonsense(_))
     ));
 }
@@ -134,7 +134,7 @@ proptest! {
         }
         let _ = store(&mut wire(), Store::Set, &[entry]);
         let _ = delete(&mut wire(), &[b"k"]);
-        let _ = incr(&mut wire(), b"k", 1);
+        let _ = count(&mut wire(), b"k", Direction::Up, 1);
         let _ = has(&mut wire(), b"k");
         let _ = remaining(&mut wire(), b"k");
         let _ = touch(&mut wire(), b"k", 1);

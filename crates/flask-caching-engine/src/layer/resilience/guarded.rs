@@ -234,6 +234,20 @@ impl<B: Backend> GuardedDeletions<B> {
         &self.backend
     }
 
+    /// Does what only the backend inside can by `call`, as every `operation` on `keys`: after what is
+    /// owed.
+    ///
+    /// # Errors
+    /// Those of `call`, and of a deletion that has to be delivered before.
+    pub fn with<T>(
+        &self,
+        operation: &'static str,
+        keys: &[&[u8]],
+        call: impl FnOnce(&B) -> Result<T>,
+    ) -> Result<T> {
+        self.settled(operation, keys, || call(&self.backend))
+    }
+
     /// Does an operation on `keys` by `call`, after the deletions that are owed of them.
     fn settled<T>(
         &self,

@@ -78,6 +78,21 @@ impl<B: Backend> Resilient<B> {
         &self.backend
     }
 
+    /// Does what only the backend inside can by `call`, as every `operation` on `keys`: after what is
+    /// owed, within one deadline. `stores`: it writes.
+    ///
+    /// # Errors
+    /// Those of `call`, and that the server is being left alone.
+    pub fn with<T>(
+        &self,
+        operation: &'static str,
+        keys: &[&[u8]],
+        stores: bool,
+        call: impl FnOnce(&B) -> Result<T>,
+    ) -> Result<T> {
+        self.settled(operation, keys, stores, || call(&self.backend))
+    }
+
     fn with_state(
         backend: B,
         servers: Keeper,
