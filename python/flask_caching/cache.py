@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from flask import Flask
 from werkzeug.local import LocalProxy
 
-from ._engine import CacheFlags, replaced_methods, supersede_flights
+from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
 from .backends._codec_settings import hand_codecs_to
 from .backends._gevent import note_greenlets
@@ -78,8 +78,8 @@ class Cache(Pages, Observed):
         self._first_of_name: dict[str, FirstOfName] = {}
         self._policies = Policies()
         self._fragments = Fragments(self)
+        self._find_fragment = FragmentFinder(self._fragments.roads).peek
         count_anew_after_fork(self)
-        self._find_fragment = self._fragments.road.peek
         self._get_or_set = GetOrSet(self)
         if app is not None:
             self.init_app(app, config)

@@ -26,7 +26,7 @@ from jinja2.ext import Extension
 from jinja2.runtime import Context, Undefined
 
 from .calls.context import active_context
-from .calls.fragments import NO_TIMEOUT, Tag
+from .calls.fragments import NO_TIMEOUT, OTHERS, Tag
 from .errors import CacheConfigError
 from .keys.names import short_digest
 
@@ -61,6 +61,16 @@ def _find(context: Context, tag: Tag) -> Any:
 def _put_out(fragment: Any) -> Any:
     """The fragment itself: the filter of a block puts out what it returns as it is."""
     return fragment
+
+
+def _label(parser: Parser, line: int, name: nodes.Expr | None) -> str:
+    """What statistics call a tag: its name as it is written, or where it is written.
+
+    Never what a name comes to: that may be another one for each visitor.
+    """
+    if isinstance(name, nodes.Const) and isinstance(name.value, str):
+        return name.value
+    return f"{parser.name or '<template>'}:{line}"
 
 
 class CacheExtension(Extension):
@@ -105,15 +115,14 @@ class CacheExtension(Extension):
                 else:
                     keys.append(expression)
         unnamed = "" if name is not None else self._mark(parser, line)
+        label = _label(parser, line, name)
         name = name or nodes.Const(f"{parser.filename}{line}")
         body = parser.parse_statements(("name:endcache",), drop_needle=True)
         tag, found = parser.free_identifier(line), parser.free_identifier(line)
         written = [timeout, name, nodes.List(keys)]
         render = nodes.CallBlock(self.call_method("_cache", dyn_args=tag), [], [], body)
         if type(self)._cache is CacheExtension._cache:
-            written.append(nodes.Const(unnamed))
-            if tags is not None:
-                written.append(tags)
+            written += [nodes.Const(unnamed), tags or nodes.Const(()), nodes.Const(label)]
             find = nodes.Filter(tag, _FIND, [], [], None, None)
             put_out = nodes.Filter(found, _PUT_OUT, [], [], None, None)
             output: list[nodes.Node] = [
@@ -147,6 +156,7 @@ class CacheExtension(Extension):
         vary_on: list[Any],
         unnamed: str = "",
         tags: Iterable[str] = (),
+        label: str = OTHERS,
         caller: Callable[[], str] = str,
     ) -> Any:
         """The block: from the cache, or rendered and stored.
@@ -157,6 +167,7 @@ class CacheExtension(Extension):
         :param vary_on: the further keys.
         :param unnamed: what tells an unnamed block from others of its file and line.
         :param tags: names; ``Cache.delete_tags`` with one of them makes the fragment a miss.
+        :param label: what statistics call it.
         :param caller: renders the block; called at most once.
         """
         cache: Cache | None = getattr(self.environment, JINJA_CACHE_ATTR_NAME, None)
@@ -166,7 +177,7 @@ class CacheExtension(Extension):
                 "cache.init_app(app) and render with that application's templates"
             )
         fragments = cache._fragments
-        tag = (timeout, fragment_name, vary_on, unnamed, tags)
+        tag = (timeout, fragment_name, vary_on, unnamed, tags, label)
         if isinstance(timeout, str) and timeout == "del":
             fragments.forget(tag)
             return caller()

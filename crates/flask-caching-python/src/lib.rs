@@ -85,7 +85,9 @@ mod _engine {
     #[pymodule_export]
     use crate::refreshes::Refreshes;
     #[pymodule_export]
-    use crate::road::{CacheFlags, CallParts, NativeProxies, Road, Turn, replaced_methods};
+    use crate::road::{
+        CacheFlags, CallParts, FragmentFinder, NativeProxies, Road, Turn, replaced_methods,
+    };
     #[pymodule_export]
     use crate::shared::SharedByteStore;
     #[pymodule_export]

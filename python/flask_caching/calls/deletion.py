@@ -38,6 +38,7 @@ def key_of_view(
             f"{policy.name} is decorated with memoize(); use delete_memoized() to forget its "
             "results"
         )
+    policy.road.note_deletion()
     return policy.deletion_key(path, query_args, kwargs)
 
 
@@ -49,6 +50,7 @@ def delete_memoized(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[st
     if policy is None:
         _reset_plain(cache, f, args, kwargs)
         return
+    policy.road.note_deletion()
     try:
         if not args and not kwargs:
             policy.reset(policy.names_of(bound))
@@ -118,6 +120,7 @@ def delete_versions(cache: Cache, f: Any) -> None:
     if policy is None:
         names = [memver_name(_innermost_namespace(f))]
     else:
+        policy.road.note_deletion()
         try:
             names = policy.names_of(getattr(f, "__self__", None))
         except Unidentifiable:

@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from .state import AppState
 
-__all__ = ["NO_TIMEOUT", "PREFIX", "Fragments", "Tag", "is_fragment"]
+__all__ = ["NO_TIMEOUT", "OTHERS", "PREFIX", "Fragments", "Tag", "is_fragment"]
 
-#: What a tag says: its timeout, its name, its keys, what tells it apart where it has no name, and
-#: the names of the tags of its entry, where it has some.
-Tag = tuple[Any, Any, list[Any], str] | tuple[Any, Any, list[Any], str, Any]
+#: What a tag says: its timeout, its name, its keys, what tells it apart where it has no name, the
+#: names of the tags of its entry, and what statistics call it.
+Tag = tuple[Any, Any, list[Any], str, Any, str]
 
 #: Stands for the timeout of a tag that has none; no timeout is written like this.
 NO_TIMEOUT = "default"
+
+#: What fragments are called in statistics that are one too many.
+OTHERS = "(others)"
 
 PREFIX = TEMPLATE_FRAGMENT_KEY_TEMPLATE % ("", "")
 
@@ -59,12 +62,13 @@ class _Aliases:
 
 
 class _FragmentPolicy(CallPolicy):
-    """What is said of the fragments of one cache: a call is a tag."""
+    """What is said of the fragments of one label: a call is a tag."""
 
-    def __init__(self, cache: Cache, fragments: Fragments) -> None:
+    kind = "fragment"
+
+    def __init__(self, cache: Cache, fragments: Fragments, name: str) -> None:
         super().__init__(cache, fragments.render, Options(source_check=False))
-        self.name = "a template fragment"
-        self.kind = "fragment"
+        self.name = name
         self._fragments = fragments
 
     def parts(self) -> CallParts:
@@ -77,7 +81,7 @@ class _FragmentPolicy(CallPolicy):
         return Description(
             self._fragments.place(args),
             timeout=normalize_timeout(timeout),
-            tags=tag_keys(args[4]) if args[4:] else (),
+            tags=tag_keys(args[4]),
         )
 
     def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
@@ -100,15 +104,41 @@ class _FragmentPolicy(CallPolicy):
         note("hits" if is_hit else "misses")
 
 
+class _Roads(dict[str, Road]):
+    """The roads of fragments by their labels, each made when it is first asked for.
+
+    Templates made at run time could name fragments without end: what is one too many is counted
+    with others.
+    """
+
+    LIMIT = 500
+    LONGEST = 100
+
+    def __init__(self, cache: Cache, fragments: Fragments) -> None:
+        super().__init__()
+        self._cache, self._fragments = cache, fragments
+
+    def __missing__(self, label: str) -> Road:
+        if len(label) > self.LONGEST:
+            return self[label[: self.LONGEST - 1] + "…"]
+        if len(self) >= self.LIMIT and label != OTHERS:
+            return self[OTHERS]
+        policy = _FragmentPolicy(self._cache, self._fragments, f"fragment {label}")
+        policy.road = Road(policy, policy.parts())
+        # Another thread may have made it meanwhile.
+        road = self.setdefault(label, policy.road)
+        if road is policy.road:
+            self._cache._policies.add(policy)
+        return road
+
+
 class Fragments:
     """The fragments of one ``Cache``."""
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._aliases = _Aliases()
-        policy = _FragmentPolicy(cache, self)
-        self.road = policy.road = Road(policy, policy.parts())
-        cache._policies.add(policy)
+        self.roads = _Roads(cache, self)
 
     # For the proxies of the cache, which are given public keys.
 
@@ -174,6 +204,7 @@ class Fragments:
         """Delete a fragment; a cache that fails does not break the page."""
         cache = self._cache
         state, backend = cache._place()
+        self.roads[tag[5]].note_deletion()
         try:
             cache.delete(self.place(tag))
         except Exception as error:
@@ -185,7 +216,7 @@ class Fragments:
         :param tag: what it is found by.
         :param caller: renders the block.
         """
-        road = self.road
+        road = self.roads[tag[5]]
         context = active_context(None)
         answer = road.begin(tag, {}, None if context is None else context.app.extensions)
         if type(answer) is not Turn:
@@ -199,7 +230,7 @@ class Fragments:
 
     async def render_awaited(self, tag: Tag, caller: Callable[[], Any]) -> Any:
         """The same where a block is rendered by awaiting it."""
-        road = self.road
+        road = self.roads[tag[5]]
         context = active_context(None)
         answer = road.approach(tag, {}, None if context is None else context.app.extensions)
         answer = await looked_up(road, answer, tag, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,19 @@ class Policies:
 
 def stats_of(cache: Cache) -> CacheStats:
     """What this process has counted of a cache; of the backend, that of the active application."""
-    functions: dict[str, FunctionCounts] = {}
+    by_kind: dict[tuple[str, str], FunctionCounts] = {}
     totals = CallCounts(**_numbers(cache._flags.retired_counts()))
     for policy in cache._policies:
         counts = FunctionCounts(**_numbers(policy.road.counts()), kind=policy.kind)
-        known = functions.get(policy.name)
-        functions[policy.name] = counts if known is None else total(counts, known)
+        known = by_kind.get((policy.name, policy.kind))
+        by_kind[policy.name, policy.kind] = counts if known is None else total(counts, known)
         totals = total(totals, counts)
+    kinds = Counter(name for name, _ in by_kind)
+    functions = {
+        # A view that is also a page is two things.
+        name if kinds[name] == 1 else f"{name} ({kind})": counts
+        for (name, kind), counts in by_kind.items()
+    }
     return CacheStats(
         **{name: getattr(totals, name) for name in CallCounts.__dataclass_fields__},
         functions=functions,

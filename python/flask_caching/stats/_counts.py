@@ -50,11 +50,14 @@ class CallCounts(_Counted):
     :param hits: calls that were answered from the cache.
     :param misses: calls that were not found, or found and not wanted.
     :param stale: of the hits, answers that were past their time and given nevertheless.
+    :param near_hits: of the hits, those that this process's copy of a server's entries answered.
     :param waits: calls that waited for another's computation.
     :param stored: results that were stored.
     :param refused: results that were not, because an option, the kind of response or the backend
         would not have them.
     :param superseded: results that were not, because something was deleted since the call began.
+    :param deletions: how often results were deleted by naming their function: by
+        ``delete_memoized``, ``delete_cached`` and their like, or by a fragment's ``'del'``.
     :param errors: failures of the cache while a call was looked up or its result stored.
     :param described: calls whose key had to be made before they could be looked for; others were
         recognised.
@@ -68,10 +71,12 @@ class CallCounts(_Counted):
     hits: int = 0
     misses: int = 0
     stale: int = 0
+    near_hits: int = 0
     waits: int = 0
     stored: int = 0
     refused: int = 0
     superseded: int = 0
+    deletions: int = 0
     errors: int = 0
     described: int = 0
     computed: int = 0
@@ -209,7 +214,9 @@ class CacheStats(CallCounts):
     """The counts of all functions together, also of those that exist no more, and more.
 
     :param functions: the counts of each decorated function, page and fragment that still exists, by
-        its qualified name; what has one name is counted together.
+        its qualified name; what has one name is counted together. A fragment is ``"fragment NAME"``
+        by its name in the template, or ``"fragment template.html:12"`` where that has none or
+        makes it.
     :param operations: what was asked of the cache explicitly.
     :param backend: what is known of the active application's backend; None: there is none.
     :param last_refusals: the newest of the results that were not stored, the newest first.

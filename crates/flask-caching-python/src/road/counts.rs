@@ -26,10 +26,15 @@ pub(super) enum Event {
     Waited,
     /// It was answered with a value that is not fresh any more.
     Stale,
+    /// It was answered from this process's own copy of what a server has.
+    #[expect(dead_code, reason = "no backend has a near copy yet")]
+    Near,
+    /// Results of its function were deleted, by naming it.
+    Deleted,
 }
 
 /// Their names, in their order.
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 12] = [
     "hits",
     "misses",
     "stored",
@@ -40,6 +45,8 @@ const EVENTS: [&str; 10] = [
     "computed",
     "waits",
     "stale",
+    "near_hits",
+    "deletions",
 ];
 
 /// Of how many reasons refusals are counted; those of others are counted together.

@@ -38,6 +38,7 @@ mod data;
 mod events;
 mod flags;
 mod follow;
+mod fragments;
 mod kinds;
 mod landing;
 mod look_up;
@@ -60,6 +61,7 @@ mod versions;
 mod ways;
 
 pub(crate) use flags::CacheFlags;
+pub(crate) use fragments::FragmentFinder;
 pub(crate) use parts::CallParts;
 pub(crate) use proxies::NativeProxies;
 pub(crate) use replaced::{METHODS, replaced_methods};

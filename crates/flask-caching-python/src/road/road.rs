@@ -22,7 +22,7 @@ use super::turn::{Open, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
 
-/// The road of the calls of one decorated function, or of the fragments of one cache.
+/// The road of the calls of one decorated function, or of the fragments of one label.
 ///
 /// `begin` answers a call, or returns its `Turn`: then the caller runs the function, and brings the
 /// result to `finish`, or the failure to `fail`.
@@ -161,7 +161,7 @@ impl Road {
     }
 
     /// The result of a call where it is quickly found, otherwise None.
-    fn peek<'py>(
+    pub(super) fn peek<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
@@ -373,6 +373,11 @@ impl Road {
     /// Counts begin anew, in a child of `fork()`.
     fn reset_counts(&self) {
         self.counts.reset();
+    }
+
+    /// Results of the function were deleted, by naming it.
+    fn note_deletion(&self) {
+        self.counts.count(Event::Deleted);
     }
 
     /// A result is refused, and why; that it is, is counted where it is not stored.
