@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -84,20 +85,27 @@ def test_the_data_is_what_was_counted() -> None:
 
 def test_refusals_are_shown_by_function_and_reason_the_newest_first() -> None:
     shop = Shop()
+    kept = {}
     with manual_clock() as clock:
         for name, times in (("first", 1), ("later", 3)):
-            function = shop.cache.memoize(response_filter=lambda _: False)(lambda _: 1)
+            # Of a function that is kept by nobody, how often it was refused is forgotten.
+            refused = shop.cache.memoize(response_filter=lambda _: False)
+            function = kept[name] = refused(lambda _: 1)
             function._flask_caching_policy.name = name
             for number in range(times):
                 clock.advance(10)
                 function(number)
         clock.advance(5)
         refusals = shop.client.get("/_cache/data").get_json()["refusals"]
+        kept.clear()
+        gc.collect()
+        of_none = shop.client.get("/_cache/data").get_json()["refusals"]
 
     assert [refusal["name"] for refusal in refusals] == ["later", "first"]
     assert "response_filter" in refusals[0]["reason"]
     assert [refusal["count"] for refusal in refusals] == [3, 1]
     assert [refusal["age"] for refusal in refusals] == pytest.approx([5, 35], abs=0.1)
+    assert [refusal["name"] for refusal in of_none] == ["later", "first"]
 
 
 def test_a_server_that_is_down_is_shown_and_breaks_nothing(tmp_path: Path) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import chromium, show, waited
+from browsers import Window, chromium
 from dashboards import Shop, serving
 from flask import Flask
 from redis_servers import RedisServer
@@ -17,9 +16,16 @@ HOSTILE = '<img src=x onerror="document.title=1">'
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as driven:
-        yield driven
+def browser() -> Iterator[Callable[[], Window]]:
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def window(browser: Callable[[], Window]) -> Iterator[Window]:
+    opened = browser()
+    yield opened
+    opened.page.context.close()
 
 
 @pytest.fixture
@@ -27,63 +33,76 @@ def shop() -> Shop:
     return Shop(show_values=True)
 
 
-def _open(browser: Any, address: str) -> None:
-    browser.get(address)
-    waited(browser, lambda b: b.find_element("id", "live").text.startswith("Live"))
+def expect(found: Any) -> Any:
+    from playwright.sync_api import expect
+
+    return expect(found)
 
 
-def _text(browser: Any, selector: str) -> str:
-    text: str = browser.find_element("css selector", selector).text
-    return text
+def show(window: Window, address: str) -> Any:
+    """The page, once it shows what was counted."""
+    window.page.goto(address)
+    expect(window.page.locator("#live")).to_contain_text("Live")
+    return window.page
 
 
-def _complaints(browser: Any) -> list[str]:
-    """What the browser has logged since it was last asked: errors, and breaches of the policy."""
-    return [entry["message"] for entry in browser.get_log("browser")]
+def yes(page: Any) -> None:
+    page.click("#confirm button[value=yes]")
 
 
 def test_it_shows_what_was_counted_and_the_browser_has_no_complaint(
-    browser: Any, shop: Shop
+    window: Window, shop: Shop
 ) -> None:
     for _ in range(4):
         shop.price(1)
-    _complaints(browser)
-    browser.get_log("performance")
     with serving(shop.app) as address:
-        _open(browser, address)
+        page = show(window, address)
 
-        assert _text(browser, "#ratio") == "75.0 %"
-        assert "price" in _text(browser, "#rows")
-        assert _text(browser, "#whereabouts").startswith("shop · SimpleCache")
-        assert len(browser.find_elements("css selector", "canvas")) == 4
-        assert _complaints(browser) == []
-        asked = [
-            message["params"]["request"]["url"]
-            for entry in browser.get_log("performance")
-            for message in [json.loads(entry["message"])["message"]]
-            if message["method"] == "Network.requestWillBeSent"
-        ]
-        assert len(asked) > 5
-        assert all(url.startswith(address) for url in asked)
+        expect(page.locator("#ratio")).to_have_text("75.0 %")
+        expect(page.locator("#rows")).to_contain_text("price")
+        assert page.inner_text("#whereabouts").startswith("shop · SimpleCache")
+        assert window.complaints == []
+        assert len(window.asked) > 5
+        assert all(url.startswith(address) for url in window.asked)
+
+
+_INK = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value) => value > 0);
+}"""
+
+
+def test_all_four_plots_are_live(window: Window, redis_server: Any) -> None:
+    shop = Shop({"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": redis_server.port})
+    shop.cache.clear()
+    shop.price(1)
+    with serving(shop.app) as address:
+        page = show(window, address)
+        plots = page.locator("canvas")
+        assert plots.count() == 4
+        # A second point, of calls that came after the first, makes a line.
+        for _ in range(60):
+            shop.price(1)
+            page.wait_for_timeout(100)
+            if all(plot.evaluate(_INK) for plot in plots.all()):
+                break
+        assert [plot.evaluate(_INK) for plot in plots.all()] == [True] * 4
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_it_is_as_wide_as_a_telephone(browser: Any, shop: Shop, dark: bool) -> None:
+def test_it_is_as_wide_as_a_telephone(window: Window, shop: Shop, dark: bool) -> None:
     shop.price(1)
-    show(browser, width=400, dark=dark)
-    try:
-        with serving(shop.app) as address:
-            _open(browser, address)
-            width = browser.execute_script("return document.documentElement.scrollWidth")
-            paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
-    finally:
-        show(browser)
+    window.look(width=400, dark=dark)
+    with serving(shop.app) as address:
+        page = show(window, address)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
 
     assert width == 400
     assert (int(paper.strip("rgb()").split(",")[0]) < 128) is dark
 
 
-def test_markup_stays_text(browser: Any, redis_server: Any) -> None:
+def test_markup_stays_text(window: Window, redis_server: Any) -> None:
     shop = Shop(
         {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": redis_server.port}, show_values=True
     )
@@ -97,91 +116,117 @@ def test_markup_stays_text(browser: Any, redis_server: Any) -> None:
     assert kept() == 1
     shop.cache.set(HOSTILE, HOSTILE)
     with serving(shop.app) as address:
-        _open(browser, address)
-        title = browser.title
-        browser.find_element("id", "key").send_keys(HOSTILE + "\n")
-        waited(browser, lambda b: b.find_elements("css selector", "#entry pre"))
+        page = show(window, address)
+        title = page.title()
+        page.fill("#key", HOSTILE)
+        page.keyboard.press("Enter")
 
-        assert HOSTILE in _text(browser, "#rows")
-        assert HOSTILE in _text(browser, "#entry")
-        assert _text(browser, "#entry pre") == repr(HOSTILE)
-        assert browser.find_elements("css selector", "img") == []
+        expect(page.locator("#entry pre")).to_have_text(repr(HOSTILE))
+        expect(page.locator("#rows")).to_contain_text(HOSTILE)
+        expect(page.locator("#entry")).to_contain_text(HOSTILE)
         # The question before a deletion names it as well.
-        browser.find_element("css selector", "#entry button").click()
-        assert HOSTILE in _text(browser, "#confirm-text")
-        browser.find_element("css selector", "#confirm button[value=yes]").click()
-        waited(browser, lambda b: HOSTILE in b.find_element("id", "toast").text)
-        assert browser.find_elements("css selector", "img") == []
-        assert browser.title == title
+        page.click("#entry button")
+        expect(page.locator("#confirm-text")).to_contain_text(HOSTILE)
+        yes(page)
+        expect(page.locator("#toast")).to_contain_text(HOSTILE)
+        assert page.locator("img").count() == 0
+        assert page.title() == title
     assert shop.cache.get(HOSTILE) is None
 
 
-def test_the_table_is_sorted_by_keyboard(browser: Any, shop: Shop) -> None:
+def test_the_table_is_sorted_by_keyboard(window: Window, shop: Shop) -> None:
     for product in range(3):
         shop.price(product)
     with serving(shop.app) as address:
-        _open(browser, address)
-        button = browser.find_element("css selector", "[data-column=name]")
-        browser.execute_script("arguments[0].focus()", button)
+        page = show(window, address)
         names = []
-        for _ in range(2):
-            browser.switch_to.active_element.send_keys("\n")
-            cells = browser.find_elements("css selector", "#rows td:first-child")
-            names.append([cell.text for cell in cells])
+        for direction in ("ascending", "descending"):
+            window.focus("[data-column=name]")
+            page.keyboard.press("Enter")
+            expect(page.locator(f"th[aria-sort={direction}]")).to_contain_text("Function")
+            names.append(page.locator("#rows td:first-child").all_inner_texts())
 
+        assert len(names[0]) > 1
         assert names[0] == names[1][::-1]
-        heading = browser.find_element("css selector", "th[aria-sort=descending]")
-        assert heading.text.endswith("Function")
-        assert browser.switch_to.active_element.get_attribute("data-column") == "name"
+        assert page.evaluate("document.activeElement.dataset.column") == "name"
 
 
-def test_nothing_is_deleted_without_a_yes(browser: Any, shop: Shop) -> None:
+def test_which_miss_most_and_which_cost_most_come_first(window: Window, shop: Shop) -> None:
+    for product in range(5):
+        shop.price(product)
+    shop.client.get("/")
+    with serving(shop.app) as address:
+        page = show(window, address)
+        window.focus("[data-order=misses]")
+        page.keyboard.press("Space")
+        expect(page.locator("#rows tr").first).to_contain_text("price")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("Computing")
+
+
+def test_nothing_is_deleted_without_a_yes(window: Window, shop: Shop) -> None:
     shop.cache.set("k", 1)
     with serving(shop.app) as address:
-        _open(browser, address)
-        everything = browser.find_element("css selector", "#delete-all button")
-        everything.click()
-        assert _text(browser, "#confirm-title") == "Delete everything?"
-        # Enter presses what has the focus at first.
-        assert browser.switch_to.active_element.text == "Cancel"
-        browser.switch_to.active_element.send_keys("\n")
-        assert shop.cache.get("k") == 1
+        page = show(window, address)
+        window.focus("#delete-all button")
+        page.keyboard.press("Enter")
+        expect(page.locator("#confirm-title")).to_have_text("Delete everything?")
+        # Enter presses what has the focus at first; Escape is no as well.
+        expect(page.locator("#confirm button[value=no]")).to_be_focused()
+        for no in ("Enter", "Escape"):
+            page.keyboard.press(no)
+            expect(page.locator("#confirm")).to_be_hidden()
+            assert shop.cache.get("k") == 1
+            page.click("#delete-all button")
 
-        everything.click()
-        browser.find_element("css selector", "#confirm button[value=yes]").click()
-        waited(browser, lambda b: b.find_element("id", "toast").text == "Everything is deleted.")
+        yes(page)
+        expect(page.locator("#toast")).to_have_text("Everything is deleted.")
     assert shop.cache.get("k") is None
 
 
-def test_the_results_of_a_function_are_deleted_from_its_row(browser: Any, shop: Shop) -> None:
+def test_the_results_of_a_function_are_deleted_from_its_row(window: Window, shop: Shop) -> None:
     shop.price(1)
     with serving(shop.app) as address:
-        _open(browser, address)
-        browser.find_element("css selector", "[data-forget=price]").click()
-        browser.find_element("css selector", "#confirm button[value=yes]").click()
-        waited(browser, lambda b: "price" in b.find_element("id", "toast").text)
+        page = show(window, address)
+        page.click("[data-forget=price]")
+        yes(page)
+        expect(page.locator("#toast")).to_contain_text("price")
     shop.price(1)
     assert shop.computed == 2
 
 
-def test_a_server_that_ends_is_seen(browser: Any, tmp_path: Path) -> None:
+def test_what_has_a_tag_is_deleted(window: Window, shop: Shop) -> None:
+    shop.cache.set("k", 1, tags=["user:5"])
+    shop.cache.set("other", 1)
+    with serving(shop.app) as address:
+        page = show(window, address)
+        page.fill("#tag", "user:5")
+        page.keyboard.press("Enter")
+        yes(page)
+        expect(page.locator("#toast")).to_contain_text("user:5")
+    assert shop.cache.get("k") is None
+    assert shop.cache.get("other") == 1
+
+
+def test_a_server_that_ends_is_seen(window: Window, tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
     shop = Shop({"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": server.port})
     shop.price(1)
     try:
         with serving(shop.app) as address:
-            _open(browser, address)
-            assert _text(browser, "#servers .state") == "well"
+            page = show(window, address)
+            expect(page.locator("#servers .state")).to_have_text("well")
             server.kill()
             assert shop.price(1) == 3
-            waited(browser, lambda b: b.find_elements("css selector", "#servers .failing"))
-            assert f":{server.port} failed" in _text(browser, "#servers .detail:last-child")
+            expect(page.locator("#servers .failing")).to_have_count(1)
+            expect(page.locator("#servers .detail").last).to_contain_text(f":{server.port} failed")
     finally:
         server.kill()
 
 
-def test_another_site_presses_no_button(browser: Any, shop: Shop) -> None:
+def test_another_site_presses_no_button(window: Window, shop: Shop) -> None:
     shop.cache.set("k", 1)
     attack = Flask("attack")
 
@@ -189,27 +234,33 @@ def test_another_site_presses_no_button(browser: Any, shop: Shop) -> None:
 
         @attack.get("/_cache/")
         def page() -> str:
-            return f"""<title>trying</title><script>
+            return f"""<title>trying</title>
+            <iframe name=inside></iframe>
+            <form method=post action="{address}delete" target=inside enctype=text/plain>
+              <input name='{{"what": "everything", "x": "' value='"}}'></form>
+            <script>
               const body = '{{"what": "everything"}}';
               const ways = [
                 {{mode: "no-cors", headers: {{"Content-Type": "text/plain"}}}},
                 {{headers: {{"Content-Type": "application/json", "X-Cache-Token": "x"}}}},
               ];
+              document.forms[0].submit();
+              navigator.sendBeacon("{address}delete", body);
               Promise.allSettled(ways.map((way) => fetch("{address}delete",
                 {{method: "POST", credentials: "include", body, ...way}})))
                 .then(() => {{ document.title = "tried"; }});
             </script>"""
 
         # Of the same site, but for the port: the cookie goes with it.
-        _open(browser, address)
+        show(window, address)
         with serving(attack) as elsewhere:
-            browser.get(elsewhere)
-            waited(browser, lambda b: b.title == "tried")
+            window.page.goto(elsewhere)
+            expect(window.page).to_have_title("tried")
     assert shop.cache.get("k") == 1
 
 
-def test_when_the_application_ends_the_page_says_so(browser: Any, shop: Shop) -> None:
+def test_when_the_application_ends_the_page_says_so(window: Window, shop: Shop) -> None:
     with serving(shop.app) as address:
-        _open(browser, address)
-    waited(browser, lambda b: b.find_element("id", "live").text == "Not connected")
-    assert browser.find_element("id", "trouble").is_displayed()
+        page = show(window, address)
+    expect(page.locator("#live")).to_have_text("Not connected")
+    expect(page.locator("#trouble")).to_be_visible()
