@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "check_jinja2_flag",
     "check_parentheses",
     "close_to",
+    "explain_argument",
     "meant_type",
     "warn_of_unknown_settings",
     "why_no_factory",
@@ -179,6 +181,27 @@ def check_decorated(f: Any) -> None:
             "until it is awaited. Return a list from a coroutine function",
             UserWarning,
         )
+
+
+def explain_argument(error: TypeError, method: Callable[..., Any], given: Collection[str]) -> None:
+    """Let the error of a call say what was meant by an argument that ``method`` has not.
+
+    CPython does that itself, since 3.13, and of functions written in Python only.
+
+    :param error: it is changed where it is about that.
+    :param given: the names of the arguments that were given.
+    """
+    text = str(error)
+    found = re.search(r"unexpected keyword argument '(\w+)'\Z", text)
+    if found is None or found[1] not in given:
+        return
+    try:
+        parameters = inspect.signature(method).parameters
+    except (TypeError, ValueError):
+        return
+    meant = close_to(found[1], [name for name in parameters if name not in given])
+    if meant is not None:
+        error.args = (f"{text}. Did you mean {meant!r}?",)
 
 
 def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) -> None:

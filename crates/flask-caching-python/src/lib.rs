@@ -68,8 +68,6 @@ mod _engine {
     #[pymodule_export]
     use crate::memcached::{MemcachedByteStore, memcached_wire_key};
     #[pymodule_export]
-    use crate::memory::MemoryBackend;
-    #[pymodule_export]
     use crate::metadata::{Metadata, SealedValue};
     #[pymodule_export]
     use crate::missing::Missing;
@@ -104,6 +102,8 @@ mod _engine {
         module.add("COMPRESSED", crate::compression::mark(module.py()))?;
         module.add("METADATA_MAGIC", PyBytes::new(module.py(), MAGIC))?;
         module.add("METHODS", crate::road::METHODS.to_vec())?;
+        let memory = module.py().get_type::<crate::memory::MemoryBackend>();
+        module.add("MemoryBackend", memory)?;
         module.add("MISSING", crate::missing::missing(module.py())?)
     }
 }

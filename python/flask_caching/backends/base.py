@@ -8,6 +8,7 @@ from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
 
 from .._shown import of_the_moment
+from ._named import name_methods
 from .spec import BackendSpec
 
 __all__ = ["BaseCache"]
@@ -22,6 +23,11 @@ class BaseCache(CachelibBaseCache):
 
     #: Its names and settings, where it is one of this package's own.
     backend_spec: ClassVar[BackendSpec | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("flask_caching.") and "backend_spec" in vars(cls):
+            name_methods(cls)
 
     def __init__(self, default_timeout: int = 300, ignore_delete_many_errors: bool = False) -> None:
         # Not the next class in line: in our backends that is cachelib's of the same name, which is

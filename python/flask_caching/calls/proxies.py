@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
 from ..keys.tags import EPOCH, tag_keys
+from ..mistakes import explain_argument
 from .context import active_context
 from .fragments import PREFIX, Fragments, is_fragment
 
@@ -200,7 +201,11 @@ class Proxies(NativeProxies):
         self._note_asked(writes=len(keys))
         backend: SimpleCache | None = self._backend_for_all(keys)
         if backend is not None:
-            return backend.set_many(*args, **kwargs)
+            try:
+                return backend.set_many(*args, **kwargs)
+            except TypeError as error:
+                explain_argument(error, backend.set_many, kwargs)
+                raise
         if not any(map(is_fragment, keys)):
             return self.cache.set_many(*args, **kwargs)
         placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}

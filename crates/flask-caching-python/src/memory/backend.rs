@@ -25,8 +25,14 @@ use crate::timeout;
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
 
-/// An in-process cache backend; see `flask_caching.backends.simplecache.SimpleCache`.
-#[pyclass(frozen, subclass, module = "flask_caching._engine")]
+/// An in-process cache backend; see `flask_caching.backends.simplecache.SimpleCache`, whose name it has:
+/// it stands in what Python says of wrong arguments.
+#[pyclass(
+    name = "SimpleCache",
+    frozen,
+    subclass,
+    module = "flask_caching._engine"
+)]
 pub(crate) struct MemoryBackend {
     store: OnceLock<MemoryStore<Stored>>,
     pub(super) tokens: Tokens,

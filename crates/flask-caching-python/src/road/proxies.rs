@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::exceptions::PyLookupError;
+use pyo3::exceptions::{PyLookupError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
@@ -159,7 +159,7 @@ impl NativeProxies {
             slf.get().asked.count_found(&found);
             return Ok(found);
         }
-        let found = backend.call_method(intern!(py, "get"), args, kwargs)?;
+        let found = hand_on(&backend, intern!(py, "get"), args, kwargs)?;
         slf.get().asked.count_found(&found);
         Ok(found)
     }
@@ -224,7 +224,7 @@ impl NativeProxies {
             )?;
             return Ok(done.into_pyobject(py)?.to_owned().into_any());
         }
-        backend.call_method(intern!(py, "set"), args, kwargs)
+        hand_on(&backend, intern!(py, "set"), args, kwargs)
     }
 
     /// Whether a key has a value.
@@ -239,7 +239,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match Direction::of_key(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(slf.py(), "has"), args, kwargs),
+            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "has"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_has_fallback"), args, kwargs),
         }
     }
@@ -255,7 +255,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.get().asked.count(Asking::Writes, 1);
         match Direction::of_key(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(slf.py(), "add"), args, kwargs),
+            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "add"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_add_fallback"), args, kwargs),
         }
     }
@@ -278,7 +278,7 @@ impl NativeProxies {
             return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
-        backend.call_method(intern!(py, "delete"), args, kwargs)
+        hand_on(&backend, intern!(py, "delete"), args, kwargs)
     }
 
     /// Delete keys; otherwise as `delete`.
@@ -296,7 +296,7 @@ impl NativeProxies {
             return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;
-        backend.call_method(intern!(py, "delete_many"), args, kwargs)
+        hand_on(&backend, intern!(py, "delete_many"), args, kwargs)
     }
 
     /// The values under keys, by key; None for each that is missing.
@@ -311,10 +311,41 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match Direction::of_keys(slf, args)? {
-            Some((_, backend)) => backend.call_method(intern!(slf.py(), "get_dict"), args, kwargs),
+            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "get_dict"), args, kwargs),
             None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
         }
         .inspect(|values| slf.get().asked.count_all_found(values))
+    }
+}
+
+/// What `method` of `backend` returns.
+fn hand_on<'py>(
+    backend: &Bound<'py, PyAny>,
+    method: &Bound<'py, PyString>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let outcome = backend.call_method(method, args, kwargs);
+    match (outcome, kwargs) {
+        (Err(error), Some(kwargs)) if error.is_instance_of::<PyTypeError>(backend.py()) => {
+            Err(explained(error, &backend.getattr(method)?, kwargs))
+        }
+        (outcome, _) => outcome,
+    }
+}
+
+/// The error of a call, which says what may have been meant by an argument that there is none of.
+#[cold]
+fn explained(error: PyErr, method: &Bound<'_, PyAny>, kwargs: &Bound<'_, PyDict>) -> PyErr {
+    let py = method.py();
+    let explain = || -> PyResult<_> {
+        let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
+        let arguments = (error.value(py), method, kwargs);
+        mistakes.call_method1(intern!(py, "explain_argument"), arguments)
+    };
+    match explain() {
+        Ok(_) => error,
+        Err(unexpected) => unexpected,
     }
 }
 
@@ -378,9 +409,7 @@ impl Direction {
         if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {
             return Ok(None);
         }
-        backend
-            .call_method(intern!(backend.py(), "get_many"), keys, kwargs)
-            .map(Some)
+        hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
     }
 
     /// Whether `key` names what is stored under another key.
