@@ -21,6 +21,7 @@ from laboratory.processes import CacheServer
 OWN = Path(__file__).parent / "static"
 VENDORED = Path(flask_caching.dashboard.__file__).parent / "static"
 ASSETS = {
+    "base.css": VENDORED,
     "lab.css": OWN,
     "lab.js": OWN,
     "uplot.css": VENDORED,

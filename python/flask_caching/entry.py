@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from .keys.tags import tag_name
 
 if TYPE_CHECKING:
     from .cache import Cache
@@ -19,7 +22,10 @@ class EntryInfo:
     :param type: the name of its value's class, with the module where that is not built in.
     :param size: bytes that it takes in its store, without its key; in the memory of this process
         about so many. None: that cannot be told.
-    :param expires_in: seconds until it expires, infinity for ever; None: that cannot be told.
+    :param expires_in: seconds until ``cache.get`` returns it no more, infinity: it does for ever;
+        None: that cannot be told. An answer that may be given when it is old is kept for longer.
+    :param tags: the names of its tags, sorted. Of a name with other characters than letters, digits
+        and ``_.:/@-`` only ``#`` and the beginning of its digest are known.
     :param value: what ``cache.get`` returns.
     """
 
@@ -27,6 +33,7 @@ class EntryInfo:
     type: str
     size: int | None = None
     expires_in: float | None = None
+    tags: tuple[str, ...] = ()
     value: Any = field(default=None, repr=False)
 
 
@@ -38,7 +45,11 @@ def entry_of(cache: Cache, key: str) -> EntryInfo | None:
     backend = cache._place()[1]
     details = getattr(backend, "_details", None)
     found = (details(place) for place in cache._fragments.places(key)) if details else ()
-    size, expires_in = next((one for one in found if one is not None), (None, None))
+    size, left, fresh_for, tags = next(
+        (one for one in found if one is not None), (None, None, math.inf, [])
+    )
+    if left is not None or fresh_for < math.inf:
+        left = min(fresh_for, math.inf if left is None else left)
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-    return EntryInfo(key, name, size, expires_in, value)
+    return EntryInfo(key, name, size, left, tuple(sorted(map(tag_name, tags))), value)

@@ -55,6 +55,31 @@ def test_what_never_expires_says_so(cache: Cache) -> None:
     assert inspected(cache, "k").expires_in == math.inf
 
 
+def test_it_names_the_tags_of_an_entry(cache: Cache) -> None:
+    cache.set("k", 1, tags=["user:5", "prices", "with a space", "#"])
+    cache.set("plain", 1)
+
+    *digests, first, second = inspected(cache, "k").tags
+    assert (first, second) == ("prices", "user:5")
+    assert [len(name) for name in digests] == [13, 13]
+    assert inspected(cache, "plain").tags == ()
+    cache.delete_tags("prices")
+    assert cache.inspect("k") is None
+
+
+def test_an_entry_expires_when_it_is_no_answer_any_more(cache: Cache) -> None:
+    @cache.cached(60, key_prefix="k", stale_while_revalidate=600, tags=["t"])
+    def priced() -> int:
+        return 1
+
+    with cache.app.app_context():
+        priced()
+        entry = inspected(cache, "k")
+    assert entry.expires_in is not None
+    assert 50 < entry.expires_in <= 60
+    assert entry.tags == ("t",)
+
+
 def test_nothing_is_none_and_a_stored_none_is_not(cache: Cache) -> None:
     cache.set("none", None)
 

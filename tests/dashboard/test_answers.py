@@ -125,13 +125,14 @@ def test_a_server_that_is_down_is_shown_and_breaks_nothing(tmp_path: Path) -> No
 
 def test_a_key_is_looked_up_without_its_value() -> None:
     shop = Shop()
-    shop.cache.set("k", {"card": "4111"})
+    shop.cache.set("k", {"card": "4111"}, tags=["user:5", "carts"])
 
     found = press(shop.client, "look-up", {"key": "k"}).get_json()
 
     assert (found["found"], found["type"]) == (True, "dict")
     assert found["size"] > 10
     assert 299 < found["expires_in"] <= 300
+    assert found["tags"] == ["carts", "user:5"]
     assert "4111" not in json.dumps(found)
     assert press(shop.client, "look-up", {"key": "other"}).get_json()["found"] is False
 

@@ -165,6 +165,35 @@ def test_which_miss_most_and_which_cost_most_come_first(window: Window, shop: Sh
         expect(page.locator("th[aria-sort=descending]")).to_contain_text("Computing")
 
 
+def test_of_many_functions_some_are_shown_and_the_others_found(window: Window, shop: Shop) -> None:
+    kept = []
+    for number in range(200):
+        made = shop.cache.memoize()(lambda: 1)
+        made._flask_caching_policy.name = f"shop.function_{number}"
+        kept.append(made)
+    with serving(shop.app) as address:
+        page = show(window, address)
+        rows = page.locator("#rows tr")
+        expect(rows).to_have_count(25)
+        page.click("#more button")
+        expect(rows).to_have_count(125)
+        page.fill("#filter", "FUNCTION_19")
+        expect(rows).to_have_count(11)
+        expect(page.locator("#more")).to_be_hidden()
+
+
+def test_a_key_is_looked_up(window: Window, shop: Shop) -> None:
+    shop.cache.set("k", [1, 2], timeout=0, tags=["user:5", "carts"])
+    with serving(shop.app) as address:
+        page = show(window, address)
+        window.focus("#key")
+        page.keyboard.type("k")
+        page.keyboard.press("Enter")
+        entry = page.locator("#entry")
+        for text in ("list", "never", "carts, user:5", "[1, 2]"):
+            expect(entry).to_contain_text(text)
+
+
 def test_nothing_is_deleted_without_a_yes(window: Window, shop: Shop) -> None:
     shop.cache.set("k", 1)
     with serving(shop.app) as address:

@@ -253,12 +253,14 @@ fn a_handle_finds_its_value_and_no_other() {
 
     let handle = store.set(b"key", 1, seconds(10)).unwrap();
     assert_eq!(find(handle), Some(1));
+    assert_eq!(store.key_of(handle), Some(b"key".to_vec()));
     assert_eq!(
         store.read_with_handle(b"key", |_, handle| handle),
         Some(handle)
     );
     store.set(b"key", 2, seconds(10));
     assert_eq!(find(handle), None, "overwritten");
+    assert_eq!(store.key_of(handle), None, "overwritten");
 
     let handle = store.set(b"key", 3, seconds(10)).unwrap();
     store.delete(b"key");

@@ -64,6 +64,15 @@ impl Metadata {
     fn is_fresh(&self) -> bool {
         self.stale_for().is_none()
     }
+
+    /// For how many seconds it is fresh; infinity: for as long as it is kept.
+    #[getter]
+    fn fresh_for(&self) -> f64 {
+        let until = self.0.fresh_until;
+        until.map_or(f64::INFINITY, |until| {
+            until.saturating_sub(clock::wall()).as_secs_f64()
+        })
+    }
 }
 
 impl Metadata {

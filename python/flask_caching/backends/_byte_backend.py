@@ -6,6 +6,7 @@ Storage is a :class:`flask_caching._engine.ByteStore`; here values become bytes 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -296,14 +297,24 @@ class ByteBackend(Wrapping):
             )
         ]
 
-    def _details(self, key: str) -> tuple[int, float | None] | None:
-        """How many bytes are stored under ``key``, and the seconds that they have left."""
+    def _details(self, key: str) -> tuple[int, float | None, float, list[str]] | None:
+        """How many bytes are stored under ``key``, the seconds that they have left, and those for
+        which they are fresh; and the keys of their tags."""
         wire_key = self._encode_key(key)
         stored = self._store.get(wire_key)
         if stored is None:
             return None
+        try:
+            data = self._unseal(wire_key, *stored)
+            metadata = Metadata.unseal(data)[1] if type(data) is bytes else None
+        except Exception:
+            # It cannot be used, which reading it says.
+            return None
+        fresh_for, tags = math.inf, list[str]()
+        if metadata is not None:
+            fresh_for, tags = metadata.fresh_for, [name for name, _ in metadata.tags]
         remaining = getattr(self._store, "remaining", None)
-        return len(stored[0]), None if remaining is None else remaining(wire_key)
+        return len(stored[0]), None if remaining is None else remaining(wire_key), fresh_for, tags
 
     def _set(self, key: str, value: Any, timeout: float | timedelta | None = None) -> bool:
         """:meth:`set`, which says why a value cannot be stored.

@@ -50,6 +50,7 @@ def look_up(cache: Cache, key: Any, show_values: bool) -> dict[str, Any]:
         "size": entry.size,
         "expires_in": None if entry.expires_in == math.inf else entry.expires_in,
         "is_eternal": entry.expires_in == math.inf,
+        "tags": entry.tags,
     }
     if show_values:
         answer["value"] = _shortened(entry.value)

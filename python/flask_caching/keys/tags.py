@@ -9,7 +9,7 @@ import hashlib
 import re
 from typing import Any
 
-__all__ = ["EPOCH", "MOST_TAGS", "tag_keys"]
+__all__ = ["EPOCH", "MOST_TAGS", "tag_keys", "tag_name"]
 
 #: The most tags of an entry.
 MOST_TAGS = 256
@@ -40,6 +40,14 @@ def tag_keys(tags: Any) -> tuple[str, ...]:
     if len(names) > MOST_TAGS:
         raise ValueError(f"an entry may have {MOST_TAGS} tags, not {len(names)}")
     return tuple(dict.fromkeys(_key(name) for name in names))
+
+
+def tag_name(key: str) -> str:
+    """The name of the tag whose version is under ``key``.
+
+    :return: for a name that the key does not have, ``#`` and the first 12 characters of its digest.
+    """
+    return key.removeprefix("_tag")[: len("#") + 12] if key[4] == "#" else key.removeprefix("_tag:")
 
 
 def _key(name: Any) -> str:

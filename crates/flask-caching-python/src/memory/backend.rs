@@ -25,6 +25,9 @@ use crate::timeout;
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
 
+/// What an entry takes in bytes, the seconds that it has left and is fresh for, the keys of its tags.
+type Details = (usize, f64, f64, Vec<String>);
+
 /// An in-process cache backend; see `flask_caching.backends.simplecache.SimpleCache`, whose name it has:
 /// it stands in what Python says of wrong arguments.
 #[pyclass(
@@ -97,16 +100,30 @@ impl MemoryBackend {
         self.store().bytes()
     }
 
-    /// What the entry under `key` takes in bytes, about, and how many seconds it has left, `inf` for
-    /// ever; None where there is none.
-    fn _details(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(usize, f64)>> {
+    /// What the entry under `key` takes in bytes, about; how many seconds it has left, `inf` for
+    /// ever; for how many it is fresh; the keys of its tags. None where there is none.
+    fn _details(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Details>> {
         let py = key.py();
         let (Some((stored, _)), Some(known)) = (self.find(py, key)?, self.tokens.known(key)?)
         else {
             return Ok(None);
         };
-        let left = self.store().remaining(&known);
-        Ok(left.map(|left| (weight::of(&stored), timeout::in_seconds(left))))
+        let Some(left) = self.store().remaining(&known) else {
+            return Ok(None);
+        };
+        let (fresh_for, tags) = match &stored {
+            Stored::Sealed(sealed) => (
+                sealed.fresh_for(self.moment().now()),
+                self.tag_names(&sealed.tags),
+            ),
+            _ => (f64::INFINITY, Vec::new()),
+        };
+        Ok(Some((
+            weight::of(&stored),
+            timeout::in_seconds(left),
+            fresh_for,
+            tags,
+        )))
     }
 
     /// Evicts until no more than `threshold` entries are left (0: 500).

@@ -31,6 +31,12 @@ impl Sealed {
         (until <= now).then(|| now.since(until))
     }
 
+    /// For how many seconds from `now` it is fresh.
+    pub(super) fn fresh_for(&self, now: Instant) -> f64 {
+        self.fresh_until
+            .map_or(f64::INFINITY, |until| until.since(now).as_secs_f64())
+    }
+
     /// The same for another value.
     pub(super) fn with(&self, stored: Stored) -> Stored {
         Stored::Sealed(Arc::new(Self {
@@ -150,6 +156,12 @@ impl MemoryBackend {
         let key = self.tokens.writable(name, store)?;
         // Nobody else has made one meanwhile: this thread has the GIL.
         Ok(store.set(&key, Stored::Atom(version), lifetime))
+    }
+
+    /// The keys of the versions of an entry's tags, of those that are still there.
+    pub(super) fn tag_names(&self, tags: &[Handle]) -> Vec<String> {
+        let keys = tags.iter().filter_map(|tag| self.store().key_of(*tag));
+        keys.filter_map(|key| String::from_utf8(key).ok()).collect()
     }
 
     /// How long an entry lives that is stored without a timeout.

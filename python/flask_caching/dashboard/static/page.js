@@ -3,7 +3,9 @@
 
 const EVERY = 2000;
 const $ = (id) => document.getElementById(id);
-const state = { token: "", paused: false, last: new Map(), functions: [], order: ["misses", -1] };
+// So many rows are shown at first, and more by each press of a button.
+const ROWS = 25;
+const state = { token: "", paused: false, last: new Map(), functions: [], order: ["misses", -1], named: "", most: ROWS };
 
 // Making elements.
 
@@ -182,7 +184,7 @@ function servers(health) {
       : "well";
     const details = [];
     if (failing) details.push(`${count(server.failures)} operations went without it`);
-    if (server.last_error) details.push(`last error ${lasting(server.last_error_age)} ago: ${server.last_error}`);
+    if (server.last_error) details.push(`last error, ${ago(server.last_error_age)}: ${server.last_error}`);
     return serverItem(server.server, failing, said, details);
   });
   if (!items.length) items.push(serverItem([health.backend, health.where].filter(Boolean).join(" "), false, "no server", []));
@@ -249,11 +251,12 @@ function table() {
   const focused = document.activeElement?.dataset?.forget;
   const column = COLUMNS.find((one) => one.name === state.order[0]);
   const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
-  const sorted = [...state.functions].sort((a, b) => state.order[1] * compare(column.of(a), column.of(b)) || a.name.localeCompare(b.name));
-  fill($("rows"), sorted.map((f) => {
+  const sorted = state.functions.filter((f) => f.name.toLowerCase().includes(state.named))
+    .sort((a, b) => state.order[1] * compare(column.of(a), column.of(b)) || a.name.localeCompare(b.name));
+  fill($("rows"), sorted.slice(0, state.most).map((f) => {
     const row = make("tr");
     COLUMNS.forEach((one) => row.append(one.cell ? one.cell(f) : make("td", (one.shown || one.of)(f))));
-    if (f.kind) row.firstChild.append(make("span", f.kind, { class: "kind" }));
+    if (f.kind !== "function") row.firstChild.append(make("span", f.kind, { class: "kind" }));
     const last = make("td");
     if (f.can_forget) {
       const button = make("button", "Delete", { type: "button", class: "danger", "data-forget": f.name, "aria-label": `Delete the results of ${f.name}` });
@@ -263,7 +266,11 @@ function table() {
     row.append(last);
     return row;
   }));
-  $("no-functions").hidden = sorted.length > 0;
+  const left = Math.max(0, sorted.length - state.most);
+  $("no-functions").hidden = state.functions.length > 0;
+  $("filter").hidden = state.functions.length <= ROWS / 2;
+  $("more").hidden = !left;
+  $("more").firstChild.textContent = `Show more: ${count(left)} left`;
   if (focused) [...document.querySelectorAll("[data-forget]")].find((one) => one.dataset.forget === focused)?.focus();
 }
 
@@ -308,7 +315,7 @@ $("look-up").addEventListener("submit", async (event) => {
     if (!found.found) rows.push(["", "There is nothing under this key."]);
     else {
       rows.push(["Type", found.type], ["Size", known(found.size) ? bytes(found.size) : null], ["Expires", found.is_eternal ? "never" : known(found.expires_in) ? `in ${lasting(found.expires_in)}` : null],
-        ["Age", known(found.age) ? lasting(found.age) : null], ["Tags", found.tags && found.tags.length ? found.tags.join(", ") : null]);
+        ["Tags", found.tags.join(", ")]);
     }
     fill(entry, rows.filter(([, text]) => text).flatMap(([name, text]) => [make("dt", name), make("dd", text)]));
     if (found.value !== undefined) {
@@ -344,6 +351,14 @@ $("delete-tag").addEventListener("submit", (event) => {
   const tag = $("tag").value;
   remove("tag", tag, `Delete everything with the tag ${tag}?`, "For all processes.");
 });
+
+$("filter").addEventListener("input", () => {
+  state.named = $("filter").value.toLowerCase();
+  state.most = ROWS;
+  table();
+});
+
+$("more").firstChild.addEventListener("click", () => { state.most += 4 * ROWS; table(); });
 
 document.querySelectorAll("[data-order]").forEach((chip) => chip.addEventListener("click", () => sortBy(chip.dataset.order, -1)));
 

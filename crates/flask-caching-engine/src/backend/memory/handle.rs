@@ -21,6 +21,16 @@ impl<V> MemoryStore<V> {
         self.reader().read_handle(handle, read)
     }
 
+    /// The key of the value that `handle` was made for; `None` where that is expired, overwritten or
+    /// removed.
+    pub fn key_of(&self, handle: Handle) -> Option<Vec<u8>> {
+        let index = self.shard_of(handle)?;
+        self.with_shard(index, |shard, now, _| {
+            let entry = shard.live_at(handle.slot, now)?;
+            (entry.stamp == handle.stamp).then(|| entry.key.as_bytes().to_vec())
+        })
+    }
+
     /// Replaces the value `handle` was made for, if it is still there; the entry keeps its expiry.
     /// `false`: it is expired, overwritten or removed. What all entries weigh may be above the bound
     /// then, until the next write.
