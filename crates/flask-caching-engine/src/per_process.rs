@@ -1,5 +1,6 @@
 //! State that belongs to one process: a child made by `fork()` gets its own, fresh.
 
+use std::fmt;
 use std::sync::OnceLock;
 
 /// Holds one `T` for each process that uses it.
@@ -16,6 +17,12 @@ struct Node<T> {
     pid: u32,
     value: T,
     next: OnceLock<Box<Node<T>>>,
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PerProcess").finish_non_exhaustive()
+    }
 }
 
 impl<T> PerProcess<T> {

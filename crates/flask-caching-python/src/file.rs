@@ -155,6 +155,17 @@ impl FileByteStore {
         py.detach(|| self.0.bytes())
     }
 
+    /// How many entries there are, expired ones included, and the bytes that their files take, by looking
+    /// at each of them.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+        py.detach(|| self.0.held()).map_err(|error| to_py(&error))
+    }
+
+    /// How many entries this process has taken away to make room.
+    fn evicted(&self) -> u64 {
+        self.0.evicted()
+    }
+
     /// Remove entries until no more than `threshold` are left.
     fn prune(&self, py: Python<'_>, threshold: u64) -> PyResult<()> {
         let pruned = py.detach(|| self.0.prune(threshold));

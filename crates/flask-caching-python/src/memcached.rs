@@ -197,6 +197,22 @@ impl MemcachedByteStore {
         Ok(told.into_iter().map(of_server).collect())
     }
 
+    /// The keys on the servers that start with `prefix`, in their order; about `most` where there are more.
+    /// None: the servers list none.
+    fn keys<'py>(
+        slf: &Bound<'py, Self>,
+        prefix: &[u8],
+        most: usize,
+    ) -> PyResult<Option<Vec<Bound<'py, PyBytes>>>> {
+        let servers = &*slf.get().servers;
+        let keys = slf.as_super().get().run(slf.py(), "other", |_| {
+            servers.with("keys", &[], |memcached| memcached.keys(prefix, most))
+        })?;
+        let listed =
+            |keys: Vec<Vec<u8>>| keys.iter().map(|key| PyBytes::new(slf.py(), key)).collect();
+        Ok(keys.map(listed))
+    }
+
     /// Have the servers remove all entries, whoever stored them, `delay` seconds from now.
     fn flush_after(slf: &Bound<'_, Self>, delay: u32) -> PyResult<()> {
         let servers = &*slf.get().servers;

@@ -138,6 +138,18 @@ impl RedisServers {
         Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
     }
 
+    /// What the servers that take writes hold: keys of the database, bytes of memory, and evictions since
+    /// they were started; each None where one does not tell.
+    ///
+    /// :raises `CacheBackendError`: a server failed.
+    fn usage(&self, py: Python<'_>) -> PyResult<(Option<u64>, Option<u64>, Option<u64>)> {
+        let servers = &self.0;
+        let outcome = py.detach(|| servers.usage());
+        logging::hand_on(py)?;
+        let usage = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
+        Ok((usage.entries, usage.bytes, usage.evictions))
+    }
+
     /// Ask every server that takes writes whether it is there.
     ///
     /// :raises `CacheBackendError`: one is not.

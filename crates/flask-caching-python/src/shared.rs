@@ -112,6 +112,19 @@ impl SharedByteStore {
         Ok(pair.into_any())
     }
 
+    /// The keys of the entries that start with `prefix`, in their order; about `most` where there are more.
+    fn keys<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: &[u8],
+        most: usize,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let keys = py.detach(|| self.store.keys(prefix, most));
+        logging::hand_on(py)?;
+        let keys = keys.map_err(|error| to_py(&error))?;
+        Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
+    }
+
     /// How many entries it holds, those included that have expired and were not taken away yet; and the
     /// bytes that they take, with what belongs to them.
     fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {

@@ -135,6 +135,22 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
     def _whereabouts(self) -> str:
         return repr(getattr(self, "_path", ""))
 
+    def _usage(self) -> tuple[int | None, int | None, int]:
+        """Entries and their bytes, where they are kept count of, and evictions of this process."""
+        entries = self._files.count() if self._threshold else None
+        return entries, self._files.bytes() if self._max_bytes else None, self._files.evicted()
+
+    def _ask_usage(self) -> tuple[int, int, int]:
+        """The same, by looking at each file."""
+        return (*self._files.held(), self._files.evicted())
+
+    def _list_keys(self, prefix: str, most: int) -> list[str]:
+        """:raises NotImplementedError: always."""
+        raise NotImplementedError(
+            f"its {self._files.held()[0]} entries are in files that are named by a digest of "
+            "their key, from which no key can be had"
+        )
+
     def _open(self) -> None:
         kind, self._codec = contents(self.serializer)
         self._files = FileByteStore(

@@ -147,6 +147,30 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         options = getattr(self, "_options", None)
         return ",".join(options.servers) if options else ""
 
+    def _list_keys(self, prefix: str, most: int) -> list[str]:
+        """The keys that begin with ``prefix``, as the cache is given them; about ``most``.
+
+        :raises CacheBackendError: a server failed.
+        :raises NotImplementedError: the servers list none.
+        """
+        found = None
+        if not self._is_client:
+            found = self._plain_store.keys(self._encode_key(prefix), most)
+        if found is None:
+            raise NotImplementedError("its servers list no keys")
+        skipped = len(self._encode_key(""))
+        return [key[skipped:].decode("utf-8", "backslashreplace") for key in found]
+
+    def _ask_usage(self) -> tuple[int | None, int | None, int | None]:
+        """Items, bytes and evictions of the servers, whoever stored them; None: not told.
+
+        :raises CacheBackendError: a server failed.
+        """
+        if self._is_client:
+            return None, None, None
+        servers = [dict(told) for _, told in self._plain_store.statistics("")]
+        return _sum(servers, b"curr_items"), _sum(servers, b"bytes"), _sum(servers, b"evictions")
+
     def _use_client(self, client: Any, behaviors: Mapping[str, Any] | None) -> None:
         """Have a client object do the work."""
         if behaviors:
@@ -378,3 +402,9 @@ class _Whole(ByteBackend):
 
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         return Pylibmc(serializer, self._spread._options.pickle_protocol)
+
+
+def _sum(servers: list[dict[bytes, bytes]], name: bytes) -> int | None:
+    """What servers tell under a name, together; None where one does not."""
+    told = [server.get(name, b"") for server in servers]
+    return sum(map(int, told)) if all(map(bytes.isdigit, told)) else None

@@ -88,6 +88,11 @@ class SharedCache(ByteBackend):
         """Entries, and the bytes that they take."""
         return (*self._store.held(), None)
 
+    def _list_keys(self, prefix: str, most: int) -> list[str]:
+        """The keys that begin with ``prefix``; about ``most``."""
+        found = self._store.keys(self._encode_key(prefix), most)
+        return [key.decode("utf-8", "backslashreplace") for key in found]
+
     def _open(self) -> None:
         self._store = SharedByteStore(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._path, self._max_bytes, self._threshold, self.default_timeout

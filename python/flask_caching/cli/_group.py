@@ -120,11 +120,15 @@ def clear(cache: Cache, yes: bool) -> None:
 @click.option("--most", type=click.IntRange(1), default=_MOST_KEYS, show_default=True)
 @about_a_cache
 def keys(cache: Cache, prefix: str, most: int) -> None:
-    """List keys, where the backend can: SimpleCache, and Redis by its own client."""
+    """List keys, where the backend can. Those of versions, tags and statistics are among them."""
     backend: Any = cache.cache
+    name = type(backend).__name__
     if not hasattr(backend, "_list_keys"):
-        raise click.ClickException(f"{type(backend).__name__} cannot list its keys")
-    listed = sorted(backend._list_keys(prefix, most + 1))
+        raise click.ClickException(f"{name} cannot list its keys")
+    try:
+        listed = sorted(backend._list_keys(prefix, most + 1))
+    except NotImplementedError as error:
+        raise click.ClickException(f"{name} cannot list its keys: {error}") from error
     for key in listed[:most]:
         # One a line, whatever is in it.
         click.echo(key if key.isprintable() else repr(key))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .._engine import flights_under_way
-from ..errors import CacheNotInitializedError
+from ..errors import CacheBackendError, CacheNotInitializedError
 from ._arithmetic import total
 from ._counts import (
     BackendStats,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ..calls.policy import CallPolicy
 
 __all__ = ["Policies", "count_anew_after_fork", "stats_of"]
+
+logger = logging.getLogger("flask_caching")
 
 
 class Policies:
@@ -50,8 +53,11 @@ class Policies:
                 yield policy
 
 
-def stats_of(cache: Cache) -> CacheStats:
-    """What this process has counted of a cache; of the backend, that of the active application."""
+def stats_of(cache: Cache, asks: bool = False) -> CacheStats:
+    """What this process has counted of a cache; of the backend, that of the active application.
+
+    :param asks: ask the backend's servers, or look at all its files, for how much it holds.
+    """
     by_kind: dict[tuple[str, str], FunctionCounts] = {}
     totals = CallCounts(**_numbers(cache._flags.retired_counts()))
     for policy in cache._policies:
@@ -69,7 +75,7 @@ def stats_of(cache: Cache) -> CacheStats:
         **{name: getattr(totals, name) for name in CallCounts.__dataclass_fields__},
         functions=functions,
         operations=Operations(*cache._asked()),
-        backend=_backend_stats(cache),
+        backend=_backend_stats(cache, asks),
         last_refusals=tuple(Refusal(*refusal) for refusal in cache._flags.last_refusals()),
         under_way=flights_under_way(),
     )
@@ -106,7 +112,7 @@ def _numbers(row: tuple[Mapping[str, int], float, float, Mapping[str, int]]) -> 
     }
 
 
-def _backend_stats(cache: Cache) -> BackendStats | None:
+def _backend_stats(cache: Cache, asks: bool) -> BackendStats | None:
     try:
         backend = cache._place()[1]
     except CacheNotInitializedError:
@@ -117,7 +123,18 @@ def _backend_stats(cache: Cache) -> BackendStats | None:
         name: Latency(count, errors, seconds, tuple(buckets))
         for name, count, errors, seconds, buckets in rows
     }
-    # Only of those that can say in no time.
-    usage: Any = getattr(backend, "_usage", None)
-    entries, bytes_, evictions = (None, None, None) if usage is None else usage()
+    entries, bytes_, evictions = _usage(backend, asks)
     return BackendStats(type(backend).__name__, entries, bytes_, evictions, latencies)
+
+
+def _usage(backend: Any, asks: bool) -> tuple[int | None, int | None, int | None]:
+    """Entries, bytes and evictions of a backend; None: it cannot say."""
+    ask = getattr(backend, "_ask_usage", None)
+    if asks and ask is not None:
+        try:
+            return cast("tuple[int | None, int | None, int | None]", ask())
+        except CacheBackendError as error:
+            # Whoever may not ask that may count all the same.
+            logger.debug("%s does not tell how much it holds: %s", type(backend).__name__, error)
+    usage = getattr(backend, "_usage", None)
+    return (None, None, None) if usage is None else usage()

@@ -180,10 +180,12 @@ class BackendStats(_Counted):
     """What is known of the backend of one application.
 
     :param name: its class.
-    :param entries: how many entries it holds; None: it cannot say without asking a server.
-    :param bytes: what they take up; None: it cannot say.
-    :param evictions: how many entries had to make room since the backend was made, expired ones
-        included; None: it cannot say.
+    :param entries: how many entries it holds; None: it cannot say. Servers are asked, and files
+        looked at, for the statistics of all processes only; what a server holds is counted
+        whoever stored it, on Redis in the whole database.
+    :param bytes: what they take up; None: it cannot say. Of a Redis server: all its memory.
+    :param evictions: how many entries had to make room, expired ones included: in this process
+        since the backend was made, or on servers since they were started; None: it cannot say.
     :param latencies: by operation; empty where nothing goes to a server or a disk, or a client
         object of the application's does.
     """

@@ -42,7 +42,7 @@ def stats_of_all(cache: Cache) -> CacheStats:
     :raises CacheBackendError: the backend failed.
     """
     state, backend = cache._place()
-    own = stats_of(cache)
+    own = stats_of(cache, asks=True)
     app = state.app()
     if app is None or not _is_shared(backend):
         return own

@@ -111,15 +111,23 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     def _list_keys(self, prefix: str, most: int) -> list[str]:
         """The keys that begin with ``prefix``, as the cache is given them; about ``most``.
 
-        :raises CacheBackendError: a server failed, or a client object does the work.
+        :raises CacheBackendError: a server failed.
         """
-        own = self._get_prefix()
-        start = f"{own}{prefix}".encode("utf-8", "surrogatepass")
-        if self._servers is None:
-            raise CacheBackendError(f"{type(self).__name__} by a client object lists no keys")
-        skipped = len(own.encode("utf-8", "surrogatepass"))
-        found = self._servers.keys(start, most)
+        start = self._encode_key(prefix)
+        found = self._whole_servers().keys(start, most)
+        skipped = len(self._encode_key(""))
         return [key[skipped:].decode("utf-8", "backslashreplace") for key in found]
+
+    def _ask_usage(self) -> tuple[int | None, int | None, int | None]:
+        """Keys of the database, bytes of the servers' memory, evictions; None: not told.
+
+        :raises CacheBackendError: a server failed.
+        """
+        return cast("tuple[int | None, int | None, int | None]", self._whole_servers().usage())
+
+    def _whole_servers(self) -> Any:
+        """What can be asked about all entries."""
+        return cooperative(cast("ByteStore", self._servers)) if self._servers else self._store
 
     def unlink(self, *keys: str) -> int | None:
         """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.

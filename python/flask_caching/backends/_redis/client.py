@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib import import_module
+from itertools import islice
 from typing import Any, NoReturn
 
 from ... import errors
@@ -177,14 +178,32 @@ class ClientStore:
         with _failing("clear"):
             if not self._prefix:
                 return bool(self._writer().flushdb(asynchronous=True))
-            pattern = b"".join(
-                b"\\" + bytes([byte]) if byte in b"*?[]^-\\" else bytes([byte])
-                for byte in self._prefix
-            )
-            found = self._writer().scan_iter(match=pattern + b"*", count=_BATCH)
+            found = self._writer().scan_iter(match=_beginning(self._prefix), count=_BATCH)
             for keys in _batches(found):
                 self._remove(*keys)
         return True
+
+    def keys(self, prefix: bytes, most: int) -> list[bytes]:
+        """The keys that begin with ``prefix``, in their order; at most ``most``."""
+        with _failing("keys"):
+            found = self._reader().scan_iter(match=_beginning(prefix), count=_BATCH)
+            # A scan may come to a key twice.
+            listed = dict.fromkeys(islice(found, most))
+        return sorted(
+            # A client may decode what servers answer.
+            key.encode("utf-8", "surrogateescape") if type(key) is str else key
+            for key in listed
+        )
+
+    def usage(self) -> tuple[int | None, int | None, int | None]:
+        """Keys of the database, bytes of the server's memory, and evictions; None: not told."""
+        with _failing("usage"):
+            client = self._reader()
+            told = [client.dbsize() if hasattr(client, "dbsize") else None]
+            info = client.info() if hasattr(client, "info") else {}
+            told += [info.get("used_memory"), info.get("evicted_keys")]
+        entries, size, evictions = (one if isinstance(one, int) else None for one in told)
+        return entries, size, evictions
 
     def _remove(self, *keys: Any) -> int:
         writer = self._writer()
@@ -218,6 +237,12 @@ def _raise(operation: str, error: Exception) -> NoReturn:
     raise errors.like_redis(error)(
         f"{operation} by the application's Redis client failed: {type(error).__name__}: {error}"
     ) from error
+
+
+def _beginning(prefix: bytes) -> bytes:
+    """The pattern of the keys that begin with ``prefix``."""
+    escaped = (b"\\" + bytes([byte]) if byte in b"*?[]^-\\" else bytes([byte]) for byte in prefix)
+    return b"".join(escaped) + b"*"
 
 
 def _name(key: bytes) -> str | bytes:

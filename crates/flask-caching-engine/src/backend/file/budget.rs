@@ -181,6 +181,7 @@ impl FileStore {
                 Some(victim) => {
                     let freed = self.size(&victim.name).unwrap_or(0);
                     if self.directory.remove(&victim.name)? {
+                        self.count_evicted();
                         found.count = found.count.saturating_sub(1);
                         found.bytes = found.bytes.saturating_sub(freed);
                         scanned = false;

@@ -84,6 +84,7 @@ impl FileStore {
                 Some(victim) if !victim.is_unused(&self.directory) => {}
                 Some(victim) => {
                     if self.directory.remove(&victim.name)? {
+                        self.count_evicted();
                         count -= 1;
                         scanned = false;
                     }

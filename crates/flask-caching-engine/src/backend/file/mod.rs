@@ -30,8 +30,10 @@ mod options;
 mod own_file;
 mod reading;
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use budget::Budget;
@@ -47,6 +49,7 @@ pub use reading::{OpenEntry, Unreadable};
 use tempfile::NamedTempFile;
 
 use super::{Backend, Value};
+use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// A cache in the files of one directory.
@@ -59,6 +62,8 @@ pub struct FileStore {
     budget: Option<Budget>,
     layout: Layout,
     lock_timeout: Duration,
+    /// How many entries this process has taken away to make room.
+    evicted: PerProcess<AtomicU64>,
 }
 
 impl FileStore {
@@ -82,6 +87,7 @@ impl FileStore {
             budget: Budget::new(options.max_bytes),
             layout,
             lock_timeout: options.lock_timeout,
+            evicted: PerProcess::new(|| AtomicU64::new(0)),
         };
         // Whoever cannot take a turn now never can: another user's lock, no locks at all.
         let operation = "opening the cache directory (CACHE_DIR)";
@@ -138,6 +144,31 @@ impl FileStore {
     /// The number of entries, as it is kept for the threshold. 0: it is not kept.
     pub fn len(&self) -> u64 {
         self.count.read(&self.directory).unwrap_or(0)
+    }
+
+    /// How many entries this process has taken away to make room, expired ones among them.
+    pub fn evicted(&self) -> u64 {
+        self.evicted.get().load(Ordering::Relaxed)
+    }
+
+    fn count_evicted(&self) {
+        self.evicted.get().fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many entries there are, expired ones included, and the bytes that their files take, by looking
+    /// at each of them.
+    ///
+    /// # Errors
+    /// The directory cannot be listed.
+    pub fn held(&self) -> Result<(u64, u64)> {
+        let paths = self.paths()?;
+        // What went meanwhile is none.
+        let sizes = paths
+            .iter()
+            .filter_map(|path| fs::symlink_metadata(path).ok());
+        Ok(sizes.fold((0, 0), |(count, bytes), found| {
+            (count + 1, bytes + found.len())
+        }))
     }
 
     /// Removes every entry that has expired at `now`, a time since 1970-01-01 UTC, and returns how

@@ -14,6 +14,7 @@ mod entry;
 mod environment;
 mod eviction;
 mod host;
+mod listing;
 mod locks;
 mod opening;
 mod visited;

@@ -1,9 +1,9 @@
 //! What clients of memcached are asked for beside what a cache does.
 
 use super::expiry::{exptime, now};
-use super::protocol::{Counted, Direction, Entry, Item, Statistic, Store, Stored};
+use super::protocol::{Counted, Direction, Entry, Item, Protocol, Statistic, Store, Stored};
 use super::server::{Server, log_refusal, one, store_one};
-use super::{Memcached, wire_key};
+use super::{Memcached, text, wire_key};
 use crate::{Error, ErrorKind, Lifetime, Result, Value};
 
 impl Memcached {
@@ -88,6 +88,27 @@ impl Memcached {
         Ok(addresses.zip(all?).collect())
     }
 
+    /// The wire keys that start with `prefix`, in their order; about `most` where there are more. `None`:
+    /// the servers list none.
+    ///
+    /// # Errors
+    /// A server cannot be asked.
+    pub fn keys(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<Vec<u8>>>> {
+        if self.config.protocol == Protocol::Binary {
+            return Ok(None);
+        }
+        let servers = self.servers.iter().map(|server| (server, ()));
+        let answers = self.at_once(servers, |server, ()| {
+            server.with("keys", &[], false, |server| server.keys(prefix, most))
+        });
+        let all: Result<Option<Vec<_>>> = answers.into_iter().map(|((), keys)| keys).collect();
+        let mut keys = all?.map(|keys| keys.concat());
+        if let Some(keys) = &mut keys {
+            keys.sort_unstable();
+        }
+        Ok(keys)
+    }
+
     /// Has each server remove all its items, whoever stored them, `delay` seconds from now.
     ///
     /// # Errors
@@ -132,6 +153,13 @@ impl Server {
             }
             Ok(stored)
         })
+    }
+
+    /// Its keys that start with `prefix`, and not many more than `most`.
+    fn keys(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<Vec<u8>>>> {
+        // On a connection of its own, which ends with it: not all that is said may be read.
+        let listing = self.anew();
+        listing.talk("keys", |_, wire| text::keys(wire, prefix, most))
     }
 
     pub(super) fn flush_after(&self, delay: u32) -> Result<()> {

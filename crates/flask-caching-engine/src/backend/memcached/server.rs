@@ -45,6 +45,11 @@ impl Server {
         })
     }
 
+    /// The same server, without a connection to it.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.address.clone(), Arc::clone(&self.config))
+    }
+
     /// How errors and logs call it.
     pub(super) fn target(&self) -> &str {
         &self.target

@@ -263,6 +263,45 @@ pub(super) fn statistics(wire: &mut impl Wire, about: &str) -> Outcome<Vec<Stati
     }
 }
 
+/// The keys that start with `prefix`, up to `most`, of the items that a crawler tells of; `None` where the
+/// server has none, or it is busy. Where there are more, the rest is not read.
+pub(super) fn keys(
+    wire: &mut impl Wire,
+    prefix: &[u8],
+    most: usize,
+) -> Outcome<Option<Vec<Vec<u8>>>> {
+    wire.send(b"lru_crawler metadump all\r\n")?;
+    let mut keys = Vec::new();
+    while keys.len() < most {
+        let line = wire.line()?;
+        match line.strip_prefix(b"key=") {
+            Some(rest) => {
+                let encoded = rest.split(|byte| *byte == b' ').next().unwrap_or_default();
+                let key = unquoted(encoded).ok_or_else(|| Failure::nonsense(line))?;
+                if key.starts_with(prefix) {
+                    keys.push(key);
+                }
+            }
+            None if line == b"END" => break,
+            None if line.starts_with(b"BUSY") || is_unknown_command(line) => return Ok(None),
+            None => return Err(answer_to(line)),
+        }
+    }
+    Ok(Some(keys))
+}
+
+/// The bytes that percent-encoded ones stand for.
+fn unquoted(encoded: &[u8]) -> Option<Vec<u8>> {
+    let mut parts = encoded.split(|byte| *byte == b'%');
+    let mut bytes = parts.next()?.to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        bytes.extend_from_slice(rest);
+    }
+    Some(bytes)
+}
+
 /// Sends one command line and returns the one line of the answer.
 fn ask<'a>(wire: &'a mut impl Wire, words: &[&[u8]]) -> Outcome<&'a [u8]> {
     let mut request = words.concat();

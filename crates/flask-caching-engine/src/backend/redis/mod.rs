@@ -23,6 +23,7 @@ mod store;
 mod stream;
 mod tls;
 mod topology;
+mod usage;
 mod view;
 
 pub use config::{ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login};
@@ -31,3 +32,4 @@ pub use sentinel::SentinelConfig;
 pub use servers::Servers;
 pub use store::Redis;
 pub use tls::{Tls, TlsOptions, Verification};
+pub use usage::Usage;

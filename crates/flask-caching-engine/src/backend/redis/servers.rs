@@ -19,8 +19,8 @@ use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};
 /// needed, so they may be down when this is made.
 #[derive(Clone)]
 pub struct Servers {
-    topology: Arc<dyn Topology>,
-    settings: Settings,
+    pub(super) topology: Arc<dyn Topology>,
+    pub(super) settings: Settings,
 }
 
 impl fmt::Debug for Servers {
