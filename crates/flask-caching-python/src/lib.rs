@@ -73,8 +73,8 @@ mod _engine {
     use crate::missing::Missing;
     #[pymodule_export]
     use crate::pages::{
-        PageFront, PageRule, page_answer, page_clock, page_decode, page_encode, page_etag,
-        page_guards, page_seconds_until, page_unchanged,
+        PageForm, PageFront, PageHeaders, PageRule, page_answer, page_decode, page_encode,
+        page_guards, page_rendition, page_standing, page_unchanged,
     };
     #[pymodule_export]
     use crate::plain_data::is_plain;
@@ -93,7 +93,9 @@ mod _engine {
     #[pymodule_export]
     use crate::stores::open_store;
     #[pymodule_export]
-    use crate::timeout::{Deadline, expires_at, longer_timeout, time_left, timeout_seconds};
+    use crate::timeout::{
+        Deadline, expires_at, lifetime_seconds, longer_timeout, time_left, timeout_seconds,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

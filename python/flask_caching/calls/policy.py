@@ -44,8 +44,8 @@ logger = logging.getLogger("flask_caching")
 class CallPolicy:
     """What is said of the calls of a decorated function.
 
-    The road reads ``cache_none``, ``is_view``, ``checks_hits``, ``notes_hits``, ``filters`` and
-    ``single_flight`` once.
+    The road reads ``cache_none``, ``is_view``, ``is_page``, ``checks_hits``, ``notes_hits``,
+    ``filters`` and ``single_flight`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
@@ -62,6 +62,8 @@ class CallPolicy:
     is_view = False
     #: Whether it wants to hear of hits.
     notes_hits = False
+    #: Whether its results are pages, which say themselves how long they may be old.
+    is_page = False
     #: Whether its keys are made of the active request.
     reads_request = False
     #: The function as the application sees it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 
@@ -49,8 +50,13 @@ class Pages(KnownNames):
         statuses: Any = STATUSES,
         in_front: bool = False,
         etag: bool = True,
+        compress: Any = (),
         unless: Callable[..., Any] | None = None,
         single_flight: bool | None = None,
+        tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+        stale_while_revalidate: float | timedelta | None = None,
+        stale_if_error: float | timedelta | None = None,
+        jitter: float | None = None,
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache whole answers of a view, by the rules of HTTP.
 
@@ -71,7 +77,15 @@ class Pages(KnownNames):
         :param etag: whether an answer of status 200 without an ``ETag`` gets one.
         :param unless: while it returns something true, the view answers. Called with the function
             and the call's arguments if it takes any.
+        :param compress: codings that answers are also kept in, of ``"br"``, ``"zstd"`` and
+            ``"gzip"``, the best first; a request is answered in the one that it wants most.
         :param single_flight: as in :meth:`Cache.cached`.
+        :param tags: names, or a callable that returns them, given the answer, and the view's
+            arguments if it takes more than one.
+        :param stale_while_revalidate: as in :meth:`Cache.cached`; what the answer's own
+            ``Cache-Control`` says goes before it, and so with ``stale_if_error``.
+        :param stale_if_error: where the view raises, or answers with a status of 5xx.
+        :param jitter: as in :meth:`Cache.cached`.
         :return: a decorator. The decorated view has ``uncached``, ``cache_timeout`` (which can be
             set) and ``make_cache_key``.
         :raises TypeError: an option is of a wrong type.
@@ -89,8 +103,13 @@ class Pages(KnownNames):
             statuses=statuses,
             in_front=bool(in_front),
             etag=bool(etag),
+            compress=compress,
             unless=unless,
             single_flight=single_flight,
+            tags=tags,
+            stale_while_revalidate=stale_while_revalidate,
+            stale_if_error=stale_if_error,
+            jitter=jitter,
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:

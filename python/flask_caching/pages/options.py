@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..calls.policy import callable_or_none
+from ..calls.options import Options
 
 __all__ = ["STATUSES", "PageOptions"]
 
@@ -32,8 +32,15 @@ class PageOptions:
     statuses: Any = STATUSES
     in_front: bool = False
     etag: bool = True
+    compress: Any = ()
     unless: Callable[..., Any] | None = None
     single_flight: bool | None = None
+    tags: Any = ()
+    stale_while_revalidate: Any = None
+    stale_if_error: Any = None
+    jitter: float | None = None
+    #: What it shares with ``cached``.
+    shared: Options = field(init=False)
 
     def __post_init__(self) -> None:
         query = None if self.query == "all" else _names("query", self.query)
@@ -50,7 +57,10 @@ class PageOptions:
                 "with cookies=('...',)"
             )
         object.__setattr__(self, "statuses", _statuses(self.statuses))
-        object.__setattr__(self, "unless", callable_or_none("unless", self.unless))
+        object.__setattr__(self, "compress", _codings(self.compress))
+        shared = Options(**{name: getattr(self, name) for name in _SHARED})
+        object.__setattr__(self, "shared", shared)
+        object.__setattr__(self, "unless", shared.unless)
         if self.in_front and self.unless is not None:
             raise ValueError(
                 "in_front=True answers before Flask is entered, where unless cannot be asked: "
@@ -58,6 +68,16 @@ class PageOptions:
             )
 
 
+#: The options that it shares with ``cached``.
+_SHARED = (
+    "unless",
+    "single_flight",
+    "tags",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "jitter",
+)
+_CODINGS = ("br", "zstd", "gzip")
 _OF = {"vary": "header", "cookies": "cookie"}
 
 
@@ -70,6 +90,16 @@ def _names(option: str, given: Any) -> tuple[str, ...]:
         if not isinstance(name, str):
             raise TypeError(f"{option} has {name!r}, which is no name")
     return names
+
+
+def _codings(given: Any) -> tuple[str, ...]:
+    codings = _names("compress", given)
+    for coding in codings:
+        if coding not in _CODINGS:
+            raise ValueError(f"compress has {coding!r}: it has to be of 'br', 'zstd' and 'gzip'")
+    if len(set(codings)) < len(codings):
+        raise ValueError(f"compress has a coding twice: {codings!r}")
+    return codings
 
 
 def _statuses(given: Any) -> frozenset[int]:

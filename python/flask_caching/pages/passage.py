@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._engine import MISSING, PageFront, page_answer, page_unchanged, timeout_seconds
+from .._engine import (
+    PageHeaders,
+    lifetime_seconds,
+    page_answer,
+    page_rendition,
+    page_standing,
+    page_unchanged,
+)
 from ..calls.context import session_of
 from ..utils import normalize_timeout
-from .rules import freshness, tokens, why_not_stored
-from .stored import (
-    Page,
-    Taken,
-    added_headers,
-    headers_of,
-    is_as_it_was,
-    page_of,
-    response_of,
-    take,
-)
+from .rules import why_not_stored
+from .stored import RENDITIONS, Taken, headers_of, is_as_it_was, response_of, take
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
     from werkzeug.wrappers import Response
 
-    from .._engine import Turn
+    from .._engine import PageFront, Turn
+    from ..calls.state import AppState
     from .policy import PagePolicy
+    from .stored import Page
 
-__all__ = ["Passage", "passage_of"]
+__all__ = ["Answered", "Passage", "passage_of"]
 
 _MARK = "_flask_caching_page"
 
@@ -49,6 +49,24 @@ def passage_of(context: Any) -> Passage | None:
     return getattr(context, _MARK, None)
 
 
+class Answered:
+    """What a page's view has come to, as the road is told.
+
+    :param page: the page.
+    :param lifetime: seconds for which it is fresh; 0: for ever.
+    :param response: the answer, for who says its tags.
+    :param call: the arguments of the view.
+    """
+
+    __slots__ = ("call", "has_tags", "lifetime", "page", "response")
+
+    def __init__(self, page: Page, lifetime: float, response: Response, call: Any) -> None:
+        self.page, self.lifetime = page, lifetime
+        self.response, self.call = response, call
+        #: Whether its tags could be had.
+        self.has_tags = True
+
+
 class Passage:
     """One request on its way.
 
@@ -60,31 +78,41 @@ class Passage:
     _turn: Turn | None = None
     _page: Page | None = None
     _taken: Taken | None = None
+    _call: Any = ((), {})
+    _place: tuple[AppState, Any] | None = None
     _forward = "uri-miss"
     _detail: str | None = None
+    #: The status that the view answered with where an old page is answered in its place.
+    _failed_with: int | None = None
 
     def __init__(self, policy: PagePolicy, context: Any) -> None:
         self.policy = policy
         self.context = context
-        self._hooks = len(getattr(context, "_after_request_functions", ()))
         setattr(context, _MARK, self)
+        self._hooks = len(getattr(context, "_after_request_functions", ()))
 
     # What became of it in the view's place.
 
     def forward(self, why: str, detail: str | None) -> None:
-        """The view answers, and its answer is not stored."""
+        """The view answers; where there is a ``detail``, its answer is not stored."""
         self._forward, self._detail = why, detail
 
-    def hit(self, page: Page, response: Response) -> None:
+    def hit(self, page: Page) -> Response:
         """It was answered from the cache."""
-        self._page, self.response = page, response
+        self._page = page
+        response = self.response = response_of(self.context.app, page)
+        return response
 
-    def miss(self, turn: Turn, response: Response, uses_session: bool) -> None:
+    def fall_back(self, page: Page, status: int) -> Response:
+        """The view has failed, and an old page is the answer."""
+        self._failed_with = status
+        return self.hit(page)
+
+    def miss(self, turn: Turn, response: Response, uses_session: bool, call: Any) -> None:
         """The view has answered."""
-        self._turn, self.response = turn, response
+        self._turn, self.response, self._call = turn, response, call
         cookies = self.policy.page.cookies
-        names_session = self._session_cookie() in cookies
-        if uses_session and not names_session:
+        if uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
         elif "cookies" in self.context.request.__dict__ and not cookies:
             # Also where it found none: who has some would get this answer.
@@ -92,24 +120,25 @@ class Passage:
         elif len(getattr(self.context, "_after_request_functions", ())) > self._hooks:
             self._detail = "after-this-request"
         else:
-            self._detail = self._why_not(response)
-        if self._detail is None:
-            self._taken = take(response)
+            headers = PageHeaders(response.headers._list)
+            self._detail = self._why_not(response, headers)
+            if self._detail is None:
+                self._taken = take(response, headers)
 
     def _session_cookie(self) -> str:
-        name: str = self._app().config.get("SESSION_COOKIE_NAME", "session")
+        name: str = self.context.app.config.get("SESSION_COOKIE_NAME", "session")
         return name
 
-    def _app(self) -> Any:
-        state = self.policy.place()
-        assert state is not None
-        return state[0].app()
+    def _state(self) -> AppState | None:
+        if self._place is None:
+            self._place = self.policy.place()
+        return None if self._place is None else self._place[0]
 
-    def _why_not(self, response: Response) -> str | None:
-        place = self.policy.place()
-        most = place[0].pages.most_bytes if place else 0
+    def _why_not(self, response: Response, headers: PageHeaders) -> str | None:
+        state = self._state()
+        most = state.pages.most_bytes if state else 0
         is_authorized = "HTTP_AUTHORIZATION" in self.context.request.environ
-        return why_not_stored(response, self.policy.page, is_authorized, most)
+        return why_not_stored(response, headers, self.policy.page, is_authorized, most)
 
     # What becomes of it when the application has processed the response.
 
@@ -125,66 +154,96 @@ class Passage:
         :param processed: the response that was given to the hooks.
         :param final: what they have made of it.
         """
-        state = self.policy.place()
+        state = self._state()
         if state is None:
             return final
-        settings = state[0].pages
+        says_status, front = state.pages.says_status, state.pages.front
         if self._page is not None:
             if processed is not self.response:
                 # Somebody has put another response in its place.
                 return final
-            page = self._page
-            if self.policy.page.in_front:
-                if settings.front is not None:
-                    self._learn(settings.front)
-                return self._whole(response_of(self._app(), page), page, settings.says_status)
-            if is_as_it_was(final, page):
-                return self._whole(final, page, settings.says_status)
-            status = dict(page_answer(page, {}, True)[1][-2:])
-            return self._answer(final, page[4], page[5], status, settings.says_status)
-        stored = self._store(processed, final, state, settings.front)
-        status = {"Cache-Status": self._said(stored is not None)}
-        if stored is not None:
-            return self._answer(final, stored[4], stored[5], status, settings.says_status)
-        if settings.says_status:
-            final.headers.add("Cache-Status", status["Cache-Status"])
-        return final
+            return self._answer_found(self._page, final, says_status, front)
+        stored = self._store(processed, final, state)
+        said = self._said(stored is not None)
+        if stored is None:
+            if says_status:
+                final.headers.add("Cache-Status", said)
+            return final
+        if self.policy.page.in_front and front is not None:
+            self._learn(front)
+        taken = self._taken
+        if taken is not None and final.headers._list == list(taken.headers.kept):
+            return self._whole(final, page_answer(stored, self._environ(), says_status, said, True))
+        return self._answer(final, stored, said if says_status else None)
 
-    def _store(
-        self, processed: Any, final: Response, place: Any, front: PageFront | None
-    ) -> Page | None:
+    def _answer_found(
+        self, page: Page, final: Response, says_status: bool, front: PageFront | None
+    ) -> Response:
+        said = None
+        if self._failed_with is not None:
+            ttl = page_standing(page)[1]
+            said = f"flask-caching; fwd=stale; fwd-status={self._failed_with}; ttl={ttl}"
+        if self.policy.page.in_front:
+            if front is not None:
+                self._learn(front)
+            final = response_of(self.context.app, page)
+        elif not is_as_it_was(final, page):
+            status = dict(page_answer(page, {}, True, said)[1][-2:])
+            final.headers["Age"] = status["Age"]
+            return self._answer(final, page, status["Cache-Status"] if says_status else None)
+        return self._whole(final, page_answer(page, self._environ(), says_status, said))
+
+    def _environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = self.context.request.environ
+        return environ
+
+    def _store(self, processed: Any, final: Response, state: AppState) -> Page | None:
         """The page that was stored, if one was."""
         turn, policy, options = self._turn, self.policy, self.policy.page
         if turn is None:
             return None
         self._turn = None
+        taken, headers = self._taken, None
         if self._detail is None and processed is not self.response:
             self._detail = "replaced"
-        if self._detail is None:
-            self._detail = self._why_not(final)
+        if self._detail is None and taken is not None:
+            headers = taken.headers
+            if final is not processed or final.headers._list != list(headers.kept):
+                headers = PageHeaders(final.headers._list)
+            self._detail = self._why_not(final, headers)
         if self._detail is None and self._needs_session_cookie():
             self._detail = "session"
-        if self._detail is None:
-            self._detail = policy.learns(tokens(final.headers.getlist("Vary")))
-        timeout = freshness(final, normalize_timeout(policy.wrapper.cache_timeout))
-        if self._detail is None and timeout is MISSING:
-            self._detail = "stale"
-        if self._detail is not None:
+        if self._detail is None and headers is not None:
+            self._detail = policy.learns(headers.vary)
+        if self._detail is not None or headers is None or taken is None:
             self._refuse(turn)
             return None
-        default = getattr(place[1], "default_timeout", 300)
-        seconds = timeout_seconds(default if timeout is None else timeout)
-        if seconds < 0:
+        lifetime = self._lifetime(headers, state)
+        if lifetime < 0:
             self._detail = "stale"
             self._refuse(turn)
             return None
-        taken = take(final) if options.in_front else self._taken
-        assert taken is not None
-        page = page_of(taken, options, seconds)
-        policy.road.finish(turn, (page, timeout))
-        if options.in_front and front is not None:
-            self._learn(front)
+        if options.in_front:
+            self._taken = taken = take(final, headers)
+        windows = headers.windows(*policy.windows(state))
+        page = policy.form.make(taken.status, taken.headers, taken.body, lifetime, windows)
+        answered = Answered(page, lifetime, final, self._call)
+        policy.road.finish(turn, answered)
+        if not answered.has_tags:
+            self._detail = "tags"
+            return None
         return page
+
+    def _lifetime(self, headers: PageHeaders, state: AppState) -> float:
+        """The seconds for which the answer is fresh; 0: for ever; negative: it is stale at once."""
+        policy = self.policy
+        timeout = headers.freshness
+        if timeout == 0:
+            return -1.0
+        if timeout is None:
+            timeout = normalize_timeout(policy.wrapper.cache_timeout)
+        default = getattr(self._place[1] if self._place else None, "default_timeout", 300)
+        return lifetime_seconds(timeout, default, policy.jitter(state))
 
     def _needs_session_cookie(self) -> bool:
         """Whether the session was used and its cookie is no part of the page."""
@@ -207,7 +266,7 @@ class Passage:
             )
 
     def _learn(self, front: PageFront) -> None:
-        front.learn(self.context.request.environ["PATH_INFO"], self.policy.road)
+        front.learn(self._environ()["PATH_INFO"], self.policy.road)
 
     def _said(self, is_stored: bool) -> str:
         said = f"flask-caching; fwd={self._forward}"
@@ -215,33 +274,40 @@ class Passage:
             return f"{said}; stored"
         return said if self._detail is None else f"{said}; detail={self._detail}"
 
-    def _whole(self, response: Response, page: Page, says_status: bool) -> Response:
+    def _whole(self, response: Response, answer: Any) -> Response:
         """The answer that stands in front of Flask, given from within."""
-        status, headers, _ = page_answer(page, self.context.request.environ, says_status)
+        status, headers, body = answer
         response.headers = headers_of(headers)
-        if status != page[1]:
+        if status[:3] == "304":
             response.status = status
             response.response = []
+        elif body:
+            response.response = body
         return response
 
-    def _answer(
-        self, final: Response, body: bytes, etag: str, said: dict[str, str], says_status: bool
-    ) -> Response:
-        """The answer with what a cache adds, or that the client has it."""
-        present = b"".join(final.iter_encoded()) if final.is_sequence else None
-        is_same = present == body
+    def _answer(self, final: Response, page: Page, said: str | None) -> Response:
+        """What hooks have made of a page, with what a cache adds; or that the client has it."""
         headers: Headers = final.headers
-        if present is not None:
-            added, etag = added_headers(
-                headers, final.status, present, self.policy.page, etag if is_same else None
+        if final.is_sequence:
+            present = b"".join(final.iter_encoded())
+            found, own = PageHeaders(headers._list), headers.get("ETag")
+            identity, *others = page[RENDITIONS]
+            is_same = present == identity[1]
+            has_codings = (
+                bool(others) and is_same and found.may_be_encoded and own in (None, identity[2])
             )
-            headers.extend(added)
-        if "Age" in said:
-            headers["Age"] = said["Age"]
-        if says_status:
-            headers.add("Cache-Status", said["Cache-Status"])
+            chosen = page_rendition(page, self._environ()) if has_codings else identity
+            etag = chosen[2] if is_same else None
+            headers.extend(self.policy.form.added(final.status, found, present, etag, has_codings))
+            if chosen is not identity:
+                headers["Content-Encoding"], headers["Content-Length"] = chosen[0], len(chosen[1])
+                if own is not None:
+                    headers["ETag"] = chosen[2]
+                final.response = [chosen[1]]
+        if said is not None:
+            headers.add("Cache-Status", said)
         if final.status_code == 200 and page_unchanged(
-            self.context.request.environ, headers.get("ETag"), headers.get("Last-Modified")
+            self._environ(), headers.get("ETag"), headers.get("Last-Modified")
         ):
             final.status = "304 NOT MODIFIED"
             final.response = []

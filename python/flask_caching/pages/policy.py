@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .._engine import CallParts, PageRule
+from .._engine import CallParts, PageForm, PageRule, Turn
 from ..calls.context import active_request_context, name_of
-from ..calls.policy import CallPolicy, Description, Options
+from ..calls.policy import CallPolicy, Description
 from ..signals import cache_view_hit, cache_view_miss
 from .rules import bypassed
+from .visitors import IN_FRONT, TURN, answer_whole, stranger, visiting
 from .wrapper import page_view
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from flask import Flask
 
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from ..calls.state import AppState
     from .options import PageOptions
 
-__all__ = ["IN_FRONT", "PagePolicy"]
-
-#: The application and the WSGI environment of a request that has not entered Flask yet.
-IN_FRONT: ContextVar[tuple[Flask, dict[str, Any]] | None] = ContextVar("in_front", default=None)
+__all__ = ["PagePolicy"]
 
 #: An answer that names more headers in its `Vary` is not stored.
 _MOST_HEADERS = 16
@@ -34,12 +32,12 @@ class PagePolicy(CallPolicy):
     """A view decorated with ``page``."""
 
     kind = "page"
+    is_page = True
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: PageOptions) -> None:
-        shared = Options(unless=options.unless, single_flight=options.single_flight)
-        super().__init__(cache, f, shared)
+        super().__init__(cache, f, options.shared)
         self.page = options
         # Every result says itself how long it is stored.
         self.filters = True
@@ -51,6 +49,8 @@ class PagePolicy(CallPolicy):
             [environ_name(name) for name in options.vary],
             list(options.cookies),
         )
+        cookie = ["Cookie"] if options.cookies else []
+        self.form = PageForm([*options.vary, *cookie], options.etag, list(options.compress))
 
     def make_wrapper(self) -> Callable[..., Any]:
         return page_view(self)
@@ -87,11 +87,57 @@ class PagePolicy(CallPolicy):
         return self.rule.key(name_of(state.app()), environ)[0]
 
     def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
-        """A page and its timeout; what is no such pair was refused before."""
-        page, timeout = rv
-        return page, timeout
+        """A page and its timeout; what has none was refused before."""
+        return rv.page, rv.lifetime
 
-    def learns(self, vary: list[str]) -> str | None:
+    def tags_of(
+        self, rv: Any, call: tuple[tuple[Any, ...], dict[str, Any]]
+    ) -> tuple[str, ...] | None:
+        # Begun in front of Flask, the call had no arguments.
+        tags = super().tags_of(rv.response, rv.call)
+        rv.has_tags = tags is not None
+        return tags
+
+    def rules(self, state: AppState) -> tuple[float, float, float]:
+        # How long it is fresh, a page says itself.
+        return (*super().rules(state)[:2], 0.0)
+
+    def windows(self, state: AppState) -> tuple[float, float]:
+        """For how many seconds an old page is answered while it is refreshed, and where that
+        fails, as far as it says nothing about that."""
+        return super().rules(state)[:2]
+
+    def jitter(self, state: AppState) -> float:
+        """The largest share that a lifetime is shortened by."""
+        return super().rules(state)[2]
+
+    # Refreshes in the background.
+
+    def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
+        in_front = IN_FRONT.get()
+        environ = active_request_context(None).request.environ if in_front is None else in_front[1]
+        return visiting(app, stranger(environ, self.rule.headers, self.page.cookies))
+
+    def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        in_front = IN_FRONT.get()
+        assert in_front is not None
+        app, environ = in_front
+        turn = self.road.refresh_in_background((), {}, key)
+        if type(turn) is not Turn or not turn.is_open:
+            return
+        environ[TURN] = (self.road, turn)
+        try:
+            answer_whole(app, environ)
+        except BaseException:
+            self.road.fail(turn)
+            raise
+        if environ.pop(TURN, None) is not None:
+            # Who is nobody in particular does not get as far as the view: from now on a caller
+            # refreshes.
+            self.refreshes_elsewhere = False
+            self.road.fail(turn)
+
+    def learns(self, vary: tuple[str, ...]) -> str | None:
         """Why an answer with this ``Vary`` is not stored under the key it was asked with.
 
         :param vary: the names that it has, in lower case.

@@ -12,8 +12,7 @@ from .._engine import MemoryBackend, PageFront, Turn
 from ..calls.context import active_request_context
 from ..errors import CacheConfigError
 from .passage import passage_of
-from .policy import IN_FRONT
-from .wrapper import TURN
+from .visitors import TURN, visiting
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -81,19 +80,18 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
         )
 
     def look_up(road: Any, environ: dict[str, Any]) -> Any:
-        backend = app.extensions["cache"][cache]
-        if isinstance(backend, MemoryBackend) or cache._chooses_backend:
-            # It would have been found natively; or it is chosen by who asks, which Flask knows.
+        method = environ["REQUEST_METHOD"]
+        if cache._chooses_backend or TURN in environ or method not in ("GET", "HEAD"):
+            # It is chosen by who asks, which Flask knows; or the page is being refreshed.
             return None
-        token = IN_FRONT.set((app, environ))
-        try:
-            method = environ["REQUEST_METHOD"]
+        backend = app.extensions["cache"][cache]
+        if isinstance(backend, MemoryBackend) and cache._states[app].enable_signals:
+            # Who hears them expects to be in the application.
+            return None
+        with visiting(app, environ):
             answer = road.begin((), {}, app.extensions, method, environ)
-        finally:
-            IN_FRONT.reset(token)
         if type(answer) is Turn:
-            if answer.is_open:
-                environ[TURN] = (road, answer)
+            environ[TURN] = (road, answer)
             return None
         return answer
 

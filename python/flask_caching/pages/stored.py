@@ -1,86 +1,74 @@
-"""Stored pages: made of responses, and made into responses."""
+"""Stored pages: made of responses, and made into responses.
+
+How a page is laid out: the binding's ``pages/layout.rs``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from werkzeug.datastructures import Headers
 
-from .._engine import page_clock, page_etag
-from .rules import HOP_BY_HOP, tokens
+from .._engine import PageHeaders
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flask import Flask
     from werkzeug.wrappers import Response
 
-    from .options import PageOptions
+__all__ = [
+    "RENDITIONS",
+    "Page",
+    "Taken",
+    "body_of",
+    "headers_of",
+    "is_as_it_was",
+    "is_page",
+    "response_of",
+    "take",
+]
 
-__all__ = ["Taken", "added_headers", "headers_of", "is_as_it_was", "page_of", "response_of", "take"]
+#: A page as it is stored.
+Page = tuple[Any, ...]
 
-#: A page as it is stored: see the binding's `pages`.
-Page = tuple[str, str, tuple[Any, ...], tuple[Any, ...], bytes, str, int, int]
+#: Where in it the bodies are: tuples of a coding, a body, an entity tag, and headers.
+RENDITIONS = 9
+_STATUS, _HEADERS, _LENGTH = 1, 2, 10
 
 
 class Taken(NamedTuple):
     """What of a response is stored: immutable, whatever becomes of the response."""
 
     status: str
-    headers: tuple[tuple[str, str], ...]
+    headers: PageHeaders
     body: bytes
 
 
-def take(response: Response) -> Taken:
-    """What a response is made of, without the headers that are about one connection."""
-    left_out = HOP_BY_HOP.union(tokens(response.headers.getlist("Connection")))
-    pairs = [pair for pair in response.headers.to_wsgi_list() if pair[0].lower() not in left_out]
-    return Taken(response.status, tuple(pairs), response.get_data())
+def is_page(value: Any) -> bool:
+    """Whether what was found is a page: an application may store anything under any key."""
+    return type(value) is tuple and len(value) == _LENGTH and value[0] == "page"
 
 
-def page_of(taken: Taken, options: PageOptions, lifetime: float) -> Page:
-    """The page that is stored.
+def take(response: Response, headers: PageHeaders) -> Taken:
+    """What a response is made of.
 
-    :param lifetime: seconds; 0: for ever.
+    :param headers: its headers.
     """
-    added, etag = added_headers(Headers(taken.headers), taken.status, taken.body, options)
-    return (
-        "page",
-        taken.status,
-        taken.headers,
-        tuple(added),
-        taken.body,
-        etag,
-        page_clock(),
-        int(lifetime * 1000),
-    )
+    return Taken(response.status, headers, response.get_data())
 
 
-def added_headers(
-    headers: Headers, status: str, body: bytes, options: PageOptions, etag: str | None = None
-) -> tuple[list[tuple[str, str]], str]:
-    """The headers that an answer gets beside its own, and its entity tag.
-
-    :param etag: that of the body, where it is known.
-    """
-    added = []
-    own = headers.get("ETag")
-    if own is None and options.etag and status.startswith("200"):
-        own = etag or page_etag(body)
-        added.append(("ETag", own))
-    named = tokens(headers.getlist("Vary"))
-    vary = [name for name in options.vary if name.lower() not in named]
-    if options.cookies and "cookie" not in named:
-        vary.append("Cookie")
-    if vary and "*" not in named:
-        added.append(("Vary", ", ".join(vary)))
-    return added, own or ""
+def body_of(page: Page) -> bytes:
+    """The body of a page, in no coding."""
+    body: bytes = page[RENDITIONS][0][1]
+    return body
 
 
 def response_of(app: Flask, page: Page) -> Response:
     """The response that a page was made of."""
     # As a list: a body by itself would be measured first.
-    response = app.response_class([page[4]], page[1])
-    response.headers = headers_of(page[2])
+    response = app.response_class([body_of(page)], page[_STATUS])
+    response.headers = headers_of(page[_HEADERS])
     return response
 
 
@@ -97,7 +85,7 @@ def is_as_it_was(response: Response, page: Page) -> bool:
     return (
         type(parts) is list
         and len(parts) == 1
-        and parts[0] is page[4]
-        and response.status == page[1]
-        and response.headers._list == list(page[2])
+        and parts[0] is body_of(page)
+        and response.status == page[_STATUS]
+        and response.headers._list == list(page[_HEADERS])
     )

@@ -12,20 +12,21 @@ from ..calls.context import active_context, active_request_context
 from ..calls.sessions import SessionUse
 from .passage import Passage, passage_of
 from .rules import bypassed
-from .stored import response_of
+from .stored import is_page
+from .visitors import TURN
 
 if TYPE_CHECKING:
+    from werkzeug.wrappers import Response
+
     from .policy import PagePolicy
 
 __all__ = ["page_view"]
-
-#: Where a request carries the turn that was begun for it in front of Flask.
-TURN = "flask_caching.turn"
 
 
 def page_view(policy: PagePolicy) -> Callable[..., Any]:
     """The view function of a page, to which the decorator gives its attributes."""
     road = policy.road
+    begin, asks_unless = road.begin, policy.unless is not None
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         active = active_request_context(None)
@@ -33,21 +34,24 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             # There is no request to answer, or another page answers it.
             return policy.run(*args, **kwargs)
         request, app = active.request, active_context(None).app
+        environ = request.environ
         passage = Passage(policy, active)
-        handed = request.environ.pop(TURN, None)
-        if policy.is_bypassed(args, kwargs):
+        handed = environ.pop(TURN, None)
+        if asks_unless and policy.is_bypassed(args, kwargs):
             passage.forward("bypass", "unless")
             return policy.run(*args, **kwargs)
         if handed is not None and handed[0] is road:
             answer = handed[1]
         else:
-            answer = road.begin(args, kwargs, app.extensions, request.method, request.environ)
+            answer = begin(args, kwargs, app.extensions, request.method, environ)
         if type(answer) is not Turn:
-            passage.hit(answer, response_of(app, answer))
-            return passage.response
+            if is_page(answer):
+                return passage.hit(answer)
+            passage.forward("bypass", "no-page")
+            return policy.run(*args, **kwargs)
         if not answer.is_open:
             # A HEAD fills nothing, nor does a request in an outage.
-            reason = bypassed(request.method, request.environ)
+            reason = bypassed(request.method, environ)
             if reason is not None:
                 passage.forward("method" if reason == "method" else "bypass", reason)
             return policy.run(*args, **kwargs)
@@ -56,27 +60,44 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
     return decorated_function
 
 
-def _compute(passage: Passage, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _compute(
+    passage: Passage, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Response:
     """Run the view, and take from its response what may be stored when the request ends."""
-    policy, context = passage.policy, passage.context
-    app = active_context(None).app
+    road = passage.policy.road
     use = SessionUse()
     # Read anew by whoever asks for it: the session has, before the view.
-    context.request.__dict__.pop("cookies", None)
+    passage.context.request.__dict__.pop("cookies", None)
+    reason = None
     try:
-        try:
-            rv = policy.run(*args, **kwargs)
-        except HTTPException as error:
-            # What answers it is part of the page.
-            rv = app.handle_user_exception(error)
-        if isinstance(rv, HTTPException):
-            # Flask would make a stream of it.
-            rv = rv.get_response(context.request.environ)
-        response = app.make_response(rv)
-    except BaseException:
-        policy.road.fail(turn)
+        response = _response(passage, args, kwargs)
+    except BaseException as error:
+        if isinstance(error, Exception) and turn.rejects_errors:
+            page = road.fall_back(turn, error, args, kwargs)
+            if is_page(page):
+                return passage.fall_back(page, 500)
+        road.fail(turn)
         raise
     finally:
         reason = use.end()
-    passage.miss(turn, response, uses_session=reason is not None)
+    if turn.rejects_errors:
+        passage.forward("stale", None)
+        if response.status_code >= 500:
+            page = road.fall_back(turn, response.status, args, kwargs)
+            return passage.fall_back(page, response.status_code) if is_page(page) else response
+    passage.miss(turn, response, reason is not None, (args, kwargs))
+    return response
+
+
+def _response(passage: Passage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Response:
+    app = active_context(None).app
+    try:
+        rv = passage.policy.run(*args, **kwargs)
+    except HTTPException as error:
+        # What answers it is part of the page.
+        rv = app.handle_user_exception(error)
+    if isinstance(rv, HTTPException):
+        # Flask would make a stream of it.
+        rv = rv.get_response(passage.context.request.environ)
+    response: Response = app.make_response(rv)
     return response

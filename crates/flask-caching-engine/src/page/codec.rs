@@ -1,9 +1,9 @@
 //! A page as bytes: a mark, then each part with its length before it.
 
-use super::Header;
+use super::{Coding, Header};
 
 /// What a stored page begins with; the last byte is the version of the format.
-const MARK: &[u8; 8] = b"\xf0FCpage\x01";
+const MARK: &[u8; 8] = b"\xf0FCpage\x02";
 
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +22,23 @@ pub struct Page {
     pub stored: u64,
     /// How long it is fresh, in milliseconds; 0: for ever.
     pub lifetime: u64,
+    /// For how many milliseconds after that it is answered while it is refreshed.
+    pub while_refreshed: u64,
+    /// For how many where that fails.
+    pub if_error: u64,
+    /// Its body in other codings.
+    pub variants: Vec<Variant>,
+}
+
+/// A body in another coding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Which.
+    pub coding: Coding,
+    /// Its entity tag; empty where the page has none.
+    pub etag: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// Whether stored bytes are a page.
@@ -35,8 +52,13 @@ pub fn is_page(bytes: &[u8]) -> bool {
 pub fn encode(page: &Page) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(page.body.len() + 1024);
     bytes.extend(MARK);
-    bytes.extend(page.stored.to_le_bytes());
-    bytes.extend(page.lifetime.to_le_bytes());
+    let times = [
+        page.stored,
+        page.lifetime,
+        page.while_refreshed,
+        page.if_error,
+    ];
+    bytes.extend(times.iter().flat_map(|time| time.to_le_bytes()));
     put(&mut bytes, &page.status);
     put(&mut bytes, &page.etag);
     for headers in [&page.headers, &page.added] {
@@ -47,6 +69,12 @@ pub fn encode(page: &Page) -> Vec<u8> {
         }
     }
     put(&mut bytes, &page.body);
+    bytes.extend((page.variants.len() as u64).to_le_bytes());
+    for variant in &page.variants {
+        put(&mut bytes, variant.coding.name().as_bytes());
+        put(&mut bytes, &variant.etag);
+        put(&mut bytes, &variant.body);
+    }
     bytes
 }
 
@@ -56,11 +84,14 @@ pub fn decode(bytes: &[u8]) -> Option<Page> {
     let mut rest = bytes.strip_prefix(MARK)?;
     let stored = number(&mut rest)?;
     let lifetime = number(&mut rest)?;
+    let while_refreshed = number(&mut rest)?;
+    let if_error = number(&mut rest)?;
     let status = take(&mut rest)?;
     let etag = take(&mut rest)?;
     let headers = headers(&mut rest)?;
     let added = self::headers(&mut rest)?;
     let body = take(&mut rest)?;
+    let variants = variants(&mut rest)?;
     rest.is_empty().then_some(Page {
         status,
         headers,
@@ -69,6 +100,9 @@ pub fn decode(bytes: &[u8]) -> Option<Page> {
         etag,
         stored,
         lifetime,
+        while_refreshed,
+        if_error,
+        variants,
     })
 }
 
@@ -100,6 +134,20 @@ fn headers(rest: &mut &[u8]) -> Option<Vec<Header>> {
     Some(headers)
 }
 
+fn variants(rest: &mut &[u8]) -> Option<Vec<Variant>> {
+    let count = number(rest)?;
+    let mut variants = Vec::new();
+    for _ in 0..count {
+        let name = take(rest)?;
+        variants.push(Variant {
+            coding: Coding::from_name(std::str::from_utf8(&name).ok()?)?,
+            etag: take(rest)?,
+            body: take(rest)?,
+        });
+    }
+    Some(variants)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -114,12 +162,23 @@ mod tests {
         proptest::collection::vec((part(), part()), 0..5)
     }
 
+    fn some_variants() -> impl Strategy<Value = Vec<Variant>> {
+        let coding = prop_oneof![Just(Coding::Brotli), Just(Coding::Zstd), Just(Coding::Gzip)];
+        let variant = (coding, part(), part());
+        let variant = variant.prop_map(|(coding, etag, body)| Variant { coding, etag, body });
+        proptest::collection::vec(variant, 0..4)
+    }
+
     prop_compose! {
         fn page()(
             status in part(), headers in some_headers(), added in some_headers(), body in part(),
-            etag in part(), stored in any::<u64>(), lifetime in any::<u64>(),
+            etag in part(), times in any::<[u64; 4]>(), variants in some_variants(),
         ) -> Page {
-            Page { status, headers, added, body, etag, stored, lifetime }
+            let [stored, lifetime, while_refreshed, if_error] = times;
+            Page {
+                status, headers, added, body, etag, stored, lifetime, while_refreshed, if_error,
+                variants,
+            }
         }
     }
 

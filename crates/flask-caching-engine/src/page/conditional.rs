@@ -50,6 +50,9 @@ pub fn seconds_until(date: &str, now: Duration) -> Option<f64> {
 
 /// Whether a list of entity tags has one that is weakly the same.
 fn is_among(etag: &str, mut tags: &str) -> bool {
+    if etag == tags {
+        return true;
+    }
     let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
     let wanted = opaque(etag);
     loop {

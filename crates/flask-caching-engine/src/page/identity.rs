@@ -44,10 +44,10 @@ impl Identity {
     }
 }
 
-/// A strong entity tag of a body.
+/// A strong entity tag of a body: of BLAKE3, which takes a quarter of SHA-256's time.
 #[must_use]
 pub fn etag(body: &[u8]) -> String {
-    format!("\"{}\"", hexadecimal(&Sha256::digest(body)[..16]))
+    format!("\"{}\"", hexadecimal(&blake3::hash(body).as_bytes()[..16]))
 }
 
 /// A name or value of a query as the bytes that it stands for. What is no escape stands for itself.

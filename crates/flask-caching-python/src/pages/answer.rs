@@ -1,69 +1,89 @@
 //! What a request is answered from a stored page.
 
-use flask_caching_engine::clock;
-use flask_caching_engine::page::{self, Conditions, Standing};
+use std::borrow::Cow;
+
+use flask_caching_engine::page::{self, Coding, Conditions, Standing};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
+use super::layout::{
+    BARE, BODY, CODING, ETAG, FULL, LAST_MODIFIED, LIFETIME, RENDITIONS, STATUS, STORED,
+};
 use super::text;
 
-/// What describes a body, and is not sent where there is none (RFC 9110, 15.4.5).
-const OF_THE_BODY: [&str; 6] = [
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-range",
-    "content-type",
-];
-
 /// An answer of WSGI: status, headers and body.
-type Answer<'py> = (Bound<'py, PyAny>, Bound<'py, PyList>, Bound<'py, PyList>);
+pub(super) type Answer<'py> = (Bound<'py, PyAny>, Bound<'py, PyList>, Bound<'py, PyList>);
 
 /// What a stored page answers to a request: the status, the headers, and the body in a list.
 ///
-/// - `says_status`: whether `Cache-Status` is among the headers.
+/// - `said`: what `Cache-Status` is to say; None: how fresh the page is.
+/// - `is_new`: whether the page was made for this request, and has no age.
 #[pyfunction]
+#[pyo3(signature = (page, environ, says_status, said = None, is_new = false))]
 pub(crate) fn page_answer<'py>(
     page: &Bound<'py, PyTuple>,
     environ: &Bound<'py, PyDict>,
     says_status: bool,
+    said: Option<&str>,
+    is_new: bool,
 ) -> PyResult<Answer<'py>> {
     let py = page.py();
-    let headers = page.get_borrowed_item(2)?.cast::<PyTuple>()?.to_list();
-    for added in page
-        .get_borrowed_item(3)?
-        .cast::<PyTuple>()?
-        .iter_borrowed()
-    {
-        headers.append(added)?;
+    let rendition = page_rendition(page, environ)?;
+    let status = page.get_item(STATUS)?;
+    let is_unchanged =
+        asks_whether_changed(environ)? && is_ok(&status)? && is_known(page, &rendition, environ)?;
+    let headers = rendition.get_borrowed_item(if is_unchanged { BARE } else { FULL })?;
+    let headers = headers.cast::<PyTuple>()?.to_list();
+    let lifetime = page.get_borrowed_item(LIFETIME)?.extract()?;
+    let Standing { age, ttl } =
+        page::standing(page.get_borrowed_item(STORED)?.extract()?, lifetime);
+    if !is_new {
+        headers.append((intern!(py, "Age"), age.to_string()))?;
     }
-    let lifetime = page.get_borrowed_item(7)?.extract()?;
-    let Standing { age, ttl } = page::standing(page.get_borrowed_item(6)?.extract()?, lifetime);
-    headers.append((intern!(py, "Age"), age.to_string()))?;
     if says_status {
-        let hit = match ttl {
-            Some(ttl) => format!("flask-caching; hit; ttl={ttl}"),
-            None => "flask-caching; hit".to_owned(),
+        let said = match (said, ttl) {
+            (Some(said), _) => Cow::Borrowed(said),
+            (None, Some(ttl)) => Cow::Owned(format!("flask-caching; hit; ttl={ttl}")),
+            (None, None) => Cow::Borrowed("flask-caching; hit"),
         };
-        headers.append((intern!(py, "Cache-Status"), hit))?;
+        headers.append((intern!(py, "Cache-Status"), said))?;
     }
-    let status = page.get_item(1)?;
-    let etag = page.get_item(5)?.cast_into::<PyString>()?;
-    if asks_whether_changed(environ)? && is_ok(&status)? && {
-        let modified = header(&headers, "last-modified")?;
-        page_unchanged(environ, Some(etag.to_str()?), modified.as_deref())?
-    } {
+    if is_unchanged {
         let status = intern!(py, "304 NOT MODIFIED").clone().into_any();
-        return Ok((status, without_body(&headers)?, PyList::empty(py)));
+        return Ok((status, headers, PyList::empty(py)));
     }
     let body = if is_head(environ)? {
         PyList::empty(py)
     } else {
-        PyList::new(py, [page.get_item(4)?])?
+        PyList::new(py, [rendition.get_item(BODY)?])?
     };
     Ok((status, headers, body))
+}
+
+/// The rendition of a page that a request is answered with, by its `Accept-Encoding`: its coding, body and
+/// entity tag, and the headers with a body and without.
+#[pyfunction]
+pub(crate) fn page_rendition<'py>(
+    page: &Bound<'py, PyTuple>,
+    environ: &Bound<'py, PyDict>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let py = page.py();
+    let renditions = page.get_item(RENDITIONS)?.cast_into::<PyTuple>()?;
+    let mut at = 0;
+    if renditions.len() > 1
+        && let Some(accept) = text(environ, intern!(py, "HTTP_ACCEPT_ENCODING"))?
+    {
+        let mut codings: SmallVec<[Coding; 3]> = SmallVec::new();
+        for rendition in renditions.iter_borrowed().skip(1) {
+            let coding = rendition.cast::<PyTuple>()?.get_item(CODING)?;
+            codings.extend(Coding::from_name(coding.cast::<PyString>()?.to_str()?));
+        }
+        let chosen = page::choose(&accept.to_string_lossy(), &codings);
+        at = chosen.map_or(0, |chosen| chosen + 1);
+    }
+    Ok(renditions.get_item(at)?.cast_into()?)
 }
 
 /// Whether the client of a request has an answer with this entity tag and `Last-Modified` already.
@@ -77,30 +97,35 @@ pub(crate) fn page_unchanged(
     let py = environ.py();
     let none_match = text(environ, intern!(py, "HTTP_IF_NONE_MATCH"))?;
     let since = text(environ, intern!(py, "HTTP_IF_MODIFIED_SINCE"))?;
+    let none_match = none_match.as_ref().map(|text| text.to_string_lossy());
+    let since = since.as_ref().map(|text| text.to_string_lossy());
     let conditions = Conditions {
-        none_match: none_match.as_ref().map(|text| text.to_str()).transpose()?,
-        modified_since: since.as_ref().map(|text| text.to_str()).transpose()?,
+        none_match: none_match.as_deref(),
+        modified_since: since.as_deref(),
     };
     let etag = etag.filter(|etag| !etag.is_empty());
     Ok(page::is_unchanged(conditions, etag, last_modified))
 }
 
-/// A strong entity tag of a body.
+/// How many whole seconds a page is old, and how many it stays fresh; None: for ever.
 #[pyfunction]
-pub(crate) fn page_etag(body: &[u8]) -> String {
-    page::etag(body)
+pub(crate) fn page_standing(page: &Bound<'_, PyTuple>) -> PyResult<(u64, Option<i64>)> {
+    let stored = page.get_borrowed_item(STORED)?.extract()?;
+    let lifetime = page.get_borrowed_item(LIFETIME)?.extract()?;
+    let Standing { age, ttl } = page::standing(stored, lifetime);
+    Ok((age, ttl))
 }
 
-/// The time that pages are stored with: milliseconds since 1970.
-#[pyfunction]
-pub(crate) fn page_clock() -> u64 {
-    u64::try_from(clock::wall().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How many seconds lie between now and a date of HTTP; None: it is none.
-#[pyfunction]
-pub(crate) fn page_seconds_until(date: &str) -> Option<f64> {
-    page::seconds_until(date, clock::wall())
+fn is_known(
+    page: &Bound<'_, PyTuple>,
+    rendition: &Bound<'_, PyTuple>,
+    environ: &Bound<'_, PyDict>,
+) -> PyResult<bool> {
+    let etag = rendition.get_item(ETAG)?.cast_into::<PyString>()?;
+    let modified = page.get_item(LAST_MODIFIED)?;
+    let modified = modified.cast::<PyString>().ok();
+    let modified = modified.map(|modified| modified.to_string_lossy());
+    page_unchanged(environ, Some(&etag.to_string_lossy()), modified.as_deref())
 }
 
 fn asks_whether_changed(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
@@ -110,38 +135,13 @@ fn asks_whether_changed(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
 }
 
 fn is_ok(status: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(status.cast::<PyString>()?.to_str()?.starts_with("200"))
+    Ok(status
+        .cast::<PyString>()?
+        .to_string_lossy()
+        .starts_with("200"))
 }
 
 fn is_head(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
     let method = text(environ, intern!(environ.py(), "REQUEST_METHOD"))?;
     Ok(method.is_some_and(|method| method == "HEAD"))
-}
-
-fn header(headers: &Bound<'_, PyList>, wanted: &str) -> PyResult<Option<String>> {
-    for pair in headers {
-        let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = pair.extract()?;
-        if name.to_str()?.eq_ignore_ascii_case(wanted) {
-            return value.extract().map(Some);
-        }
-    }
-    Ok(None)
-}
-
-fn without_body<'py>(headers: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyList>> {
-    let kept = PyList::empty(headers.py());
-    for pair in headers {
-        let name = pair
-            .cast::<PyTuple>()?
-            .get_item(0)?
-            .cast_into::<PyString>()?;
-        let name = name.to_str()?;
-        if !OF_THE_BODY
-            .iter()
-            .any(|other| name.eq_ignore_ascii_case(other))
-        {
-            kept.append(pair)?;
-        }
-    }
-    Ok(kept)
 }

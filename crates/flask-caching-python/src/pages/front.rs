@@ -6,7 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::answer::page_answer;
+use super::answer::{Answer, page_answer};
+use super::layout::is_page;
 use crate::road::Road;
 
 /// Paths are forgotten when so many are known.
@@ -97,12 +98,6 @@ impl PageFront {
     }
 }
 
-type Answer<'py> = (
-    Bound<'py, PyAny>,
-    Bound<'py, pyo3::types::PyList>,
-    Bound<'py, pyo3::types::PyList>,
-);
-
 impl PageFront {
     fn answer<'py>(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<Answer<'py>>> {
         let py = environ.py();
@@ -118,9 +113,16 @@ impl PageFront {
             Some(page) => page,
             None => self.look_up.bind(py).call1((road, environ))?,
         };
-        match page.cast::<PyTuple>() {
-            Ok(page) => page_answer(page, environ, self.says_status).map(Some),
-            Err(_) => Ok(None),
+        if !is_page(&page) {
+            return Ok(None);
         }
+        page_answer(
+            page.cast::<PyTuple>()?,
+            environ,
+            self.says_status,
+            None,
+            false,
+        )
+        .map(Some)
     }
 }

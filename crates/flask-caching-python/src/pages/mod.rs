@@ -1,17 +1,19 @@
 //! Whole answers of HTTP: `_engine.PageRule`, what is made of a stored page, and the callable in front
 //! of an application.
-//!
-//! A stored page is a tuple of immutable things, which the in-process store hands out by reference:
-//! `("page", status, headers, added, body, etag, stored, lifetime)`, the last two in milliseconds.
 
 mod answer;
 mod bytes;
+mod form;
 mod front;
+mod headers;
+pub(crate) mod layout;
 mod rule;
 
-pub(crate) use answer::{page_answer, page_clock, page_etag, page_seconds_until, page_unchanged};
+pub(crate) use answer::{page_answer, page_rendition, page_standing, page_unchanged};
 pub(crate) use bytes::{page_decode, page_encode};
+pub(crate) use form::PageForm;
 pub(crate) use front::PageFront;
+pub(crate) use headers::PageHeaders;
 pub(crate) use rule::{PageRule, page_guards};
 
 use std::borrow::Cow;

@@ -21,6 +21,7 @@ use super::road::Road;
 use super::turn::{Open, Role, Version};
 use crate::memory::{Sealed, Stored};
 use crate::metadata::{Metadata, SealedValue};
+use crate::pages::layout;
 use crate::timeout;
 
 /// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
@@ -45,6 +46,8 @@ pub(super) struct Conditions {
     pub(super) fallback: Option<Py<PyAny>>,
     /// Nobody waits for the result.
     pub(super) is_background: bool,
+    /// The values are pages, which say themselves how long they may be old.
+    is_page: bool,
 }
 
 /// What an entry is stored with.
@@ -62,6 +65,21 @@ impl Conditions {
     /// The longest time after its timeout for which a value is kept.
     fn window(&self) -> Duration {
         self.while_refreshed.max(self.if_error)
+    }
+
+    /// Takes over what a page says of how long it may be old.
+    fn take_windows_of(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        if self.is_page && layout::is_page(value) {
+            let page = value.cast::<PyTuple>()?;
+            let window = |at| {
+                page.get_borrowed_item(at)?
+                    .extract()
+                    .map(Duration::from_millis)
+            };
+            self.while_refreshed = window(layout::WHILE_REFRESHED)?;
+            self.if_error = window(layout::IF_ERROR)?;
+        }
+        Ok(())
     }
 
     /// Forgets what was found: the call is looked for once more.
@@ -94,6 +112,7 @@ impl Road {
     /// Asks what the policy says about values that are not fresh any more, where it says anything.
     pub(super) fn take_rules(&self, open: &mut Open, state: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = state.py();
+        open.conditions.is_page = self.options.is_page;
         if !self.options.has_conditions
             && !state.getattr(intern!(py, "has_conditions"))?.is_truthy()?
         {
@@ -121,12 +140,7 @@ impl Road {
             let arguments = (call.args, call.kwargs).into_pyobject(py)?;
             open.conditions.arguments = Some(arguments.unbind());
         }
-        if open.port.memory(py, GET | GET_MANY | SET).is_some()
-            || open
-                .foreign(py)?
-                .getattr(intern!(py, "keeps_metadata"))?
-                .is_truthy()?
-        {
+        if open.keeps_metadata(py)? {
             return Ok(true);
         }
         open.conditions.while_refreshed = Duration::ZERO;
@@ -135,6 +149,19 @@ impl Road {
             .bind(py)
             .call_method1(intern!(py, "note_no_metadata"), (has_tags,))?;
         Ok(!has_tags)
+    }
+
+    /// Takes over what a result that is a page says of how long it may be old.
+    pub(super) fn take_windows(open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        open.conditions.take_windows_of(result)?;
+        if open.conditions.is_page
+            && !open.conditions.window().is_zero()
+            && !open.keeps_metadata(result.py())?
+        {
+            open.conditions.while_refreshed = Duration::ZERO;
+            open.conditions.if_error = Duration::ZERO;
+        }
+        Ok(())
     }
 
     /// Asks for the tags of a result where they depend on it; whether they are known.
@@ -236,6 +263,15 @@ impl Road {
 }
 
 impl Open {
+    /// Whether what an entry depends on can be kept with it.
+    fn keeps_metadata(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.port.memory(py, GET | GET_MANY | SET).is_some()
+            || self
+                .foreign(py)?
+                .getattr(intern!(py, "keeps_metadata"))?
+                .is_truthy()?)
+    }
+
     /// Takes over the tags that the policy says of the call.
     pub(super) fn take_tags(&mut self, description: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = description.py();
@@ -275,6 +311,9 @@ impl Open {
                 sealed.get().value.bind(py).clone()
             }
         };
+        if self.conditions.stale_for.is_some() {
+            self.conditions.take_windows_of(&value)?;
+        }
         let is_over = |past| past >= self.conditions.window();
         Ok(Some(value).filter(|_| !self.conditions.stale_for.is_some_and(is_over)))
     }

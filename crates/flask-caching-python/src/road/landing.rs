@@ -44,6 +44,7 @@ impl Road {
         let arguments = (result, &open.description);
         let judged = policy.call_method1(intern!(py, "judge"), arguments)?;
         let (result, timeout): (Bound<'_, PyAny>, Bound<'_, PyAny>) = judged.extract()?;
+        Self::take_windows(open, &result)?;
         if is_missing(&timeout) {
             self.counts.count(Event::Refused);
         } else if let Some(encoded) = self.encode(open, &result)? {

@@ -70,6 +70,8 @@ pub(super) struct Options {
     pub(super) filters: bool,
     /// Whether it has tags, or rules of its own for values that are not fresh any more.
     pub(super) has_conditions: bool,
+    /// Whether its results are pages, which say themselves how long they may be old.
+    pub(super) is_page: bool,
     /// Whether one call computes and the others get its result; `None`: as the application has it.
     pub(super) single_flight: Option<bool>,
 }
