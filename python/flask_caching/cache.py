@@ -12,6 +12,7 @@ from flask import Flask
 from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
+from ._named import name_methods
 from ._types import Cached, Forgettable, Memoized, Timeout
 from .backends._codec_settings import hand_codecs_to
 from .backends._gevent import note_greenlets
@@ -31,7 +32,7 @@ from .errors import CacheConfigTypeError
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .lock import CacheLock
-from .mistakes import check_app, check_decorated, check_jinja2_flag, check_parentheses
+from .mistakes import check_app, check_decorated, check_jinja2_flag, check_timeout
 from .pages.methods import Pages
 from .stats._counting import Policies, count_anew_after_fork
 from .stats.methods import Observed
@@ -185,7 +186,7 @@ class Cache(Pages, Observed):
             be set) and ``make_cache_key``.
         """
 
-        check_parentheses("cached", timeout)
+        check_timeout("cached", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,
@@ -255,7 +256,7 @@ class Cache(Pages, Observed):
             be set), ``make_cache_key`` and ``delete_memoized``.
         """
 
-        check_parentheses("memoize", timeout)
+        check_timeout("memoize", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,
@@ -422,3 +423,6 @@ def _behind_proxies(app: Flask) -> Flask:
     while issubclass(type(app), LocalProxy):
         app = app._get_current_object()  # type: ignore[attr-defined]
     return app
+
+
+name_methods(Cache)

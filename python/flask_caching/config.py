@@ -32,7 +32,7 @@ from .backends.spec import (
     check,
 )
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
-from .mistakes import meant_type, warn_of_unknown_settings, why_no_factory
+from .mistakes import close_to, meant_type, warn_of_unknown_settings, why_no_factory
 from .utils import normalize_timeout
 
 if TYPE_CHECKING:
@@ -350,9 +350,11 @@ def _check_options(target: Any, options: Mapping[str, Any]) -> None:
     known = [p.name for p in parameters if p.name != "self"]
     unknown = [repr(name) for name in options if name not in known]
     if unknown:
+        meant = [close_to(name, known) for name in options if name not in known]
         raise CacheConfigTypeError(
             f"CACHE_OPTIONS of {target.__name__} has the unknown {', '.join(unknown)}. "
-            f"Known: {', '.join(known)}"
+            + (f"Did you mean {meant[0]!r}? " if meant[0] else "")
+            + f"Known: {', '.join(known)}"
         )
 
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import inspect
+import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from ._engine import timeout_seconds
 from ._warn import warn
 from .backends import _registry
 from .errors import CacheConfigTypeError
+from .utils import normalize_timeout
 
 __all__ = [
     "check_app",
     "check_decorated",
+    "check_hash_method",
     "check_ignored_arguments",
     "check_jinja2_flag",
-    "check_parentheses",
+    "check_timeout",
     "close_to",
-    "explain_argument",
+    "explain_call",
     "meant_type",
+    "needs_arguments",
     "warn_of_unknown_settings",
     "why_no_factory",
 ]
@@ -91,7 +97,8 @@ def meant_type(name: str) -> str:
     """A question for the backend that a ``CACHE_TYPE`` nearly names, and a blank; or nothing."""
     last = name.rpartition(".")[2]
     known = {one: spec.name for spec in _registry.specs() for one in (spec.name, *spec.deprecated)}
-    close = close_to(last, known)
+    by_lower = {one.lower(): one for one in known}
+    close = by_lower.get(f"{last.lower()}cache") or close_to(last, known)
     return "" if close is None else f"Did you mean {known[close]!r}? "
 
 
@@ -143,6 +150,16 @@ def check_jinja2_flag(with_jinja2_ext: Any) -> None:
             "with_jinja2_ext. Write Cache(app, config={...})",
             UserWarning,
         )
+    elif isinstance(with_jinja2_ext, str):
+        warn(
+            f"the second argument of Cache(app, {with_jinja2_ext!r}) is with_jinja2_ext, which is "
+            "True or False. A backend is chosen by config={'CACHE_TYPE': ...}",
+            UserWarning,
+        )
+
+
+#: The methods that take any number of keys.
+_FOR_MANY = ("get_many", "get_dict", "delete_many", "unlink")
 
 
 def _kind(value: Any) -> str:
@@ -152,11 +169,12 @@ def _kind(value: Any) -> str:
 # The decorators.
 
 
-def check_parentheses(decorator: str, timeout: Any) -> None:
-    """Refuse a function in the place of the timeout.
+def check_timeout(decorator: str, timeout: Any) -> None:
+    """Refuse a function in the place of the timeout, and warn of what else is none.
 
-    :param decorator: ``cached`` or ``memoize``.
-    :raises TypeError: it is one.
+    :param decorator: ``cached``, ``memoize`` or ``page``.
+    :raises TypeError: it is a function.
+    :raises ValueError: it is a text that is no number.
     """
     if callable(timeout) or isinstance(timeout, (classmethod, staticmethod)):
         name = getattr(timeout, "__name__", repr(timeout))
@@ -164,6 +182,36 @@ def check_parentheses(decorator: str, timeout: Any) -> None:
             f"the timeout of {decorator} is the function {name}: write @cache.{decorator}() with "
             "parentheses"
         )
+    timeout = normalize_timeout(timeout)
+    if timeout is None:
+        return
+    try:
+        is_one = not math.isnan(timeout_seconds(timeout))
+    except (TypeError, ValueError, OverflowError):
+        is_one = False
+    if not is_one:
+        warn(
+            f"timeout={timeout!r} is no timeout, so nothing is cached: write a number of seconds, "
+            "a timedelta, or None for CACHE_DEFAULT_TIMEOUT",
+            UserWarning,
+        )
+
+
+def check_hash_method(hash_method: Any) -> None:
+    """Warn of a ``hash_method`` that cannot be called, so that no key can be made.
+
+    What is false stands for the application's, as None does.
+    """
+    if not hash_method or callable(hash_method):
+        return
+    name = getattr(hash_method, "name", hash_method)
+    known = isinstance(name, str) and name.lower() in hashlib.algorithms_available
+    hint = f"hash_method=hashlib.{name.lower()}" if known else "as hash_method=hashlib.sha256"
+    warn(
+        f"hash_method={hash_method!r} cannot be called, so nothing is cached: it has to be the "
+        f"constructor of a hash, {hint}",
+        UserWarning,
+    )
 
 
 def check_decorated(f: Any) -> None:
@@ -183,15 +231,36 @@ def check_decorated(f: Any) -> None:
         )
 
 
-def explain_argument(error: TypeError, method: Callable[..., Any], given: Collection[str]) -> None:
-    """Let the error of a call say what was meant by an argument that ``method`` has not.
+def needs_arguments(function: Callable[..., Any]) -> bool:
+    """Whether a function cannot be called without any."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return True
+    except ValueError:
+        pass
+    return False
 
-    CPython does that itself, since 3.13, and of functions written in Python only.
 
-    :param error: it is changed where it is about that.
-    :param given: the names of the arguments that were given.
+def explain_call(
+    error: Exception, method: Callable[..., Any], args: Sequence[Any], given: Collection[str]
+) -> None:
+    """Let the error of a call of ``method`` say what was meant, where that shows.
+
+    Of misspelt arguments CPython says it itself, since 3.13, and of Python's functions only.
+
+    :param error: what the call raised; it is changed.
+    :param args: the arguments without a name.
+    :param given: the names of the others.
     """
     text = str(error)
+    name = getattr(method, "__name__", "")
+    if name in _FOR_MANY and args and isinstance(args[0], (list, tuple, set, frozenset)):
+        error.args = (f"{text}. The keys go one by one: {name}(*keys)",)
+        return
+    if name == "set_many" and args and not hasattr(args[0], "items"):
+        error.args = (f"{text}. The values go by key: set_many({{key: value}})",)
+        return
     found = re.search(r"unexpected keyword argument '(\w+)'\Z", text)
     if found is None or found[1] not in given:
         return
@@ -217,7 +286,17 @@ def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) 
             UserWarning,
         )
         return
-    if takes_any or not isinstance(given, Iterable):
+    if given is None or given is False:
+        return
+    if not isinstance(given, Iterable):
+        warn(
+            f"args_to_ignore={given!r} has to be a list of names, so nothing is cached", UserWarning
+        )
+        return
+    others = [name for name in given if not isinstance(name, str)]
+    if others:
+        warn(f"args_to_ignore has {others[0]!r}, which is no name of an argument", UserWarning)
+    if takes_any:
         return
     try:
         parameters = inspect.signature(f).parameters

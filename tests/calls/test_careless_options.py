@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from itertools import count
 from typing import Any
@@ -93,7 +94,8 @@ def test_names_to_ignore_that_are_none_leave_the_function_uncached(
     cache: Cache, in_app: None, names: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     runs = count()
-    f = cache.memoize(args_to_ignore=names)(lambda a: next(runs))
+    with pytest.warns(UserWarning, match="args_to_ignore=.* has to be a list of names"):
+        f = cache.memoize(args_to_ignore=names)(lambda a: next(runs))
     assert [f(1), f(1)] == [0, 1]
     (record,) = caplog.records
     assert repr(names) in record.getMessage()
@@ -101,14 +103,37 @@ def test_names_to_ignore_that_are_none_leave_the_function_uncached(
 
 def test_names_to_ignore_may_have_others_among_them(cache: Cache, in_app: None) -> None:
     runs = count()
-    f = cache.memoize(args_to_ignore=[None, 1, "b"])(lambda a, b: next(runs))  # type: ignore[list-item]
+    names: Any = [None, 1, "b"]
+    with pytest.warns(UserWarning, match="has None, which is no name"):
+        f = cache.memoize(args_to_ignore=names)(lambda a, b: next(runs))
     assert [f(1, 1), f(1, 2), f(2, 2)] == [0, 0, 1]
 
 
 def test_a_hash_method_that_cannot_be_called_leaves_them_uncached(app: Flask, cache: Cache) -> None:
     runs = count()
-    f = cache.memoize(hash_method="md5")(lambda a: next(runs))  # type: ignore[arg-type]
-    page = cached_view(app, cache, hash_method="md5", query_string=True)
+    with pytest.warns(UserWarning, match="'md5' cannot be called.*hash_method=hashlib.md5"):
+        f = cache.memoize(hash_method="md5")(lambda a: next(runs))  # type: ignore[arg-type]
+    with pytest.warns(UserWarning, match="'md5' cannot be called"):
+        page = cached_view(app, cache, hash_method="md5", query_string=True)
+    with app.app_context():
+        assert [f(1), f(1)] == [0, 1]
+    assert [page().text for _ in range(2)] == ["0", "1"]
+
+
+def test_a_hash_method_of_views_may_need_what_it_hashes(app: Flask, cache: Cache) -> None:
+    page = cached_view(app, cache, hash_method=lambda data: hashlib.md5(data), query_string=True)
+    assert [page("?a=1").text, page("?a=1").text, page("?a=2").text] == ["0", "0", "1"]
+
+
+@pytest.mark.parametrize("timeout", [[], (5,), {"seconds": 5}, b"5", 1j, float("nan")], ids=repr)
+def test_a_timeout_that_is_none_leaves_them_uncached(
+    app: Flask, cache: Cache, timeout: Any
+) -> None:
+    runs = count()
+    with pytest.warns(UserWarning, match="is no timeout, so nothing is cached"):
+        f = cache.memoize(timeout)(lambda a: next(runs))
+    with pytest.warns(UserWarning, match="is no timeout, so nothing is cached"):
+        page = cached_view(app, cache, timeout=timeout)
     with app.app_context():
         assert [f(1), f(1)] == [0, 1]
     assert [page().text for _ in range(2)] == ["0", "1"]

@@ -163,7 +163,10 @@ def test_settings_in_the_place_of_another_argument() -> None:
     [
         ({**SIMPLE, "CACHE_DEFAULT_TIMEOUT": "1h"}, "CACHE_DEFAULT_TIMEOUT must be a number"),
         ({**SIMPLE, "CACHE_THRESHOLD": "many"}, "CACHE_THRESHOLD must be a whole number"),
-        ({**SIMPLE, "CACHE_OPTIONS": {"thresold": 5}}, "unknown 'thresold'. Known: threshold"),
+        (
+            {**SIMPLE, "CACHE_OPTIONS": {"thresold": 5}},
+            "unknown 'thresold'. Did you mean 'threshold'",
+        ),
         ({**SIMPLE, "CACHE_OPTIONS": "threshold=5"}, "CACHE_OPTIONS must be a dict"),
         ({**SIMPLE, "CACHE_HASH_METHOD": "md5"}, "CACHE_HASH_METHOD must be a hash constructor"),
         ({**SIMPLE, "CACHE_SOURCE_CHECK": "perhaps"}, "CACHE_SOURCE_CHECK must be True or False"),

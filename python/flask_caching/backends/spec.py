@@ -151,12 +151,12 @@ TIMEOUT = Kind(
 DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more",
     test=lambda v: 0 <= seconds_of(v) < float("inf"),
-    read=as_number,
+    read=lambda v: v if isinstance(v, bool) else as_number(v),
 )
 OPTIONAL_DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more, or None",
     test=lambda v: v is None or 0 <= seconds_of(v) < float("inf"),
-    read=lambda v: None if v is None else as_number(v),
+    read=lambda v: v if isinstance(v, bool | None) else as_number(v),
 )
 SHARE = Kind(
     "a number from 0 to 1",

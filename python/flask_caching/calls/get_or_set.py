@@ -6,6 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .._engine import MISSING, CallParts
+from ..mistakes import close_to, needs_arguments
 from ..utils import normalize_timeout
 from .fragments import is_fragment
 from .policy import CallPolicy, Description, Options
@@ -64,7 +65,18 @@ class _ValuePolicy(CallPolicy):
 
 
 def _default_of(key: Any, default: Any, timeout: Any) -> Any:
-    return default() if callable(default) else default
+    if not callable(default):
+        return default
+    try:
+        return default()
+    except TypeError as error:
+        if needs_arguments(default):
+            name = getattr(default, "__name__", repr(default))
+            raise TypeError(
+                f"get_or_set() calls its default without arguments, and {name} needs some: give it "
+                f"a function that calls it, as lambda: {name}(...)"
+            ) from error
+        raise
 
 
 class GetOrSet:
@@ -105,9 +117,11 @@ class GetOrSet:
     def _new_asker(self, options: dict[str, Any]) -> Any:
         unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
+            meant = close_to(unknown[0], ("timeout", *_OPTIONS))
             raise TypeError(
                 f"get_or_set() has no option {', '.join(map(repr, unknown))}. "
-                f"Options: {', '.join(_OPTIONS)}"
+                + (f"Did you mean {meant!r}? " if meant else "")
+                + f"Options: timeout, {', '.join(_OPTIONS)}"
             )
         return wrap(_ValuePolicy(self._cache, Options(**options)), None)
 

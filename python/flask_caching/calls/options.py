@@ -9,6 +9,7 @@ from typing import Any
 from .._warn import warn
 from ..backends.spec import DURATION, SHARE, seconds_of
 from ..keys.tags import tag_keys
+from ..mistakes import check_hash_method
 
 __all__ = ["Description", "Options", "callable_or_none"]
 
@@ -51,6 +52,7 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):
             object.__setattr__(self, name, callable_or_none(name, getattr(self, name)))
+        check_hash_method(self.hash_method)
         if not isinstance(self.single_flight, bool | None):
             raise TypeError(
                 f"single_flight must be True, False, or None for CACHE_SINGLE_FLIGHT, not "

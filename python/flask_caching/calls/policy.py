@@ -405,9 +405,13 @@ class CallPolicy:
 
     def digest(self, state: AppState, text: str) -> Any:
         """The hash object of ``text``, by the decorator's hash method or the application's."""
-        digest = (self.hash_method or self.cache._hash_method_of(state))()
+        digest = self.hash_method_in(state)()
         digest.update(text.encode("utf-8", "surrogatepass"))
         return digest
+
+    def hash_method_in(self, state: AppState) -> Callable[..., Any]:
+        """The decorator's hash method, or the application's."""
+        return self.hash_method or self.cache._hash_method_of(state)
 
     def note_once(self, what: str, message: str, *arguments: Any) -> None:
         """Log a warning about this function, the first time only."""

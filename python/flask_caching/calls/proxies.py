@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
 from ..keys.tags import EPOCH, tag_keys
-from ..mistakes import explain_argument
+from ..mistakes import explain_call
 from .context import active_context
 from .fragments import PREFIX, Fragments, is_fragment
 
@@ -203,8 +203,8 @@ class Proxies(NativeProxies):
         if backend is not None:
             try:
                 return backend.set_many(*args, **kwargs)
-            except TypeError as error:
-                explain_argument(error, backend.set_many, kwargs)
+            except (TypeError, AttributeError) as error:
+                explain_call(error, backend.set_many, args, kwargs)
                 raise
         if not any(map(is_fragment, keys)):
             return self.cache.set_many(*args, **kwargs)

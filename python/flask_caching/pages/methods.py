@@ -13,7 +13,7 @@ from .._types import Cached, Timeout
 from ..calls.known_names import KnownNames
 from ..calls.wrapper import wrap
 from ..errors import CacheConfigError
-from ..mistakes import check_decorated, check_parentheses
+from ..mistakes import check_decorated, check_timeout
 from ..utils import query_args_as_pairs
 from .options import STATUSES, PageOptions
 from .policy import PagePolicy
@@ -93,7 +93,7 @@ class Pages(KnownNames):
         :raises CacheConfigError: ``in_front`` is true, and an application of this cache has not
             ``CACHE_PAGES_IN_FRONT``.
         """
-        check_parentheses("page", timeout)
+        check_timeout("page", timeout)
         options = PageOptions(
             query=query,
             vary=vary,

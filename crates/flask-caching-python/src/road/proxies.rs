@@ -326,22 +326,27 @@ fn hand_on<'py>(
     kwargs: Option<&Bound<'py, PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let outcome = backend.call_method(method, args, kwargs);
-    match (outcome, kwargs) {
-        (Err(error), Some(kwargs)) if error.is_instance_of::<PyTypeError>(backend.py()) => {
-            Err(explained(error, &backend.getattr(method)?, kwargs))
-        }
-        (outcome, _) => outcome,
-    }
+    outcome.map_err(|error| explained(error, backend, method, args, kwargs))
 }
 
-/// The error of a call, which says what may have been meant by an argument that there is none of.
+/// The error of a call, which says what may have been meant where it is about the arguments.
 #[cold]
-fn explained(error: PyErr, method: &Bound<'_, PyAny>, kwargs: &Bound<'_, PyDict>) -> PyErr {
-    let py = method.py();
+fn explained(
+    error: PyErr,
+    backend: &Bound<'_, PyAny>,
+    method: &Bound<'_, PyString>,
+    args: &Bound<'_, PyTuple>,
+    kwargs: Option<&Bound<'_, PyDict>>,
+) -> PyErr {
+    let py = backend.py();
+    if !error.is_instance_of::<PyTypeError>(py) {
+        return error;
+    }
     let explain = || -> PyResult<_> {
         let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
-        let arguments = (error.value(py), method, kwargs);
-        mistakes.call_method1(intern!(py, "explain_argument"), arguments)
+        let given = kwargs.cloned().unwrap_or_else(|| PyDict::new(py));
+        let arguments = (error.value(py), backend.getattr(method)?, args, given);
+        mistakes.call_method1(intern!(py, "explain_call"), arguments)
     };
     match explain() {
         Ok(_) => error,
@@ -403,7 +408,10 @@ impl Direction {
         if kwargs.is_none()
             && let Some(native) = self.native(backend, GET_MANY)?
         {
-            let values = native.get_many_without(keys, self.prefix.as_bytes())?;
+            let method = intern!(backend.py(), "get_many");
+            let values = native
+                .get_many_without(keys, self.prefix.as_bytes())
+                .map_err(|error| explained(error, backend, method, keys, None))?;
             return Ok(values.map(Bound::into_any));
         }
         if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {

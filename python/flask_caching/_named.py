@@ -10,10 +10,10 @@ __all__ = ["name_methods"]
 def name_methods(cls: type) -> None:
     """Let Python call the public methods of ``cls`` by its name where they are wrongly called.
 
-    It takes them from those of this package's classes that are no backends themselves, and gives
+    It takes them from those of this package's classes that nobody makes objects of, and gives
     ``cls`` copies under other names, which are the same code.
 
-    :param cls: the class of a backend.
+    :param cls: ``Cache``, or the class of a backend.
     """
     for base in cls.__mro__[1:]:
         if not base.__module__.startswith("flask_caching.") or "backend_spec" in vars(base):
