@@ -36,7 +36,9 @@ def show() -> None:
         print(f"gunicorn with {THREADS} threads, SimpleCache, {address}\n")
         wrong = tour.run(address)
         print(
-            f"What the cache saved is on its dashboard, {address}/_cache/ while it runs: make serve"
+            f"\nWhat the cache saved was on its dashboard while this ran, {address}/_cache/\n"
+            "make serve keeps one open, http://127.0.0.1:8000/dashboard, and shows the application "
+            "beside the same on the real Flask-Caching."
         )
     if wrong:
         sys.exit("\n".join(["", "Not as it should be:", *wrong]))

@@ -32,9 +32,13 @@ def main() -> None:
     # A shell lets what it runs in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        # The terminal was closed; with nohup it may be.
+        signal.signal(signal.SIGHUP, lambda *_: sys.exit(0))
     try:
         with laboratory(options.port, options.reference) as (address, gallery):
             print(f"The gallery is open at {gallery}")
+            print(f"The dashboard is open at {address}/dashboard")
             print(f"The laboratory is open at {address} (Ctrl-C closes it)", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:

@@ -24,7 +24,8 @@ class Experiments:
     def __init__(self, loads: Sequence[Load], server: CacheServer | None) -> None:
         self._loads = loads
         self._server = server
-        self._lock = threading.Lock()
+        # What visitors wait for can be ended: who starts the server again waits for none of them.
+        self._server_lock, self._visitors_lock = threading.Lock(), threading.Lock()
         self.buttons: dict[str, Callable[[], list[str]]] = {
             "visitors": self.visitors,
             "deletion": self.deletion,
@@ -38,7 +39,8 @@ class Experiments:
         experiment = self.buttons.get(button)
         if experiment is None:
             return None
-        with self._lock:
+        is_of_server = button in ("stop", "freeze")
+        with self._server_lock if is_of_server else self._visitors_lock:
             return experiment()
 
     def _both(self, ask: Callable[[Load], str]) -> list[str]:
@@ -59,9 +61,12 @@ class Experiments:
 
     def worker(self) -> list[str]:
         """One worker more on each side."""
-        for load in self._loads:
-            load.side.add_worker()
-        return [f"{load.side.workers} workers from now on." for load in self._loads]
+        return [
+            f"{load.side.workers} workers from now on."
+            if load.side.add_worker()
+            else f"{load.side.workers} workers are as many as there can be."
+            for load in self._loads
+        ]
 
     def visitors(self) -> list[str]:
         """Many ask at once for a page that is not cached and takes a second."""

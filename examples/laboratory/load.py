@@ -21,6 +21,8 @@ PRODUCTS = 120
 #: Seconds that figures are about: how many were answered, and how long that took.
 WINDOW = 2.0
 LONG_WINDOW = 5.0
+#: Seconds of the steady load that the log has room for.
+LOGGED = 120
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Load:
 
     def __init__(self, side: Side, seed: int) -> None:
         self.side = side
-        self._answers: deque[Answer] = deque(maxlen=RATE * 60)
+        self._answers: deque[Answer] = deque(maxlen=RATE * LOGGED)
         self._lock = threading.Lock()
         self._waiting: dict[int, float] = {}
         self._products = random.Random(seed)
@@ -114,10 +116,10 @@ class Load:
             self._answers.append(answer)
 
     def log(self) -> list[str]:
-        """The newest requests, newest first."""
+        """The requests of the last two minutes, newest first."""
         with self._lock:
             answers = list(self._answers)
-        return [answer.line() for answer in answers[:-1001:-1]]
+        return [answer.line() for answer in reversed(answers)]
 
     def figures(self) -> dict[str, Any]:
         """What came of the last seconds; who still waits for an answer counts as slow by now."""

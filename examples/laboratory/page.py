@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import flask_caching.dashboard
-from flask import Flask, Response, abort, jsonify, request, send_file
+from flask import Flask, Response, abort, jsonify, redirect, request, send_file
+from flask.typing import ResponseReturnValue
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from laboratory.experiments import Experiments
@@ -22,6 +23,7 @@ OWN = Path(__file__).parent / "static"
 VENDORED = Path(flask_caching.dashboard.__file__).parent / "static"
 ASSETS = {
     "base.css": VENDORED,
+    "base.js": VENDORED,
     "lab.css": OWN,
     "lab.js": OWN,
     "uplot.css": VENDORED,
@@ -81,8 +83,6 @@ def make_page(loads: Sequence[Load], server: CacheServer | None, gallery: str) -
             server=None if server is None else server.state,
             rate=RATE,
             said=list(said),
-            gallery=gallery,
-            dashboard=f"http://127.0.0.1:{loads[-1].side.port}/_cache/",
         )
 
     @app.post("/press/<button>")
@@ -93,8 +93,17 @@ def make_page(loads: Sequence[Load], server: CacheServer | None, gallery: str) -
         came = experiments.press(button)
         if came is None:
             abort(404)
-        said.appendleft({"button": button, "came": came})
+        state = None if server is None else server.state
+        said.appendleft({"button": button, "came": came, "server": state})
         return jsonify(came=came)
+
+    @app.get("/dashboard")
+    def to_dashboard() -> ResponseReturnValue:
+        return redirect(f"http://127.0.0.1:{loads[-1].side.port}/_cache/")
+
+    @app.get("/gallery")
+    def to_gallery() -> ResponseReturnValue:
+        return redirect(gallery)
 
     @app.get("/log/<name>")
     def log(name: str) -> Response:

@@ -15,6 +15,7 @@ from pathlib import Path
 from gallery.server import end_with_parent
 
 WORKERS = 2
+MOST_WORKERS = 8
 THREADS = 8
 PATIENCE = 30.0
 
@@ -151,10 +152,13 @@ class Side:
         """Return when it listens."""
         self._process.wait_for(self.port)
 
-    def add_worker(self) -> None:
-        """One worker process more, as gunicorn adds it when it is told to."""
+    def add_worker(self) -> bool:
+        """One worker process more, as gunicorn adds it when it is told to; whether there may be."""
+        if self.workers == MOST_WORKERS:
+            return False
         self._process.send(signal.SIGTTIN)
         self.workers += 1
+        return True
 
     def end(self) -> None:
         self._process.end()

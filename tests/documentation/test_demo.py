@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from browsers import chromium
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -26,6 +28,34 @@ def test_the_tour_ends_well_and_its_table_says_what_the_cache_did() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
     rows = [line for line in result.stdout.splitlines() if line.startswith("/")]
     assert [row.split()[-1] for row in rows] == ["hit"] * 6 + ["miss"] * 2
+    # What a person reads in a minute, and where more is to be seen.
+    assert len(result.stdout.splitlines()) < 20
+    assert re.search(r"dashboard while this ran, http://127.0.0.1:\d+/_cache/\n", result.stdout)
+
+
+def test_the_pages_say_of_each_part_whether_it_was_a_hit_how_old_it_is_and_what_it_cost() -> None:
+    from gallery.server import serving
+
+    made = r"made just now in [\d.]+ ms"
+    kept = r"a hit, [\d.]+ s old; it was made in [\d.]+ ms"
+    with chromium() as browser, serving() as (address, _):
+        page = browser().page
+
+        def parts(path: str) -> list[str]:
+            page.goto(address + path)
+            return [str(text) for text in page.locator(".part").all_inner_texts()]
+
+        for path, again in (
+            ("/", [kept]),
+            ("/rooms/dragon", [kept, made]),
+            ("/guestbook", [kept, made]),
+        ):
+            first = parts(path)
+            assert len(first) == len(again)
+            assert all(re.search(made, part) for part in first), first
+            second = parts(path)
+            for part, says in zip(second, again, strict=True):
+                assert re.search(says, part), second
 
 
 def test_the_tour_complains_about_a_page_that_is_not_cached() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import chromium
 from servers import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -134,6 +138,92 @@ def test_both_sides_answer_and_the_buttons_do_what_they_say(laboratory: Laborato
     assert laboratory.end().strip().endswith("Closed.")
     assert laboratory.process.returncode == 0
     wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
+
+
+def test_in_a_browser_its_buttons_are_pressed_and_its_log_is_opened(
+    laboratory: Laboratory,
+) -> None:
+    with chromium() as browser:
+        from playwright.sync_api import expect
+
+        window = browser()
+        page = window.page
+        page.goto(laboratory.address)
+        expect(page.locator("article")).to_have_count(2)
+        expect(page.locator("canvas")).to_have_count(6)
+        for figure in ("answered", "p99", "hit_ratio"):
+            for side in page.locator(f"[data-figure={figure}]").all():
+                expect(side).to_have_text(re.compile("[1-9]"))
+        window.focus("[data-press=visitors]")
+        page.keyboard.press("Enter")
+        expect(page.locator("#came")).to_contain_text("50 visitors were answered")
+        if laboratory.state()["server"] is not None:
+            for button, came, says in (
+                ("freeze", "frozen", "Let it go on"),
+                ("freeze", "running", "Freeze it"),
+                ("stop", "stopped", "Start the cache server"),
+                ("stop", "running", "Stop the cache server"),
+            ):
+                page.click(f"[data-press={button}]")
+                expect(page.locator("#server")).to_have_text(f"The cache server is {came}.")
+                expect(page.locator(f"[data-press={button}]")).to_have_text(says)
+        with page.context.expect_page() as opened:
+            page.click("article.ours a")
+        assert "/cold/" in opened.value.inner_text("body")
+        page.goto(f"{laboratory.address}/dashboard")
+        expect(page.locator("#live")).to_contain_text("Live")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        page.goto(laboratory.address)
+        window.look(width=400, dark=True)
+        expect(page.locator("canvas")).to_have_count(6)
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+        assert window.complaints == []
+
+
+def test_who_starts_the_server_again_waits_for_no_visitor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from laboratory.experiments import Experiments
+
+    experiments, thawed = Experiments([], None), threading.Event()
+
+    def visitors() -> list[str]:
+        return ["answered"] if thawed.wait(20) else ["in vain"]
+
+    def freeze() -> list[str]:
+        thawed.set()
+        return ["running"]
+
+    experiments.buttons |= {"visitors": visitors, "freeze": freeze}
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(experiments.press, "visitors")
+        assert experiments.press("freeze") == ["running"]
+        assert waiting.result() == ["answered"]
+
+
+def test_there_are_not_more_workers_than_a_machine_takes(laboratory: Laboratory) -> None:
+    for _ in range(10):
+        came = laboratory.press("worker")
+    assert came == ["8 workers are as many as there can be."] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_told_to_end_and_with_its_terminal_it_ends_all_that_it_started(
+    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    laboratory = Laboratory(os.environ["PATH"])
+    started = laboratory.children()
+    assert started
+    assert list(tmp_path.iterdir())
+
+    laboratory.process.send_signal(number)
+    laboratory.process.communicate(timeout=60)
+
+    assert laboratory.process.returncode == 0
+    wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("laboratory", [""], indirect=True, ids=["no redis-server"])

@@ -1,11 +1,11 @@
 "use strict";
 // Both sides once a second. What comes from the server is put into the page as text.
 
-const $ = (id) => document.getElementById(id);
 const KEPT = 120;
 const sides = new Map();
 const times = [];
 const TITLES = {};
+const BACK = { stop: "Start the cache server", freeze: "Let it go on" };
 document.querySelectorAll("[data-press]").forEach((button) => { TITLES[button.dataset.press] = button.textContent; });
 
 function seconds(value) {
@@ -27,46 +27,32 @@ function make(side) {
   element.querySelector("h2").textContent = side.title;
   element.querySelector("a").href = `log/${encodeURIComponent(side.name)}`;
   $("sides").append(element);
-  const made = { element, answered: [], p99: [], plots: {} };
+  const made = { element, plots: {} };
+  for (const name of PLOTS) made[name] = [];
   sides.set(side.name, made);
   return made;
 }
 
+const PLOTS = ["answered", "p99", "hit_ratio"];
+
 // Both sides on one scale: the larger value of both is its end.
 function range(name) {
+  if (name === "hit_ratio") return [0, 1.05];
   const all = [...sides.values()].flatMap((side) => side[name]).filter((value) => value !== null);
   return [0, Math.max(name === "p99" ? 0.1 : 10, ...all) * 1.08];
 }
 
 function draw(made) {
-  const style = getComputedStyle(made.element);
-  for (const name of ["answered", "p99"]) {
-    const box = made.element.querySelector(`[data-plot=${name}]`);
+  for (const name of PLOTS) {
     if (made.plots[name]) made.plots[name].destroy();
-    const grid = { stroke: style.getPropertyValue("--line").trim(), width: 1 };
-    made.plots[name] = new uPlot({
-      width: Math.max(box.clientWidth, 80),
-      height: 90,
-      padding: [6, 0, 6, 0],
-      cursor: { show: false },
-      legend: { show: false },
-      scales: { x: { time: true }, y: { range: () => range(name) } },
-      axes: [{ show: false }, { size: 34, grid, ticks: { show: false }, stroke: style.getPropertyValue("--soft").trim(), font: "11px system-ui", space: 28 }],
-      series: [{}, {
-        stroke: style.getPropertyValue("--side").trim(),
-        fill: style.getPropertyValue("--fill").trim(),
-        width: 1.75,
-        points: { show: false },
-      }],
-    }, [times, made[name]], box);
+    const box = made.element.querySelector(`[data-plot=${name}]`);
+    made.plots[name] = plotted(box, [times, made[name]], [["--side", "--fill"]], { height: 90, range: () => range(name), scale: true });
   }
 }
 
 function show(state) {
   $("rate").textContent = `${state.rate} `;
   $("backend").textContent = state.server === null ? "; the cache is files" : " and one Redis server";
-  $("dashboard").href = state.dashboard;
-  $("gallery").href = state.gallery;
   times.push(Date.now() / 1000);
   const surplus = times.length > KEPT;
   if (surplus) times.shift();
@@ -77,14 +63,14 @@ function show(state) {
       place.textContent = shown(side[name]);
       if (name === "failed") place.className = side.failed > 0 ? "bad" : "";
     }
-    for (const name of ["answered", "p99"]) {
+    for (const name of PLOTS) {
       made[name].push(side[name]);
       if (surplus) made[name].shift();
     }
   }
   for (const made of sides.values()) if (!made.plots.answered) draw(made);
   for (const made of sides.values()) {
-    for (const name of ["answered", "p99"]) made.plots[name].setData([times, made[name]]);
+    for (const name of PLOTS) made.plots[name].setData([times, made[name]]);
   }
   server(state.server);
   came(state.said);
@@ -92,11 +78,11 @@ function show(state) {
 
 function server(state) {
   $("server").textContent = state === null ? "No redis-server here: no button to stop or freeze it." : `The cache server is ${state}.`;
-  for (const [name, off, on] of [["stop", "stopped", "Start the cache server"], ["freeze", "frozen", "Let it go on"]]) {
+  for (const [name, off] of [["stop", "stopped"], ["freeze", "frozen"]]) {
     const button = document.querySelector(`[data-press=${name}]`);
     button.hidden = state === null;
     button.classList.toggle("on", state === off);
-    button.textContent = state === off ? on : TITLES[name];
+    button.textContent = (state === off ? BACK : TITLES)[name];
   }
 }
 
@@ -109,7 +95,7 @@ function came(said) {
   $("came").replaceChildren(...said.map((one) => {
     const item = document.createElement("li");
     const title = document.createElement("b");
-    title.textContent = TITLES[one.button];
+    title.textContent = (one.server === "running" && BACK[one.button]) || TITLES[one.button];
     item.append(title);
     if (one.came.every((sentence) => sentence === one.came[0])) {
       const line = document.createElement("p");
@@ -141,11 +127,6 @@ async function press(button) {
   tick();
 }
 
-function trouble(text) {
-  $("trouble").hidden = !text;
-  $("trouble").textContent = text;
-}
-
 async function tick() {
   try {
     show(await (await fetch("state", { cache: "no-store" })).json());
@@ -155,12 +136,9 @@ async function tick() {
   }
 }
 
-const redraw = () => sides.forEach(draw);
 addEventListener("load", () => {
   document.querySelectorAll("[data-press]").forEach((button) => button.addEventListener("click", () => press(button)));
   tick();
   setInterval(tick, 1000);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  let resized;
-  addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(redraw, 150); });
+  whenLooksChange(() => sides.forEach(draw));
 });

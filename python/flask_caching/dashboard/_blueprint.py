@@ -23,6 +23,7 @@ __all__ = ["blueprint"]
 _STATIC = Path(__file__).parent / "static"
 _ASSETS = {
     "base.css": "text/css",
+    "base.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "page.css": "text/css",
     "page.js": "text/javascript",

@@ -2,7 +2,6 @@
 // The dashboard. What comes from the server is put into the page as text only, never as markup.
 
 const EVERY = 2000;
-const $ = (id) => document.getElementById(id);
 // So many rows are shown at first, and more by each press of a button.
 const ROWS = 25;
 const state = { token: "", paused: false, last: new Map(), functions: [], order: ["misses", -1], named: "", most: ROWS };
@@ -86,11 +85,6 @@ async function ask(path, body) {
   const answer = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
   if (answer.error) throw new Error(answer.error);
   return answer;
-}
-
-function trouble(text) {
-  $("trouble").hidden = !text;
-  $("trouble").textContent = text || "";
 }
 
 let toasted;
@@ -407,7 +401,5 @@ addEventListener("load", () => {
   tick();
   setInterval(tick, EVERY);
   document.addEventListener("visibilitychange", tick);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", Plots.redraw);
-  let resized;
-  addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(Plots.redraw, 150); });
+  whenLooksChange(Plots.redraw);
 });

@@ -6,30 +6,11 @@ const Plots = (() => {
   const times = [];
   const plots = {};
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const LINES = [["--accent", "--fill"], ["--soft", null]];
 
   function draw(id, series, range) {
-    const box = document.getElementById(id);
-    const old = plots[id];
-    if (old && old.plot) old.plot.destroy();
-    const styles = [["--accent", "--fill"], ["--soft", null]];
-    const lines = series.map((_, at) => ({
-      stroke: colour(styles[at][0]),
-      fill: styles[at][1] ? colour(styles[at][1]) : undefined,
-      width: at ? 1 : 1.75,
-      spanGaps: false,
-      points: { show: false },
-    }));
-    const plot = new uPlot({
-      width: Math.max(box.clientWidth, 60),
-      height: 72,
-      padding: [6, 0, 2, 0],
-      cursor: { show: false },
-      legend: { show: false },
-      scales: { x: { time: true }, y: { range } },
-      axes: [{ show: false }, { show: false }],
-      series: [{}, ...lines],
-    }, [times, ...series], box);
+    if (plots[id]) plots[id].plot.destroy();
+    const plot = plotted(document.getElementById(id), [times, ...series], LINES.slice(0, series.length), { height: 72, range });
     plots[id] = { plot, series, range };
   }
 
