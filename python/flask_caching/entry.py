@@ -6,12 +6,17 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ._engine import clock_wall
+from .backends._byte_backend import PAGES
 from .keys.tags import tag_name
 
 if TYPE_CHECKING:
     from .cache import Cache
 
 __all__ = ["EntryInfo"]
+
+#: Where a page says when it was stored, in milliseconds since 1970.
+_STORED_AT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,7 @@ class EntryInfo:
         None: that cannot be told. An answer that may be given when it is old is kept for longer.
     :param tags: the names of its tags, sorted. Of a name with other characters than letters, digits
         and ``_.:/@-`` only ``#`` and the beginning of its digest are known.
+    :param age: seconds since it was stored, of pages; None: that is not kept.
     :param value: what ``cache.get`` returns.
     """
 
@@ -34,6 +40,7 @@ class EntryInfo:
     size: int | None = None
     expires_in: float | None = None
     tags: tuple[str, ...] = ()
+    age: float | None = None
     value: Any = field(default=None, repr=False)
 
 
@@ -52,4 +59,6 @@ def entry_of(cache: Cache, key: str) -> EntryInfo | None:
         left = min(fresh_for, math.inf if left is None else left)
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-    return EntryInfo(key, name, size, left, tuple(sorted(map(tag_name, tags))), value)
+    is_page = kind is tuple and key.startswith(PAGES)
+    age = max(clock_wall() - value[_STORED_AT] / 1000, 0.0) if is_page else None
+    return EntryInfo(key, name, size, left, tuple(sorted(map(tag_name, tags))), age, value)

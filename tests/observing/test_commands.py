@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from flask import Flask, Response
+from flask import Flask
 from flask_caching import Cache
 from flask_caching.cli import cache as commands
 from flask_caching.cli._stats import table
@@ -23,15 +23,7 @@ FLASK = Path(sys.executable).parent / "flask"
 
 @pytest.fixture
 def app() -> Flask:
-    app = Flask("commanded")
-
-    @app.route("/sitemap.xml")
-    def sitemap() -> Response:
-        text = "<urlset xmlns='http://www.sitemaps.org/schemas/sitemap/0.9'><url><loc>"
-        text += "https://example.com/page/1?a=b</loc></url><url><loc>https://example.com/page/2"
-        return Response(text + "</loc></url></urlset>", mimetype="text/xml")
-
-    return app
+    return Flask("commanded")
 
 
 @pytest.fixture
@@ -87,6 +79,9 @@ def test_keys_are_read_listed_and_deleted(app: Flask, cache: Cache) -> None:
         cache.set_many({"a": [1, 2], "ab": "x" * 5000, "b\n": None})
     assert run(app, "get", "a") == "[1, 2]\n"
     assert len(run(app, "get", "ab")) < 1100
+    about = run(app, "get", "ab", "--info").split()
+    assert about[:3] == ["type", "str", "size"]
+    assert about[5:] == ["expires", "in", "5", "min"]
     assert len(run(app, "get", "ab", "--full")) > 5000
     assert run(app, "get", "b\n") == "None\n"
     assert "nothing under 'z'" in run(app, "get", "z", status=1)
@@ -165,6 +160,26 @@ def test_what_has_a_tag_is_deleted(app: Flask, cache: Cache) -> None:
     assert "must not be empty" in run(app, "delete-tags", "", status=1)
 
 
+def test_what_is_known_of_an_entry(app: Flask, cache: Cache) -> None:
+    @app.route("/paged")
+    @cache.page(timeout=0)
+    def paged() -> str:
+        return "page"
+
+    app.test_client().get("/paged")
+    with app.app_context():
+        cache.set("tagged", [1], tags=["b", "a"])
+    about = run(app, "get", "tagged", "--info").splitlines()
+    assert about[0] == "type     list"
+    assert about[-1] == "tags     a, b"
+    keys = run(app, "keys", "--prefix", "page:").split()
+    key = next(key for key in keys if "_memver" not in key)
+    about = run(app, "get", key, "--info").splitlines()
+    assert about[2] == "expires  never"
+    assert about[3].startswith("stored   ")
+    assert about[3].endswith(" ago")
+
+
 def test_of_several_caches_one_is_named(app: Flask, cache: Cache, tmp_path: Path) -> None:
     Cache(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)})
     assert "--cache N" in run(app, "ping", status=2)
@@ -207,26 +222,6 @@ def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch, tmp_
         assert line in said
     assert SECRET not in run(app, "config", "--json")
     assert json.loads(run(app, "config", "--json"))[0]["setting"] == "CACHE_TYPE"
-
-
-def test_pages_are_asked_for(app: Flask, cache: Cache, tmp_path: Path) -> None:
-    said = run(app, "warm", "/page/1", "/page/2", "/page/1")
-    assert "2 pages: 2 answered, 0 failed" in said
-    assert "0 hits, 2 misses, 0 errors" in said
-    urls = tmp_path / "urls.txt"
-    urls.write_text("# pages\n/page/2\n\n/page/3\n")
-    assert "1 hits, 1 misses" in run(app, "warm", "--file", str(urls))
-    said = run(app, "warm", "--sitemap", "/sitemap.xml", "--concurrency", "2")
-    assert "2 pages: 2 answered" in said
-    assert "1 hits, 1 misses" in said
-    said = run(app, "warm", "/page/1", "/nowhere", status=1)
-    assert "1 answered, 1 failed" in said
-    assert "/nowhere: 404 NOT FOUND" in said
-    assert "neither a path" in run(app, "warm", "file:///etc/passwd", status=2)
-    assert "nothing to ask for" in run(app, "warm", status=2)
-    assert "cannot be read" in run(app, "warm", "--sitemap", "no-file", status=1)
-    urls.write_text("<!DOCTYPE x><x/>")
-    assert "document type" in run(app, "warm", "--sitemap", str(urls), status=1)
 
 
 def test_a_table_is_eighty_columns_wide(app: Flask, cache: Cache) -> None:

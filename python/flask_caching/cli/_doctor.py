@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from flask import current_app
 
+from ..backends._redis.backend import RedisBackend
 from ..backends.spec import seconds_of
+from ..errors import CacheError
+from ..stats._counting import known_caches
+from ..stats._shared import MARK
+from . import _deployment
 from ._chosen import about_a_cache, caches
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ __all__ = ["doctor", "findings"]
 
 #: What a check has found: its name, and a sentence that says what to do.
 Finding = tuple[str, str]
+
+#: Among how many keys of a server those of other applications are looked for.
+_MOST_KEYS = 100_000
 
 #: Seconds after which gunicorn ends a worker that says nothing.
 _GUNICORN_TIMEOUT = 30.0
@@ -59,9 +65,7 @@ def _null(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
 
 
 def _several_workers(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
-    workers = _worker_setting("workers", "-w", "--workers") or _number(
-        os.environ.get("WEB_CONCURRENCY")
-    )
+    workers = _deployment.workers()
     if type(backend).__name__ == "SimpleCache" and workers is not None and workers > 1:
         yield (
             "workers",
@@ -95,19 +99,60 @@ def _prefixes(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
             "CACHE_KEY_PREFIX is empty: cache.clear() flushes the whole Redis database. Set one.",
         )
         return
-    where = backend._whereabouts()
-    for number, other in enumerate(caches(), 1):
-        theirs = current_app.extensions["cache"][other]
-        prefix = getattr(theirs, "key_prefix", None)
-        is_one_place = type(theirs) is type(backend) and theirs._whereabouts() == where
-        if other is cache or not is_one_place or not isinstance(prefix, str):
-            continue
+    others = {**_prefixes_on_server(backend, own), **dict(_prefixes_here(cache, backend))}
+    for prefix, whose in sorted(others.items()):
         if prefix.startswith(own):
             yield (
                 "prefix",
-                f"CACHE_KEY_PREFIX {own!r} begins the prefix {prefix!r} of cache {number} on the "
-                "same server: clearing this one clears that, too. Let none begin another.",
+                f"CACHE_KEY_PREFIX {own!r} begins the prefix {prefix!r} of {whose} on the same "
+                "server: clearing this one clears that, too. Let none begin another.",
             )
+        elif own.startswith(prefix):
+            yield (
+                "prefix",
+                f"CACHE_KEY_PREFIX {own!r} begins with the prefix {prefix!r} of {whose} on the "
+                "same server: clearing that one clears this, too. Let none begin another.",
+            )
+
+
+def _prefixes_here(cache: Cache, backend: Any) -> Iterator[tuple[str, str]]:
+    """The prefixes of other caches of this process in the same place, and whose they are."""
+    where = backend._whereabouts()
+    if where.startswith("by "):
+        # Of a client object, nobody can say.
+        return
+    number_of = {other: number for number, other in enumerate(caches(), 1)}
+    for other in known_caches():
+        for state in other._states:
+            app = state.app()
+            theirs: Any = None if app is None else app.extensions["cache"].get(other)
+            prefix = getattr(theirs, "key_prefix", None)
+            if app is None or theirs is backend or not isinstance(prefix, str):
+                continue
+            if type(theirs) is not type(backend) or theirs._whereabouts() != where:
+                continue
+            if app is current_app._get_current_object():  # type: ignore[attr-defined]
+                yield prefix, f"cache {number_of[other]}"
+            elif prefix != backend.key_prefix:
+                # Applications made alike may share one.
+                yield prefix, f"the application {app.name!r}"
+
+
+def _prefixes_on_server(backend: Any, own: str) -> dict[str, str]:
+    """The prefixes of applications that have left their counts on a Redis server."""
+    if not isinstance(backend, RedisBackend):
+        return {}
+    try:
+        keys = backend._whole_servers().keys(b"", _MOST_KEYS)
+    except CacheError:
+        # `ping` says what is wrong.
+        return {}
+    found = {}
+    for key in keys:
+        prefix, mark, rest = key.decode("utf-8", "backslashreplace").partition(MARK)
+        if mark and prefix != own:
+            found[prefix] = f"the application {rest.partition('/')[0]!r}"
+    return found
 
 
 def _directory(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
@@ -135,21 +180,22 @@ def _directory(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
 
 
 def _deadlines(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
-    if not getattr(backend, "_is_remote", False):
-        return
-    worker = _worker_setting("timeout", "-t", "--timeout")
+    worker = _deployment.timeout()
     limit = _GUNICORN_TIMEOUT if worker is None else worker
     options = state.config.get("CACHE_OPTIONS") or {}
     deadline = options.get("operation_timeout", state.config.get("CACHE_OPERATION_TIMEOUT", 1))
-    try:
-        seconds = seconds_of(deadline)
-    except (TypeError, ValueError):
-        return
+    seconds = seconds_of(deadline) if getattr(backend, "_is_remote", False) else 0
     if 0 < limit <= seconds:
         yield (
             "deadline",
-            f"CACHE_OPERATION_TIMEOUT is {seconds:g} seconds, and gunicorn ends a worker after "
+            f"CACHE_OPERATION_TIMEOUT is {seconds:g} seconds, and a worker is ended after "
             f"{limit:g}: a server that hangs takes the workers with it. Make it shorter.",
+        )
+    if 0 < limit <= state.wait and state.single_flight:
+        yield (
+            "deadline",
+            f"CACHE_WAIT is {state.wait:g} seconds, and a worker is ended after {limit:g}: "
+            "whoever waits for another's computation is ended with it. Make it shorter.",
         )
 
 
@@ -161,29 +207,3 @@ _CHECKS: tuple[Callable[[Cache, Any, Any], Iterator[Finding]], ...] = (
     _directory,
     _deadlines,
 )
-
-
-def _worker_setting(name: str, *flags: str) -> float | None:
-    """What gunicorn is told, by its environment or by a file in the current directory."""
-    arguments = os.environ.get("GUNICORN_CMD_ARGS", "")
-    try:
-        words = shlex.split(arguments)
-    except ValueError:
-        words = []
-    for at, word in enumerate(words):
-        flag, equals, value = word.partition("=")
-        if flag in flags:
-            return _number(value if equals else " ".join(words[at + 1 : at + 2]))
-    try:
-        text = Path("gunicorn.conf.py").read_text(encoding="utf-8")
-    except (OSError, ValueError):
-        return None
-    found = re.search(rf"^{name}\s*=\s*([\d.]+)\s*(?:#.*)?$", text, re.MULTILINE)
-    return _number(found[1]) if found else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text or "")
-    except ValueError:
-        return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +14,12 @@ from .._engine import MemoryBackend
 from ._chosen import about_a_cache, function_named
 from ._config import config
 from ._doctor import doctor
-from ._stats import stats
+from ._stats import duration, stats
 from ._warm import warm
 
 if TYPE_CHECKING:
     from ..cache import Cache
+    from ..entry import EntryInfo
 
 __all__ = ["cache"]
 
@@ -29,17 +32,35 @@ cache = AppGroup("cache", help="See and change what the application caches.")
 @cache.command()
 @click.argument("key")
 @click.option("--full", is_flag=True, help="Show all of a long value.")
+@click.option("--info", is_flag=True, help="Show what is known of the entry, and not the value.")
 @about_a_cache
-def get(cache: Cache, key: str, full: bool) -> None:
+def get(cache: Cache, key: str, full: bool, info: bool) -> None:
     """Show the value under KEY; exit status 1 where there is none."""
-    value = cache.get(key)
-    if value is None and not cache.has(key):
+    entry = cache.inspect(key)
+    if entry is None:
         raise click.ClickException(f"there is nothing under {key!r}")
+    if info:
+        click.echo("\n".join(f"{name:9}{said}" for name, said in _known_of(entry)))
+        return
     try:
-        shown = repr(value) if full else _short.repr(value)
+        shown = repr(entry.value) if full else _short.repr(entry.value)
     except Exception as error:
         raise click.ClickException(f"the value's repr fails: {error}") from error
     click.echo(shown)
+
+
+def _known_of(entry: EntryInfo) -> Iterator[tuple[str, str]]:
+    yield "type", entry.type
+    yield "size", "not known" if entry.size is None else f"{entry.size:,} bytes"
+    left = entry.expires_in
+    if left is None:
+        yield "expires", "not known"
+    else:
+        yield "expires", "never" if left == math.inf else f"in {duration(left)}"
+    if entry.age is not None:
+        yield "stored", f"{duration(entry.age)} ago"
+    if entry.tags:
+        yield "tags", ", ".join(entry.tags)
 
 
 class _Short(reprlib.Repr):

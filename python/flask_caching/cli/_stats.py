@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from ..stats import CacheStats
 
-__all__ = ["stats", "table"]
+__all__ = ["duration", "stats", "table"]
 
 #: The most functions in a table.
 _MOST_ROWS = 20
@@ -58,7 +58,7 @@ def table(counted: CacheStats) -> str:
     lines += [
         "",
         f"hits {counted.hits:,}   misses {counted.misses:,}   hit ratio {ratio}   "
-        f"time saved {_duration(counted.time_saved)}",
+        f"time saved {duration(counted.time_saved)}",
         f"stored {counted.stored:,}   refused {counted.refused:,}   superseded "
         f"{counted.superseded:,}   errors {counted.errors:,}",
         f"stale {counted.stale:,}   waited {counted.waits:,}",
@@ -72,7 +72,7 @@ def table(counted: CacheStats) -> str:
             takes = counts.mean_computing_time
             lines.append(
                 f"{shown:36}{counts.hits:>11,}{counts.misses:>9,}{counts.hit_ratio or 0:>7.0%}"
-                f"{'-' if takes is None else _duration(takes):>8}{_duration(counts.time_saved):>8}"
+                f"{'-' if takes is None else duration(takes):>8}{duration(counts.time_saved):>8}"
             )
         if len(called) > _MOST_ROWS:
             lines.append(f"… and {len(called) - _MOST_ROWS} more: --json has all")
@@ -85,13 +85,14 @@ def table(counted: CacheStats) -> str:
         lines += ["", f"{backend.name:36}{'operations':>11}{'failed':>9}{'p50':>7}{'p99':>8}"]
         lines += [
             f"{name:36}{latency.count:>11,}{latency.errors:>9,}"
-            f"{_duration(latency.p50 or 0):>7}{_duration(latency.p99 or 0):>8}"
+            f"{duration(latency.p50 or 0):>7}{duration(latency.p99 or 0):>8}"
             for name, latency in sorted(backend.latencies.items())
         ]
     return "\n".join(lines)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time for people."""
     for limit, unit, name in (
         (1e-3, 1e-6, "µs"),
         (1.0, 1e-3, "ms"),

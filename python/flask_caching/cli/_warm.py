@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
-from urllib.parse import urlsplit
-from xml.etree import ElementTree
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
 
 import click
 from flask import current_app
 
 from ._chosen import about_a_cache
+from ._sitemap import TIMEOUT, is_remote, urls_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -24,16 +24,31 @@ if TYPE_CHECKING:
 
 __all__ = ["warm"]
 
-#: Seconds that a server may take for a page.
-_TIMEOUT = 60
-#: The most bytes of a sitemap: what its protocol allows.
-_LONGEST_SITEMAP = 50 << 20
+#: What of a URL is not to be quoted, or is already.
+_AS_THEY_ARE = "%/:?#[]@!$&'()*+,;=~"
+#: Of how many pages that failed it is said why.
+_MOST_FAILURES = 10
+
+
+class _Outcome(NamedTuple):
+    """What became of a page.
+
+    :param status: as HTTP has it, or what went wrong.
+    :param is_hit: whether the answer says that a cache had it; None: it does not say.
+    """
+
+    status: str
+    is_hit: bool | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.status.startswith(("2", "3"))
 
 
 @click.command()
 @click.argument("urls", nargs=-1)
 @click.option("--file", "file", type=click.File(), help="A URL a line; - is standard input.")
-@click.option("--sitemap", help="A sitemap: a file, a path of the application, or a URL.")
+@click.option("--sitemap", help="A sitemap, or an index of some: a file, a path, or a URL.")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True)
 @about_a_cache
 def warm(
@@ -51,57 +66,91 @@ def warm(
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     wanted = [*urls, *_lines(file)]
     if sitemap is not None:
-        wanted += _in_sitemap(app, sitemap)
+        wanted += urls_of(app, sitemap)
     wanted = list(dict.fromkeys(wanted))
     if not wanted:
         raise click.UsageError("nothing to ask for: name URLs, --file or --sitemap")
     for url in wanted:
-        if not url.startswith(("/", "http://", "https://")):
+        if not (url.startswith("/") or is_remote(url)):
             raise click.UsageError(f"{url!r} is neither a path, which begins with /, nor a URL")
+        if is_remote(url) and "@" in urlsplit(url).netloc:
+            raise click.UsageError("a URL has a user name in it: no page is asked for with one")
     before = cache.stats()
-    outcomes = Counter[str]()
-    failed: list[str] = []
-    with ThreadPoolExecutor(concurrency) as pool:
-        answers: Iterable[str] = pool.map(_asker(app), wanted)
-        with click.progressbar(answers, length=len(wanted), label="warming") as shown:
-            for url, outcome in zip(wanted, shown, strict=False):
-                is_good = outcome.startswith(("2", "3"))
-                outcomes["fine" if is_good else "failed"] += 1
-                if not is_good and len(failed) < 10:
-                    failed.append(f"{url}: {outcome}")
+    outcomes = _ask(app, wanted, concurrency)
     counted = cache.stats().delta(before)
-    click.echo(f"{len(wanted)} pages: {outcomes['fine']} answered, {outcomes['failed']} failed")
+    failed = {url: outcome for url, outcome in outcomes.items() if not outcome.is_good}
+    answered = len(wanted) - len(failed)
+    click.echo(f"{len(wanted)} pages: {answered} answered, {len(failed)} failed")
     if any(url.startswith("/") for url in wanted):
         click.echo(
             f"in the cache: {counted.hits} hits, {counted.misses} misses, {counted.errors} errors"
         )
-    for line in failed:
-        click.echo(line, err=True)
-    if outcomes["failed"]:
+    _say_of_servers([outcome for url, outcome in outcomes.items() if is_remote(url)])
+    for url, outcome in list(failed.items())[:_MOST_FAILURES]:
+        click.echo(f"{url}: {outcome.status}", err=True)
+    if len(failed) > _MOST_FAILURES:
+        click.echo(f"… and {len(failed) - _MOST_FAILURES} more", err=True)
+    if failed:
         click.get_current_context().exit(1)
 
 
-def _asker(app: Flask) -> Callable[[str], str]:
-    """Asks for a URL: the status, or what is wrong."""
+def _say_of_servers(outcomes: list[_Outcome]) -> None:
+    """Count what the answers of servers say of their caches."""
+    counts = Counter(outcome.is_hit for outcome in outcomes if outcome.is_good)
+    if not counts:
+        return
+    silent = f", {counts[None]} that do not say" if counts[None] else ""
+    click.echo(f"by their answers: {counts[True]} hits, {counts[False]} misses{silent}")
 
-    def ask(url: str) -> str:
+
+def _ask(app: Flask, wanted: list[str], concurrency: int) -> dict[str, _Outcome]:
+    """What becomes of each page; a bar shows how far it is, where somebody looks."""
+    pool = ThreadPoolExecutor(concurrency)
+    try:
+        answers: Iterable[_Outcome] = pool.map(_asker(app), wanted)
+        if not sys.stderr.isatty():
+            return dict(zip(wanted, answers, strict=True))
+        # Not in what a program may read.
+        bar: Any = click.progressbar(answers, length=len(wanted), label="warming", file=sys.stderr)
+        with bar as shown:
+            return dict(zip(wanted, shown, strict=True))
+    finally:
+        # Where somebody has had enough, no more are asked for.
+        pool.shutdown(cancel_futures=True)
+
+
+def _asker(app: Flask) -> Callable[[str], _Outcome]:
+    """Asks for a URL."""
+
+    def ask(url: str) -> _Outcome:
         try:
             if url.startswith("/"):
                 # A request is none of the command's context.
-                response = app.test_client().get(url)
-                with response:
+                with app.test_client().get(url) as response:
                     response.get_data()
-                    return response.status
-            with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:
+                    return _Outcome(response.status)
+            with urllib.request.urlopen(quote(url, safe=_AS_THEY_ARE), timeout=TIMEOUT) as answer:
                 answer.read()
-                return f"{answer.status} {answer.reason}"
+                return _Outcome(f"{answer.status} {answer.reason}", _is_hit(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return f"{error.code} {error.reason}"
+                return _Outcome(f"{error.code} {error.reason}")
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
+            return _Outcome(f"{type(error).__name__}: {error}")
 
     return ask
+
+
+def _is_hit(headers: Any) -> bool | None:
+    """Whether a cache had an answer, by ``Cache-Status`` (RFC 9211) or ``hit_cache``."""
+    if headers.get("hit_cache"):
+        return True
+    said = ", ".join(headers.get_all("Cache-Status") or ())
+    if not said:
+        return None
+    # Of several caches on the way, any.
+    words = {word.strip() for one in said.split(",") for word in one.split(";")[1:]}
+    return "hit" in words
 
 
 def _lines(file: IO[str] | None) -> Iterator[str]:
@@ -109,38 +158,3 @@ def _lines(file: IO[str] | None) -> Iterator[str]:
         line = line.strip()
         if line and not line.startswith("#"):
             yield line
-
-
-def _in_sitemap(app: Flask, place: str) -> list[str]:
-    """The pages of a sitemap; of one that comes from the application, their paths."""
-    try:
-        if place.startswith(("http://", "https://")):
-            with urllib.request.urlopen(place, timeout=_TIMEOUT) as answer:
-                text = answer.read(_LONGEST_SITEMAP + 1)
-        elif place.startswith("/") and not Path(place).is_file():
-            response = app.test_client().get(place)
-            if response.status_code != 200:
-                raise click.ClickException(f"the sitemap {place} answers {response.status}")
-            text = response.get_data()
-        else:
-            text = Path(place).read_bytes()
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"the sitemap {place} cannot be read: {error}") from error
-    if len(text) > _LONGEST_SITEMAP:
-        raise click.ClickException(f"the sitemap {place} is longer than 50 MB")
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        # Entities can make gigabytes of a few lines.
-        raise click.ClickException(f"the sitemap {place} declares a document type; none is read")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise click.ClickException(f"the sitemap {place} is no XML: {error}") from error
-    urls = [(node.text or "").strip() for node in root.iter() if node.tag.endswith("}loc")]
-    if place.startswith(("http://", "https://")):
-        return urls
-    return [_path_of(url) for url in urls if url]
-
-
-def _path_of(url: str) -> str:
-    parts = urlsplit(url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from ..calls.policy import CallPolicy
 
-__all__ = ["Policies", "count_anew_after_fork", "stats_of"]
+__all__ = ["Policies", "count_anew_after_fork", "known_caches", "stats_of"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -90,8 +90,13 @@ def count_anew_after_fork(cache: Cache) -> None:
     _caches.add(cache)
 
 
+def known_caches() -> list[Cache]:
+    """The caches of this process."""
+    return list(_caches)
+
+
 def _begin_anew() -> None:
-    for cache in list(_caches):
+    for cache in known_caches():
         cache._flags.reset_counts()
         cache._reset_asked()
         for policy in cache._policies:

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from ._counts import CacheStats
 
-__all__ = ["share_counts", "stats_of_all"]
+__all__ = ["MARK", "share_counts", "stats_of_all"]
 
 logger = logging.getLogger("flask_caching")
 
+#: What the keys begin with, behind the prefix of the cache.
+MARK = "flask_caching_stats/"
 #: How many processes can leave their counts.
 _MOST_PROCESSES = 256
 #: The shortest and the longest time between two times that counts are left, in seconds.
@@ -176,6 +178,4 @@ def _is_shared(backend: Any) -> bool:
 def _keys(cache: Cache, app: Flask) -> list[str]:
     # The caches of an application are told apart by their order, which is the same in each process.
     number = list(app.extensions["cache"]).index(cache)
-    return [
-        f"flask_caching_stats/{app.import_name}/{number}/{slot}" for slot in range(_MOST_PROCESSES)
-    ]
+    return [f"{MARK}{app.import_name}/{number}/{slot}" for slot in range(_MOST_PROCESSES)]
