@@ -186,3 +186,81 @@ def test_files_are_in_the_directory_itself(tmp_path):
 
     with pytest.raises(CacheConfigError, match=r"Elsewhere\._get_filename"):
         made(Elsewhere, tmp_path)
+
+
+def test_a_step_is_taken_where_the_subclass_has_a_set_of_its_own(base, tmp_path):
+    class Own(base):
+        pruned = 0
+
+        def _prune(self):
+            self.pruned += 1
+            super()._prune()
+
+        def _normalize_timeout(self, timeout):
+            return super()._normalize_timeout(7 if timeout is None else timeout)
+
+        def set(self, key, value, timeout=None):
+            return super().set(f"own-{key}", value, timeout)
+
+    cache = made(Own, tmp_path, threshold=5)
+    with manual_clock() as clock:
+        for number in range(12):
+            assert cache.set(str(number), number)
+        assert cache.pruned == 12
+        assert count(cache) <= 6
+        assert cache.get("own-11") == 11
+        clock.advance(8)
+        assert cache.get("own-11") is None
+
+
+def test_a_step_of_a_class_in_between_and_one_below_it(base, tmp_path):
+    class Middle(base):
+        def set(self, key, value, timeout=None):
+            return super().set(key, [value], timeout)
+
+    class Own(Middle):
+        pruned = 0
+
+        def _prune(self):
+            self.pruned += 1
+
+    cache = made(Own, tmp_path)
+    assert cache.set("a", 1)
+    assert cache.get("a") == [1]
+    assert cache.pruned == 1
+
+
+def test_the_proxies_take_the_steps(base, tmp_path):
+    class Own(base):
+        pruned = 0
+
+        def _prune(self):
+            self.pruned += 1
+
+    backend = made(Own, tmp_path)
+    cache = Cache(Flask("x"), config={"CACHE_TYPE": lambda app, args, kwargs: backend})
+    with cache.app.app_context():
+        cache.set("a", 1)
+        cache.set("a", 1, timeout=5)
+        cache.add("b", 1)
+        cache.set_many({"c": 1})
+    assert backend.pruned == 4
+
+
+def test_steps_of_making_room_are_each_taken():
+    class Own(SimpleCache):
+        taken = ()
+
+        def _remove_older(self):
+            self.taken += ("older",)
+            super()._remove_older()
+
+        def _remove_expired(self, now):
+            self.taken += ("expired",)
+            super()._remove_expired(now)
+
+    cache = Own(threshold=2)
+    for number in range(5):
+        cache.set(str(number), number)
+    assert set(cache.taken) == {"older", "expired"}
+    assert len(cache._cache) <= 3

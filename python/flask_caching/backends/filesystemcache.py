@@ -113,7 +113,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        follow_steps(cls, FileSystemCache, ("_prune", "_normalize_timeout", "_update_count"))
+        follow_steps(cls, FileSystemCache, "_prune", "_normalize_timeout", "_update_count")
         follow_overrides(cls, FileSystemCache)
 
     def delete(self, key: str) -> bool:

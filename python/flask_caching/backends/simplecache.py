@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
 from typing import Any
 
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
-from .._engine import MemoryBackend, expires_at
+from .._engine import MemoryBackend, clock_wall, expires_at, time_left
 from ..errors import CacheConfigError
 from . import _cachelib
+from ._locking import lock_by, lock_of, locking, uses_lock
 from ._made_of import follow_overrides
 from ._settings import MAX_BYTES, THRESHOLD, bytes_limit
-from ._steps import NO_LIMIT, follow_steps, replaces
+from ._steps import NO_LIMIT, follow_steps, put_below, replaces
 from .base import BaseCache
 from .spec import BackendSpec
 
@@ -34,6 +34,9 @@ def _get_threshold(self: Any) -> int:
 def _set_threshold(self: Any, threshold: int) -> None:
     vars(self)["_own_threshold"] = threshold
 
+
+#: The steps of making room, of which a subclass may replace any.
+_PRUNING = ("_prune", "_over_threshold", "_remove_expired", "_remove_older")
 
 #: The threshold of a subclass that prunes itself.
 _THRESHOLD = property(_get_threshold, _set_threshold)
@@ -89,23 +92,23 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
                 "CACHE_THRESHOLD must be a number of entries, 1 or more (0 means 500), "
                 f"not {threshold!r}"
             )
-        if replaces(type(self), SimpleCache, "_prune"):
+        if replaces(type(self), SimpleCache, *_PRUNING):
             self._threshold = threshold
             threshold = NO_LIMIT
         self._open(threshold, bytes_limit(max_bytes))
         BaseCache.__init__(self, ignore_delete_many_errors=ignore_delete_many_errors)
         self.default_timeout = default_timeout
-        #: For applications that take several steps under it; the store has locks of its own.
-        self._lock = threading.RLock()
         # A subclass may have one of its own.
         self.serializer = self.serializer
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # The native many-operations do not call a subclass's get, set and delete.
-        follow_steps(cls, SimpleCache, ("_prune", "_normalize_timeout"))
+        if uses_lock(cls):
+            put_below(cls, SimpleCache, locking(SimpleCache))
+        follow_steps(cls, SimpleCache, "_normalize_timeout", *_PRUNING)
         follow_overrides(cls, MemoryBackend)
-        if replaces(cls, SimpleCache, "_prune"):
+        if replaces(cls, SimpleCache, *_PRUNING):
             # What it removes goes by this number; the store itself has no limit.
             cls._threshold = _THRESHOLD  # type: ignore[assignment]
 
@@ -126,17 +129,39 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         return f"{self._len()} of {self._threshold}"
 
     @property
-    def _cache(self) -> MutableMapping[Any, tuple[int, bytes | None]]:
+    def _cache(self) -> MutableMapping[Any, tuple[float, bytes | None]]:
         """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""
         return _Entries(self)
+
+    @_cache.setter
+    def _cache(self, entries: Mapping[Any, tuple[float, bytes | None]]) -> None:
+        self.clear()
+        self._cache.update(entries)
+
+    @property
+    def _lock(self) -> Any:
+        """What the methods are done under, as cachelib's are, from when somebody asks for it or
+        puts another one in its place; the store has locks of its own.
+        """
+        return lock_of(self)
+
+    @_lock.setter
+    def _lock(self, lock: Any) -> None:
+        lock_by(self, lock)
 
     def _prune(self) -> None:
         """Remove what is over the threshold. Writes do so without being asked, unless a subclass
         has another method in its place: that is called before each of them, and nothing else is
         done.
         """
-        if self._len() > self._threshold:
-            self._remove_older()
+        if self._over_threshold():
+            self._remove_expired(clock_wall())
+            if self._over_threshold():
+                self._remove_older()
+
+    def _over_threshold(self) -> bool:
+        """Whether there is more than the threshold."""
+        return self._len() > self._threshold
 
     def _normalize_timeout(self, timeout: float | timedelta | None) -> int:
         """When an entry expires that is stored now, in seconds since 1970; 0: never. A subclass may
@@ -155,21 +180,22 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
                 self.delete(key)
 
 
-class _Entries(MutableMapping[Any, tuple[int, bytes | None]]):
+class _Entries(MutableMapping[Any, tuple[float, bytes | None]]):
     """The live entries of a :class:`SimpleCache`, for applications that look into it.
 
     The value of a key is the Unix time at which it expires (0: never) and the serialized value.
-    Entries can be removed here; they are stored by :meth:`SimpleCache.set`.
     """
 
     def __init__(self, cache: SimpleCache) -> None:
         self._of = cache
 
-    def __getitem__(self, key: Any) -> tuple[int, bytes | None]:
+    def __getitem__(self, key: Any) -> tuple[float, bytes | None]:
         return self._all()[key]
 
-    def __setitem__(self, key: Any, entry: tuple[int, bytes | None]) -> None:
-        raise TypeError("entries are stored with SimpleCache.set(key, value, timeout)")
+    def __setitem__(self, key: Any, entry: tuple[float, bytes | None]) -> None:
+        expires, data = entry
+        value = None if data is None else self._of.serializer.loads(data)
+        self._of.set(key, value, time_left(expires))
 
     def __delitem__(self, key: Any) -> None:
         if not self._of.delete(key):
@@ -190,7 +216,7 @@ class _Entries(MutableMapping[Any, tuple[int, bytes | None]]):
     def clear(self) -> None:
         self._of.clear()
 
-    def _all(self) -> dict[Any, tuple[int, bytes | None]]:
+    def _all(self) -> dict[Any, tuple[float, bytes | None]]:
         dumps = self._of.serializer.dumps
         return {key: (round(expires), dumps(value)) for key, expires, value in self._of._entries()}
 

@@ -174,6 +174,12 @@ fn of_class(class: &Bound<'_, PyType>) -> PyResult<Methods> {
     Ok(replaced)
 }
 
+/// Modules whose functions stand for what an application has replaced, and ask it.
+const ASKING: [&str; 2] = [
+    "flask_caching.backends._steps",
+    "flask_caching.backends._locking",
+];
+
 /// Whether a method is one of this package. A function says so by the globals it was made with, which
 /// no decorator copies, as it does the name of the module.
 fn is_ours(method: &Bound<'_, PyAny>) -> PyResult<bool> {
@@ -187,6 +193,6 @@ fn is_ours(method: &Bound<'_, PyAny>) -> PyResult<bool> {
     };
     Ok(module.cast::<PyString>().is_ok_and(|name| {
         name.to_str()
-            .is_ok_and(|name| name.starts_with("flask_caching."))
+            .is_ok_and(|name| name.starts_with("flask_caching.") && !ASKING.contains(&name))
     }))
 }
