@@ -151,12 +151,15 @@ def test_a_stopped_writer_is_waited_for_two_seconds_and_no_reader_waits(
         os.kill(worker.pid, signal.SIGSTOP)
         refusal = failure_of(lambda: cache.set("own", 1))
         found = cache.get("tea")
+        # Who comes then reads as well: opening needs no turn to write.
+        newcomer = refusal and workers.start("print(cache.get('tea'))").communicate()[0]
         os.kill(worker.pid, signal.SIGCONT)
         assert found == "green"
         if refusal:
             break
         time.sleep(0.005)
     assert "stopped" in refusal
+    assert newcomer == "green\n"
     assert cache.set("own", 2)
 
 

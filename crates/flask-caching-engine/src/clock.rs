@@ -114,6 +114,12 @@ pub fn exact() -> Instant {
     Instant(START + now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs())
 }
 
+/// The present on the wall clock, which nothing stops or moves but the system: for deadlines that the
+/// system takes.
+pub fn exact_wall() -> Duration {
+    real_wall()
+}
+
 /// Follows the clock of [`set_source`] from now on, or no longer.
 pub fn follow(on: bool) {
     if on {

@@ -10,20 +10,21 @@
     reason = "environments are opened and closed by their rules"
 )]
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use heed::types::Bytes;
 use heed::{Database, Env};
 
-use super::locks::Writer;
 use super::visited::Visited;
+use super::writer::Writer;
 use super::{Options, opening};
 use crate::{Result, clock};
 
@@ -137,57 +138,48 @@ impl Drop for Environment {
 /// How many forks lie between this process and the first.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Taken while environments are opened or closed, and while the process forks: so that no child
+type Environments = HashMap<PathBuf, Arc<Environment>>;
+
+/// Taken while environments are opened or closed, and by who forks while he does: so that no child
 /// finds any of it half done.
-static OPENING: AtomicBool = AtomicBool::new(false);
+static OPEN: Mutex<Option<Environments>> = Mutex::new(None);
 
-static OPEN: Mutex<Option<HashMap<PathBuf, Arc<Environment>>>> = Mutex::new(None);
-
-/// Who opens or closes.
-struct Turn;
-
-impl Turn {
-    fn take() -> Self {
-        static FORKS: Once = Once::new();
-        FORKS.call_once(|| {
-            // SAFETY: the functions only touch atomics.
-            unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
-        });
-        take_turn();
-        Self
-    }
+thread_local! {
+    /// What a thread that forks has of [`OPEN`], and its child after it.
+    static FORKING: Cell<Option<MutexGuard<'static, Option<Environments>>>> =
+        const { Cell::new(None) };
 }
 
-impl Drop for Turn {
-    fn drop(&mut self) {
-        OPENING.store(false, Ordering::Release);
-    }
+fn lock() -> MutexGuard<'static, Option<Environments>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[expect(clippy::disallowed_methods, reason = "another thread opens or forks")]
-fn take_turn() {
-    while OPENING.swap(true, Ordering::Acquire) {
-        std::thread::sleep(Duration::from_micros(100));
-    }
+/// [`OPEN`], which from now on no fork finds taken.
+fn lock_against_forks() -> MutexGuard<'static, Option<Environments>> {
+    static FORKS: Once = Once::new();
+    FORKS.call_once(|| {
+        // SAFETY: the functions take one lock and give it back, which allocates nothing.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
+    });
+    lock()
 }
 
 extern "C" fn before_fork() {
-    take_turn();
+    FORKING.set(Some(lock()));
 }
 
 extern "C" fn in_parent() {
-    OPENING.store(false, Ordering::Release);
+    drop(FORKING.take());
 }
 
 extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
-    OPENING.store(false, Ordering::Release);
+    drop(FORKING.take());
 }
 
 /// The environment of the directory at `path`, which is its canonical one.
 pub(super) fn open(path: &PathBuf, options: &Options) -> Result<Arc<Environment>> {
-    let _turn = Turn::take();
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = lock_against_forks();
     let open = open.get_or_insert_default();
     let generation = GENERATION.load(Ordering::Relaxed);
     open.retain(|_, environment| {
@@ -213,9 +205,8 @@ pub(super) fn open(path: &PathBuf, options: &Options) -> Result<Arc<Environment>
 
 /// Lets go of what a store had open: what nobody else uses is closed.
 pub(super) fn let_go(path: &PathBuf, environments: Vec<Arc<Environment>>) {
-    let _turn = Turn::take();
+    let mut open = lock_against_forks();
     drop(environments);
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(open) = open.as_mut()
         && let Some(environment) = open.get(path)
         && environment.generation == GENERATION.load(Ordering::Relaxed)

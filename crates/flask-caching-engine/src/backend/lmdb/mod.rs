@@ -6,7 +6,7 @@
 //!
 //! - `opening`: which store of a directory is used, who may, and what a reboot or damage leaves.
 //! - `environment`: one open environment for each process and directory, anew after a fork.
-//! - `locks`: the turn to write, which unlike LMDB's can be waited for with a deadline.
+//! - `writer`: the turn to write, which unlike LMDB's can be waited for with a deadline.
 //! - `entry`: the format of entries. `eviction`, `visited`: what leaves a full store.
 
 mod check;
@@ -16,8 +16,10 @@ mod eviction;
 mod host;
 mod listing;
 mod locks;
+mod mapping;
 mod opening;
 mod visited;
+mod writer;
 mod writing;
 
 use std::path::{Path, PathBuf};

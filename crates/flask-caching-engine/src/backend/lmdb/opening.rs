@@ -20,15 +20,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use heed::types::Bytes;
 use heed::{EnvFlags, EnvOpenOptions};
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate};
 
 use super::check;
 use super::environment::{Parts, Table};
 use super::host::{self, Host};
-use super::locks::{self, Writer};
+use super::locks;
 use super::visited::Visited;
-use super::{Options, failure};
+use super::writer::Writer;
+use super::{Options, PATIENCE, failure, writing};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) const DATA: &str = "data.mdb";
@@ -248,7 +250,8 @@ fn open_store(
     let length = Visited::length(current.max_bytes);
     let visited = private_file(&path, "visited").map_err(io_error)?;
     let visited = Visited::map(&visited, length).map_err(io_error)?;
-    let writer = Writer::new(private_file(&path, "writer.lock").map_err(io_error)?);
+    let writer = private_file(&path, "writer.lock").map_err(io_error)?;
+    let writer = Writer::map(&writer, is_alone).map_err(io_error)?;
     if is_alone {
         // Really: LMDB maps this file, and a full disk would end whoever touches it.
         let readers = private_file(&path, "lock.mdb").map_err(io_error)?;
@@ -270,13 +273,17 @@ fn open_store(
         open.open(&path)
     }
     .map_err(|error| failure(OPERATION, &path, &error))?;
-    let parts = tables(&env).and_then(|tables| {
-        let data = fs::metadata(path.join(DATA))?;
-        let seed = tables.1;
-        Ok((tables.0, seed, (data.dev(), data.ino())))
-    });
-    let ([entries, order, expiry, about], seed, identity) =
-        parts.map_err(|error| failure(OPERATION, &path, &error))?;
+    let found = existing_tables(&env).map_err(|error| failure(OPERATION, &path, &error))?;
+    let tables = if let Some(tables) = found {
+        tables
+    } else {
+        let turn = writer.turn(PATIENCE).map_err(io_error)?;
+        let _turn = turn.ok_or_else(|| writing::stopped(OPERATION, shown()))?;
+        new_tables(&env).map_err(|error| failure(OPERATION, &path, &error))?
+    };
+    let ([entries, order, expiry, about], seed) = tables;
+    let data = fs::metadata(path.join(DATA)).map_err(io_error)?;
+    let identity = (data.dev(), data.ino());
     Ok(Parts {
         env,
         entries,
@@ -293,23 +300,41 @@ fn open_store(
     })
 }
 
-/// The tables of the store, which are made where they are missing, and its seed.
-fn tables(env: &heed::Env) -> heed::Result<([Table; 4], u64)> {
-    const SEED: &[u8] = b"seed";
+const SEED: &[u8] = b"seed";
+
+/// The tables of a store, those of [`Parts`] in their order, and its seed.
+type Tables = ([Table; 4], u64);
+
+/// The tables of the store; `None`: some are missing. No turn to write is needed to look.
+fn existing_tables(env: &heed::Env) -> heed::Result<Option<Tables>> {
     env.clear_stale_readers()?;
+    let txn = env.read_txn()?;
+    let open = |name| env.open_database::<Bytes, Bytes>(&txn, name);
+    let tables = (
+        open(Some("entries"))?,
+        open(Some("order"))?,
+        open(Some("expiry"))?,
+        open(None)?,
+    );
+    let (Some(entries), Some(order), Some(expiry), Some(about)) = tables else {
+        return Ok(None);
+    };
+    let seed = about.get(&txn, SEED)?;
+    let seed = seed.and_then(|seed| seed.try_into().ok().map(u64::from_le_bytes));
+    // Or they are closed with it.
+    txn.commit()?;
+    Ok(seed.map(|seed| ([entries, order, expiry, about], seed)))
+}
+
+/// The tables of the store, which are made where they are missing.
+fn new_tables(env: &heed::Env) -> heed::Result<Tables> {
     let mut txn = env.write_txn()?;
     let about: Table = env.create_database(&mut txn, None)?;
     let entries = env.create_database(&mut txn, Some("entries"))?;
     let order = env.create_database(&mut txn, Some("order"))?;
     let expiry = env.create_database(&mut txn, Some("expiry"))?;
-    let seed = about.get(&txn, SEED)?.and_then(|seed| seed.try_into().ok());
-    let seed = if let Some(seed) = seed {
-        u64::from_le_bytes(seed)
-    } else {
-        let seed = random();
-        about.put(&mut txn, SEED, &seed.to_le_bytes())?;
-        seed
-    };
+    let seed = random();
+    about.put(&mut txn, SEED, &seed.to_le_bytes())?;
     txn.commit()?;
     Ok(([entries, order, expiry, about], seed))
 }

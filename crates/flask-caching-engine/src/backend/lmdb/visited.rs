@@ -7,27 +7,16 @@
 
 use std::fs::File;
 use std::io;
-use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-
 use super::entry::Place;
+use super::mapping::Mapping;
 
-/// The mapped bytes; before them is the place of the hand.
-pub(super) struct Visited {
-    memory: NonNull<u8>,
-    length: usize,
-}
+/// The mapped bytes; before them is the place of the hand. All access is atomic.
+pub(super) struct Visited(Mapping);
 
 /// A page of its own for the hand, which changes with each eviction.
 const HEAD: usize = 4096;
-
-// SAFETY: all access is atomic.
-unsafe impl Send for Visited {}
-// SAFETY: as above.
-unsafe impl Sync for Visited {}
 
 impl Visited {
     /// How many bytes the file of a store of `max_bytes` has.
@@ -40,31 +29,7 @@ impl Visited {
 
     /// Maps `file`, which gets room for `length` bytes, as [`length`](Self::length) says.
     pub(super) fn map(file: &File, length: u64) -> io::Result<Self> {
-        // Really: touching a page that a full disk has no room for would end the process.
-        if let Err(error) = fallocate(file, FallocateFlags::empty(), 0, length) {
-            // Some file systems cannot. There every page is written once.
-            if error != rustix::io::Errno::OPNOTSUPP {
-                return Err(error.into());
-            }
-            if file.metadata()?.len() < length {
-                write_zeros(file, length)?;
-            }
-        }
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping, at an address that the kernel chooses.
-        let memory = unsafe {
-            mmap(
-                ptr::null_mut(),
-                length,
-                protection,
-                MapFlags::SHARED,
-                file,
-                0,
-            )?
-        };
-        let memory = NonNull::new(memory.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { memory, length })
+        Mapping::of(file, length).map(Self)
     }
 
     /// Notes that the entry at `place` was read.
@@ -90,7 +55,7 @@ impl Visited {
     /// Where the hand stands in the order of eviction.
     pub(super) fn hand(&self) -> &AtomicU64 {
         // SAFETY: the first eight bytes of the mapping, aligned to a page.
-        unsafe { AtomicU64::from_ptr(self.memory.as_ptr().cast()) }
+        unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().cast()) }
     }
 
     fn byte(&self, place: &Place) -> &AtomicU8 {
@@ -98,19 +63,8 @@ impl Visited {
             place[8], place[9], place[10], place[11], place[12], place[13], place[14], place[15],
         ]);
         #[expect(clippy::cast_possible_truncation, reason = "only low bits are taken")]
-        let at = HEAD + (low as usize & (self.length - HEAD - 1));
+        let at = HEAD + (low as usize & (self.0.length() - HEAD - 1));
         // SAFETY: the length without the head is a power of two, so `at` is inside the mapping.
-        unsafe { AtomicU8::from_ptr(self.memory.as_ptr().add(at)) }
+        unsafe { AtomicU8::from_ptr(self.0.start().as_ptr().add(at)) }
     }
-}
-
-impl Drop for Visited {
-    fn drop(&mut self) {
-        // SAFETY: nobody has a reference into it any more.
-        let _ = unsafe { munmap(self.memory.as_ptr().cast(), self.length) };
-    }
-}
-
-fn write_zeros(mut file: &File, length: u64) -> io::Result<()> {
-    io::copy(&mut io::Read::take(io::repeat(0), length), &mut file).map(drop)
 }

@@ -56,8 +56,7 @@ impl LmdbStore {
             let turn = parts.writer.turn(PATIENCE);
             let turn = turn.map_err(|error| Error::io(operation, target(), error))?;
             let Some(turn) = turn else {
-                let message = "another process has been writing for two seconds: it is stopped";
-                return Err(Error::new(ErrorKind::Timeout, operation, target(), message));
+                return Err(stopped(operation, target()));
             };
             let error = match self.write_once(parts, &write) {
                 Ok(result) => return Ok(result),
@@ -320,6 +319,12 @@ impl<'a> Writing<'a> {
         }
         Ok(true)
     }
+}
+
+/// What a writer is told that has not got its turn.
+pub(super) fn stopped(operation: &'static str, target: String) -> Error {
+    let message = "another process has been writing for two seconds: it is stopped";
+    Error::new(ErrorKind::Timeout, operation, target, message)
 }
 
 #[expect(

@@ -1,0 +1,121 @@
+//! The turn to write: a mutex in memory that processes share.
+//!
+//! LMDB has one as well, which cannot be waited for with a deadline: a process that is stopped while
+//! it writes would block all others for ever. This one is taken first. It is robust: the kernel gives
+//! on what a process had that ended, in whatever way; and what it was writing LMDB does not know of.
+
+#![expect(unsafe_code, reason = "a mutex that processes share")]
+
+use std::fs::File;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use libc::{
+    PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_SHARED, pthread_mutex_consistent, pthread_mutex_init,
+    pthread_mutex_t, pthread_mutex_timedlock, pthread_mutex_trylock, pthread_mutex_unlock,
+    pthread_mutexattr_destroy, pthread_mutexattr_init, pthread_mutexattr_setpshared,
+    pthread_mutexattr_setrobust,
+};
+
+use super::mapping::Mapping;
+use crate::clock;
+
+const LENGTH: u64 = 4096;
+
+/// The turn to write, of one thread of one process at a time.
+pub(super) struct Writer(Mapping);
+
+impl Writer {
+    /// The one in `file`. `is_alone`: no other process uses it, and it is made anew.
+    pub(super) fn map(file: &File, is_alone: bool) -> io::Result<Self> {
+        let is_new = file.metadata()?.len() < LENGTH;
+        let writer = Self(Mapping::of(file, LENGTH)?);
+        if is_new || is_alone {
+            writer.make()?;
+        }
+        Ok(writer)
+    }
+
+    fn mutex(&self) -> *mut pthread_mutex_t {
+        self.0.start().as_ptr().cast()
+    }
+
+    fn make(&self) -> io::Result<()> {
+        let mut attributes = MaybeUninit::uninit();
+        let attributes = attributes.as_mut_ptr();
+        // SAFETY: the attributes are initialized before they are used, and destroyed after; the mutex
+        // is in the mapping, aligned to a page, and used by nobody yet.
+        unsafe {
+            checked(pthread_mutexattr_init(attributes))?;
+            let made = checked(pthread_mutexattr_setpshared(
+                attributes,
+                PTHREAD_PROCESS_SHARED,
+            ))
+            .and_then(|()| {
+                checked(pthread_mutexattr_setrobust(
+                    attributes,
+                    PTHREAD_MUTEX_ROBUST,
+                ))
+            })
+            .and_then(|()| checked(pthread_mutex_init(self.mutex(), attributes)));
+            pthread_mutexattr_destroy(attributes);
+            made
+        }
+    }
+
+    /// The turn, within `patience`; `None`: another kept it for so long.
+    pub(super) fn turn(&self, patience: Duration) -> io::Result<Option<Turn<'_>>> {
+        // SAFETY: the mutex was made by who came first.
+        let mut code = unsafe { pthread_mutex_trylock(self.mutex()) };
+        if code == libc::EBUSY {
+            code = self.wait(patience);
+        }
+        if code == libc::EOWNERDEAD {
+            // SAFETY: this thread has it.
+            code = unsafe { pthread_mutex_consistent(self.mutex()) };
+        }
+        match code {
+            0 => Ok(Some(Turn(self, PhantomData))),
+            libc::ETIMEDOUT => Ok(None),
+            code => Err(io::Error::from_raw_os_error(code)),
+        }
+    }
+
+    fn wait(&self, patience: Duration) -> i32 {
+        /// The deadline is one of the wall clock, which may be set while this waits.
+        const AT_ONCE: Duration = Duration::from_millis(100);
+        let start = clock::exact();
+        loop {
+            let left = patience.saturating_sub(clock::exact().since(start));
+            let until = clock::exact_wall() + left.min(AT_ONCE);
+            let until = libc::timespec {
+                tv_sec: libc::time_t::try_from(until.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_nsec: until.subsec_nanos().into(),
+            };
+            // SAFETY: as in `turn`.
+            let code = unsafe { pthread_mutex_timedlock(self.mutex(), &raw const until) };
+            if code != libc::ETIMEDOUT || left.is_zero() {
+                return code;
+            }
+        }
+    }
+}
+
+/// Held while writing, by the thread that has taken it.
+pub(super) struct Turn<'a>(&'a Writer, PhantomData<*const ()>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // SAFETY: this thread has it.
+        unsafe { pthread_mutex_unlock(self.0.mutex()) };
+    }
+}
+
+fn checked(code: i32) -> io::Result<()> {
+    match code {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
