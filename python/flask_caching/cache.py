@@ -121,6 +121,8 @@ class Cache(Pages, Observed):
         pages = self._set_up_pages(app, config)
         state = AppState.of(self, config, (self.config, given), serializer, pages)
         note_greenlets()
+        if state.lease:
+            self._note_leases()
         self._add_place(app, state, backend)
 
     # The decorators.
@@ -144,6 +146,7 @@ class Cache(Pages, Observed):
         stale_if_error: float | timedelta | None = None,
         jitter: float | None = None,
         tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+        lease: bool | None = None,
     ) -> Callable[[Callable[P, R]], Cached[P, R]]:
         """Cache a view, or a function under a key of its own.
 
@@ -182,6 +185,8 @@ class Cache(Pages, Observed):
         :param tags: names; :meth:`delete_tags` with one of them makes the entries misses. Or a
             callable that returns them, given the result, and the call's arguments if it takes more
             than one.
+        :param lease: one computes among all processes that share the backend; None:
+            ``CACHE_LEASE``.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set) and ``make_cache_key``.
         """
@@ -200,6 +205,7 @@ class Cache(Pages, Observed):
             stale_if_error=stale_if_error,
             jitter=jitter,
             tags=tags,
+            lease=lease,
         )
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
@@ -234,6 +240,7 @@ class Cache(Pages, Observed):
         stale_if_error: float | timedelta | None = None,
         jitter: float | None = None,
         tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+        lease: bool | None = None,
     ) -> Callable[[Callable[P, R]], Memoized[P, R]]:
         """Cache a function by its arguments.
 
@@ -251,7 +258,7 @@ class Cache(Pages, Observed):
         :param source_check: as in :meth:`cached`.
         :param args_to_ignore: names of arguments that are not part of the key.
         :param single_flight: as in :meth:`cached`, and so are ``stale_while_revalidate``,
-            ``stale_if_error``, ``jitter`` and ``tags``.
+            ``stale_if_error``, ``jitter``, ``tags`` and ``lease``.
         :return: a decorator. The decorated function has ``uncached``, ``cache_timeout`` (which can
             be set), ``make_cache_key`` and ``delete_memoized``.
         """
@@ -270,6 +277,7 @@ class Cache(Pages, Observed):
             stale_if_error=stale_if_error,
             jitter=jitter,
             tags=tags,
+            lease=lease,
         )
 
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:
@@ -308,8 +316,8 @@ class Cache(Pages, Observed):
         :param default: the value, or a callable without arguments that returns it.
         :param timeout: as in :meth:`cached`.
         :param options: those of :meth:`cached` that are about the value: ``forced_update``,
-            ``is_stale``, ``response_filter``, ``cache_none``, ``single_flight``. The first is
-            called without arguments, the next two with the value.
+            ``is_stale``, ``response_filter``, ``cache_none``, ``single_flight``, ``lease``. The
+            first is called without arguments, the next two with the value.
         :return: the value, which is the caller's own where it comes from the cache.
         :raises TypeError: the key is no str, ``default`` is a coroutine function, or an option is
             unknown.

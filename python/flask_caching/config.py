@@ -29,7 +29,9 @@ from .backends.spec import (
     BackendSpec,
     Kind,
     Setting,
+    as_number,
     check,
+    seconds_of,
 )
 from .errors import CacheConfigError, CacheConfigTypeError, UnknownCacheTypeError
 from .mistakes import close_to, meant_type, warn_of_unknown_settings, why_no_factory
@@ -48,6 +50,11 @@ def _unless_empty(value: Any) -> Any:
 
 
 _ANY = Kind("anything", object)
+_LEASE_TIME = Kind(
+    "a number of seconds or a datetime.timedelta, above 0",
+    test=lambda v: 0 < seconds_of(v) < float("inf"),
+    read=as_number,
+)
 _DEFAULT_TIMEOUT = Setting(
     "CACHE_DEFAULT_TIMEOUT",
     TIMEOUT,
@@ -151,6 +158,20 @@ GENERAL = (
         default=0.0,
     ),
     Setting(
+        "CACHE_LEASE",
+        FLAG,
+        "of calls of all processes that miss at the same time, one computes and the others get its "
+        "result",
+        default=False,
+    ),
+    Setting(
+        "CACHE_LEASE_TTL",
+        _LEASE_TIME,
+        "what a process that was killed or frozen while it computed costs the others at most: "
+        "seconds, or a `timedelta`",
+        default=10,
+    ),
+    Setting(
         "CACHE_STORE_PRIVATE",
         FLAG,
         "store what a view made for one visitor, and give it to others: a response that sets a "
@@ -208,6 +229,11 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     for key, default in DEFAULTS.items():
         config.setdefault(key, list(default) if isinstance(default, list) else default)
     check(GENERAL, config)
+    if config["CACHE_LEASE"] and not config["CACHE_SINGLE_FLIGHT"]:
+        raise CacheConfigError(
+            "CACHE_LEASE=True with CACHE_SINGLE_FLIGHT=False: calls of one process would wait for "
+            "each other through the cache; leave CACHE_SINGLE_FLIGHT out"
+        )
     options = config["CACHE_OPTIONS"] = dict(config["CACHE_OPTIONS"] or {})
     if "default_timeout" in options:
         config["CACHE_DEFAULT_TIMEOUT"] = options["default_timeout"]

@@ -7,8 +7,8 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from ._engine import Deadline
-from .backends._leases import Lease, can_lease, pauses
+from ._engine import Patience
+from .backends._leases import Lease, can_lease
 from .calls.offload import elsewhere
 from .errors import CacheLockError
 
@@ -43,15 +43,14 @@ class CacheLock:
         self._lease: Lease | None = None
 
     def __enter__(self) -> Self:
-        lease, until = self._new_lease(), self._until()
-        for pause in pauses():
-            if lease.take():
-                self._lease = lease
-                return self
-            if until is not None and until.has_passed():
-                break
+        lease, patience = self._new_lease(), Patience(self._wait)
+        while not lease.take():
+            pause = patience.next_pause()
+            if pause is None:
+                raise self._not_had()
             time.sleep(pause)
-        raise self._not_had()
+        self._lease = lease
+        return self
 
     def __exit__(
         self,
@@ -64,15 +63,14 @@ class CacheLock:
             lease.free()
 
     async def __aenter__(self) -> Self:
-        lease, until = self._new_lease(), self._until()
-        for pause in pauses():
-            if await self._call(lease.take):
-                self._lease = lease
-                return self
-            if until is not None and until.has_passed():
-                break
+        lease, patience = self._new_lease(), Patience(self._wait)
+        while not await self._call(lease.take):
+            pause = patience.next_pause()
+            if pause is None:
+                raise self._not_had()
             await asyncio.sleep(pause)
-        raise self._not_had()
+        self._lease = lease
+        return self
 
     async def __aexit__(
         self,
@@ -101,10 +99,6 @@ class CacheLock:
         if self._lease is not None:
             raise CacheLockError(f"the lock {self.name!r} is entered already; make another one")
         return Lease(self._backend, _PREFIX + self.name, self._timeout)
-
-    def _until(self) -> Deadline | None:
-        # A timeout of 0 is for ever.
-        return None if self._wait is None else Deadline(self._wait or -1, None)
 
     def _not_had(self) -> CacheLockError:
         return CacheLockError(

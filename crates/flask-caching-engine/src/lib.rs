@@ -13,6 +13,7 @@ pub mod fuzzing;
 pub mod key;
 pub mod latency;
 pub mod layer;
+pub mod lease;
 pub mod metadata;
 pub mod page;
 pub mod per_process;

@@ -1,14 +1,16 @@
-//! What is known of an entry beside its value: until when it is fresh, and which tags it depends on.
+//! What is known of an entry beside its value: until when it is fresh, which tags it depends on, and who
+//! computes it anew.
 //!
 //! It stands behind the value, where a pickle is over: whoever unpickles the entry reads nothing past
 //! the pickle's end. Only entries that need it have it.
 //!
 //! ```text
 //! value | fresh until (u64) | number of tags (u16) | per tag: key, version (each u16 length, bytes)
+//!       | of a lease, where there is one: kind (u8), token (16 bytes), until (u64)
 //!       | length of all that (u32) | check (4 bytes of its SHA-256) | MAGIC
 //! ```
 //!
-//! Numbers are little-endian; "fresh until" is in milliseconds since 1970, and all ones: always.
+//! Numbers are little-endian; "fresh until" and "until" are in milliseconds since 1970, and all ones: always.
 
 use std::time::Duration;
 
@@ -31,6 +33,60 @@ pub struct Metadata {
     pub fresh_until: Option<Duration>,
     /// The keys of its tags, and the versions that these had when it was stored.
     pub tags: Vec<(String, String)>,
+    /// Who computes it.
+    pub lease: Option<Lease>,
+}
+
+/// Who computes an entry, among all processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// What this entry is for.
+    pub kind: LeaseKind,
+    /// What only its owner knows.
+    pub token: [u8; 16],
+    /// Until when it counts, as the time since 1970; `None`: for as long as the entry lives.
+    pub until: Option<Duration>,
+}
+
+/// What an entry with a lease is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LeaseKind {
+    /// There is no value yet: somebody computes it.
+    InPlace = 1,
+    /// There is an older value, which somebody computes anew.
+    Over = 2,
+    /// There is no value, and nobody waits for the next one: the last result was its caller's alone.
+    Refused = 3,
+}
+
+impl Lease {
+    /// Whether the entry has no value.
+    pub fn is_in_place(&self) -> bool {
+        self.kind != LeaseKind::Over
+    }
+
+    /// Whether somebody is computing at `now`, the time since 1970, as far as is known.
+    pub fn is_held(&self, now: Duration) -> bool {
+        self.kind != LeaseKind::Refused && self.until.is_none_or(|until| now < until)
+    }
+
+    fn parse(rest: &[u8]) -> Option<Self> {
+        let ([kind], rest) = rest.split_first_chunk::<1>()?;
+        let (token, rest) = rest.split_first_chunk::<16>()?;
+        let (until, []) = rest.split_first_chunk::<8>()? else {
+            return None;
+        };
+        let kind = match kind {
+            1 => LeaseKind::InPlace,
+            2 => LeaseKind::Over,
+            3 => LeaseKind::Refused,
+            _ => return None,
+        };
+        let until = point(u64::from_le_bytes(*until));
+        let token = *token;
+        Some(Self { kind, token, until })
+    }
 }
 
 /// Metadata that is none, though something ends as if it were.
@@ -47,14 +103,16 @@ impl Metadata {
         if self.tags.len() > MOST_TAGS {
             return None;
         }
-        let fresh_until = self.fresh_until.map_or(ALWAYS, |until| {
-            u64::try_from(until.as_millis()).unwrap_or(ALWAYS)
-        });
-        let mut body = fresh_until.to_le_bytes().to_vec();
+        let mut body = milliseconds(self.fresh_until).to_le_bytes().to_vec();
         body.extend(u16::try_from(self.tags.len()).ok()?.to_le_bytes());
         for text in self.tags.iter().flat_map(|(key, version)| [key, version]) {
             body.extend(u16::try_from(text.len()).ok()?.to_le_bytes());
             body.extend(text.as_bytes());
+        }
+        if let Some(lease) = &self.lease {
+            body.push(lease.kind as u8);
+            body.extend(lease.token);
+            body.extend(milliseconds(lease.until).to_le_bytes());
         }
         let mut sealed = Vec::with_capacity(value.len() + body.len() + TAIL);
         sealed.extend(value);
@@ -102,11 +160,27 @@ impl Metadata {
             let key = text(&mut rest)?;
             tags.push((key, text(&mut rest)?));
         }
-        rest.is_empty().then_some(Self {
-            fresh_until: (fresh_until != ALWAYS).then(|| Duration::from_millis(fresh_until)),
+        let lease = if rest.is_empty() {
+            None
+        } else {
+            Some(Lease::parse(rest)?)
+        };
+        Some(Self {
+            fresh_until: point(fresh_until),
             tags,
+            lease,
         })
     }
+}
+
+fn milliseconds(point: Option<Duration>) -> u64 {
+    point.map_or(ALWAYS, |point| {
+        u64::try_from(point.as_millis()).unwrap_or(ALWAYS)
+    })
+}
+
+fn point(milliseconds: u64) -> Option<Duration> {
+    (milliseconds != ALWAYS).then(|| Duration::from_millis(milliseconds))
 }
 
 fn text(rest: &mut &[u8]) -> Option<String> {
@@ -133,8 +207,15 @@ mod tests {
             value: Vec<u8>,
             fresh_until in proptest::option::of(0..u64::MAX / 2),
             tags in proptest::collection::vec((".{0,40}", ".{0,40}"), 0..5),
+            lease in proptest::option::of((0..3_usize, any::<[u8; 16]>(), proptest::option::of(0..u64::MAX / 2))),
         ) {
-            let metadata = Metadata { fresh_until: fresh_until.map(Duration::from_millis), tags };
+            let lease = lease.map(|(kind, token, until)| Lease {
+                kind: [LeaseKind::InPlace, LeaseKind::Over, LeaseKind::Refused][kind],
+                token,
+                until: until.map(Duration::from_millis),
+            });
+            let fresh_until = fresh_until.map(Duration::from_millis);
+            let metadata = Metadata { fresh_until, tags, lease };
             let sealed = metadata.seal(&value).unwrap();
             prop_assert!(sealed.starts_with(&value));
             prop_assert_eq!(Metadata::unseal(&sealed), Ok(Some((value.len(), metadata))));
@@ -146,7 +227,7 @@ mod tests {
             data.extend(MAGIC);
             prop_assert_eq!(Metadata::unseal(&data), Err(Damaged));
             let tags = vec![("tag".to_owned(), "version".to_owned())];
-            let mut sealed = Metadata { fresh_until: None, tags }.seal(b"").unwrap();
+            let mut sealed = Metadata { tags, ..Metadata::default() }.seal(b"").unwrap();
             let at = at % (sealed.len() - MAGIC.len());
             sealed[at] ^= bits;
             prop_assert_eq!(Metadata::unseal(&sealed), Err(Damaged));
@@ -163,8 +244,11 @@ mod tests {
         let tag = || ("t".to_owned(), "v".to_owned());
         let sealed = |count| {
             let tags = std::iter::repeat_with(tag).take(count).collect();
-            let fresh_until = None;
-            Metadata { fresh_until, tags }.seal(b"")
+            let metadata = Metadata {
+                tags,
+                ..Metadata::default()
+            };
+            metadata.seal(b"")
         };
         assert!(sealed(MOST_TAGS).is_some());
         assert!(sealed(MOST_TAGS + 1).is_none());
@@ -174,7 +258,7 @@ mod tests {
     fn it_is_stale_from_the_moment_on_until_which_it_is_fresh() {
         let metadata = Metadata {
             fresh_until: Some(Duration::from_secs(10)),
-            tags: Vec::new(),
+            ..Metadata::default()
         };
         assert_eq!(metadata.stale_for(Duration::from_secs(9)), None);
         assert_eq!(
@@ -186,5 +270,21 @@ mod tests {
             Some(Duration::from_secs(2))
         );
         assert_eq!(Metadata::default().stale_for(Duration::MAX), None);
+    }
+
+    #[test]
+    fn a_lease_counts_until_it_ends() {
+        let lease = |kind, until| Lease {
+            kind,
+            token: [7; 16],
+            until,
+        };
+        let (before, at) = (Duration::from_secs(9), Duration::from_secs(10));
+        assert!(lease(LeaseKind::InPlace, None).is_held(Duration::MAX));
+        assert!(lease(LeaseKind::Over, Some(at)).is_held(before));
+        assert!(!lease(LeaseKind::Over, Some(at)).is_held(at));
+        assert!(!lease(LeaseKind::Refused, None).is_held(before));
+        assert!(lease(LeaseKind::Refused, None).is_in_place());
+        assert!(!lease(LeaseKind::Over, None).is_in_place());
     }
 }

@@ -69,6 +69,10 @@ impl Backend for Recorder {
         Ok(self.note("compare_exchange", true))
     }
 
+    fn set_if(&self, _: &[u8], _: &Value, _: &Value, _: Lifetime) -> Result<bool> {
+        Ok(self.note("set_if", true))
+    }
+
     fn is_left_alone(&self) -> bool {
         true
     }
@@ -133,6 +137,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
             .compare_exchange(b"one", &value, None, forever)
             .unwrap()
     );
+    assert!(layer.set_if(b"one", &value, &value, forever).unwrap());
     assert_eq!(
         layer.set_extending(b"one", &value, forever, &keys).unwrap(),
         (true, vec![true, true])
@@ -157,6 +162,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
             "incr",
             "extend",
             "compare_exchange",
+            "set_if",
             "set_extending",
             "get_many",
             "set_many",

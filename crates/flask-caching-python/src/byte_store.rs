@@ -345,6 +345,25 @@ impl ByteStore {
         })
     }
 
+    /// `set` of `(data, flags)` where `key` still holds `expected`, another such pair; one atomic step.
+    /// False where it holds something else, or the backend refuses the value.
+    #[pyo3(signature = (key, expected, new, timeout=None))]
+    fn set_if(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        expected: (Vec<u8>, u32),
+        new: (Vec<u8>, u32),
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let lifetime = self.lifetime(timeout)?;
+        let from_pair = |(data, flags)| Value { data, flags };
+        let (expected, new) = (from_pair(expected), from_pair(new));
+        self.run(py, "set", |backend| {
+            backend.set_if(key, &expected, &new, lifetime)
+        })
+    }
+
     /// Remove every entry of this cache.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
         self.run(py, "clear", |backend| backend.clear())

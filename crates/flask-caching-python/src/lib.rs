@@ -18,6 +18,7 @@ mod file;
 mod flights;
 mod interpreter;
 mod leaders;
+mod lease;
 mod logging;
 mod memcached;
 mod memory;
@@ -66,6 +67,8 @@ mod _engine {
     #[pymodule_export]
     use crate::leaders::note_leader;
     #[pymodule_export]
+    use crate::lease::{Patience, renewal_pause};
+    #[pymodule_export]
     use crate::memcached::{MemcachedByteStore, memcached_wire_key};
     #[pymodule_export]
     use crate::metadata::{Metadata, SealedValue};
@@ -84,7 +87,8 @@ mod _engine {
     use crate::refreshes::Refreshes;
     #[pymodule_export]
     use crate::road::{
-        CacheFlags, CallParts, FragmentFinder, NativeProxies, Road, Turn, replaced_methods,
+        CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn,
+        replaced_methods,
     };
     #[pymodule_export]
     use crate::shared::SharedByteStore;

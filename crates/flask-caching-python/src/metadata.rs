@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use flask_caching_engine::metadata::{Lease, LeaseKind};
 use flask_caching_engine::{clock, metadata};
 use pyo3::exceptions::PyValueError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-/// What is known of an entry beside its value: until when it is fresh, and its tags.
+/// What is known of an entry beside its value: until when it is fresh, its tags, and its lease.
 ///
 /// :param tags: pairs of the key of a tag and its version.
 #[pyclass(frozen, module = "flask_caching._engine")]
@@ -20,9 +21,67 @@ impl Metadata {
     #[new]
     fn new(tags: Vec<(String, String)>) -> Self {
         Self(metadata::Metadata {
-            fresh_until: None,
             tags,
+            ..metadata::Metadata::default()
         })
+    }
+
+    /// That of an entry without a value, whose lease has this token; `is_refused`: nobody computes it, and
+    /// nobody is to wait.
+    #[staticmethod]
+    fn in_place(token: [u8; 16], is_refused: bool) -> Self {
+        Self(metadata::Metadata {
+            // For whoever knows of no leases: it is not fresh.
+            fresh_until: Some(Duration::ZERO),
+            tags: Vec::new(),
+            lease: Some(Lease {
+                kind: if is_refused {
+                    LeaseKind::Refused
+                } else {
+                    LeaseKind::InPlace
+                },
+                token,
+                until: None,
+            }),
+        })
+    }
+
+    /// This, while somebody computes the entry anew: whoever has this token, for so many seconds.
+    fn leased(&self, token: [u8; 16], seconds: f64) -> Self {
+        let ttl = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+        Self(metadata::Metadata {
+            lease: Some(Lease {
+                kind: LeaseKind::Over,
+                token,
+                until: Some(clock::system().saturating_add(ttl)),
+            }),
+            ..self.0.clone()
+        })
+    }
+
+    /// This without a lease.
+    fn unleased(&self) -> Self {
+        Self(metadata::Metadata {
+            lease: None,
+            ..self.0.clone()
+        })
+    }
+
+    /// What the lease says: "held", "refused", or None, where it is over, too.
+    #[getter]
+    pub(crate) fn lease(&self) -> Option<&'static str> {
+        let lease = self.0.lease.as_ref()?;
+        if lease.is_held(clock::system()) {
+            Some("held")
+        } else {
+            (lease.kind == LeaseKind::Refused).then_some("refused")
+        }
+    }
+
+    /// Whether the entry has a value, and not only a lease.
+    #[getter]
+    pub(crate) fn has_value(&self) -> bool {
+        !self.0.lease.as_ref().is_some_and(Lease::is_in_place)
     }
 
     /// The bytes of a value, and this behind them.
@@ -62,7 +121,7 @@ impl Metadata {
     /// Whether it is fresh.
     #[getter]
     fn is_fresh(&self) -> bool {
-        self.stale_for().is_none()
+        self.has_value() && self.stale_for().is_none()
     }
 
     /// For how many seconds it is fresh; infinity: for as long as it is kept.

@@ -64,6 +64,8 @@ class ByteBackend(Wrapping):
     _db_system = "other"
     #: Makes a store of a store, whose operations are watched; None: nobody watches.
     _trace: Callable[[Any], Any] | None = None
+    #: Seconds that a lease lives at least: more where only whole ones are counted.
+    _shortest_lease = 0.0
     #: Whether processes leave their counts in it for each other.
     _shares_counts = True
 
@@ -426,6 +428,8 @@ class ByteBackend(Wrapping):
             metadata = None
             if type(data) is bytes and data.endswith(METADATA_MAGIC):
                 data, metadata = Metadata.unseal(data)
+                if metadata is not None and not metadata.has_value:
+                    return SealedValue(None, metadata)
             value = page_decode(data) if key.startswith(PAGES) else None
             if value is None:
                 value = self._load(key, data, flags)

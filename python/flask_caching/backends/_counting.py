@@ -47,6 +47,9 @@ def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | 
             if backend._store.add(wire_key, *packed, timeout=timeout):
                 return total
             failures += 1
+        elif value is MISSING and stored is not None:
+            if backend._store.set_if(wire_key, stored, packed, timeout=timeout):
+                return total
         elif backend._store.compare_exchange(wire_key, stored, packed, timeout=timeout):
             return total
         else:

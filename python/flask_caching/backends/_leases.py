@@ -7,27 +7,14 @@ frees it.
 
 from __future__ import annotations
 
-import random
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 from cachelib import BaseCache as CachelibBaseCache
 
 from ._byte_backend import ByteBackend
 
-__all__ = ["Lease", "can_lease", "pauses"]
-
-#: Seconds from one question whether a lease is free to the next: the first ones, and the longest.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.25
-
-
-def pauses() -> Iterator[float]:
-    """Seconds from one question to the next: ever more, and no two who wait ask in step."""
-    pause = _FIRST_PAUSE
-    while True:
-        yield pause * random.uniform(0.75, 1.0)
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+__all__ = ["Lease", "can_lease"]
 
 
 def can_lease(backend: Any) -> bool:
@@ -44,7 +31,7 @@ class Lease:
     :param seconds: how long it lives without being renewed.
     """
 
-    __slots__ = ("__weakref__", "_backend", "_key", "_seconds", "_token")
+    __slots__ = ("_backend", "_key", "_seconds", "_token")
 
     def __init__(self, backend: Any, key: str, seconds: float) -> None:
         self._backend = backend
@@ -59,9 +46,19 @@ class Lease:
         """
         return bool(self._backend.add(self._key, self._token, timeout=self._seconds))
 
+    def put(self) -> bool:
+        """Take it, from whoever has it."""
+        return self._backend.set(self._key, self._token, timeout=self._seconds) is not False
+
     def is_held(self) -> bool:
         """Whether it is still there, and is this one."""
         return bool(self._backend.get(self._key) == self._token)
+
+    def watching(self, token: Any) -> Lease:
+        """The lease of whoever has it now, whose ``token`` is known: it can be looked at."""
+        watched = Lease(self._backend, self._key, self._seconds)
+        watched._token = token
+        return watched
 
     def renew(self) -> bool:
         """Let it live as long again as at first; False: it is not held any more."""
@@ -71,10 +68,7 @@ class Lease:
                 backend.set(self._key, self._token, timeout=self._seconds)
             )
         store, key, stored = self._stored(backend)
-        # The exchange knows whose it is, and sets a lifetime where the store cannot extend one.
-        return bool(
-            store.compare_exchange(key, stored, stored, timeout=self._seconds)
-        ) and store.extend(key, timeout=self._seconds)
+        return bool(store.set_if(key, stored, stored, timeout=self._seconds))
 
     def free(self) -> bool:
         """Let others have it; False: it was not held any more."""

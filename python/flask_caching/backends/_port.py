@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..cache import Cache
+    from ..calls.leasing import Held
 
 __all__ = ["Port"]
 
@@ -217,25 +218,34 @@ class Port:
         timeout: Any,
         versions: tuple[tuple[str, str], ...],
         metadata: Metadata | None = None,
-    ) -> tuple[bool, tuple[str, ...]]:
+        lease: Held | None = None,
+    ) -> tuple[bool | None, tuple[str, ...]]:
         """Store what :meth:`encode` made, and let the versions in its key live as long.
 
         :param versions: their keys, and themselves.
-        :return: whether it is stored; the keys of the versions that are not there any more.
+        :param lease: what it was computed under.
+        :return: whether it is stored, None where another process was before it; the keys of the
+            versions that are not there any more.
         """
         if metadata is not None:
             self.backend._seal(encoded, metadata)
+        if lease is not None:
+            written = lease.write(self, key, encoded, timeout)
+            return written, self.extend(versions, timeout) if written and versions else ()
         has_more = versions or (metadata is not None and metadata.tags)
         if self._writes and self._extends and self._saves_round_trips and has_more:
             done, live = self.backend._write_extending(encoded, timeout)
             names = (name for name, _ in versions)
             return done, tuple(n for n, lives in zip(names, live, strict=False) if not lives)
-        if self._writes:
-            done = self.backend._write(encoded, timeout)
-        else:
-            # Some caches return nothing.
-            done = self._cache.set(key, encoded, timeout=timeout) is not False
+        done = self.put(encoded, key, timeout)
         return done, self.extend(versions, timeout) if done and versions else ()
+
+    def put(self, encoded: Any, key: Any, timeout: Any) -> bool:
+        """Store what :meth:`encode` made, and nothing else."""
+        if self._writes:
+            return bool(self.backend._write(encoded, timeout))
+        # Some caches return nothing.
+        return self._cache.set(key, encoded, timeout=timeout) is not False
 
     def undo(self, key: Any, encoded: Any, versions: tuple[tuple[str, str], ...]) -> None:
         """Take away what was stored although something was deleted meanwhile.

@@ -149,7 +149,7 @@ def add(
             there = backend._unpack(key, entry.key, stored)
             if type(there) is SealedValue and current(backend, [there])[0] is MISSING:
                 packed = (entry.data, entry.flags)
-                done = store.compare_exchange(entry.key, stored, packed, timeout=lifetime)
+                done = store.set_if(entry.key, stored, packed, timeout=lifetime)
     if done and names:
         _extend(backend, names, timeout)
     return done

@@ -22,6 +22,7 @@ OPERATIONS = {
     "incr": "INCR",
     "extend": "EXPIRE",
     "compare_exchange": "CAS",
+    "set_if": "CAS",
     "cas": "CAS",
     "replace": "REPLACE",
     "append": "APPEND",

@@ -70,6 +70,8 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
 
     #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
     check_connection = False
+    #: Of a single one nothing may be left.
+    _shortest_lease = 2.0
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False
     #: The engine logs an outage of its own servers, so decorated functions need not.

@@ -29,6 +29,9 @@ async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict
         if answer.follows:
             await over(answer)
             answer = road.resume(answer, args, kwargs)
+        elif answer.wants_lease:
+            await road.policy.hold_awaited(answer)
+            answer = road.arrive(answer, args, kwargs)
         elif answer.is_unread:
             await elsewhere(road.read, answer)
             answer = road.arrive(answer, args, kwargs)

@@ -44,6 +44,7 @@ class Options:
     cache_none: bool = False
     source_check: bool | None = None
     single_flight: bool | None = None
+    lease: bool | None = None
     stale_while_revalidate: Any = None
     stale_if_error: Any = None
     jitter: float | None = None
@@ -53,10 +54,16 @@ class Options:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):
             object.__setattr__(self, name, callable_or_none(name, getattr(self, name)))
         check_hash_method(self.hash_method)
-        if not isinstance(self.single_flight, bool | None):
-            raise TypeError(
-                f"single_flight must be True, False, or None for CACHE_SINGLE_FLIGHT, not "
-                f"{self.single_flight!r}"
+        for name in ("single_flight", "lease"):
+            if not isinstance(getattr(self, name), bool | None):
+                raise TypeError(
+                    f"{name} must be True, False, or None for CACHE_{name.upper()}, not "
+                    f"{getattr(self, name)!r}"
+                )
+        if self.lease and self.single_flight is False:
+            raise ValueError(
+                "lease=True with single_flight=False: calls of one process would wait for each "
+                "other through the cache; leave single_flight out"
             )
         for name in ("stale_while_revalidate", "stale_if_error"):
             given = getattr(self, name)

@@ -22,7 +22,7 @@ from ..keys.tags import EPOCH, tag_keys
 from ..signals import cache_stale
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
-from . import refresh
+from . import leasing, refresh
 from .context import active_app, is_debugged
 from .following import task
 from .options import Description, Options, callable_or_none
@@ -45,7 +45,7 @@ class CallPolicy:
     """What is said of the calls of a decorated function.
 
     The road reads ``cache_none``, ``is_view``, ``is_page``, ``checks_hits``, ``notes_hits``,
-    ``filters`` and ``single_flight`` once.
+    ``filters``, ``single_flight`` and ``lease`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
@@ -101,6 +101,9 @@ class CallPolicy:
             note_use()
         #: Whether it can be refreshed where its caller is not.
         self.refreshes_elsewhere = True
+        self.lease = options.lease
+        if options.lease:
+            cache._note_leases()
         #: The attributes of the decorated function, which an application may set.
         self.attributes: dict[str, Any] = {}
         #: Its attribute ``make_cache_key``, where the application has put in no other.
@@ -238,6 +241,25 @@ class CallPolicy:
     def wait_among_greenlets(self, turn: Turn) -> None:
         """Wait until the call that ``turn`` follows is over, while other greenlets go on."""
         wait_among_greenlets(turn)
+
+    # Leases.
+
+    def hold(self, turn: Turn) -> None:
+        """Take the lease of what ``turn`` is to compute, or wait for who has it."""
+        leasing.hold(self, turn)
+
+    async def hold_awaited(self, turn: Turn) -> None:
+        """The same, while the event loop goes on."""
+        await leasing.hold_awaited(self, turn)
+
+    def note_no_leases(self, backend: Any) -> None:
+        """The backend cannot tell who computes."""
+        self.note_once(
+            "no leases",
+            "%s has no lease: %s has no add() that is atomic, so each process computes by itself.",
+            self.name,
+            type(backend).__name__,
+        )
 
     # Tags, and values that are not fresh any more.
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
+from ..backends._claims import end_leases
+from ..backends._tagged import note_use
 from ..keys.tags import EPOCH, tag_keys
 from ..mistakes import explain_call
 from .context import active_context
@@ -57,6 +59,8 @@ class Proxies(NativeProxies):
     _flags: CacheFlags
     _fragments: Fragments
     _chooses_backend: bool
+    #: Whether a computation may have a lease.
+    _has_leases = False
 
     if TYPE_CHECKING:
 
@@ -111,12 +115,23 @@ class Proxies(NativeProxies):
             args = (self._fragments.places(args[0])[0], *args[1:])
         return self.cache.add(*args, **kwargs)
 
+    def _note_leases(self) -> None:
+        """From now on entries may be leases, and deletions take away those that stand beside."""
+        note_use()
+        self._has_leases = True
+        self._delete_by_fallback()
+
+    def _end_leases(self, backend: Any, places: tuple[Any, ...]) -> None:
+        if self._has_leases:
+            end_leases(self, backend, places)
+
     def _delete_fallback(self, *args: Any, **kwargs: Any) -> bool:
         """``delete`` as in ``_has_fallback``."""
         args, kwargs = _by_position(args, kwargs)
         backend = self._place()[1]
         places = self._fragments.places(args[0]) if args else ()
         supersede_flights(self._owner_of_flights(backend), places)
+        self._end_leases(backend, places)
         if args and is_fragment(args[0]):
             deleted = [bool(backend.delete(place)) for place in places]
             return any(deleted)
@@ -144,7 +159,9 @@ class Proxies(NativeProxies):
         self, delete: Callable[..., Any], keys: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[str]:
         places = self._fragments.all_places(keys)
-        supersede_flights(self._owner_of_flights(self._place()[1]), places)
+        backend = self._place()[1]
+        supersede_flights(self._owner_of_flights(backend), places)
+        self._end_leases(backend, places)
         named: list[str] = self._fragments.named(keys, delete(*places, **kwargs))
         return named
 

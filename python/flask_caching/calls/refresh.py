@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .policy import CallPolicy
     from .state import AppState
 
-__all__ = ["Refresh", "begin", "end", "fail", "has_failed"]
+__all__ = ["Refresh", "begin", "end", "fail", "has_failed", "has_threads"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -134,7 +134,7 @@ def begin(refresh: Refresh) -> bool:
         # It is under way, or has failed a moment ago.
         return True
     most = refresh.state.refresh_workers
-    if most == 0 or not _has_threads():
+    if most == 0 or not has_threads():
         return False
     begun = False
     try:
@@ -145,7 +145,7 @@ def begin(refresh: Refresh) -> bool:
     return True
 
 
-def _has_threads() -> bool:
+def has_threads() -> bool:
     """Whether threads run beside those that answer requests."""
     try:
         uwsgi: Any = importlib.import_module("uwsgi")

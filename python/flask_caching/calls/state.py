@@ -47,6 +47,8 @@ class AppState:
     :param stale_retry: ``CACHE_STALE_RETRY``, in seconds.
     :param refresh_workers: ``CACHE_REFRESH_WORKERS``.
     :param jitter: ``CACHE_JITTER``.
+    :param lease: ``CACHE_LEASE``.
+    :param lease_ttl: ``CACHE_LEASE_TTL``, in seconds.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     :param pages: what is about pages.
     """
@@ -66,6 +68,8 @@ class AppState:
     stale_retry: float
     refresh_workers: int
     jitter: float
+    lease: bool
+    lease_ttl: float
     serializer: BaseSerializer | None
     pages: PageSettings
     #: The application, once it is one of :class:`AppStates`.
@@ -107,6 +111,8 @@ class AppState:
             stale_retry=seconds_of(config["CACHE_STALE_RETRY"]),
             refresh_workers=config["CACHE_REFRESH_WORKERS"],
             jitter=float(config["CACHE_JITTER"]),
+            lease=bool(config["CACHE_LEASE"]),
+            lease_ttl=seconds_of(config["CACHE_LEASE_TTL"]),
             serializer=serializer,
             pages=pages,
         )

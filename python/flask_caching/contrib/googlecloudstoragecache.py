@@ -189,6 +189,20 @@ class _BucketStore:
             return self._delete(blob, if_generation_match=blob.generation)
         return self._upload(key, *new, blob.custom_time or 0, if_generation_match=blob.generation)
 
+    def set_if(
+        self,
+        key: bytes,
+        expected: tuple[bytes, int],
+        new: tuple[bytes, int],
+        timeout: Any = None,
+    ) -> bool:
+        if _is_over(timeout):
+            return self.compare_exchange(key, expected, None)
+        found = self._read(key)
+        if found is None or found[1] != expected:
+            return False
+        return self._upload(key, *new, timeout, if_generation_match=found[0].generation)
+
     def clear(self) -> bool:
         with _errors("clear", self._bucket.name):
             blobs = list(self._bucket.list_blobs(prefix=self._cache.key_prefix or None))

@@ -46,6 +46,8 @@ class UWSGICache(ByteBackend, _cachelib.UWSGICache):
     """
 
     _is_remote = False
+    #: Of a single one nothing may be left.
+    _shortest_lease = 2.0
 
     backend_spec = BackendSpec(
         "UWSGICache",
@@ -178,6 +180,15 @@ class _UwsgiStore:
             return self.delete(key) if new is None else self.set(key, *new, timeout=timeout)
         finally:
             self._uwsgi.cache_del(lock, self._name)
+
+    def set_if(
+        self,
+        key: bytes,
+        expected: tuple[bytes, int],
+        new: tuple[bytes, int],
+        timeout: Any = None,
+    ) -> bool:
+        return self.compare_exchange(key, expected, new, timeout)
 
     def clear(self) -> bool:
         return bool(self._uwsgi.cache_clear(self._name))

@@ -117,6 +117,17 @@ pub trait Backend: Send + Sync {
         lifetime: Lifetime,
     ) -> Result<bool>;
 
+    /// [`set`](Self::set), where `key` still holds exactly `expected`; one atomic step. `false`: there is
+    /// something else, or nothing, or `value` was refused. It is how a result is stored only while nothing
+    /// was deleted.
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool>;
+
     /// How long the entry under `key` has left: [`Lifetime::Forever`] or [`Lifetime::For`]. `None`: it
     /// has no live entry, or that cannot be told here.
     ///

@@ -49,4 +49,8 @@ impl Backend for Null {
     ) -> Result<bool> {
         Ok(false)
     }
+
+    fn set_if(&self, _: &[u8], _: &Value, _: &Value, _: Lifetime) -> Result<bool> {
+        Ok(false)
+    }
 }

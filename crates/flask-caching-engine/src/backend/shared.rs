@@ -69,6 +69,16 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
         (**self).compare_exchange(key, expected, new, lifetime)
     }
 
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        (**self).set_if(key, expected, value, lifetime)
+    }
+
     fn is_left_alone(&self) -> bool {
         (**self).is_left_alone()
     }

@@ -44,6 +44,8 @@ const SHARDS: usize = 16;
 const SUPERSEDED: u8 = 1;
 /// The flight is storing its result.
 const WRITING: u8 = 2;
+/// Nobody may begin to follow it.
+const CLOSED: u8 = 4;
 
 /// Under which hash: as a rule, the one flight.
 type Registered = HashMap<u64, SmallVec<[Arc<Progress>; 1]>, foldhash::fast::FixedState>;
@@ -333,6 +335,12 @@ impl Flight {
         drop(before);
     }
 
+    /// Lets nobody follow it from now on. Before a result is stored that another process may delete at once:
+    /// whoever asks after that deletion, which this process does not hear of, must not have it.
+    pub fn close(&self) {
+        self.progress.state.fetch_or(CLOSED, Ordering::SeqCst);
+    }
+
     /// Whether something was deleted since the flight began, so that its result may not be stored.
     pub fn is_superseded(&self) -> bool {
         self.progress.state.load(Ordering::SeqCst) & SUPERSEDED != 0
@@ -377,7 +385,8 @@ impl Progress {
 
     /// Whether somebody who asks now may have its result.
     fn may_be_followed(&self, hash: u64) -> bool {
-        self.followed_under == hash && self.state.load(Ordering::SeqCst) & SUPERSEDED == 0
+        self.followed_under == hash
+            && self.state.load(Ordering::SeqCst) & (SUPERSEDED | CLOSED) == 0
     }
 
     fn is_writing(&self) -> bool {

@@ -24,6 +24,22 @@ fn stands(write: Write<'_>) -> bool {
 }
 
 #[test]
+fn a_closed_flight_is_followed_by_nobody_who_asks_after_that() {
+    let flights = flights();
+    let Joined::Lead(flight) = flights.join(1, b"k", [], 1) else {
+        panic!("somebody computes it");
+    };
+    let Joined::Follow(_) = flights.join(1, b"k", [], 2) else {
+        panic!("nobody computes it");
+    };
+    flight.close();
+    let Joined::Lead(_) = flights.join(1, b"k", [], 3) else {
+        panic!("it was followed");
+    };
+    assert!(flight.begin_write().is_some_and(stands));
+}
+
+#[test]
 fn what_began_before_a_deletion_is_not_stored() {
     let flights = flights();
     let before = flights.begin(1, KEY, []);

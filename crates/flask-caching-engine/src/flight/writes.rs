@@ -34,7 +34,9 @@ impl Write<'_> {
         let stands = self
             .0
             .state
-            .compare_exchange(WRITING, 0, Ordering::SeqCst, Ordering::SeqCst)
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |state| {
+                (state & SUPERSEDED == 0).then_some(state & !WRITING)
+            })
             .is_ok();
         if !stands {
             undo()?;

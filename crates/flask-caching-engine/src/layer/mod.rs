@@ -10,7 +10,8 @@
 //! - It implements every method, the provided ones too: a provided method that is not handed on splits
 //!   one round trip into several, or one atomic step into two.
 //! - What a layer makes of a value is its own: it undoes that in every method that gives a value
-//!   back, and applies it to both values of [`compare_exchange`](crate::Backend::compare_exchange).
+//!   back, and applies it to both values of [`compare_exchange`](crate::Backend::compare_exchange) and
+//!   [`set_if`](crate::Backend::set_if).
 //! - It hands errors on as they are, or says in its documentation which it does not.
 //! - A layer that changes stored bytes does so only where an option asks for it, and marks them:
 //!   what is read without the mark is what somebody without that layer wrote.

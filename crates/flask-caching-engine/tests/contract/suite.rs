@@ -121,6 +121,8 @@ macro_rules! contract_tests {
             extend_lets_an_entry_live_longer_never_shorter
             compare_exchange_replaces_only_what_was_expected
             compare_exchange_removes_only_what_was_expected
+            set_if_stores_only_over_what_was_expected
+            set_if_gives_the_entry_its_own_lifetime
             of_many_threads_that_add_one_succeeds
             many_threads_lose_no_count
         );
@@ -409,6 +411,46 @@ pub(crate) fn compare_exchange_removes_only_what_was_expected(subject: &Subject)
     assert!(remove(&stored));
     assert!(!subject.has(b"key"));
     assert!(!remove(&stored));
+}
+
+pub(crate) fn set_if_stores_only_over_what_was_expected(subject: &Subject) {
+    let set_if = |expected: &Value, new: &[u8], lifetime| {
+        let backend = &subject.backend;
+        backend
+            .set_if(b"key", expected, &value(new), lifetime)
+            .unwrap()
+    };
+    assert!(!set_if(&value(b"old"), b"new", Forever));
+    assert_eq!(subject.get(b"key"), None);
+    subject.set(b"key", b"old", Forever);
+    let stored = subject.backend.get(b"key").unwrap().unwrap();
+    let other = Value {
+        data: b"other".to_vec(),
+        ..stored.clone()
+    };
+    assert!(!set_if(&other, b"new", Forever));
+    assert_eq!(subject.get(b"key").as_deref(), Some(&b"old"[..]));
+    assert!(set_if(&stored, b"new", Forever));
+    assert_eq!(subject.get(b"key").as_deref(), Some(&b"new"[..]));
+    assert!(!set_if(&stored, b"newer", Forever));
+    let stored = subject.backend.get(b"key").unwrap().unwrap();
+    assert!(set_if(&stored, b"over", Expired));
+    assert!(!subject.has(b"key"));
+}
+
+pub(crate) fn set_if_gives_the_entry_its_own_lifetime(subject: &Subject) {
+    for (key, before, after) in [
+        (&b"shorter"[..], Forever, Lifetime::For(SHORT)),
+        (b"longer", Lifetime::For(SHORT), Forever),
+    ] {
+        subject.set(key, b"old", before);
+        let stored = subject.backend.get(key).unwrap().unwrap();
+        let new = value(b"new");
+        assert!(subject.backend.set_if(key, &stored, &new, after).unwrap());
+    }
+    subject.pass(SHORT);
+    assert!(!subject.has(b"shorter"));
+    assert_eq!(subject.get(b"longer").as_deref(), Some(&b"new"[..]));
 }
 
 pub(crate) fn of_many_threads_that_add_one_succeeds(subject: &Subject) {

@@ -192,6 +192,13 @@ impl Road {
             return Ok(false);
         };
         let may_refresh = past < open.conditions.while_refreshed;
+        if may_refresh && open.leasing.is_elsewhere() && !open.is_refresh {
+            // Another process refreshes it.
+            self.note_refreshed(py, open)?;
+            open.conditions.fallback = None;
+            self.emit_stale(open, call)?;
+            return Ok(false);
+        }
         let policy = self.policy.bind(py);
         let is_answer = policy.call_method1(
             intern!(py, "answers_stale"),
@@ -239,6 +246,7 @@ impl Road {
         let py = error.py();
         // Others may compute it while this one is told of.
         open.flight = None;
+        open.end_lease(py, false)?;
         let arguments = (&open.state, &open.backend, &open.key, error);
         let policy = self.policy.bind(py);
         policy.call_method1(intern!(py, "note_failed_refresh"), arguments)?;
@@ -304,6 +312,10 @@ impl Open {
             Err(_) => value,
             Ok(sealed) => {
                 let metadata = sealed.get().metadata.get();
+                self.leasing.see(metadata);
+                if !metadata.has_value() {
+                    return Ok(None);
+                }
                 self.conditions.stale_for = metadata.stale_for();
                 if !self.tags_stand(py, &metadata.0)? {
                     return Ok(None);
@@ -401,7 +413,11 @@ impl Open {
             return Ok(None);
         };
         let fresh_until = fresh.map(|lifetime| clock::wall().saturating_add(lifetime));
-        let metadata = metadata::Metadata { fresh_until, tags };
+        let metadata = metadata::Metadata {
+            fresh_until,
+            tags,
+            lease: None,
+        };
         seal.metadata = Some(Py::new(py, Metadata(metadata))?);
         Ok(Some(seal))
     }

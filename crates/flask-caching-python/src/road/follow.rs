@@ -111,9 +111,7 @@ impl Road {
                 Some(state) => state.getattr(py, intern!(py, "wait"))?.extract(py)?,
                 None => 0.0,
             };
-            open.following.until = Some(Deadline::after(
-                Duration::try_from_secs_f64(seconds).unwrap_or_default(),
-            ));
+            open.following.wait_for(seconds);
         }
         if !is_below {
             open.following.waiting = follower.wait(leaders(py)?.into_iter().chain([me]));
@@ -243,6 +241,12 @@ impl Open {
 }
 
 impl Following {
+    /// Until when it waits, which is for `seconds` from the first time that it does.
+    pub(super) fn wait_for(&mut self, seconds: f64) -> Deadline {
+        let longest = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        *self.until.get_or_insert_with(|| Deadline::after(longest))
+    }
+
     /// Waits in the engine.
     fn wait(&self, py: Python<'_>) -> PyResult<()> {
         let (Some(waiting), Some(until)) = (&self.waiting, &self.until) else {

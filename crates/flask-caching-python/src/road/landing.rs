@@ -111,6 +111,8 @@ impl Road {
             let is_answer = !is_none || self.options.cache_none;
             match outcome {
                 Ok(Outcome::Refused) => open.refuse(),
+                // Of those who follow, some may have asked after another process has deleted it.
+                Ok(Outcome::Superseded) if open.lease().is_some() => {}
                 // What could not be stored, because the cache fails, is still what they wait for.
                 _ => open.land(py, encoded, timeout, is_answer),
             }
@@ -118,6 +120,10 @@ impl Road {
                 open.row = None;
             }
             open.step = Step::Written(outcome);
+        }
+        let is_refused = open.is_refused();
+        if let Err(error) = open.end_lease(py, is_refused) {
+            open.step = Step::Written(Err(error));
         }
     }
 
@@ -180,6 +186,9 @@ impl Open {
         };
         if flight.is_superseded() {
             return Ok(Outcome::Superseded);
+        }
+        if self.lease().is_some() {
+            flight.close();
         }
         let Some(seal) = self.seal(py, timeout)? else {
             return Ok(Outcome::Superseded);
@@ -269,13 +278,24 @@ impl Open {
         timeout: &Bound<'_, PyAny>,
         metadata: Option<&Py<Metadata>>,
     ) -> PyResult<Outcome> {
-        let arguments = (&self.key, encoded, timeout, self.pairs(py)?, metadata);
+        let lease = self.lease();
+        let arguments = (
+            &self.key,
+            encoded,
+            timeout,
+            self.pairs(py)?,
+            metadata,
+            lease,
+        );
         let written = self
             .foreign(py)?
             .call_method1(intern!(py, "write"), arguments)?;
-        let (is_stored, gone): (bool, Bound<'_, PyTuple>) = written.extract()?;
-        if !is_stored {
-            return Ok(Outcome::Refused);
+        let (is_stored, gone): (Option<bool>, Bound<'_, PyTuple>) = written.extract()?;
+        match is_stored {
+            Some(true) => {}
+            Some(false) => return Ok(Outcome::Refused),
+            // Another process has deleted it meanwhile, or computes it.
+            None => return Ok(Outcome::Superseded),
         }
         if !gone.is_empty() {
             self.replace_expired(py, &gone, Some(timeout))?;

@@ -31,6 +31,8 @@ pub(super) enum Arrival<'py> {
     /// To another call that is computing the same, or that was over just now: without one to wait for it
     /// is to be looked for again.
     Behind(Box<Open>),
+    /// To its lease, which another process may have.
+    Leasing(Box<Open>),
 }
 
 impl Road {
@@ -136,6 +138,7 @@ impl Road {
     /// Asks the backend for the versions of a key, and for the value under it.
     pub(super) fn read_open(&self, py: Python<'_>, open: &mut Open) {
         open.following.landings = (!open.is_refresh).then(flights::landings);
+        open.leasing.forget_seen();
         let reading = match open.read_versions(py, &self.attributes) {
             Err((error, doing)) => Reading::NoKey(error, doing),
             Ok(()) if open.is_refresh => Reading::Nothing,
@@ -144,6 +147,7 @@ impl Road {
                 .unwrap_or_else(Reading::Unread),
         };
         open.step = Step::Read(reading);
+        self.go_on_after_waiting(py, open);
     }
 
     /// What becomes of a call that was looked for. `task`: who asks, where that is a task.
@@ -174,7 +178,9 @@ impl Road {
         }
         if let Some(value) = value {
             match self.is_stale(&value, call)? {
-                Some(false) if self.goes_on_past(&mut open, &value, call)? => {}
+                Some(false) if self.goes_on_past(&mut open, &value, call)? => {
+                    open.leasing.note_value(true);
+                }
                 Some(false) if open.conditions.stale_for.is_some() => {
                     return self.deliver(value).map(Arrival::There);
                 }
@@ -182,13 +188,18 @@ impl Road {
                     let (state, key) = (open.state.as_ref(), Some(&open.key));
                     self.emit_looked_up(Event::Hit, state, key, call)?;
                     self.remember(py, &mut open)?;
+                    self.note_refreshed(py, &open)?;
+                    open.share_elsewhere();
                     return self.deliver(value).map(Arrival::There);
                 }
-                Some(true) => {}
+                Some(true) => open.leasing.note_value(false),
                 None => return bypass(),
             }
         }
-        if !open.is_read_only {
+        if open.leasing.is_declined() {
+            return bypass();
+        }
+        if !open.is_read_only && open.flight.is_none() {
             match self.begin_flight(py, &open)? {
                 Joined::Lead(_) if self.came_meanwhile(py, &mut open)? => {
                     open.rewind(py)?;
@@ -206,6 +217,9 @@ impl Road {
                     open.flight = Some(flight);
                 }
             }
+        }
+        if !open.is_read_only && self.wants_lease(py, &mut open)? {
+            return Ok(Arrival::Leasing(open));
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
         if !open.conditions.is_background {

@@ -41,6 +41,7 @@ mod follow;
 mod fragments;
 mod kinds;
 mod landing;
+mod lease;
 mod look_up;
 mod page;
 mod part;
@@ -62,6 +63,7 @@ mod ways;
 
 pub(crate) use flags::CacheFlags;
 pub(crate) use fragments::FragmentFinder;
+pub(crate) use lease::Claimant;
 pub(crate) use parts::CallParts;
 pub(crate) use proxies::NativeProxies;
 pub(crate) use replaced::{METHODS, replaced_methods};

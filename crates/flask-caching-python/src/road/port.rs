@@ -59,6 +59,11 @@ impl Port {
         (self.replaced & methods == 0).then_some(memory)
     }
 
+    /// Whether it is to the in-process store.
+    pub(super) fn is_memory(&self) -> bool {
+        self.memory.is_some()
+    }
+
     /// What is not done natively.
     pub(super) fn foreign<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
         self.foreign.as_ref().map(|foreign| foreign.bind(py))

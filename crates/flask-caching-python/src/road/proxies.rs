@@ -1,7 +1,7 @@
 //! The proxies of a `Cache`, as far as they hand on what they are given.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pyo3::exceptions::{PyLookupError, PyTypeError};
 use pyo3::intern;
@@ -23,6 +23,8 @@ use crate::memory::MemoryBackend;
 pub(crate) struct NativeProxies {
     direction: OnceLock<Direction>,
     asked: Asked,
+    /// Whether deletions take more than a backend's method.
+    deletes_by_fallback: AtomicBool,
 }
 
 /// What was asked explicitly: keys that were found, not found, written and deleted, and calls of
@@ -90,6 +92,7 @@ impl NativeProxies {
         Self {
             direction: OnceLock::new(),
             asked: Asked::default(),
+            deletes_by_fallback: AtomicBool::new(false),
         }
     }
 
@@ -102,6 +105,11 @@ impl NativeProxies {
             looked_at: LookedAt::new(),
         };
         self.direction.get_or_init(|| direction);
+    }
+
+    /// Have all deletions made by `_delete_fallback` and `_delete_many_fallback` from now on.
+    fn _delete_by_fallback(&self) {
+        self.deletes_by_fallback.store(true, Ordering::Relaxed);
     }
 
     /// How often was asked: keys found, not found, written, deleted; calls of `clear`.
@@ -274,7 +282,12 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         slf.get().asked.count(Asking::Deletions, 1);
-        let Some((_, backend)) = Direction::of_key(slf, args)? else {
+        let direct = if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
+            None
+        } else {
+            Direction::of_key(slf, args)?
+        };
+        let Some((_, backend)) = direct else {
             return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
@@ -292,7 +305,12 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         slf.get().asked.count(Asking::Deletions, args.len());
-        let Some((_, backend)) = Direction::of_keys(slf, args)? else {
+        let direct = if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
+            None
+        } else {
+            Direction::of_keys(slf, args)?
+        };
+        let Some((_, backend)) = direct else {
             return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
         };
         flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;

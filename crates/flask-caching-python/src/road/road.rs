@@ -74,6 +74,8 @@ pub(super) struct Options {
     pub(super) is_page: bool,
     /// Whether one call computes and the others get its result; `None`: as the application has it.
     pub(super) single_flight: Option<bool>,
+    /// Whether the same among processes; `None`: as the application has it.
+    pub(super) lease: Option<bool>,
 }
 
 #[pymethods]
@@ -102,6 +104,12 @@ impl Road {
             epoch: AtomicU64::new(0),
             plain_keys: (AtomicU64::new(0), AtomicU64::new(0)),
         })
+    }
+
+    /// Says what a call is, and what may be stored.
+    #[getter]
+    fn policy(&self, py: Python<'_>) -> Py<PyAny> {
+        self.policy.clone_ref(py)
     }
 
     /// Answers a call, or returns its turn. `extensions`: those of the active application, or None.
@@ -198,7 +206,14 @@ impl Road {
     ) -> PyResult<Bound<'py, PyAny>> {
         let call = Call::of(args, kwargs);
         match turn.get().take() {
-            Some(open) => self.timed(args.py(), || self.arrive_for_task(open, &call)),
+            Some(mut open) => self.timed(args.py(), || {
+                open.leasing.settle();
+                if open.leasing.looks_again() {
+                    self.read_unless_waiting(open, &call)
+                } else {
+                    self.arrive_for_task(open, &call)
+                }
+            }),
             None => Ok(turn.clone().into_any()),
         }
     }
@@ -249,11 +264,12 @@ impl Road {
         turn: &Bound<'py, Turn>,
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(open) = turn.get().take() {
+        if let Some(mut open) = turn.get().take() {
             self.emit_computed(turn.get());
             self.counts.count(Event::Refused);
             self.note_refreshed(turn.py(), &open)?;
             open.refuse();
+            open.end_lease(turn.py(), true)?;
         }
         self.deliver(result)
     }
@@ -304,7 +320,10 @@ impl Road {
     /// The function of a turn has failed: nothing is stored.
     fn fail(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
         match turn.get().take() {
-            Some(open) => self.note_refreshed(turn.py(), &open),
+            Some(mut open) => {
+                open.end_lease(turn.py(), false)?;
+                self.note_refreshed(turn.py(), &open)
+            }
             None => Ok(()),
         }
     }
@@ -344,9 +363,14 @@ impl Road {
             return Turn::bypass(py);
         }
         open.conditions.is_background = true;
+        let open = match self.arrive_at(open, &call, None)? {
+            Arrival::There(there) => return Ok(there),
+            Arrival::Behind(_) => return Turn::bypass(py),
+            Arrival::Leasing(open) => self.take_lease(py, open)?,
+        };
         match self.arrive_at(open, &call, None)? {
             Arrival::There(there) => Ok(there),
-            Arrival::Behind(_) => Turn::bypass(py),
+            Arrival::Behind(_) | Arrival::Leasing(_) => Turn::bypass(py),
         }
     }
 

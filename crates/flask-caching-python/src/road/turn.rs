@@ -14,6 +14,7 @@ use pyo3::types::PyString;
 use smallvec::SmallVec;
 
 use super::conditions::Conditions;
+use super::lease::Leasing;
 use super::port::Port;
 use super::table::Row;
 use crate::memory::Stored;
@@ -58,6 +59,7 @@ pub(super) struct Open {
     pub(super) flight: Option<Flight>,
     pub(super) following: Following,
     pub(super) conditions: Conditions,
+    pub(super) leasing: Leasing,
     pub(super) step: Step,
 }
 
@@ -197,7 +199,7 @@ impl Turn {
     }
 
     /// Whether `question` is answered with yes; no where the turn is over.
-    fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
+    pub(super) fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.as_deref().is_some_and(question)
     }
@@ -225,7 +227,8 @@ impl Turn {
     fn is_unread(&self) -> bool {
         self.is(|open| {
             open.port.waits
-                && open.flight.is_none()
+                && (open.flight.is_none() || open.leasing.looks_again())
+                && !open.leasing.is_wanted()
                 && open.following.waiting.is_none()
                 && matches!(open.step, Step::Waiting)
         })
@@ -235,6 +238,12 @@ impl Turn {
     #[getter]
     fn follows(&self) -> bool {
         self.is(|open| open.following.waiting.is_some())
+    }
+
+    /// Whether it is to take a lease, or to wait for who has it.
+    #[getter]
+    fn wants_lease(&self) -> bool {
+        self.is(|open| open.leasing.is_wanted())
     }
 
     /// Whether the cache has to do with the call.
@@ -323,6 +332,7 @@ impl Open {
             flight: None,
             following: Following::default(),
             conditions: Conditions::default(),
+            leasing: Leasing::default(),
             step: Step::Waiting,
         }
     }
@@ -340,6 +350,7 @@ impl Open {
         visit.call(self.description.as_ref())?;
         self.port.traverse(visit)?;
         self.conditions.traverse(visit)?;
+        self.leasing.traverse(visit)?;
         match &self.step {
             Step::Read(Reading::Found(value) | Reading::Shared(value)) => visit.call(value),
             Step::Encoded {

@@ -28,6 +28,13 @@ impl Road {
             let behind = match self.arrive_at(open, call, None)? {
                 Arrival::There(there) => return Ok(there),
                 Arrival::Behind(behind) => behind,
+                Arrival::Leasing(leasing) => {
+                    open = self.take_lease(py, leasing)?;
+                    if open.leasing.looks_again() {
+                        self.read_open(py, &mut open);
+                    }
+                    continue;
+                }
             };
             open = self.wait(py, behind)?;
             if self.resume_open(py, &mut open)? {
@@ -74,7 +81,7 @@ impl Road {
             Arrival::Behind(over) if over.following.waiting.is_none() => {
                 self.read_unless_waiting(over, call)
             }
-            Arrival::Behind(behind) => Turn::of(py, behind),
+            Arrival::Behind(open) | Arrival::Leasing(open) => Turn::of(py, open),
         }
     }
 

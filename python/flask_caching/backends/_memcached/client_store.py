@@ -80,6 +80,9 @@ class ClientStore:
             return False
         return self.delete(key) if new is None else self.set(key, new[0], timeout=timeout)
 
+    def set_if(self, key: bytes, expected: Any, new: Any, timeout: Any = None) -> bool:
+        return self.compare_exchange(key, expected, new, timeout)
+
     def clear(self) -> bool:
         # python-memcached returns nothing.
         result = self._client.flush_all()

@@ -174,6 +174,15 @@ class ClientStore:
                 return bool(self._remove(key))
             return bool(self.set(key, new[0], 0, timeout))
 
+    def set_if(
+        self,
+        key: bytes,
+        expected: tuple[bytes, int],
+        new: tuple[bytes, int],
+        timeout: Any = None,
+    ) -> bool:
+        return self.compare_exchange(key, expected, new, timeout)
+
     def clear(self) -> bool:
         with _failing("clear"):
             if not self._prefix:

@@ -138,7 +138,7 @@ impl FileStore {
             return Ok(true);
         };
         let name = self.naming.of(key)?;
-        self.write("set", key, &name, data, expires, false)
+        self.write("set", key, &name, data, expires, Over::Anything)
     }
 
     /// The number of entries, as it is kept for the threshold. 0: it is not kept.
@@ -263,7 +263,7 @@ impl FileStore {
         self.directory.write_draft(&head, data)
     }
 
-    /// Writes an entry; `unless_live`: only where `key` has no live one.
+    /// Writes an entry `over` what may be there.
     fn write(
         &self,
         operation: &'static str,
@@ -271,12 +271,12 @@ impl FileStore {
         name: &str,
         data: &[&[u8]],
         expires: Expiry,
-        unless_live: bool,
+        over: Over<'_>,
     ) -> Result<bool> {
         let size = data.iter().map(|piece| piece.len() as u64).sum::<u64>() + format::HEAD as u64;
         if self.is_too_large(name, size) {
             let _turn = self.turn(operation)?;
-            if !(unless_live && matches!(self.find(key, name), Ok(Some(_)))) {
+            if self.may_write(key, name, over) {
                 self.remove(name, operation)?;
             }
             return Ok(false);
@@ -287,7 +287,7 @@ impl FileStore {
                 Ok(turn) => turn,
                 Err(error) => return Ok(Err(error)),
             };
-            if unless_live && matches!(self.find(key, name), Ok(Some(_))) {
+            if !self.may_write(key, name, over) {
                 return Ok(Ok(false));
             }
             self.publish(draft, name).map(|()| Ok(true))
@@ -299,6 +299,17 @@ impl FileStore {
             self.remove(name, operation)?;
             Ok(false)
         })
+    }
+
+    /// Whether `over` is what is there; in a turn of the lock.
+    fn may_write(&self, key: &[u8], name: &str, over: Over<'_>) -> bool {
+        match (over, self.find(key, name)) {
+            (Over::Anything, _) => true,
+            (Over::Nothing, found) => !matches!(found, Ok(Some(_))),
+            (Over::Exactly(expected), found) => {
+                matches!(found, Ok(Some((there, _))) if there == expected.data)
+            }
+        }
     }
 
     /// Replaces an entry in a turn of the lock that is already taken.
@@ -331,6 +342,16 @@ impl FileStore {
     }
 }
 
+/// Over what an entry is written.
+#[derive(Clone, Copy)]
+enum Over<'a> {
+    Anything,
+    /// Only where `key` has no live entry.
+    Nothing,
+    /// Only over this one.
+    Exactly(&'a Value),
+}
+
 impl Backend for FileStore {
     fn get(&self, key: &[u8]) -> Result<Option<Value>> {
         Ok(self.read(key, &self.naming.of(key)?).map(Value::from))
@@ -348,7 +369,7 @@ impl Backend for FileStore {
         let Some(expires) = expiry(lifetime) else {
             return Ok(true);
         };
-        self.write("add", key, &name, &[&value.data], expires, true)
+        self.write("add", key, &name, &[&value.data], expires, Over::Nothing)
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
@@ -465,5 +486,20 @@ impl Backend for FileStore {
         };
         self.replace(operation, key, &name, &new.data, expires)?;
         Ok(true)
+    }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        let Some(expires) = expiry(lifetime) else {
+            return self.compare_exchange(key, expected, None, lifetime);
+        };
+        let name = self.naming.of(key)?;
+        let over = Over::Exactly(expected);
+        self.write("set_if", key, &name, &[&value.data], expires, over)
     }
 }

@@ -321,6 +321,21 @@ impl Backend for LmdbStore {
         })
     }
 
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        if !self.fits(key, value) {
+            return Ok(false);
+        }
+        self.write("set_if", |writing| {
+            writing.set_if(key, expected, value, lifetime)
+        })
+    }
+
     fn set_extending(
         &self,
         key: &[u8],

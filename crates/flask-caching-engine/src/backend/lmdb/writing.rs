@@ -319,6 +319,23 @@ impl<'a> Writing<'a> {
         }
         Ok(true)
     }
+
+    /// Stores `value` in the place of `expected`; `false`: there is something else.
+    pub(super) fn set_if(
+        &mut self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> heed::Result<bool> {
+        let is_there = self
+            .live(key)?
+            .is_some_and(|it| it.data == expected.data && it.flags == expected.flags);
+        if is_there {
+            self.put(key, value, lifetime)?;
+        }
+        Ok(is_there)
+    }
 }
 
 /// What a writer is told that has not got its turn.

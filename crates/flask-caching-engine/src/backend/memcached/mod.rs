@@ -253,6 +253,18 @@ impl Backend for Memcached {
         server.compare_exchange(&key, expected, new, lifetime)
     }
 
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        let key = wire_key(key);
+        let server = self.server_of(&key);
+        server.set_if(&key, expected, value, lifetime)
+    }
+
     fn is_left_alone(&self) -> bool {
         self.servers.iter().all(Resilient::is_left_alone)
     }

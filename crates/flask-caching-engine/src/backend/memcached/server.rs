@@ -205,19 +205,43 @@ impl Backend for Server {
                 return Ok(false);
             };
             let exptime = remaining_exptime(protocol, wire, key, lifetime)?;
-            let (Some(value), Some(exptime)) = (new, exptime) else {
-                return protocol.remove(wire, key, item.cas);
-            };
-            let entry = Entry {
-                key,
-                value,
-                exptime,
-            };
-            let stored = store_one(protocol, wire, Store::Cas(item.cas), entry)?;
-            if let Stored::Refused(words) = &stored {
-                log_refusal(&entry, words);
+            match (new, exptime) {
+                (Some(value), Some(exptime)) => {
+                    let entry = Entry {
+                        key,
+                        value,
+                        exptime,
+                    };
+                    store_over(protocol, wire, item.cas, entry)
+                }
+                _ => protocol.remove(wire, key, item.cas),
             }
-            Ok(stored == Stored::Yes)
+        })
+    }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.talk("set_if", |protocol, wire| {
+            let Some(item) = one(protocol, wire, key)?.filter(|item| item.value == *expected)
+            else {
+                return Ok(false);
+            };
+            match exptime(lifetime, expiry::now()) {
+                Some(exptime) => {
+                    let entry = Entry {
+                        key,
+                        value,
+                        exptime,
+                    };
+                    store_over(protocol, wire, item.cas, entry)
+                }
+                None => protocol.remove(wire, key, item.cas),
+            }
         })
     }
 
@@ -291,6 +315,19 @@ pub(super) fn log_refusal(entry: &Entry<'_>, words: &str) {
 
 /// What is left of the life of the item under the wire key `key`, as an `exptime`; `lifetime` where
 /// the server cannot say. `None`: it is over.
+fn store_over(
+    protocol: Protocol,
+    wire: &mut Connection,
+    cas: u64,
+    entry: Entry<'_>,
+) -> Outcome<bool> {
+    let stored = store_one(protocol, wire, Store::Cas(cas), entry)?;
+    if let Stored::Refused(words) = &stored {
+        log_refusal(&entry, words);
+    }
+    Ok(stored == Stored::Yes)
+}
+
 pub(super) fn remaining_exptime(
     protocol: Protocol,
     wire: &mut Connection,

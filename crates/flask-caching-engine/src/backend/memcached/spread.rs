@@ -181,6 +181,17 @@ impl Spread {
             // It is still there: a second more is nearer to the truth than none.
             Some(at) => Lifetime::For(Duration::from_secs(at.saturating_sub(now()).max(1))),
         };
+        self.put_over(key, found, new, lifetime)
+    }
+
+    /// The same, for a `lifetime` of its own.
+    fn put_over(
+        &self,
+        key: &[u8],
+        found: &Found,
+        new: Option<&Value>,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
         let pieces = match new {
             None => None,
             Some(new) => match self.split(key, new, lifetime) {
@@ -190,10 +201,15 @@ impl Spread {
         };
         let first = pieces.as_ref().and_then(|pieces| pieces.first());
         let first_key = piece_key(key, 0);
-        if !self
-            .memcached
-            .compare_exchange(&first_key, &found.first, first, lifetime)?
-        {
+        let is_done = match first {
+            Some(first) => self
+                .memcached
+                .set_if(&first_key, &found.first, first, lifetime)?,
+            None => self
+                .memcached
+                .compare_exchange(&first_key, &found.first, None, lifetime)?,
+        };
+        if !is_done {
             return Ok(false);
         }
         match pieces {
@@ -335,6 +351,22 @@ impl Backend for Spread {
         self.in_time(|| match self.find(key)? {
             Some(found) if found.whole.data == expected.data => {
                 self.exchange(key, &found, new, lifetime)
+            }
+            _ => Ok(false),
+        })
+    }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.in_time(|| match self.find(key)? {
+            Some(found) if found.whole.data == expected.data => {
+                let new = (lifetime != Lifetime::Expired).then_some(value);
+                self.put_over(key, &found, new, lifetime)
             }
             _ => Ok(false),
         })

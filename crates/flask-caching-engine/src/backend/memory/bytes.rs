@@ -74,6 +74,16 @@ impl Backend for MemoryStore<Value> {
             }
         }
     }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        Ok(Self::set_if(self, key, expected, value.clone(), lifetime))
+    }
 }
 
 /// Adds to an integer in ASCII digits, as Redis and memcached keep theirs.

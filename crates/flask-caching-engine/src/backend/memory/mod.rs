@@ -185,6 +185,19 @@ impl<V> MemoryStore<V> {
         .0
     }
 
+    /// Stores `value` where the live entry of `key` is `expected`, in one atomic step; whether it did.
+    pub fn set_if(&self, key: &[u8], expected: &V, value: V, lifetime: Lifetime) -> bool
+    where
+        V: PartialEq,
+    {
+        self.write(key, value, lifetime, |shard, place, now| {
+            shard
+                .peek_live(place.hash, place.key, now)
+                .is_some_and(|there| there == expected)
+        })
+        .0
+    }
+
     /// Changes the value of `key` in place, in one atomic step; the entry keeps its expiry. `None`
     /// where `key` has no live entry. `change` is called under the shard's lock, as in
     /// [`read`](Self::read).

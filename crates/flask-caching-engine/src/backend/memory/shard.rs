@@ -118,9 +118,13 @@ impl<V> Shard<V> {
 
     /// Whether `key` has a live entry; this is no use of it.
     pub(super) fn has_live(&self, hash: u32, key: &[u8], now: u64) -> bool {
-        self.find(hash, key)
-            .and_then(|slot| self.slots[slot as usize].as_ref())
-            .is_some_and(|entry| entry.is_live(now))
+        self.peek_live(hash, key, now).is_some()
+    }
+
+    /// The value of the live entry of `key`; this is no use of it.
+    pub(super) fn peek_live(&self, hash: u32, key: &[u8], now: u64) -> Option<&V> {
+        let entry = self.slots[self.find(hash, key)? as usize].as_ref()?;
+        entry.is_live(now).then_some(&entry.value)
     }
 
     /// What the entry of `key` weighs, live or expired; 0: there is none.

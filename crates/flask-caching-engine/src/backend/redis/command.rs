@@ -34,6 +34,12 @@ const COMPARE_EXCHANGE: &[u8] = b"if redis.call('GET', KEYS[1]) ~= ARGV[1] then 
     else redis.call('SET', KEYS[1], ARGV[2]) end \
     return 1";
 
+/// The time to live is in milliseconds; without one, the entry lives for ever.
+const SET_IF: &[u8] = b"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+    if ARGV[3] then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
+    else redis.call('SET', KEYS[1], ARGV[2]) end \
+    return 1";
+
 /// How many keys one step of clearing looks at. A step blocks the server for less
 /// than a millisecond.
 const SCAN_COUNT: &[u8] = b"300";
@@ -134,6 +140,21 @@ pub(super) fn compare_exchange(key: &[u8], expected: &Value, new: Option<&Value>
         Some(new) => {
             let mut args = script.to_vec();
             args.push(&new.data);
+            Batch::of(&args)
+        }
+    }
+}
+
+/// Stores `value` in the place of `expected`.
+pub(super) fn set_if(key: &[u8], expected: &Value, value: &Value, lifetime: Lifetime) -> Batch {
+    let script: [&[u8]; 6] = [b"EVAL", SET_IF, b"1", key, &expected.data, &value.data];
+    match lifetime {
+        Lifetime::Forever => Batch::of(&script),
+        Lifetime::Expired => compare_exchange(key, expected, None),
+        Lifetime::For(duration) => {
+            let life = milliseconds(duration);
+            let mut args = script.to_vec();
+            args.push(life.as_bytes());
             Batch::of(&args)
         }
     }

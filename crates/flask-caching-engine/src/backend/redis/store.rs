@@ -59,6 +59,16 @@ impl Redis {
         }
     }
 
+    /// Whether a script has found what it expected.
+    fn exchanged(&self, operation: Operation, key: &[u8], command: Batch) -> Result<bool> {
+        let reply = self.one(operation, key, command)?;
+        match &reply {
+            // Another program's list or hash is not what was expected.
+            Reply::Error(message) if message.contains("WRONGTYPE") => Ok(false),
+            reply => self.reader(operation).done(reply),
+        }
+    }
+
     /// Has one command on `key` done.
     fn one(&self, operation: Operation, key: &[u8], command: Batch) -> Result<Reply> {
         let request = Request { key, command };
@@ -264,12 +274,19 @@ impl Backend for Redis {
     ) -> Result<bool> {
         let operation = Operation::remove("compare_exchange").once();
         let command = command::compare_exchange(key, expected, new);
-        let reply = self.one(operation, key, command)?;
-        match &reply {
-            // Another program's list or hash is not what was expected.
-            Reply::Error(message) if message.contains("WRONGTYPE") => Ok(false),
-            reply => self.reader(operation).done(reply),
-        }
+        self.exchanged(operation, key, command)
+    }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        let operation = Operation::store("set_if").once();
+        let command = command::set_if(key, expected, value, lifetime);
+        self.exchanged(operation, key, command)
     }
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {

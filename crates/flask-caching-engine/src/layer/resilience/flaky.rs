@@ -113,6 +113,16 @@ impl Backend for Flaky {
         };
         Ok(true)
     }
+
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.compare_exchange(key, expected, Some(value), lifetime)
+    }
 }
 
 pub(super) fn value(text: &str) -> Value {

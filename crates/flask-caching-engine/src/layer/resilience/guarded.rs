@@ -405,6 +405,18 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
         })
     }
 
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.settled("set_if", &[key], || {
+            self.backend.set_if(key, expected, value, lifetime)
+        })
+    }
+
     fn is_left_alone(&self) -> bool {
         self.backend.is_left_alone()
     }

@@ -397,6 +397,18 @@ impl<B: Backend> Backend for Resilient<B> {
         })
     }
 
+    fn set_if(
+        &self,
+        key: &[u8],
+        expected: &Value,
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<bool> {
+        self.settled("set_if", &[key], true, || {
+            self.backend.set_if(key, expected, value, lifetime)
+        })
+    }
+
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.settled("get_many", keys, false, || self.backend.get_many(keys))
     }

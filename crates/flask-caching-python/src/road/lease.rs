@@ -1,0 +1,336 @@
+//! Leases: single flight among processes. How one is taken, waited for, stored under and ended says
+//! `calls/leasing.py`; here is when.
+//!
+//! A lease is taken by the call that leads the flight of its process, in the place where the value is to
+//! be, and ends with the computation. Whoever finds another's looks for the value again after a while, as
+//! a call that has just come: it may be an answer then, have another key, or nobody may compute it.
+
+use std::mem;
+
+use flask_caching_engine::flight::Landing;
+use flask_caching_engine::lease::Patience;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+
+use super::counts::Event;
+use super::road::Road;
+use super::turn::{Open, Outcome, Step, Turn};
+use crate::metadata::Metadata;
+
+/// What a call has to do with leases.
+#[derive(Default)]
+pub(super) struct Leasing {
+    stage: Stage,
+    seen: Seen,
+    over: Over,
+    patience: Option<Patience>,
+    has_waited: bool,
+}
+
+#[derive(Default)]
+enum Stage {
+    /// Nobody has asked whether it takes one.
+    #[default]
+    Unasked,
+    /// It is to take one, or to wait for who has it.
+    Wanted,
+    /// It has waited, and is to be looked for again; its key was this.
+    Again(Py<PyAny>),
+    /// It has one: `flask_caching.calls.leasing.Held`.
+    Held(Py<PyAny>),
+    /// It computes without.
+    Without,
+    /// It does not compute: another process refreshes the entry, or has done so.
+    Declined,
+}
+
+/// What the entry that was read says of a lease.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Seen {
+    #[default]
+    None,
+    /// Somebody has it.
+    Held,
+    /// Nobody is to wait.
+    Refused,
+}
+
+/// What is under the key although the call computes.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Over {
+    #[default]
+    Nothing,
+    /// A value that the policy will not have.
+    Rejected,
+    /// One that is not fresh any more.
+    Stale,
+}
+
+impl Leasing {
+    /// Notes what the metadata of the entry says.
+    pub(super) fn see(&mut self, metadata: &Metadata) {
+        self.seen = match metadata.lease() {
+            Some("held") => Seen::Held,
+            Some(_) => Seen::Refused,
+            None => Seen::None,
+        };
+    }
+
+    /// Whether somebody else was seen to compute it.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.seen == Seen::Held
+    }
+
+    /// Whether the call has waited, and is to be looked for again.
+    pub(super) fn looks_again(&self) -> bool {
+        matches!(self.stage, Stage::Again(_))
+    }
+
+    /// Whether it is to take a lease.
+    pub(super) fn is_wanted(&self) -> bool {
+        matches!(self.stage, Stage::Wanted)
+    }
+
+    /// Whether another process computes in its place.
+    pub(super) fn is_declined(&self) -> bool {
+        matches!(self.stage, Stage::Declined)
+    }
+
+    /// Nothing is known of the entry any more: it is looked for again.
+    pub(super) fn forget_seen(&mut self) {
+        (self.seen, self.over) = (Seen::None, Over::Nothing);
+    }
+
+    /// A value was found that is no answer; `is_stale`: it is only too old.
+    pub(super) fn note_value(&mut self, is_stale: bool) {
+        self.over = if is_stale {
+            Over::Stale
+        } else {
+            Over::Rejected
+        };
+    }
+
+    /// It has its lease, or goes on without.
+    pub(super) fn settle(&mut self) {
+        if self.is_wanted() {
+            self.stage = Stage::Without;
+        }
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match &self.stage {
+            Stage::Held(held) | Stage::Again(held) => visit.call(held),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Road {
+    /// Whether a call is to take a lease now.
+    pub(super) fn wants_lease(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        if !matches!(open.leasing.stage, Stage::Unasked) {
+            return Ok(false);
+        }
+        open.leasing.stage = Stage::Without;
+        let (Some(state), false) = (&open.state, open.port.is_memory()) else {
+            return Ok(false);
+        };
+        let is_wanted = match (self.options.lease, self.options.single_flight) {
+            (Some(lease), _) => lease,
+            (None, Some(false)) => false,
+            (None, _) => state.getattr(py, intern!(py, "lease"))?.is_truthy(py)?,
+        };
+        if is_wanted {
+            open.leasing.stage = Stage::Wanted;
+        }
+        Ok(is_wanted)
+    }
+
+    /// Takes the lease of a call, or waits a while for who has it.
+    pub(super) fn take_lease(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
+        let turn = Turn::of(py, open)?;
+        let policy = self.policy.bind(py);
+        let taken = policy.call_method1(intern!(py, "hold"), (&turn,));
+        let open = turn.cast::<Turn>()?.get().take();
+        taken?;
+        let mut open =
+            open.ok_or_else(|| PyRuntimeError::new_err("a call ended while it waited"))?;
+        open.leasing.settle();
+        Ok(open)
+    }
+
+    /// A call that has waited for another process was looked for again: its flight goes on where it is
+    /// still that of its key, and nothing was deleted.
+    pub(super) fn go_on_after_waiting(&self, py: Python<'_>, open: &mut Open) {
+        if !open.leasing.looks_again() {
+            return;
+        }
+        if open.leasing.patience.is_some() && !mem::replace(&mut open.leasing.has_waited, true) {
+            self.counts.count(Event::Waited);
+        }
+        if let Stage::Again(key) = mem::take(&mut open.leasing.stage) {
+            let is_same = open.key.bind(py).eq(key).unwrap_or(false);
+            let is_over = |flight: &_| flask_caching_engine::flight::Flight::is_superseded(flight);
+            if !is_same || open.flight.as_ref().is_some_and(is_over) {
+                open.flight = None;
+            }
+        }
+    }
+}
+
+impl Open {
+    /// What the call computes under: an object of Python's, or None.
+    pub(super) fn lease(&self) -> Option<&Py<PyAny>> {
+        match &self.leasing.stage {
+            Stage::Held(held) => Some(held),
+            _ => None,
+        }
+    }
+
+    /// Lets other processes go on. `is_refused`: they compute side by side.
+    pub(super) fn end_lease(&mut self, py: Python<'_>, is_refused: bool) -> PyResult<()> {
+        if let Stage::Held(held) = mem::take(&mut self.leasing.stage) {
+            held.call_method1(py, intern!(py, "over"), (is_refused,))?;
+        }
+        self.leasing.stage = Stage::Without;
+        Ok(())
+    }
+
+    /// Whether the result of the call is its caller's alone.
+    pub(super) fn is_refused(&self) -> bool {
+        !matches!(
+            self.step,
+            Step::Written(Ok(Outcome::Stored(_) | Outcome::Superseded) | Err(_))
+        )
+    }
+
+    /// Lets those who follow the call look for what another process has stored.
+    pub(super) fn share_elsewhere(&self) {
+        if let Some(flight) = &self.flight {
+            flight.land(Landing::Shared(None));
+        }
+    }
+}
+
+/// A turn that is to take a lease, as Python sees it.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Claimant(Py<Turn>);
+
+/// What [`Claimant::terms`] tells.
+type Terms = (Option<Py<PyAny>>, Py<PyAny>, Py<PyAny>, Py<PyAny>);
+
+#[pymethods]
+impl Claimant {
+    #[new]
+    fn new(turn: Py<Turn>) -> Self {
+        Self(turn)
+    }
+
+    /// The application's state, the backend, the key, and the way to the value.
+    fn terms(&self, py: Python<'_>) -> PyResult<Terms> {
+        let over = || PyRuntimeError::new_err("the call is over");
+        self.with(|open| {
+            Ok((
+                open.state.as_ref().map(|state| state.clone_ref(py)),
+                open.backend.clone_ref(py),
+                open.key.clone_ref(py),
+                open.foreign(py)?.clone().unbind(),
+            ))
+        })
+        .ok_or_else(over)?
+    }
+
+    /// Whether the entry that was read says that somebody computes it.
+    #[getter]
+    fn is_elsewhere(&self) -> bool {
+        self.with(|open| open.leasing.seen == Seen::Held)
+            .unwrap_or_default()
+    }
+
+    /// Whether a value was read, which is no answer.
+    #[getter]
+    fn is_over_value(&self) -> bool {
+        self.with(|open| open.leasing.over != Over::Nothing)
+            .unwrap_or_default()
+    }
+
+    /// Whether what was read is no answer because it is not fresh any more.
+    #[getter]
+    fn is_over_stale(&self) -> bool {
+        self.with(|open| open.leasing.over == Over::Stale || open.conditions.is_background)
+            .unwrap_or_default()
+    }
+
+    /// Whether what is stored is not wanted, whoever computes it.
+    #[getter]
+    fn is_forced(&self) -> bool {
+        self.with(|open| open.is_refresh && !open.conditions.is_background)
+            .unwrap_or_default()
+    }
+
+    /// Whether nobody waits for the result.
+    #[getter]
+    fn is_background(&self) -> bool {
+        self.with(|open| open.conditions.is_background)
+            .unwrap_or_default()
+    }
+
+    /// The seconds to wait before the next question, see `Patience`; None: it has waited long enough.
+    fn next_pause(&self, py: Python<'_>, longest: f64) -> Option<f64> {
+        let mut open = self.0.get().take()?;
+        let pause = if open.following.is_over {
+            None
+        } else {
+            let until = open.following.wait_for(longest);
+            let patience = open
+                .leasing
+                .patience
+                .get_or_insert_with(|| Patience::until(Some(until)));
+            patience.next_pause()
+        };
+        self.0.bind(py).get().put_back(open);
+        pause.map(|pause| pause.as_secs_f64())
+    }
+
+    /// Lets the call compute under `held`.
+    fn hold(&self, held: Py<PyAny>) {
+        self.change(Stage::Held(held));
+    }
+
+    /// Has the call looked for again.
+    fn look_again(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(mut open) = self.0.get().take() {
+            open.leasing.stage = Stage::Again(open.key.clone_ref(py));
+            let rewound = open.rewind(py);
+            self.0.get().put_back(open);
+            rewound?;
+        }
+        Ok(())
+    }
+
+    /// Leaves it to another process.
+    fn decline(&self) {
+        self.change(Stage::Declined);
+    }
+}
+
+impl Claimant {
+    fn with<T>(&self, question: impl FnOnce(&Open) -> T) -> Option<T> {
+        let mut answer = None;
+        self.0.get().is(|open| {
+            answer = Some(question(open));
+            true
+        });
+        answer
+    }
+
+    fn change(&self, stage: Stage) {
+        if let Some(mut open) = self.0.get().take() {
+            let before = mem::replace(&mut open.leasing.stage, stage);
+            self.0.get().put_back(open);
+            drop(before);
+        }
+    }
+}
