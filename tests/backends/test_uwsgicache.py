@@ -102,6 +102,8 @@ NAMES = [
     "odd_keys",
     "timeouts",
     "functions",
+    "tags",
+    "a_caller_refreshes",
     "damage",
 ]
 
@@ -144,6 +146,13 @@ def test_an_entry_expires(uwsgi: Uwsgi) -> None:
     uwsgi.run("write_short")
     uwsgi.run("short_is_there")
     wait_until(lambda: uwsgi.ask("/run/short_is_there"), "the entry to expire", 10)
+
+
+def test_a_tag_is_not_lost_before_its_entries(uwsgi: Uwsgi) -> None:
+    uwsgi.run("clear")
+    uwsgi.run("tag_entries_of_two_lifetimes")
+    wait_until(lambda: uwsgi.ask("/run/the_shorter_entry_is_there"), "the entry to expire", 10)
+    uwsgi.run("the_longer_entry_is_there")
 
 
 def test_outside_uwsgi_it_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import threading
 import time
 import traceback
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.contrib.uwsgicache import UWSGICache
-from flask_caching.testing import BackendContract
+from flask_caching.testing import BackendContract, manual_clock
 
 NAME = os.environ["TEST_CACHE"]
 
@@ -147,6 +148,61 @@ def functions() -> None:
     cache.delete_memoized(twice, 2)
     assert [twice(2), twice(3)] == [4, 6]
     assert computed == [2, 3, 2]
+
+
+def tags() -> None:
+    values = {"number": 5, "text": "text", "none": None, "list": [1, {"a": (2,)}]}
+    assert cache.set_many(values, tags=["t", "u"]) == list(values)
+    assert cache.get_dict(*values) == values
+    assert all(cache.has(key) for key in values)
+    assert not cache.add("text", "new")
+    cache.delete_tags("u")
+    assert cache.get_dict(*values) == dict.fromkeys(values)
+    assert not any(cache.has(key) for key in values)
+    assert cache.add("text", "new", tags=["t"])
+    assert cache.get("text") == "new"
+    computed = []
+
+    @cache.memoize(60, tags=lambda rv: [f"user:{rv}"])
+    def twice(number: int) -> int:
+        computed.append(number)
+        return 2 * number
+
+    assert [twice(2), twice(2), twice(3)] == [4, 4, 6]
+    cache.delete_tags("user:4")
+    assert [twice(2), twice(3)] == [4, 6]
+    assert computed == [2, 3, 2]
+
+
+def tag_entries_of_two_lifetimes() -> None:
+    cache.set("passing", 1, 1, tags=["t"])
+    cache.set("staying", 2, 1000, tags=["t"])
+
+
+def the_shorter_entry_is_there() -> None:
+    assert cache.cache._store.has(b"passing")
+
+
+def the_longer_entry_is_there() -> None:
+    assert cache.get("staying") == 2
+    cache.delete_tags("t")
+    assert cache.get("staying") is None
+
+
+def a_caller_refreshes() -> None:
+    """This uWSGI was started without ``enable-threads``."""
+    threads = []
+
+    @cache.memoize(10, stale_while_revalidate=100)
+    def count() -> int:
+        threads.append(threading.current_thread())
+        return len(threads)
+
+    with manual_clock() as clock:
+        assert [count(), count()] == [1, 1]
+        clock.advance(11)
+        assert [count(), count()] == [2, 2]
+    assert set(threads) == {threading.current_thread()}
 
 
 def damage() -> None:

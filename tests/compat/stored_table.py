@@ -36,13 +36,18 @@ class Shop:
         return "Shop(1)"
 
 
-def _world(config: dict[str, Any]) -> tuple[Flask, Cache, list[str], dict[str, Any]]:
-    """An application on the store, and memoized functions that note when they run."""
+def _world(
+    config: dict[str, Any], **options: Any
+) -> tuple[Flask, Cache, list[str], dict[str, Any]]:
+    """An application on the store, and memoized functions that note when they run.
+
+    :param options: of the decorators, which 2.5.1 has not.
+    """
     app = Flask(__name__)
     cache = Cache(app, config=config)
     ran: list[str] = []
 
-    @cache.memoize(timeout=300)
+    @cache.memoize(timeout=300, **options)
     def function(a: Any, b: Any = 1) -> Any:
         ran.append("function")
         return {"a": a, "b": b}
@@ -52,7 +57,7 @@ def _world(config: dict[str, Any]) -> tuple[Flask, Cache, list[str], dict[str, A
         return [a]
 
     method.__qualname__ = "Shop.method"
-    Shop.method = cache.memoize(timeout=300)(method)  # type: ignore[attr-defined]
+    Shop.method = cache.memoize(timeout=300, **options)(method)  # type: ignore[attr-defined]
 
     def view(kind: str) -> Any:
         ran.append(f"view {kind}")
@@ -66,9 +71,9 @@ def _world(config: dict[str, Any]) -> tuple[Flask, Cache, list[str], dict[str, A
         return answers.get(kind, f"text {kind}")
 
     view.__name__ = "view"
-    app.add_url_rule("/view/<kind>", "view", cache.cached(timeout=300)(view))
+    app.add_url_rule("/view/<kind>", "view", cache.cached(timeout=300, **options)(view))
     view.__name__ = "queried"
-    cached = cache.cached(timeout=300, query_string=True)(view)
+    cached = cache.cached(timeout=300, query_string=True, **options)(view)
     app.add_url_rule("/queried/<kind>", "queried", cached)
     return app, cache, ran, {"function": function}
 
@@ -91,19 +96,29 @@ def _use(app: Flask, functions: dict[str, Any]) -> list[Any]:
     return results + [_ask(app, url) for url in URLS]
 
 
-def write(config: dict[str, Any]) -> list[Any]:
-    """Store everything; returns what the functions and views answered."""
-    app, cache, ran, functions = _world(config)
+def write(config: dict[str, Any], **options: Any) -> list[Any]:
+    """Store everything; returns what the functions and views answered.
+
+    :param options: of the decorators; ``tags`` also of the values.
+    """
+    app, cache, ran, functions = _world(config, **options)
+    tags = {"tags": options["tags"]} if "tags" in options else {}
     with app.app_context():
         cache.clear()
         for name, value in VALUES.items():
-            assert cache.set(f"value-{name}", value, timeout=300), name
-        cache.set_many({"many-one": 1, "many-two": [2]}, timeout=300)
-        cache.add("added", ("a", 1), timeout=0)
-        cache.set("never", "expires", timeout=0)
+            assert cache.set(f"value-{name}", value, timeout=300, **tags), name
+        cache.set_many({"many-one": 1, "many-two": [2]}, timeout=300, **tags)
+        cache.add("added", ("a", 1), timeout=0, **tags)
+        cache.set("never", "expires", timeout=0, **tags)
     answers = _use(app, functions)
     assert len(ran) == len(answers)
     return answers
+
+
+def write_with_metadata(config: dict[str, Any]) -> list[Any]:
+    """The same with tags, and old values that are kept."""
+    kept = {"stale_while_revalidate": 600, "stale_if_error": 600}
+    return write(config, tags=("user:5", "all"), **kept)
 
 
 def read(config: dict[str, Any]) -> tuple[dict[str, Any], list[Any], list[str]]:

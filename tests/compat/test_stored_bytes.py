@@ -62,6 +62,20 @@ def test_what_one_writes_the_other_reads(
     assert ran == []
 
 
+def test_2_5_1_reads_what_has_tags_and_old_values(
+    store: dict[str, Any], reference: Worker, ours: Worker
+) -> None:
+    answers = ours.call("stored_table", "write_with_metadata", store)
+
+    values, answers_again, ran = reference.call("stored_table", "read", store)
+
+    assert {name: repr(value) for name, value in values.items()} == {
+        name: repr(value) for name, value in VALUES.items()
+    }
+    assert answers_again == answers
+    assert ran == []
+
+
 def test_what_one_forgets_the_other_has_forgotten(
     store: dict[str, Any], pair: tuple[Worker, Worker]
 ) -> None:

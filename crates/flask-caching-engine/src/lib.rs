@@ -22,7 +22,7 @@ pub mod signing;
 mod sync;
 pub mod timeout;
 
-pub use backend::{Backend, Value};
+pub use backend::{Backend, Presence, Value};
 pub use error::{Error, ErrorKind, Result};
 pub use layer::resilience;
 pub use timeout::{Lifetime, Timeout};

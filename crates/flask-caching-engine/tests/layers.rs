@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use flask_caching_engine::layer::resilience::{
     GuardedDeletions, Resilient, ServerHealth, Settings,
 };
-use flask_caching_engine::{Backend, Lifetime, Result, Value};
+use flask_caching_engine::{Backend, Lifetime, Presence, Result, Value};
 
 /// A backend that notes what it is asked, and has an answer for everything.
 #[derive(Clone, Default)]
@@ -41,6 +41,14 @@ impl Backend for Recorder {
 
     fn has(&self, _: &[u8]) -> Result<bool> {
         Ok(self.note("has", true))
+    }
+
+    fn presence(&self, _: &[u8]) -> Result<Presence> {
+        Ok(self.note("presence", Presence::Sealed))
+    }
+
+    fn add_or_tell(&self, _: &[u8], _: &Value, _: Lifetime) -> Result<(bool, Presence)> {
+        Ok(self.note("add_or_tell", (false, Presence::Plain)))
     }
 
     fn remaining(&self, _: &[u8]) -> Result<Option<Lifetime>> {
@@ -128,6 +136,11 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
     assert!(layer.add(b"one", &value, forever).unwrap());
     assert!(layer.delete(b"one").unwrap());
     assert!(layer.has(b"one").unwrap());
+    assert_eq!(layer.presence(b"one").unwrap(), Presence::Sealed);
+    assert_eq!(
+        layer.add_or_tell(b"one", &value, forever).unwrap(),
+        (false, Presence::Plain)
+    );
     assert_eq!(layer.remaining(b"one").unwrap(), Some(forever));
     assert!(layer.clear().unwrap());
     assert_eq!(layer.incr(b"one", 7, forever).unwrap(), 7);
@@ -157,6 +170,8 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
             "add",
             "delete",
             "has",
+            "presence",
+            "add_or_tell",
             "remaining",
             "clear",
             "incr",

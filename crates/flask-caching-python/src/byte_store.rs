@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flask_caching_engine::latency::Latencies;
 use flask_caching_engine::resilience::{GuardedKey, ReadGuard};
-use flask_caching_engine::{Backend, Error, ErrorKind, Lifetime, Result, Value};
+use flask_caching_engine::{Backend, Error, ErrorKind, Lifetime, Presence, Result, Value};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -297,6 +297,30 @@ impl ByteStore {
         self.run(py, "has", |backend| backend.has(key))
     }
 
+    /// Whether only reading the entry under `key` tells if it is current; None: it has none.
+    fn is_sealed(&self, py: Python<'_>, key: &[u8]) -> PyResult<Option<bool>> {
+        let presence = self.run(py, "has", |backend| backend.presence(key))?;
+        Ok(sealed(presence))
+    }
+
+    /// :meth:`add`, and what :meth:`is_sealed` says of the entry that keeps the value out.
+    #[pyo3(signature = (key, data, flags=0, timeout=None))]
+    fn add_or_tell(
+        &self,
+        py: Python<'_>,
+        key: &[u8],
+        data: &[u8],
+        flags: u32,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(bool, Option<bool>)> {
+        let lifetime = self.lifetime(timeout)?;
+        let value = to_value(data, flags);
+        let (added, presence) = self.run(py, "add", |backend| {
+            backend.add_or_tell(key, &value, lifetime)
+        })?;
+        Ok((added, sealed(presence)))
+    }
+
     /// Add `delta` to the integer under `key`, in one atomic step, and return the sum.
     ///
     /// :raises `TypeError`: what is stored there is not an integer.
@@ -367,6 +391,14 @@ impl ByteStore {
     /// Remove every entry of this cache.
     fn clear(&self, py: Python<'_>) -> PyResult<bool> {
         self.run(py, "clear", |backend| backend.clear())
+    }
+}
+
+fn sealed(presence: Presence) -> Option<bool> {
+    match presence {
+        Presence::Missing => None,
+        Presence::Plain => Some(false),
+        Presence::Sealed => Some(true),
     }
 }
 

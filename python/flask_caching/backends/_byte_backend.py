@@ -57,6 +57,12 @@ class ByteBackend(Wrapping):
     #: Whether the store itself counts (``incr``) in the bytes that :meth:`_dump` makes of an int.
     _native_counters = True
 
+    #: Whether :meth:`delete_many` removes the first key first, for whoever looks.
+    _deletes_in_order = False
+
+    #: Whether :meth:`_extend` prolongs lifetimes.
+    _extends_lifetimes = True
+
     #: Whether an operation waits for a server; and may be made in any thread, so that an event loop
     #: need not wait with it.
     _is_remote = True
@@ -143,15 +149,7 @@ class ByteBackend(Wrapping):
         :param tags: as in :meth:`set`.
         :return: whether it was stored.
         """
-        if tags or _tagged.is_in_use():
-            return _tagged.add(self, key, value, timeout, tags)
-        wire_key = self._encode_key(key)
-        try:
-            packed = self._pack(key, wire_key, value)
-        except UnstorableValueError as error:
-            _log_unstorable(key, error)
-            return False
-        return self._store.add(wire_key, *packed, timeout=self._timeout(timeout))
+        return _tagged.add(self, key, value, timeout, tags)
 
     def set_many(
         self,
@@ -210,10 +208,12 @@ class ByteBackend(Wrapping):
 
     def has(self, key: str) -> bool:
         """Whether ``key`` has a value."""
-        if self._signer is not None or _tagged.is_in_use():
-            # Only reading tells whether an entry is one of ours, and current.
-            return self._read(key) is not MISSING
-        return self._store.has(self._encode_key(key))
+        if self._signer is None:
+            is_sealed = _tagged.is_sealed(self._store, self._encode_key(key))
+            if not is_sealed:
+                return is_sealed is not None
+        # Only reading tells whether an entry is one of ours, and current.
+        return self._read(key) is not MISSING
 
     def clear(self) -> bool:
         """Remove every entry of this cache."""
@@ -233,7 +233,7 @@ class ByteBackend(Wrapping):
                 return self._store.incr(wire_key, delta, timeout=self._timeout(None))
             except TypeError:
                 # A number with metadata is none that the server counts.
-                if not _tagged.is_in_use():
+                if not _tagged.is_sealed(self._store, wire_key):
                     raise
         return self._inc_by_exchange(key, wire_key, delta)
 

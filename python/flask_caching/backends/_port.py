@@ -14,9 +14,10 @@ from cachelib import BaseCache as CachelibBaseCache
 
 from .._engine import METHODS, MISSING, Deadline, Metadata, longer_timeout, replaced_methods
 from ..errors import UnstorableValueError
+from ..keys.tags import is_of_tag
 from ..keys.versions import new_version
 from ..utils import normalize_timeout
-from ._tagged import present
+from ._tagged import present, tag_lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,9 @@ class Port:
             ``MISSING``. Without a key, nothing was asked for.
         """
         last = self._last_versions.get(names) if names else ""
-        if last is None or not (self._saves_round_trips and self.keeps_metadata):
+        # Where no versions are part of the key, it is no guess.
+        saves = self._saves_round_trips or not names
+        if last is None or not (saves and self.keeps_metadata):
             return self._read_many((*names, *tags)), None, MISSING
         guess = prefix + last if names else prefix
         *versions, value = self.backend._find_many(*names, *tags, guess)
@@ -121,7 +124,9 @@ class Port:
         if not self._adds():
             self._cache.set_many(versions, timeout=timeout)
         else:
-            versions = {name: self._add(name, new, timeout) for name, new in versions.items()}
+            for name, new in versions.items():
+                lifetime = tag_lifetime(self.backend, timeout) if is_of_tag(name) else timeout
+                versions[name] = self._add(name, new, lifetime)
         return tuple(versions.values()), self._deadline(timeout)
 
     def add_version(self, name: str, version: str, timeout: Any) -> None:
@@ -175,13 +180,18 @@ class Port:
         :return: None where a tag was deleted since then.
         """
         key, version = epoch
-        found = present(self.backend, (key, *names))
-        if found.pop(key) != version:
-            return None
+        # The epoch is deleted before the tags are, and so it is read after them: where it still is
+        # the same then, whoever deletes one of these versions is still to do it.
+        together = getattr(self.backend, "_deletes_in_order", False)
+        found = present(self.backend, (*names, key) if together else names)
         missing = tuple(name for name in names if found[name] is None)
         if missing:
             made, _ = self.make_versions(missing, timeout)
             found.update(zip(missing, made, strict=True))
+        if missing or not together:
+            found.update(present(self.backend, (key,)))
+        if found[key] != version:
+            return None
         return [(name, found[name] or "") for name in names]
 
     # Writing.

@@ -6,7 +6,14 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._engine import MISSING, Metadata, SealedValue
+from .._engine import (
+    COMPRESSED,
+    METADATA_MAGIC,
+    MISSING,
+    Metadata,
+    SealedValue,
+    longer_timeout,
+)
 from ..errors import UnstorableValueError
 from ..keys.tags import tag_keys
 from ..keys.versions import new_version
@@ -16,22 +23,39 @@ if TYPE_CHECKING:
     from ._byte_backend import ByteBackend
     from ._encoded import Encoded
 
-__all__ = ["add", "current", "is_in_use", "note_use", "present", "set_many", "versions"]
+__all__ = [
+    "add",
+    "current",
+    "is_sealed",
+    "looks_sealed",
+    "present",
+    "set_many",
+    "tag_lifetime",
+    "versions",
+]
 
 logger = logging.getLogger("flask_caching")
 
-_in_use = False
+#: Seconds that the version of a tag lives at least.
+_SHORTEST = 300
 
 
-def note_use() -> None:
-    """Entries of this process may have metadata from now on."""
-    global _in_use
-    _in_use = True
+def is_sealed(store: Any, wire_key: bytes) -> bool | None:
+    """Whether only reading the entry under ``wire_key`` tells if it is current; None: it has none.
+
+    :param store: which need not be one of the engine's.
+    """
+    ask = getattr(store, "is_sealed", None)
+    if ask is not None:
+        answer: bool | None = ask(wire_key)
+        return answer
+    stored = store.get(wire_key)
+    return None if stored is None else looks_sealed(stored[0])
 
 
-def is_in_use() -> bool:
-    """Whether a question that only reading an entry answers is worth it."""
-    return _in_use
+def looks_sealed(data: Any) -> bool:
+    """Whether stored bytes have metadata, or may have some once they are decompressed."""
+    return type(data) is bytes and (data.endswith(METADATA_MAGIC) or data.startswith(COMPRESSED))
 
 
 def current(backend: Any, values: list[Any]) -> list[Any]:
@@ -45,7 +69,6 @@ def current(backend: Any, values: list[Any]) -> list[Any]:
     sealed = [value for value in values if type(value) is SealedValue]
     if not sealed:
         return values
-    note_use()
     names = {name for value in sealed for name, _ in value.metadata.tags}
     found = present(backend, tuple(names))
 
@@ -79,11 +102,24 @@ def versions(
     ]
 
 
+def tag_lifetime(backend: Any, timeout: Timeout | None) -> Any:
+    """For how long the version of a tag lives at first, whose entry lives for ``timeout``.
+
+    :return: seconds, 0: for ever, or a ``timedelta``.
+    """
+    if not getattr(backend, "_extends_lifetimes", True):
+        # Nothing lets it live longer later, and no entry may outlive it.
+        return 0
+    # It is made before the result is computed, which may take longer than that is kept.
+    return longer_timeout(timeout, _SHORTEST, getattr(backend, "default_timeout", 300))
+
+
 def _made(backend: Any, name: str, timeout: Timeout | None) -> str:
     version = new_version() + new_version()
     wire_key = backend._encode_key(name)
     packed = backend._pack(name, wire_key, version)
-    if not backend._store.add(wire_key, *packed, timeout=backend._timeout(timeout)):
+    lifetime = backend._timeout(tag_lifetime(backend, timeout))
+    if not backend._store.add(wire_key, *packed, timeout=lifetime):
         # Another process was faster. Where its version is gone already, what is stored with this
         # one is a miss.
         there = present(backend, (name,))[name]
@@ -98,7 +134,6 @@ def set_many(
     tags: Iterable[str],
 ) -> list[Any]:
     """:meth:`ByteBackend.set_many`, with tags."""
-    note_use()
     names = tag_keys(tags)
     encoded: dict[str, Encoded] = {}
     for key, value in mapping.items():
@@ -132,8 +167,6 @@ def add(
 ) -> bool:
     """:meth:`ByteBackend.add`, with tags; an entry that is not current is none."""
     names = tag_keys(tags)
-    if names:
-        note_use()
     try:
         entry = backend._encode(key, value, names, bool(names))
     except UnstorableValueError as error:
@@ -141,18 +174,37 @@ def add(
         return False
     if names:
         backend._seal(entry, Metadata(versions(backend, names, timeout)))
-    store, lifetime = entry.store, backend._timeout(timeout)
-    done = store.add(entry.key, entry.data, entry.flags, timeout=lifetime)
-    if not done:
-        stored = store.get(entry.key)
-        if stored is not None:
-            there = backend._unpack(key, entry.key, stored)
-            if type(there) is SealedValue and current(backend, [there])[0] is MISSING:
-                packed = (entry.data, entry.flags)
-                done = store.set_if(entry.key, stored, packed, timeout=lifetime)
+    lifetime = backend._timeout(timeout)
+    done, may_be_over = _add(backend, entry, lifetime)
+    if may_be_over:
+        done = _replace(backend, key, entry, lifetime)
     if done and names:
         _extend(backend, names, timeout)
     return done
+
+
+def _add(backend: ByteBackend, entry: Encoded, lifetime: Any) -> tuple[bool, bool]:
+    """Add what was encoded; whether that is done, and whether what is in its way may be none."""
+    store, packed = entry.store, (entry.key, entry.data, entry.flags)
+    tell = getattr(store, "add_or_tell", None)
+    if tell is None or backend._signer is not None:
+        done = store.add(*packed, timeout=lifetime)
+        # What is signed is to be read.
+        return done, not done and (backend._signer is not None or bool(is_sealed(store, entry.key)))
+    done, sealed = tell(*packed, timeout=lifetime)
+    return done, not done and bool(sealed)
+
+
+def _replace(backend: ByteBackend, key: str, entry: Encoded, lifetime: Any) -> bool:
+    """Store what was encoded in the place of an entry that is not current; whether it was one."""
+    store = entry.store
+    stored = store.get(entry.key)
+    if stored is None:
+        return False
+    there = backend._unpack(key, entry.key, stored)
+    if type(there) is not SealedValue or current(backend, [there])[0] is not MISSING:
+        return False
+    return store.set_if(entry.key, stored, (entry.data, entry.flags), timeout=lifetime)
 
 
 def _extend(backend: ByteBackend, names: Sequence[str], timeout: Timeout | None) -> None:

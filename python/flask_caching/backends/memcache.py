@@ -122,6 +122,11 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         return store if self._trace is None else cast("ByteStore", self._trace(store))
 
     @property
+    def _deletes_in_order(self) -> bool:  # type: ignore[override]
+        """Of one server: what is asked on one connection is done in that order."""
+        return not self._is_client and len(self._options.servers) == 1
+
+    @property
     def _plain_store(self) -> MemcachedByteStore:
         """The store of the entries as they are on the servers."""
         return cast("MemcachedByteStore", self._store)

@@ -261,6 +261,9 @@ class RedisClusterCache(RedisCache):
     :raises CacheConfigError: no node is named, or an option cannot be what it is.
     """
 
+    #: Each node is asked for itself.
+    _deletes_in_order = False
+
     backend_spec = BackendSpec(
         "RedisClusterCache",
         "on the nodes of a Redis Cluster",

@@ -14,7 +14,6 @@ from werkzeug.exceptions import HTTPException
 
 from .._engine import MISSING, CallParts, Road, Turn
 from ..backends._gevent import wait_among_greenlets
-from ..backends._tagged import note_use
 from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
@@ -97,8 +96,6 @@ class CallPolicy:
             or options.stale_if_error is not None
             or options.jitter is not None
         )
-        if self.has_conditions:
-            note_use()
         #: Whether it can be refreshed where its caller is not.
         self.refreshes_elsewhere = True
         self.lease = options.lease

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
 from ..backends._claims import end_leases
-from ..backends._tagged import note_use
 from ..keys.tags import EPOCH, tag_keys
 from ..mistakes import explain_call
 from .context import active_context
@@ -117,7 +116,6 @@ class Proxies(NativeProxies):
 
     def _note_leases(self) -> None:
         """From now on entries may be leases, and deletions take away those that stand beside."""
-        note_use()
         self._has_leases = True
         self._delete_by_fallback()
 
@@ -179,8 +177,9 @@ class Proxies(NativeProxies):
     def delete_tags(self, *tags: str) -> None:
         """Make every entry with one of these tags a miss, at once and in every process.
 
-        It costs one write a tag, however many entries there are. Computations that began before do
-        not bring them back.
+        It costs one write a tag, and one of a key that stands for all tags, however many entries
+        there are: one round trip on one Redis or memcached server, two on several. Computations
+        that began before do not bring them back.
 
         :param tags: the names.
         :raises TypeError: one is no text.
@@ -192,8 +191,11 @@ class Proxies(NativeProxies):
             return
         backend = self._place()[1]
         supersede_flights(self._owner_of_flights(backend), (EPOCH, *names))
+        # The epoch first: who stores an entry looks at this, and at the tags then.
+        if getattr(backend, "_deletes_in_order", False):
+            backend.delete_many(EPOCH, *names)
+            return
         try:
-            # First: who stores an entry looks at this, and at the tags then.
             backend.delete(EPOCH)
         finally:
             backend.delete_many(*names)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .._engine import clock_wall, timeout_seconds
 from ..backends._byte_backend import ByteBackend
 from ..backends._settings import KEY_PREFIX
+from ..backends._tagged import looks_sealed
 from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
 from ..codecs.content_types import BYTES, CONTENT_TYPES, ContentTypes
 from ..errors import CacheBackendError, CacheConfigError
@@ -32,6 +33,9 @@ _NAME_SIZE = 1024
 
 #: What Google's own tools take for something else in a name, and ask not to be used.
 _WILDCARDS = frozenset("#[]*?")
+
+#: What is noted of an object that has to be read to tell whether it is current.
+_SEALED = "flask-caching-sealed"
 
 
 class GoogleCloudStorageCache(ByteBackend):
@@ -154,6 +158,10 @@ class _BucketStore:
     def has(self, key: bytes) -> bool:
         return self._live(key) is not None
 
+    def is_sealed(self, key: bytes) -> bool | None:
+        blob = self._live(key)
+        return None if blob is None else _SEALED in (blob.metadata or {})
+
     def extend(self, key: bytes, timeout: Any = None) -> bool:
         blob = self._live(key)
         if blob is None or blob.custom_time is None:
@@ -244,6 +252,8 @@ class _BucketStore:
         until = _custom_time(timeout)
         if until is not None:
             blob.custom_time = until
+        if looks_sealed(data):
+            blob.metadata = {_SEALED: "1"}
         with _errors("set", blob.name):
             try:
                 blob.upload_from_string(data, content_type=CONTENT_TYPES[flags], **conditions)

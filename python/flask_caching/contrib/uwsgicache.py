@@ -67,6 +67,9 @@ class UWSGICache(ByteBackend, _cachelib.UWSGICache):
 
     serializer = UWSGISerializer()
 
+    #: Only writing a value again would prolong its life, and could undo a deletion.
+    _extends_lifetimes = False
+
     #: uWSGI counts in bytes of its own, which nothing else reads.
     _native_counters = False
 
@@ -149,7 +152,6 @@ class _UwsgiStore:
         return self._uwsgi.cache_exists(self._key(key), self._name) is not None
 
     def extend(self, key: bytes, timeout: Any = None) -> bool:
-        # Only writing the value again would prolong its life, and could undo a deletion.
         return self.has(key)
 
     def set_extending(

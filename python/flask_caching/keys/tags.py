@@ -9,7 +9,7 @@ import hashlib
 import re
 from typing import Any
 
-__all__ = ["EPOCH", "MOST_TAGS", "tag_keys", "tag_name"]
+__all__ = ["EPOCH", "MOST_TAGS", "is_of_tag", "tag_keys", "tag_name"]
 
 #: The most tags of an entry.
 MOST_TAGS = 256
@@ -48,6 +48,11 @@ def tag_name(key: str) -> str:
     :return: for a name that the key does not have, ``#`` and the first 12 characters of its digest.
     """
     return key.removeprefix("_tag")[: len("#") + 12] if key[4] == "#" else key.removeprefix("_tag:")
+
+
+def is_of_tag(key: str) -> bool:
+    """Whether ``key`` is that of a tag's version, or of all tags."""
+    return key == EPOCH or key.startswith(("_tag:", "_tag#"))
 
 
 def _key(name: Any) -> str:

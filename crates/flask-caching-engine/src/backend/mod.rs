@@ -31,6 +31,30 @@ impl From<Vec<u8>> for Value {
     }
 }
 
+/// What can be told of an entry without reading all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// There is no live entry.
+    Missing,
+    /// There is one, and nothing but its lifetime ends it.
+    Plain,
+    /// There is one, and only who reads it can tell whether it is current: it has metadata, or is
+    /// compressed.
+    Sealed,
+}
+
+impl Presence {
+    /// That of a live entry with `data`, or with what that begins and ends with.
+    pub fn of(beginning: &[u8], end: &[u8]) -> Self {
+        if beginning.starts_with(crate::compression::MARK) || end.ends_with(crate::metadata::MAGIC)
+        {
+            Self::Sealed
+        } else {
+            Self::Plain
+        }
+    }
+}
+
 /// What every backend does, and the contract it keeps.
 ///
 /// - A miss is `Ok(None)` or `Ok(false)`, never an error. An entry that is expired, damaged or not
@@ -87,6 +111,35 @@ pub trait Backend: Send + Sync {
 
     /// Whether `key` has a live entry.
     fn has(&self, key: &[u8]) -> Result<bool>;
+
+    /// What can be told of the entry under `key`, in one round trip where the backend waits for a
+    /// server.
+    ///
+    /// # Errors
+    /// As [`has`](Self::has).
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        let found = self.get(key)?;
+        Ok(found.map_or(Presence::Missing, |value| {
+            Presence::of(&value.data, &value.data)
+        }))
+    }
+
+    /// [`add`](Self::add), which tells of the entry that is there: [`Presence::Missing`] where `value`
+    /// was stored, or there is none any more.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    fn add_or_tell(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<(bool, Presence)> {
+        if self.add(key, value, lifetime)? {
+            return Ok((true, Presence::Missing));
+        }
+        Ok((false, self.presence(key)?))
+    }
 
     /// Removes every entry of this cache.
     fn clear(&self) -> Result<bool>;

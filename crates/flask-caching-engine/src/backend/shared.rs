@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Value};
+use super::{Backend, Presence, Value};
 use crate::resilience::{GuardedKey, ReadGuard, ServerHealth};
 use crate::{Lifetime, Result};
 
@@ -41,6 +41,19 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn has(&self, key: &[u8]) -> Result<bool> {
         (**self).has(key)
+    }
+
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        (**self).presence(key)
+    }
+
+    fn add_or_tell(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<(bool, Presence)> {
+        (**self).add_or_tell(key, value, lifetime)
     }
 
     fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {

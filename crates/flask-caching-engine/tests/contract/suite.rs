@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use flask_caching_engine::Lifetime::{Expired, Forever};
-use flask_caching_engine::{Backend, ErrorKind, Lifetime, Value, clock};
+use flask_caching_engine::metadata::Metadata;
+use flask_caching_engine::{Backend, ErrorKind, Lifetime, Presence, Value, clock, compression};
 
 /// A backend under test, empty, and what the suite must know of it.
 pub(crate) struct Subject {
@@ -107,6 +108,8 @@ macro_rules! contract_tests {
             add_stores_where_the_entry_has_expired
             delete_tells_whether_there_was_an_entry
             has_tells_whether_there_is_an_entry
+            what_only_reading_tells_is_told
+            an_add_tells_what_is_there
             clear_removes_every_entry
             an_entry_lives_as_long_as_its_lifetime
             an_entry_without_lifetime_stays
@@ -234,6 +237,39 @@ pub(crate) fn has_tells_whether_there_is_an_entry(subject: &Subject) {
     assert!(subject.has(b"key"));
     subject.pass(SHORT);
     assert!(!subject.has(b"key"));
+}
+
+pub(crate) fn what_only_reading_tells_is_told(subject: &Subject) {
+    let presence = || subject.backend.presence(b"key").unwrap();
+    assert_eq!(presence(), Presence::Missing);
+    let sealed = Metadata::default().seal(b"value").unwrap();
+    let compressed = [compression::MARK.as_slice(), b"anything"].concat();
+    for (data, expected) in [
+        (b"".as_slice(), Presence::Plain),
+        (b"v", Presence::Plain),
+        (b"a longer value", Presence::Plain),
+        (&sealed, Presence::Sealed),
+        (&compressed, Presence::Sealed),
+    ] {
+        subject.set(b"key", data, Lifetime::For(SHORT));
+        assert_eq!(presence(), expected, "{data:?}");
+    }
+    subject.pass(SHORT);
+    assert_eq!(presence(), Presence::Missing);
+}
+
+pub(crate) fn an_add_tells_what_is_there(subject: &Subject) {
+    let add = |data: &[u8]| {
+        let added = subject.backend.add_or_tell(b"key", &value(data), Forever);
+        added.unwrap()
+    };
+    let sealed = Metadata::default().seal(b"value").unwrap();
+    assert_eq!(add(&sealed), (true, Presence::Missing));
+    assert_eq!(add(b"other"), (false, Presence::Sealed));
+    assert_eq!(subject.get(b"key"), Some(sealed));
+    subject.set(b"key", b"plain", Forever);
+    assert_eq!(add(b"other"), (false, Presence::Plain));
+    assert_eq!(subject.get(b"key").as_deref(), Some(b"plain".as_slice()));
 }
 
 pub(crate) fn clear_removes_every_entry(subject: &Subject) {

@@ -49,6 +49,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     _db_system = "redis"
     #: Questions that are asked together are answered in one round trip.
     _saves_round_trips = True
+    #: One command removes many keys, at one moment.
+    _deletes_in_order = True
     #: Where its servers are, for people.
     _at = ""
     #: Makes the clients for those who ask for them.

@@ -32,7 +32,7 @@ use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
 use self::writing::Writing;
-use super::{Backend, Value};
+use super::{Backend, Presence, Value};
 use crate::{Error, ErrorKind, Lifetime, Result};
 
 /// The least that a store may be bounded to, in bytes.
@@ -227,6 +227,16 @@ impl Backend for LmdbStore {
         self.read("has", |parts, txn| {
             let found = find_entry(parts, txn, key, now)?;
             Ok(found.is_some())
+        })
+    }
+
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        let now = entry::now();
+        self.read("has", |parts, txn| {
+            let found = find_entry(parts, txn, key, now)?;
+            Ok(found.map_or(Presence::Missing, |entry| {
+                Presence::of(entry.data, entry.data)
+            }))
         })
     }
 

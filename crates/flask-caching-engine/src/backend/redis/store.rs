@@ -9,9 +9,9 @@ use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
 use crate::backend::net::at_once;
-use crate::backend::{Backend, Value};
+use crate::backend::{Backend, Presence, Value};
 use crate::resilience::{Deadline, ServerHealth};
-use crate::{Error, ErrorKind, Lifetime, Result};
+use crate::{Error, ErrorKind, Lifetime, Result, compression, metadata};
 
 /// Many-operations are sent this many keys at a time. Those that follow the first have a deadline
 /// of their own: the server has shown that it answers.
@@ -230,6 +230,35 @@ impl Backend for Redis {
         self.reader(operation).done(&reply)
     }
 
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        let operation = Operation::read("has");
+        let exists = Batch::of(&[b"EXISTS", key]);
+        let [exists, beginning, end] = self.with_edges(operation, key, exists)?;
+        if !self.reader(operation).done(&exists)? {
+            return Ok(Presence::Missing);
+        }
+        self.told(key, &beginning, &end)
+    }
+
+    fn add_or_tell(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<(bool, Presence)> {
+        if lifetime == Lifetime::Expired {
+            let presence = self.presence(key)?;
+            return Ok((presence == Presence::Missing, presence));
+        }
+        let operation = Operation::store("add").once();
+        let add = command::set(key, value, lifetime, true);
+        let [added, beginning, end] = self.with_edges(operation, key, add)?;
+        if self.reader(operation).done(&added)? {
+            return Ok((true, Presence::Missing));
+        }
+        Ok((false, self.told(key, &beginning, &end)?))
+    }
+
     fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
         let operation = Operation::read("has");
         let reply = self.one(operation, key, Batch::of(&[b"PTTL", key]))?;
@@ -370,6 +399,39 @@ impl Redis {
                 Ok(false)
             }
             reply => reader.done(reply),
+        }
+    }
+
+    /// Sends `command`, and asks in the same breath what the entry under `key` begins and ends with.
+    fn with_edges(&self, operation: Operation, key: &[u8], command: Batch) -> Result<[Reply; 3]> {
+        let first = (compression::MARK.len() - 1).to_string();
+        let last = format!("-{}", metadata::MAGIC.len());
+        let requests = [
+            command,
+            Batch::of(&[b"GETRANGE", key, b"0", first.as_bytes()]),
+            Batch::of(&[b"GETRANGE", key, last.as_bytes(), b"-1"]),
+        ]
+        .map(|command| Request { key, command });
+        let replies = self.topology.ask(operation, &requests, self.deadline())?;
+        let mut replies = replies.into_iter();
+        Ok(std::array::from_fn(|_| {
+            replies.next().unwrap_or(Reply::Nil)
+        }))
+    }
+
+    /// What the edges of a live entry tell.
+    fn told(&self, key: &[u8], beginning: &Reply, end: &Reply) -> Result<Presence> {
+        match (beginning, end) {
+            (Reply::Data(beginning), Reply::Data(end)) => Ok(Presence::of(beginning, end)),
+            // Another program's list or hash is nothing that was sealed.
+            (Reply::Error(message), _) if message.contains("WRONGTYPE") => Ok(Presence::Plain),
+            // A user of the server who may not ask so.
+            _ => {
+                let found = self.get(key)?;
+                Ok(found.map_or(Presence::Missing, |value| {
+                    Presence::of(&value.data, &value.data)
+                }))
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Deadline, Full, ServerHealth, Settings, Turn};
-use crate::backend::{Backend, Value};
+use crate::backend::{Backend, Presence, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
 
@@ -336,6 +336,17 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
         self.settled("add", &[key], || self.backend.add(key, value, lifetime))
     }
 
+    fn add_or_tell(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<(bool, Presence)> {
+        self.settled("add", &[key], || {
+            self.backend.add_or_tell(key, value, lifetime)
+        })
+    }
+
     fn delete(&self, key: &[u8]) -> Result<bool> {
         self.backend.delete(key)
     }
@@ -370,6 +381,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 
     fn has(&self, key: &[u8]) -> Result<bool> {
         self.settled("has", &[key], || self.backend.has(key))
+    }
+
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        self.settled("has", &[key], || self.backend.presence(key))
     }
 
     fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {

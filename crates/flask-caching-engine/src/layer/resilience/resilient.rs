@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Deadline, Health, Part, Probe, ServerHealth, Settings, Taken, Turn, Undelivered};
-use crate::backend::{Backend, Value};
+use crate::backend::{Backend, Presence, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
 
@@ -335,6 +335,17 @@ impl<B: Backend> Backend for Resilient<B> {
         })
     }
 
+    fn add_or_tell(
+        &self,
+        key: &[u8],
+        value: &Value,
+        lifetime: Lifetime,
+    ) -> Result<(bool, Presence)> {
+        self.settled("add", &[key], true, || {
+            self.backend.add_or_tell(key, value, lifetime)
+        })
+    }
+
     fn delete(&self, key: &[u8]) -> Result<bool> {
         self.removed("delete", &[key], || self.backend.delete(key))
     }
@@ -353,6 +364,10 @@ impl<B: Backend> Backend for Resilient<B> {
 
     fn has(&self, key: &[u8]) -> Result<bool> {
         self.settled("has", &[key], false, || self.backend.has(key))
+    }
+
+    fn presence(&self, key: &[u8]) -> Result<Presence> {
+        self.settled("has", &[key], false, || self.backend.presence(key))
     }
 
     fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
