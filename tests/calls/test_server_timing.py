@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask, copy_current_request_context, render_template_string
+from flask import Flask, Response, copy_current_request_context, render_template_string
 from flask_caching import Cache
 from flask_caching.testing import manual_clock
 
@@ -161,6 +161,7 @@ def test_outside_debug_mode_there_is_none(app: Flask, cache: Cache) -> None:
 
     assert "Server-Timing" not in app.test_client().get("/").headers
     assert app.after_request_funcs == {}
+    assert "process_response" not in vars(app)
 
 
 def test_two_caches_are_one_entry() -> None:
@@ -185,3 +186,87 @@ def test_what_the_application_says_of_its_own_stays(app: Flask, cache: Cache) ->
 
     values = app.test_client().get("/").headers.getlist("Server-Timing")
     assert values == ["db;dur=53", 'cache;desc="not asked";dur=0']
+
+
+def test_what_is_asked_explicitly_counts(application: tuple[Flask, Cache]) -> None:
+    app, cache = application
+    cache.set_many({"a": 1, "b": 2})
+
+    @app.get("/")
+    def view() -> str:
+        found = [cache.get("a"), cache.get("none"), *cache.get_many("a", "b", "none")]
+        cache.get_dict("a", "none")
+        cache.set("c", 3)
+        return str(found)
+
+    assert said(app) == "4 hits, 3 misses"
+
+
+def test_a_get_of_the_applications_own_counts_once() -> None:
+    class Own(Cache):
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            return super().get(*args, **kwargs)
+
+    app = Flask("timed")
+    app.debug = True
+    cache = Own(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @app.get("/")
+    @cache.cached()
+    def view() -> str:
+        return ""
+
+    assert said(app) == "1 miss"
+    assert said(app) == "1 hit"
+
+
+@pytest.mark.parametrize("in_front", [False, True], ids=["in Flask", "in front"])
+def test_pages_say_what_each_answer_took(application: tuple[Flask, Cache], in_front: bool) -> None:
+    _, other = application
+    app = Flask("paged")
+    app.debug = True
+    cache = Cache(app, config={**(other.config or {}), "CACHE_PAGES_IN_FRONT": in_front})
+
+    @app.get("/")
+    @cache.page(60, in_front=in_front)
+    def view() -> str:
+        return "A page."
+
+    assert said(app) == "1 miss"
+    assert said(app) == "1 hit"
+    assert said(app) == "1 hit"
+    cache.delete_page("/")
+    assert said(app) == "1 miss"
+
+
+def test_errors_streams_and_other_responses_of_hooks_say_it_too(
+    application: tuple[Flask, Cache],
+) -> None:
+    app, cache = application
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    double = cache.memoize()(lambda number: number * 2)
+
+    @app.after_request
+    def replace(response: Response) -> Response:
+        return Response("replaced") if response.status_code == 202 else response
+
+    @app.get("/<int:status>")
+    def view(status: int) -> Any:
+        double(status)
+        return "", status
+
+    @app.get("/stream")
+    def stream() -> Response:
+        double(1)
+        return Response(str(number) for number in range(3))
+
+    @app.get("/error")
+    def error() -> None:
+        double(1)
+        raise ValueError("of a test")
+
+    assert said(app, "/202") == "1 miss"
+    assert said(app, "/404") == "1 miss"
+    assert said(app, "/stream") == "1 miss"
+    assert said(app, "/error") == "1 hit"
+    assert app.test_client().get("/error").status_code == 500

@@ -1,5 +1,8 @@
 //! The WSGI callable in front of an application.
 
+use std::sync::OnceLock;
+
+use flask_caching_engine::clock;
 use pyo3::exceptions::PyException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -29,6 +32,8 @@ pub(crate) struct PageFront {
     look_up: Py<PyAny>,
     failed: Py<PyAny>,
     says_status: bool,
+    /// Called with the environ and the seconds that an answer took: what `Server-Timing` says of it.
+    timing: OnceLock<Py<PyAny>>,
     /// The roads of the pages that were answered, by `PATH_INFO`.
     paths: Py<PyDict>,
 }
@@ -50,6 +55,7 @@ impl PageFront {
             look_up,
             failed,
             says_status,
+            timing: OnceLock::new(),
             paths: PyDict::new(py).unbind(),
         }
     }
@@ -66,18 +72,30 @@ impl PageFront {
         paths.set_item(path, road)
     }
 
+    /// Lets answers have a header `Server-Timing`, which says what `header(environ, seconds)` returns. The
+    /// first call counts.
+    fn say_timing(&self, header: Py<PyAny>) {
+        let _ = self.timing.set(header);
+    }
+
     fn __call__<'py>(
         &self,
         environ: &Bound<'py, PyAny>,
         start_response: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = environ.py();
+        let start = self.timing.get().map(|_| clock::exact());
         let answer = match environ.cast_exact::<PyDict>() {
             Ok(environ) => self.answer(environ),
             Err(_) => Ok(None),
         };
         match answer {
             Ok(Some((status, headers, body))) => {
+                if let (Some(start), Some(header)) = (start, self.timing.get()) {
+                    let seconds = clock::exact().since(start).as_secs_f64();
+                    let said = header.call1(py, (environ, seconds))?;
+                    headers.append((intern!(py, "Server-Timing"), said))?;
+                }
                 start_response.call1((status, headers))?;
                 return Ok(body.into_any());
             }
@@ -93,6 +111,9 @@ impl PageFront {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         for held in [&self.app, &self.extensions, &self.look_up, &self.failed] {
             visit.call(held)?;
+        }
+        if let Some(header) = self.timing.get() {
+            visit.call(header)?;
         }
         visit.call(&self.paths)
     }

@@ -75,6 +75,12 @@ impl CacheFlags {
         self.last_refusals.reset();
     }
 
+    /// Whether a proxy of the cache was replaced: calls of decorated functions then go through those.
+    #[getter]
+    fn has_replaced_proxies(&self) -> bool {
+        self.has_replaced()
+    }
+
     /// Somebody wants to hear of calls from now on.
     fn watch(&self) {
         self.unusual.fetch_or(WATCHED, Ordering::Relaxed);

@@ -32,6 +32,7 @@
 //! 7. The function runs in Python, between the doors: a recursion takes none of the C stack.
 
 mod arguments;
+mod asked;
 mod conditions;
 mod counts;
 mod data;

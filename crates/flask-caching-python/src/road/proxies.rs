@@ -1,14 +1,14 @@
 //! The proxies of a `Cache`, as far as they hand on what they are given.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyLookupError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::counts::increase;
+use super::asked::{Asked, Asking, found_and_missing};
 use super::quick::{backend_of, extensions_of};
 use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
 use crate::flights;
@@ -25,52 +25,6 @@ pub(crate) struct NativeProxies {
     asked: Asked,
     /// Whether deletions take more than a backend's method.
     deletes_by_fallback: AtomicBool,
-}
-
-/// What was asked explicitly: keys that were found, not found, written and deleted, and calls of
-/// `clear`.
-#[derive(Default)]
-struct Asked([AtomicU64; 5]);
-
-/// Where an event is counted in [`Asked`].
-#[derive(Clone, Copy)]
-enum Asking {
-    Hits,
-    Misses,
-    Writes,
-    Deletions,
-    Clears,
-}
-
-impl Asked {
-    #[inline]
-    fn count(&self, what: Asking, by: usize) {
-        increase(&self.0[what as usize], by as u64);
-    }
-
-    #[inline]
-    fn count_found(&self, value: &Bound<'_, PyAny>) {
-        let what = if value.is_none() {
-            Asking::Misses
-        } else {
-            Asking::Hits
-        };
-        self.count(what, 1);
-    }
-
-    /// Counts what a method for many keys has answered, a list or a dict.
-    fn count_all_found(&self, values: &Bound<'_, PyAny>) {
-        let values = match values.cast::<PyDict>() {
-            Ok(by_key) => by_key.values(),
-            Err(_) => match values.cast::<PyList>() {
-                Ok(list) => list.clone(),
-                Err(_) => return,
-            },
-        };
-        for value in &values {
-            self.count_found(&value);
-        }
-    }
 }
 
 /// Where keys lead.
@@ -96,6 +50,12 @@ impl NativeProxies {
         }
     }
 
+    /// Lets `listener(hits, misses, seconds)` hear of each `get`, `get_many` and `get_dict`. The first
+    /// call counts.
+    fn _listen(&self, listener: Py<PyAny>) {
+        self.asked.listen(listener);
+    }
+
     /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
     /// context `active_context()` returns. Until then, all are elsewhere.
     fn _direct(&self, active_context: Py<PyAny>, prefix: String) {
@@ -114,7 +74,7 @@ impl NativeProxies {
 
     /// How often was asked: keys found, not found, written, deleted; calls of `clear`.
     fn _asked(&self) -> [u64; 5] {
-        std::array::from_fn(|at| self.asked.0[at].load(Ordering::Relaxed))
+        self.asked.counts()
     }
 
     /// Count what is asked of a method that is not native: keys written and deleted, calls of `clear`.
@@ -127,9 +87,7 @@ impl NativeProxies {
 
     /// Counts begin anew, in a child of `fork()`.
     fn _reset_asked(&self) {
-        for count in &self.asked.0 {
-            count.store(0, Ordering::Relaxed);
-        }
+        self.asked.reset();
     }
 
     /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
@@ -152,23 +110,10 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
-            let found = slf.call_method(intern!(py, "_get_fallback"), args, kwargs)?;
-            slf.get().asked.count_found(&found);
-            return Ok(found);
-        };
-        if args.len() == 1
-            && kwargs.is_none()
-            && let Some(native) = direction.native(&backend, GET)?
-        {
-            let found = native.get(py, &*args.get_borrowed_item(0)?)?;
-            let found = found.unwrap_or_else(|| py.None().into_bound(py));
-            slf.get().asked.count_found(&found);
-            return Ok(found);
-        }
-        let found = hand_on(&backend, intern!(py, "get"), args, kwargs)?;
-        slf.get().asked.count_found(&found);
+        let start = slf.get().asked.start();
+        let found = Self::find(slf, args, kwargs)?;
+        let counts = if found.is_none() { (0, 1) } else { (1, 0) };
+        slf.get().asked.note_found(slf.py(), start, counts)?;
         Ok(found)
     }
 
@@ -184,6 +129,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let start = slf.get().asked.start();
         let found = match Direction::of(slf)? {
             Some((direction, backend)) => direction.get_many(&backend, args, kwargs)?,
             None => None,
@@ -192,7 +138,9 @@ impl NativeProxies {
             Some(values) => values,
             None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs)?,
         };
-        slf.get().asked.count_all_found(&values);
+        slf.get()
+            .asked
+            .note_found(py, start, found_and_missing(&values))?;
         Ok(values)
     }
 
@@ -328,11 +276,39 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match Direction::of_keys(slf, args)? {
-            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "get_dict"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_get_dict_fallback"), args, kwargs),
+        let py = slf.py();
+        let start = slf.get().asked.start();
+        let values = match Direction::of_keys(slf, args)? {
+            Some((_, backend)) => hand_on(&backend, intern!(py, "get_dict"), args, kwargs)?,
+            None => slf.call_method(intern!(py, "_get_dict_fallback"), args, kwargs)?,
+        };
+        slf.get()
+            .asked
+            .note_found(py, start, found_and_missing(&values))?;
+        Ok(values)
+    }
+}
+
+impl NativeProxies {
+    /// What `get` returns.
+    #[inline]
+    fn find<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+            return slf.call_method(intern!(py, "_get_fallback"), args, kwargs);
+        };
+        if args.len() == 1
+            && kwargs.is_none()
+            && let Some(native) = direction.native(&backend, GET)?
+        {
+            let found = native.get(py, &*args.get_borrowed_item(0)?)?;
+            return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
         }
-        .inspect(|values| slf.get().asked.count_all_found(values))
+        hand_on(&backend, intern!(py, "get"), args, kwargs)
     }
 }
 
