@@ -55,6 +55,9 @@ class Cache(Pages, Observed):
     :raises CacheConfigError: a value cannot be used; the message names its key.
     """
 
+    #: Is shown each backend that is made; None: nobody wants to see them.
+    _look_at_backend: Callable[[Any], None] | None = None
+
     def __init__(
         self,
         app: Flask | None = None,
@@ -123,6 +126,8 @@ class Cache(Pages, Observed):
         note_greenlets()
         if state.lease:
             self._note_leases()
+        if self._look_at_backend is not None:
+            self._look_at_backend(backend)
         self._add_place(app, state, backend)
 
     # The decorators.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from flask_caching.stats import Latency
 from gunicorn_server import serving
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from servers import wait_until
 
 GRAFANA = Path(__file__).parents[2] / "examples" / "grafana" / "flask-caching.json"
 
@@ -150,6 +153,44 @@ def test_counts_of_gunicorns_processes(
     assert calls == requests
     misses = of(found, "flask_caching_calls_total", function="function", result="miss")
     assert 1 <= misses <= 3
+
+
+def test_counts_of_workers_that_were_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = tmp_path / "measured.py"
+    application.write_text(APPLICATION)
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "from prometheus_client import multiprocess\n"
+        "def child_exit(server, worker):\n"
+        "    multiprocess.mark_process_dead(worker.pid)\n"
+    )
+    directory = tmp_path / "prometheus"
+    directory.mkdir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(directory))
+
+    with serving(tmp_path, application, "--workers", "2") as server:
+
+        def counts() -> tuple[float, float]:
+            found = samples(server.ask("/metrics"))
+            calls = of(found, "flask_caching_calls_total", function="function")
+            return calls, of(found, "flask_caching_entries", backend="SimpleCache")
+
+        calls = 0
+        for _ in range(3):
+            for _ in range(20):
+                server.ask("/")
+            calls += 20
+            # What a process has not written when it is killed is lost.
+            wait_until(lambda calls=calls: counts()[0] == calls, "all calls to be counted")
+            pid = int(server.ask("/pid").split()[0])
+            os.kill(pid, signal.SIGKILL)
+            wait_until(
+                lambda pid=pid: not Path(f"/proc/{pid}").exists(), "the worker to be replaced"
+            )
+        # The dead have no entries any more: of two processes, each has one and its versions.
+        wait_until(lambda: counts()[1] <= 4, "entries of the living")
+        assert counts()[0] == calls
 
 
 def test_nothing_is_imported_that_was_not_asked_for() -> None:

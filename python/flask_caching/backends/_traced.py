@@ -5,37 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["OPERATIONS", "Traced"]
+__all__ = ["BATCHES", "Traced", "command_of"]
 
-#: The methods of a store that go to a server, and what its documentation calls what they do.
-OPERATIONS = {
-    "get": "GET",
-    "get_many": "MGET",
-    "set": "SET",
-    "set_extending": "SET",
-    "add": "ADD",
-    "set_many": "MSET",
-    "delete": "DELETE",
-    "delete_many": "DELETE",
-    "delete_each": "DELETE",
-    "add_or_tell": "ADD",
-    "has": "EXISTS",
-    "is_sealed": "EXISTS",
-    "incr": "INCR",
-    "extend": "EXPIRE",
-    "compare_exchange": "CAS",
-    "set_if": "CAS",
-    "cas": "CAS",
-    "replace": "REPLACE",
-    "append": "APPEND",
-    "prepend": "PREPEND",
-    "gets": "GETS",
-    "touch": "TOUCH",
-    "count": "INCR",
-    "statistics": "STATS",
-    "flush_after": "CLEAR",
-    "clear": "CLEAR",
+#: The methods of a store that go to a server, and the commands of Redis and Memcached that do most
+#: of their work.
+_COMMANDS = {
+    "get": ("GET", "get"),
+    "gets": ("GET", "gets"),
+    "get_many": ("MGET", "get"),
+    "set": ("SET", "set"),
+    "set_extending": ("SET", "set"),
+    "add": ("SET", "add"),
+    "add_or_tell": ("SET", "add"),
+    "replace": ("SET", "replace"),
+    "append": ("APPEND", "append"),
+    "prepend": ("EVAL", "prepend"),
+    "cas": ("EVAL", "cas"),
+    "set_many": ("PIPELINE SET", "set"),
+    "delete": ("UNLINK", "delete"),
+    "delete_many": ("UNLINK", "delete"),
+    "delete_each": ("UNLINK", "delete"),
+    "has": ("EXISTS", "mg"),
+    "is_sealed": ("GETRANGE", "get"),
+    "remaining": ("PTTL", "mg"),
+    "incr": ("INCRBY", "incr"),
+    "count": ("INCRBY", "incr"),
+    "extend": ("PEXPIRE", "touch"),
+    "touch": ("PEXPIRE", "touch"),
+    "compare_exchange": ("EVAL", "cas"),
+    "set_if": ("EVAL", "cas"),
+    "clear": ("FLUSHDB", "flush_all"),
+    "flush_after": ("FLUSHDB", "flush_all"),
+    "keys": ("SCAN", "lru_crawler"),
+    "usage": ("INFO", "stats"),
+    "statistics": ("INFO", "stats"),
 }
+
+#: Those that are many commands of one kind, sent at once; their first argument is what they are of.
+BATCHES = {"redis": ("set_many",), "memcached": ("set_many", "delete_many", "delete_each")}
+
+
+def command_of(system: str, method: str) -> str:
+    """What does the work of a method, as its system calls it."""
+    of_redis, of_memcached = _COMMANDS[method]
+    return of_memcached if system == "memcached" else of_redis
 
 
 class Traced:
@@ -51,7 +64,7 @@ class Traced:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
-        if name not in OPERATIONS:
+        if name not in _COMMANDS:
             return method
         watch = self._watch
 

@@ -116,8 +116,8 @@ class RedisCache(RedisBackend):
             host = parse_host(place["host"], "CACHE_REDIS_HOST")
             address = (host, parse_port(place["port"]))
         self._servers = RedisServers.single(address, options.connection)
-        database = options.connection["db"]
-        self._at = f"{path or _shown(address)}/{database}"
+        self._database = options.connection["db"]
+        self._at = f"{path or _shown(address)}/{self._database}"
 
         where = {} if path else place
         self._make_clients = lambda: both(single_client(**where, **options.for_redis_py))
@@ -234,6 +234,7 @@ class RedisSentinelCache(RedisCache):
             addresses, master, others, sentinel_options.connection, server_options.connection
         )
         self._at = f"{master!r} of {','.join(map(_shown, addresses))}"
+        self._database = server_options.connection["db"]
 
         def clients() -> dict[str, Any]:
             writer, reader = sentinel_clients(
@@ -333,6 +334,7 @@ class RedisClusterCache(RedisCache):
             )
         self._servers = RedisServers.cluster(addresses, options.connection)
         self._at = ",".join(map(_shown, addresses))
+        self._database = 0
 
         of_client = {name: v for name, v in options.for_redis_py.items() if name != "db"}
         self._make_clients = lambda: both(cluster_client(addresses, of_client))

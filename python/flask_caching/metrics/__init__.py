@@ -41,7 +41,7 @@ def opentelemetry(
     """Let OpenTelemetry know what a cache does: its counts, and a span for each operation that goes
     to a server, with how long it takes. No span has a key or a value.
 
-    :param cache: the cache, which is set up for its applications already.
+    :param cache: the cache; its applications may be set up later.
     :param meter_provider: what makes the meter; None: the global one.
     :param tracer_provider: what makes the tracer; None: the global one.
     :raises ImportError: opentelemetry-api is not installed.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
-from ..stats import CacheStats, FunctionCounts, Latency
+from ..stats import CacheStats, Latency
 
 __all__ = ["BOUNDS", "COUNTS", "LATENCY", "Family", "per_bound"]
 
@@ -20,45 +21,52 @@ class Family:
 
     :param name: without the ``_total`` of a counter.
     :param doc: what it counts.
+    :param unit: as OpenTelemetry writes it.
     :param labels: their names.
     :param read: its samples.
     """
 
     name: str
     doc: str
+    unit: str
     labels: tuple[str, ...]
     read: Callable[[CacheStats], Iterator[Sample]]
     kind: Literal["counter", "gauge"] = "counter"
-    unit: str = "1"
 
 
-def _of_functions(
-    *results: tuple[str, Callable[[FunctionCounts], float]],
-) -> Callable[[CacheStats], Iterator[Sample]]:
-    """Of each function; several results are told apart by one more label."""
+def _of_functions(name: str, doc: str, unit: str, label: str = "", **fields: str) -> Family:
+    """A count of each function.
+
+    :param label: tells several counts apart.
+    :param fields: for each value of the label, the field of the statistics.
+    """
 
     def read(stats: CacheStats) -> Iterator[Sample]:
-        for name, counts in stats.functions.items():
-            for result, value in results:
-                labels = (name[:200], counts.kind, *([result] if len(results) > 1 else []))
-                yield labels, value(counts)
+        for function, counts in stats.functions.items():
+            for value, field in fields.items():
+                labels = (function[:200], counts.kind, *([value] if label else []))
+                yield labels, getattr(counts, field)
 
-    return read
-
-
-def _refusals(stats: CacheStats) -> Iterator[Sample]:
-    for reason, count in stats.refusals.items():
-        yield (reason,), count
+    labels = ("function", "kind", *([label] if label else []))
+    return Family(f"flask_caching_{name}", doc, unit, labels, read)
 
 
-def _operations(stats: CacheStats) -> Iterator[Sample]:
-    for name, count in stats.operations.as_dict().items():
+def _of_backend(
+    name: str, doc: str, unit: str, kind: Literal["counter", "gauge"], field: str
+) -> Family:
+    """What a backend says of itself, where it can."""
+
+    def read(stats: CacheStats) -> Iterator[Sample]:
+        value = getattr(stats.backend, field, None)
+        if stats.backend is not None and value is not None:
+            yield (stats.backend.name,), value
+
+    return Family(f"flask_caching_{name}", doc, unit, ("backend",), read, kind)
+
+
+def _of_mapping(mapping: Callable[[CacheStats], Any], stats: CacheStats) -> Iterator[Sample]:
+    for name, count in mapping(stats).items():
         yield (name,), count
-
-
-def _entries(stats: CacheStats) -> Iterator[Sample]:
-    if stats.backend is not None and stats.backend.entries is not None:
-        yield (stats.backend.name,), stats.backend.entries
 
 
 def _failures(stats: CacheStats) -> Iterator[Sample]:
@@ -67,86 +75,81 @@ def _failures(stats: CacheStats) -> Iterator[Sample]:
             yield (stats.backend.name, operation), latency.errors
 
 
-_FUNCTION = ("function", "kind")
+#: The labels of what operations of the backend come to.
+_OPERATION = ("backend", "operation")
 
 COUNTS = (
-    Family(
-        "flask_caching_calls",
+    _of_functions(
+        "calls",
         "Calls, by what the cache had of them.",
-        (*_FUNCTION, "result"),
-        _of_functions(("hit", lambda c: c.hits), ("miss", lambda c: c.misses)),
+        "{call}",
+        "result",
+        hit="hits",
+        miss="misses",
     ),
-    Family(
-        "flask_caching_hits_of_kind",
-        "Hits that were past their time.",
-        (*_FUNCTION, "which"),
-        _of_functions(("stale", lambda c: c.stale)),
+    _of_functions(
+        "hits_of_kind",
+        "Hits that were past their time, or answered by this process's copy of what a server has.",
+        "{call}",
+        "which",
+        stale="stale",
+        near="near_hits",
     ),
-    Family(
-        "flask_caching_waits",
-        "Calls that waited for another's computation.",
-        _FUNCTION,
-        _of_functions(("", lambda c: c.waits)),
-    ),
-    Family(
-        "flask_caching_results",
+    _of_functions("waits", "Calls that waited for another's computation.", "{call}", all="waits"),
+    _of_functions(
+        "results",
         "Results, by what became of them.",
-        (*_FUNCTION, "outcome"),
-        _of_functions(
-            ("stored", lambda c: c.stored),
-            ("refused", lambda c: c.refused),
-            ("superseded", lambda c: c.superseded),
-        ),
-    ),
-    Family("flask_caching_refusals", "Results not stored, by reason.", ("reason",), _refusals),
-    Family(
-        "flask_caching_errors",
-        "Failures of the cache that no caller has noticed.",
-        _FUNCTION,
-        _of_functions(("", lambda c: c.errors)),
+        "{result}",
+        "outcome",
+        stored="stored",
+        refused="refused",
+        superseded="superseded",
     ),
     Family(
-        "flask_caching_computations",
-        "Runs of functions for what was missing.",
-        _FUNCTION,
-        _of_functions(("", lambda c: c.computed)),
+        "flask_caching_refusals",
+        "Results not stored, by reason.",
+        "{result}",
+        ("reason",),
+        partial(_of_mapping, lambda stats: stats.refusals),
     ),
-    Family(
-        "flask_caching_computing_seconds",
-        "Seconds that these took.",
-        _FUNCTION,
-        _of_functions(("", lambda c: c.computing_time)),
-        unit="s",
+    _of_functions(
+        "deletions",
+        "Deletions of results that named a function.",
+        "{deletion}",
+        all="deletions",
     ),
-    Family(
-        "flask_caching_saved_seconds",
-        "Seconds that hits would have taken.",
-        _FUNCTION,
-        _of_functions(("", lambda c: c.time_saved)),
-        unit="s",
+    _of_functions(
+        "errors", "Failures of the cache that no caller has noticed.", "{error}", all="errors"
     ),
+    _of_functions(
+        "computations", "Runs of functions for what was missing.", "{run}", all="computed"
+    ),
+    _of_functions("computing_seconds", "Seconds that these took.", "s", all="computing_time"),
+    _of_functions("saved_seconds", "Seconds that hits would have taken.", "s", all="time_saved"),
     Family(
         "flask_caching_operations",
         "Explicit operations: keys found, not found, written and deleted; clears.",
+        "{operation}",
         ("operation",),
-        _operations,
+        partial(_of_mapping, lambda stats: stats.operations.as_dict()),
     ),
     Family(
         "flask_caching_backend_errors",
         "Operations of the backend that failed.",
-        ("backend", "operation"),
+        "{error}",
+        _OPERATION,
         _failures,
     ),
-    Family(
-        "flask_caching_entries", "Entries of the backend.", ("backend",), _entries, kind="gauge"
-    ),
+    _of_backend("entries", "Entries of the backend.", "{entry}", "gauge", "entries"),
+    _of_backend("bytes", "Bytes that they take.", "By", "gauge", "bytes"),
+    _of_backend("evictions", "Entries that had to make room.", "{entry}", "counter", "evictions"),
 )
 
-#: How long operations of the backend take; its labels are those of the backend's errors.
+#: How long operations of the backend take.
 LATENCY = (
     "flask_caching_backend_seconds",
     "Seconds that operations of the backend took.",
-    ("backend", "operation"),
+    _OPERATION,
 )
 #: The longest times of its buckets, in seconds: powers of two of nanoseconds, as those of
 #: ``Latency``.

@@ -11,7 +11,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from ..backends._traced import OPERATIONS, Traced
+from ..backends._traced import BATCHES, Traced, command_of
 from ._families import COUNTS, Family
 
 if TYPE_CHECKING:
@@ -38,11 +38,16 @@ def watch(cache: Cache, meter_provider: Any, tracer_provider: Any) -> None:
         make(name, [_reader(weakref.ref(cache), family)], family.unit, family.doc)
     duration = _histogram(meter)
     tracer = trace.get_tracer(_NAME, tracer_provider=tracer_provider)
-    for state in cache._states:
-        app = state.app()
-        backend: Any = None if app is None else app.extensions["cache"].get(cache)
+
+    def look_at(backend: Any) -> None:
         if getattr(backend, "_is_remote", False):
             backend._trace = _Spans(tracer, duration, backend)
+
+    # Also at those of applications that it is set up for later.
+    cache._look_at_backend = look_at
+    for state in cache._states:
+        app = state.app()
+        look_at(None if app is None else app.extensions["cache"].get(cache))
 
 
 def _histogram(meter: Any) -> Any:
@@ -72,6 +77,7 @@ class _Spans:
 
     def __init__(self, tracer: Any, duration: Any, backend: Any) -> None:
         self._tracer, self._duration = tracer, duration
+        self._system = backend._db_system
         self._attributes = _attributes(backend)
         where = self._attributes.get("server.address")
         port = self._attributes.get("server.port")
@@ -83,9 +89,9 @@ class _Spans:
     def _done(
         self, method: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        operation = OPERATIONS[name]
+        operation = command_of(self._system, name)
         attributes = {**self._attributes, "db.operation.name": operation}
-        if name in ("get_many", "set_many", "delete_many", "delete_each"):
+        if name in BATCHES.get(self._system, ()) and len(args[0]) > 1:
             attributes["db.operation.batch.size"] = len(args[0])
         with self._tracer.start_as_current_span(
             f"{operation}{self._target}",
@@ -111,10 +117,10 @@ def _attributes(backend: Any) -> dict[str, Any]:
     """What is known of the servers, without a secret."""
     attributes: dict[str, Any] = {"db.system.name": backend._db_system}
     where = backend._whereabouts()
-    place, slash, database = where.rpartition("/")
-    if slash and database.isdigit():
-        attributes["db.namespace"] = database
-        where = place
+    database = getattr(backend, "_database", None)
+    if database is not None:
+        attributes["db.namespace"] = str(database)
+        where = where.removesuffix(f"/{database}")
     if "," in where or " " in where:
         # Of several, a span cannot say which one it went to.
         return attributes

@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 from prometheus_client.values import ValueClass
 
+from .._engine import MemoryBackend, clock_wall
 from ._families import BOUNDS, COUNTS, LATENCY, per_bound
 
 if TYPE_CHECKING:
@@ -138,6 +139,12 @@ class _Writer(Collector):
                 bucket = ("histogram", name, f"{name}_bucket", doc)
                 self._note(bucket, (*label_names, "le"), (*labels, le), count)
 
+    def _mode(self) -> str:
+        """How what several processes hold is put together."""
+        is_own = isinstance(self._cache._place()[1], MemoryBackend)
+        # Of one cache that they share, what was said last.
+        return "livesum" if is_own else "livemostrecent"
+
     def _note(
         self,
         typ: tuple[str, str, str, str],
@@ -151,12 +158,12 @@ class _Writer(Collector):
             return
         known = self._values.get(key)
         if known is None:
-            mode = "mostrecent" if kind == "gauge" else ""
+            mode = self._mode() if kind == "gauge" else ""
             make: Any = ValueClass
             known = make(kind, metric, name, label_names, labels, doc, mode)
             self._values[key] = known
         if kind == "gauge":
-            known.set(value)
+            known.set(value, timestamp=clock_wall())
         else:
             # A process of the same number may have written before.
             known.inc(max(value - self._written.get(key, 0.0), 0.0))

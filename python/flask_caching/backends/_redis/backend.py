@@ -53,6 +53,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     _deletes_in_order = True
     #: Where its servers are, for people.
     _at = ""
+    #: The number of the database; None: a client object knows.
+    _database: int | None = None
     #: Makes the clients for those who ask for them.
     _make_clients: Callable[[], dict[str, Any]]
 
