@@ -28,8 +28,10 @@ visitors = count(1)
 
 
 def is_local() -> bool:
-    """Whether somebody on this machine asks."""
-    return request.remote_addr in ("127.0.0.1", "::1")
+    """Whether somebody on this machine asks, and by its own name: any other may be one that another
+    site makes lead here."""
+    host = request.host.partition(":")[0]
+    return request.remote_addr == "127.0.0.1" and host in ("127.0.0.1", "localhost")
 
 
 app.register_blueprint(

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cachelib import SimpleCache
 from dashboards import Shop, press
+from flask import Blueprint, Flask
+from flask_caching import Cache, CacheConfigError, dashboard
 from redis_servers import RedisServer
 
 
@@ -67,3 +70,120 @@ def test_a_server_that_hangs_keeps_the_page_no_longer_than_its_deadline(tmp_path
     [health] = data[1]["health"]["servers"]
     assert health["is_left_alone"]
     assert data[1]["totals"]["misses"] == 1
+
+
+ORIGINS = ["http://[", "http://[evil", "", "http://localhost@evil.example", "http://evil#localhost"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_an_origin_that_is_none_presses_no_button(origin: str) -> None:
+    shop = Shop()
+    shop.cache.set("k", 1)
+
+    answer = press(shop.client, "delete", {"what": "everything"}, Origin=origin)
+
+    assert answer.status_code == 403
+    assert shop.cache.get("k") == 1
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[",
+        "[::1",
+        "",
+        "1",
+        "a b",
+        "localhost:evil",
+        "localhost.",
+        "localhost@evil",
+        "0x7f.1",
+        "127.1",
+    ],
+)
+def test_a_host_that_is_none_does_not_get_in_without_authorize(host: str) -> None:
+    app = Flask("debugged")
+    app.debug = True
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    app.register_blueprint(dashboard.blueprint(cache), url_prefix="/_cache")
+
+    answer = app.test_client().get("/_cache/data", headers={"Host": host})
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["//[", "/\ud800", "/" + "x" * 50_000, "/%zz", "//elsewhere/x"])
+def test_any_path_is_deleted_or_refused_with_a_sentence(path: str) -> None:
+    answer = press(Shop().client, "delete", {"what": "page", "name": path})
+
+    assert answer.status_code in (200, 400)
+    assert any(answer.get_json().values())
+
+
+class _Failing(SimpleCache):  # type: ignore[misc]
+    def get(self, key: str) -> Any:
+        raise RuntimeError("4111")
+
+    def clear(self) -> bool:
+        raise RuntimeError("4111")
+
+
+def failing(*_: Any) -> SimpleCache:
+    return _Failing()
+
+
+def test_a_backend_of_the_applications_own_that_fails_is_a_sentence() -> None:
+    shop = Shop({"CACHE_TYPE": f"{__name__}.failing"})
+    for path, asked in (("look-up", {"key": "k"}), ("delete", {"what": "everything"})):
+        answer = press(shop.client, path, asked)
+        assert answer.status_code == 502
+        assert "RuntimeError" in answer.get_json()["error"]
+        assert "4111" not in answer.get_data(as_text=True)
+
+
+def test_a_cache_that_is_not_set_up_is_a_sentence() -> None:
+    app = Flask("elsewhere")
+    app.register_blueprint(
+        dashboard.blueprint(Cache(), authorize=lambda: True), url_prefix="/_cache"
+    )
+
+    answer = app.test_client().get("/_cache/data")
+
+    assert answer.status_code == 502
+    assert "init_app" in answer.get_json()["error"]
+
+
+@pytest.mark.parametrize("prefix", ["/<tenant>/_cache", "/<name>/<path:asset_of>", "/_cache/"])
+def test_any_prefix_will_do(prefix: str) -> None:
+    app = Flask("prefixed")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    app.register_blueprint(dashboard.blueprint(cache, authorize=lambda: True), url_prefix=prefix)
+    base = prefix.replace("<tenant>", "t").replace("<name>/<path:asset_of>", "a/b/c").rstrip("/")
+    cache.set("k", 1)
+
+    client = app.test_client()
+    token = client.get(f"{base}/data").get_json()["token"]
+    answer = client.post(
+        f"{base}/delete", json={"what": "everything"}, headers={"X-Cache-Token": token}
+    )
+
+    assert answer.status_code == 200
+    assert cache.get("k") is None
+    assert client.get(f"{base}/assets/page.js").status_code == 200
+    assert client.get(f"{base}/").status_code == 200
+
+
+def test_within_another_blueprint_it_is_guarded_as_well() -> None:
+    app = Flask("nested")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    for name, authorize in (("closed", lambda: False), ("open", lambda: True)):
+        outer = Blueprint(name, __name__)
+        outer.register_blueprint(dashboard.blueprint(cache, authorize=authorize), url_prefix="/c")
+        app.register_blueprint(outer, url_prefix=f"/{name}")
+    unguarded = Blueprint("unguarded", __name__)
+    unguarded.register_blueprint(dashboard.blueprint(cache))
+    with pytest.raises(CacheConfigError, match="needs authorize="):
+        app.register_blueprint(unguarded)
+
+    assert app.test_client().get("/closed/c/data").status_code == 403
+    assert app.test_client().get("/open/c/data").status_code == 200

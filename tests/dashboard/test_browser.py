@@ -10,7 +10,9 @@ import pytest
 from browsers import Window, chromium
 from dashboards import Shop, serving
 from flask import Flask
+from flask_caching import dashboard
 from redis_servers import RedisServer
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 HOSTILE = '<img src=x onerror="document.title=1">'
 
@@ -286,6 +288,22 @@ def test_another_site_presses_no_button(window: Window, shop: Shop) -> None:
             window.page.goto(elsewhere)
             expect(window.page).to_have_title("tried")
     assert shop.cache.get("k") == 1
+
+
+def test_below_a_root_and_a_prefix_that_have_to_be_quoted_it_works(window: Window) -> None:
+    shop = Shop(name="quoted")
+    made = dashboard.blueprint(shop.cache, authorize=lambda: True, name="elsewhere")
+    shop.app.register_blueprint(made, url_prefix="/a b/é")
+    mounted = Flask("root")
+    mounted.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        Flask("none"), {"/_cache": shop.app}
+    )
+    with serving(mounted) as address:
+        page = show(window, f"{address}a%20b/%C3%A9/")
+        page.click("#delete-all button")
+        yes(page)
+        expect(page.locator("#toast")).to_have_text("Everything is deleted.")
+        assert window.complaints == []
 
 
 def test_when_the_application_ends_the_page_says_so(window: Window, shop: Shop) -> None:

@@ -76,7 +76,10 @@ def delete(cache: Cache, what: Any, name: Any) -> dict[str, Any]:
     if what == "page":
         if not name.startswith("/"):
             raise BadRequest(f"{name!r} is no path: it begins with a slash.")
-        cache.delete_page(name)
+        try:
+            cache.delete_page(name)
+        except ValueError as error:
+            raise BadRequest(f"{name!r} is no path: {error}.") from error
         return {"done": f"The page {name!r} is deleted."}
     if what == "tag":
         cache.delete_tags(name)

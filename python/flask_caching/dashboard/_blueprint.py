@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from flask import Blueprint, Response, abort, request
 
 from ..errors import CacheConfigError, CacheError
 from . import _guard
-from ._actions import BadRequest, delete, look_up
+from ._actions import delete, look_up
 from ._shown import shown
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from ..cache import Cache
 
 __all__ = ["blueprint"]
+
+logger = logging.getLogger("flask_caching")
 
 _STATIC = Path(__file__).parent / "static"
 _ASSETS = {
@@ -81,21 +85,22 @@ def blueprint(
     made.before_request(lambda: _guard.check_request(authorize))
     made.after_request(_guard.harden)
 
+    # The prefix that it is registered under may have variables.
     @made.get("/")
-    def page() -> Response:
+    def page(**_: Any) -> Response:
         return Response((_STATIC / "page.html").read_bytes(), mimetype="text/html")
 
-    @made.get("/assets/<name>")
-    def asset(name: str) -> Response:
-        if name not in _ASSETS:
+    @made.get("/assets/<asset>")
+    def asset(asset: str, **_: Any) -> Response:
+        if asset not in _ASSETS:
             abort(404)
-        return Response((_STATIC / name).read_bytes(), mimetype=_ASSETS[name])
+        return Response((_STATIC / asset).read_bytes(), mimetype=_ASSETS[asset])
 
     @made.get("/data")
-    def data() -> Response:
+    def data(**_: Any) -> Response:
         """What the page shows; and its token, which no other site can read here."""
         token = _guard.token()
-        answer = _json({**shown(cache), "shows_values": show_values, "token": token})
+        answer = _answer(lambda: {**shown(cache), "shows_values": show_values, "token": token})
         answer.set_cookie(
             _guard.TOKEN_COOKIE,
             token,
@@ -107,11 +112,12 @@ def blueprint(
         return answer
 
     @made.post("/look-up")
-    def look_up_key() -> Response:
-        return _answer(lambda: look_up(cache, _asked().get("key"), show_values))
+    def look_up_key(**_: Any) -> Response:
+        asked = _asked()
+        return _answer(lambda: look_up(cache, asked.get("key"), show_values))
 
     @made.post("/delete")
-    def delete_some() -> Response:
+    def delete_some(**_: Any) -> Response:
         asked = _asked()
         return _answer(lambda: delete(cache, asked.get("what"), asked.get("name")))
 
@@ -130,14 +136,18 @@ def _asked() -> dict[str, Any]:
     return asked if isinstance(asked, dict) else {}
 
 
-def _answer(act: Any) -> Response:
+def _answer(act: Callable[[], dict[str, Any]]) -> Response:
     """What an action returns; or the sentence that says why it could not be done."""
     try:
         return _json(act())
-    except BadRequest as error:
-        return _json({"error": str(error)}, 400)
     except CacheError as error:
         return _json({"error": str(error)}, 502)
+    except ValueError as error:
+        return _json({"error": str(error)}, 400)
+    except Exception as error:
+        # Of a backend of the application's own.
+        logger.error("The dashboard could not ask the cache: %r", error, exc_info=error)
+        return _json({"error": f"The cache failed: {type(error).__name__}, see the log."}, 502)
 
 
 def _json(content: Any, status: int = 200) -> Response:

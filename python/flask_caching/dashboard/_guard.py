@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Response, abort, current_app, request
 from werkzeug.exceptions import HTTPException
@@ -59,7 +59,7 @@ def _is_local() -> bool:
     """
     if not current_app.debug:
         return False
-    host = urlsplit(f"//{request.host}").hostname or ""
+    host = _split(f"//{request.host}").hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -67,6 +67,14 @@ def _is_local() -> bool:
     except ValueError:
         return False
     return True
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; of what is none, there are none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _says_yes(authorize: Authorize) -> bool:
@@ -106,7 +114,7 @@ def _is_from_the_page() -> bool:
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     if site is not None:
         return site == "same-origin"
-    return origin is None or urlsplit(origin).netloc == request.host
+    return origin is None or _split(origin).netloc == request.host
 
 
 def _may_be_read() -> bool:
