@@ -7,7 +7,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
-__all__ = ["BoundCached", "BoundMemoized", "Cached", "Forgettable", "Memoized", "Timeout"]
+__all__ = [
+    "BoundCached",
+    "BoundMemoized",
+    "Cached",
+    "CachedOfClass",
+    "Forgettable",
+    "Memoized",
+    "MemoizedOfClass",
+    "Timeout",
+]
 
 P = ParamSpec("P")
 P2 = ParamSpec("P2")
@@ -63,6 +72,11 @@ class Cached(Protocol[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     @overload
+    def __get__(
+        self: Cached[Concatenate[Any, P2], T], instance: None, owner: type | None = None, /
+    ) -> CachedOfClass[P, P2, R]: ...
+
+    @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> Cached[P, R]: ...
 
     @overload
@@ -85,6 +99,11 @@ class Memoized(Protocol[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     @overload
+    def __get__(
+        self: Memoized[Concatenate[Any, P2], T], instance: None, owner: type | None = None, /
+    ) -> MemoizedOfClass[P, P2, R]: ...
+
+    @overload
     def __get__(self, instance: None, owner: type | None = None, /) -> Memoized[P, R]: ...
 
     @overload
@@ -93,5 +112,33 @@ class Memoized(Protocol[P, R]):
     ) -> BoundMemoized[P2, T]: ...
 
 
+class CachedOfClass(Protocol[P, P2, R_co]):
+    """A cached method that is reached through its class.
+
+    It takes the instance first; unless it is a class method, which no type can tell.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    uncached: Callable[..., Any]
+    cache_timeout: Timeout | None
+    make_cache_key: Callable[..., str]
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    @overload
+    def __call__(self, *args: P2.args, **kwargs: P2.kwargs) -> R_co: ...
+
+
+class MemoizedOfClass(CachedOfClass[P, P2, R_co], Protocol[P, P2, R_co]):
+    """A memoized method that is reached through its class."""
+
+    delete_memoized: Callable[[], None]
+
+
 #: A function whose results can be forgotten, or a partial of one.
-Forgettable = Memoized[..., Any] | BoundMemoized[..., Any] | partial[Any]
+Forgettable = (
+    Memoized[..., Any] | BoundMemoized[..., Any] | MemoizedOfClass[..., ..., Any] | partial[Any]
+)

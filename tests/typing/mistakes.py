@@ -46,3 +46,20 @@ cache.unlink(["a"])  # mistake
 cache.clear("a")  # mistake
 cache.delete_memoized(len)  # mistake
 length: str = cache.has("a")  # mistake
+
+cache.page("soon")  # mistake
+cache.page(60)(5)  # mistake
+cache.memoize(jitter="10%")  # mistake
+cache.memoize(single_flight="no")  # mistake
+cache.memoize(stale_if_error="1h")  # mistake
+cache.cached(tags=5)  # mistake
+cache.set("a", 1, tags=5)  # mistake
+cache.get_or_set("a")  # mistake
+cache.get_or_set(5, 5)  # mistake
+cache.lock(5)  # mistake
+cache.lock("a", wait="5")  # mistake
+cache.delete_tags(["a"])  # mistake
+cache.delete_page(5)  # mistake
+cache.inspect()  # mistake
+cache.stats(everything=True)  # mistake
+cache.stats().hit  # mistake  # noqa: B018

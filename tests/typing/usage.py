@@ -102,10 +102,16 @@ assert_type(Account.balance(account, "EUR"), int)
 assert_type(account.balance.cache_timeout, int | float | timedelta | None)
 assert_type(account.balance.delete_memoized(), None)
 assert_type(Account.rate("EUR"), float)
+assert_type(Account.count("a"), int)
+assert_type(account.count("a"), int)
+Account.balance.cache_timeout = 5
+Account.count.delete_memoized()
+backends: list[BaseCache] = [SimpleCache(), SimpleCache(threshold=5, max_bytes=100)]
 assert_type(account.total, int)
 cache.delete_memoized(account.balance)
 cache.delete_memoized(account.balance, "EUR", at=1)
 cache.delete_memoized(Account.count, Account, "a")
+cache.delete_memoized(Account.balance)
 cache.delete_memoized_verhash(add)
 
 
