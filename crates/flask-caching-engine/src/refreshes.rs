@@ -1,58 +1,81 @@
 //! Which entries are being computed anew, and which could not be a moment ago.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
+use crate::per_process::PerProcess;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, RandomState};
 
 /// Of how many entries it is known.
 const MOST: usize = 10_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Refresh {
-    UnderWay,
+    UnderWay(u64),
     /// It has failed, and is tried no sooner.
     NotBefore(Instant),
 }
 
 /// The refreshes of a process: one at a time for an entry.
-#[derive(Default)]
 pub struct Refreshes {
     hasher: RandomState,
-    entries: Mutex<HashMap<u64, Refresh>>,
+    /// A child of `fork()` has none of its parent's threads.
+    entries: PerProcess<Mutex<HashMap<u64, Refresh>>>,
+    /// What tells one that was begun from others of the same entry.
+    begun: AtomicU64,
+}
+
+/// A refresh that is under way; it is over when this is dropped, however its call ends.
+#[must_use = "it is over when this is dropped"]
+pub struct Refreshing {
+    refreshes: Arc<Refreshes>,
+    hash: u64,
+    number: u64,
+}
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        let mut entries = self.refreshes.lock();
+        // That it has failed stays known.
+        if entries.get(&self.hash) == Some(&Refresh::UnderWay(self.number)) {
+            entries.remove(&self.hash);
+        }
+    }
 }
 
 impl Refreshes {
     /// None under way.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            hasher: RandomState::default(),
+            entries: PerProcess::new(|| Mutex::new(HashMap::new())),
+            begun: AtomicU64::new(0),
+        })
     }
 
-    /// Begins to refresh what is under `key` of the store `scope`; `false` where that is under way, has
+    /// Begins to refresh what is under `key` of the store `scope`; `None` where that is under way, has
     /// failed a moment ago, or where so much is that no more is known.
-    pub fn begin(&self, scope: u64, key: &[u8]) -> bool {
+    pub fn begin(self: &Arc<Self>, scope: u64, key: &[u8]) -> Option<Refreshing> {
         let now = clock::monotonic();
         let mut entries = self.lock();
         let hash = self.hasher.hash_one((scope, key));
         match entries.get(&hash).copied() {
-            Some(Refresh::UnderWay) => return false,
-            Some(Refresh::NotBefore(then)) if now < then => return false,
-            None if !make_room(&mut entries, now) => return false,
+            Some(Refresh::UnderWay(_)) => return None,
+            Some(Refresh::NotBefore(then)) if now < then => return None,
+            None if !make_room(&mut entries, now) => return None,
             _ => {}
         }
-        entries.insert(hash, Refresh::UnderWay);
-        true
-    }
-
-    /// A refresh is over. That it has failed stays known.
-    pub fn end(&self, scope: u64, key: &[u8]) {
-        let hash = self.hasher.hash_one((scope, key));
-        let mut entries = self.lock();
-        if entries.get(&hash) == Some(&Refresh::UnderWay) {
-            entries.remove(&hash);
-        }
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        entries.insert(hash, Refresh::UnderWay(number));
+        drop(entries);
+        Some(Refreshing {
+            refreshes: Arc::clone(self),
+            hash,
+            number,
+        })
     }
 
     /// A refresh has failed: the next is begun after `retry`.
@@ -73,13 +96,11 @@ impl Refreshes {
         matches!(found, Some(Refresh::NotBefore(then)) if now < then)
     }
 
-    /// Forgets all: a process that was forked has none of its parent's threads.
-    pub fn forget(&self) {
-        self.lock().clear();
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Refresh>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries
+            .get()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,7 +108,7 @@ impl Refreshes {
 fn make_room(entries: &mut HashMap<u64, Refresh>, now: Instant) -> bool {
     if entries.len() >= MOST {
         entries.retain(|_, refresh| match refresh {
-            Refresh::UnderWay => true,
+            Refresh::UnderWay(_) => true,
             Refresh::NotBefore(then) => now < *then,
         });
     }
@@ -101,36 +122,36 @@ mod tests {
     #[test]
     fn one_at_a_time_for_an_entry() {
         let refreshes = Refreshes::new();
-        assert!(refreshes.begin(1, b"k"));
-        assert!(!refreshes.begin(1, b"k"));
-        assert!(refreshes.begin(2, b"k"));
-        refreshes.end(1, b"k");
-        assert!(refreshes.begin(1, b"k"));
-        refreshes.forget();
-        assert!(refreshes.begin(1, b"k"));
+        let one = refreshes.begin(1, b"k");
+        assert!(one.is_some());
+        assert!(refreshes.begin(1, b"k").is_none());
+        assert!(refreshes.begin(2, b"k").is_some());
+        drop(one);
+        assert!(refreshes.begin(1, b"k").is_some());
     }
 
     #[test]
     fn after_a_failure_the_next_waits() {
         let refreshes = Refreshes::new();
-        assert!(refreshes.begin(1, b"k"));
+        let one = refreshes.begin(1, b"k");
         refreshes.fail(1, b"k", Duration::from_secs(3600));
-        refreshes.end(1, b"k");
+        drop(one);
         assert!(refreshes.has_failed(1, b"k"));
-        assert!(!refreshes.begin(1, b"k"));
+        assert!(refreshes.begin(1, b"k").is_none());
         refreshes.fail(1, b"k", Duration::ZERO);
         assert!(!refreshes.has_failed(1, b"k"));
-        assert!(refreshes.begin(1, b"k"));
+        assert!(refreshes.begin(1, b"k").is_some());
     }
 
     #[test]
     fn what_is_known_is_bounded() {
         let refreshes = Refreshes::new();
-        for number in 0..MOST {
-            assert!(refreshes.begin(1, &number.to_le_bytes()));
-        }
-        assert!(!refreshes.begin(1, b"one more"));
+        let many: Vec<_> = (0..MOST)
+            .map(|number| refreshes.begin(1, &number.to_le_bytes()).unwrap())
+            .collect();
+        assert!(refreshes.begin(1, b"one more").is_none());
         refreshes.fail(1, &0_usize.to_le_bytes(), Duration::ZERO);
-        assert!(refreshes.begin(1, b"one more"));
+        assert!(refreshes.begin(1, b"one more").is_some());
+        drop(many);
     }
 }

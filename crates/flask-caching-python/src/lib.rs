@@ -84,7 +84,7 @@ mod _engine {
     #[pymodule_export]
     use crate::redis::RedisServers;
     #[pymodule_export]
-    use crate::refreshes::Refreshes;
+    use crate::refreshes::{Refreshes, Refreshing};
     #[pymodule_export]
     use crate::road::{
         CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn,

@@ -1,5 +1,6 @@
 //! `_engine.Refreshes`: which entries are being computed anew, as Python sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use flask_caching_engine::refreshes;
@@ -9,7 +10,11 @@ use crate::flights::{key_bytes, scope};
 
 /// The refreshes of a process: one at a time for an entry.
 #[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct Refreshes(refreshes::Refreshes);
+pub(crate) struct Refreshes(Arc<refreshes::Refreshes>);
+
+/// A refresh that is under way; it is over when nobody has this any more.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct Refreshing(#[expect(dead_code, reason = "held, not read")] refreshes::Refreshing);
 
 #[pymethods]
 impl Refreshes {
@@ -18,16 +23,15 @@ impl Refreshes {
         Self(refreshes::Refreshes::new())
     }
 
-    /// Begins to refresh what is under `key` of `backend`; False where that is under way, or has failed
+    /// Begins to refresh what is under `key` of `backend`; None where that is under way, or has failed
     /// a moment ago.
-    fn begin(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self.0.begin(scope(backend), &key_bytes(key)?))
-    }
-
-    /// A refresh is over. That it has failed stays known.
-    fn end(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.0.end(scope(backend), &key_bytes(key)?);
-        Ok(())
+    fn begin(
+        &self,
+        backend: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<Refreshing>> {
+        let begun = self.0.begin(scope(backend), &key_bytes(key)?);
+        Ok(begun.map(Refreshing))
     }
 
     /// A refresh has failed: the next is begun after `retry` seconds.
@@ -40,10 +44,5 @@ impl Refreshes {
     /// Whether one has failed so short a time ago that none is begun.
     fn has_failed(&self, backend: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.0.has_failed(scope(backend), &key_bytes(key)?))
-    }
-
-    /// Forgets all: a process that was forked has none of its parent's threads.
-    fn forget(&self) {
-        self.0.forget();
     }
 }

@@ -70,6 +70,8 @@ class _FragmentPolicy(CallPolicy):
         super().__init__(cache, fragments.render, Options(source_check=False))
         self.name = name
         self._fragments = fragments
+        # Its page renders it: there is no fragment without one.
+        self.refreshes_elsewhere = False
 
     def parts(self) -> CallParts:
         return CallParts.fragment(NO_TIMEOUT)
@@ -223,7 +225,9 @@ class Fragments:
             return answer
         try:
             rendered = caller()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception) and answer.rejects_errors:
+                return road.fall_back(answer, error, tag, {})
             road.fail(answer)
             raise
         return road.finish(answer, rendered)
@@ -239,7 +243,9 @@ class Fragments:
         lead(answer)
         try:
             rendered = await caller()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception) and answer.rejects_errors:
+                return road.fall_back(answer, error, tag, {})
             road.fail(answer)
             raise
         return await landed(road, answer, rendered)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from blinker import NamedSignal
     from flask import Flask
 
+    from .._engine import Refreshing
     from ..cache import Cache
     from .state import AppState
 
@@ -300,12 +301,13 @@ class CallPolicy:
         may_refresh: bool,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> bool:
+    ) -> Refreshing | bool:
         """Whether an old value is the answer; otherwise the call computes, and has it if it fails.
 
         :param may_refresh: it may be answered while it is refreshed, which is begun here.
+        :return: what is held while the call computes, where it is the one refresh of the entry.
         """
-        if not may_refresh or not self.refreshes_elsewhere:
+        if not may_refresh:
             return refresh.has_failed(backend, key)
         return refresh.begin(Refresh(self, state, backend, key, args, kwargs))
 
@@ -330,9 +332,8 @@ class CallPolicy:
                 exc_info=error if isinstance(error, Exception) else None,
             )
 
-    def note_refreshed(self, backend: Any, key: Any) -> None:
+    def note_refreshed(self) -> None:
         """The call that had an old value is over without it."""
-        refresh.end(backend, key)
         self._noted.pop("refresh", None)
 
     def signal_stale(

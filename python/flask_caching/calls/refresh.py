@@ -16,13 +16,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._engine import Refreshes
+from .._engine import Refreshes, Refreshing
 
 if TYPE_CHECKING:
     from .policy import CallPolicy
     from .state import AppState
 
-__all__ = ["Refresh", "begin", "end", "fail", "has_failed", "has_threads"]
+__all__ = ["Refresh", "begin", "fail", "has_failed", "has_threads"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -33,7 +33,6 @@ _refreshes = Refreshes()
 
 has_failed = _refreshes.has_failed
 fail = _refreshes.fail
-end = _refreshes.end
 
 
 @dataclass(eq=False)
@@ -54,6 +53,8 @@ class Refresh:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     app: Any = None
+    #: Held until it is over.
+    guard: Refreshing | None = None
     context: AbstractContextManager[Any] = field(init=False)
 
     def prepare(self) -> bool:
@@ -74,7 +75,7 @@ class Refresh:
         except Exception as error:
             self.policy.note_failed_refresh(self.state, self.backend, self.key, error)
         finally:
-            end(self.backend, self.key)
+            self.guard = None
 
 
 class _Workers:
@@ -124,24 +125,22 @@ class _Workers:
 _workers = _Workers()
 
 
-def begin(refresh: Refresh) -> bool:
+def begin(refresh: Refresh) -> Refreshing | bool:
     """Begin to refresh an entry whose old value is answered meanwhile.
 
-    :return: whether it is: False where this caller is to compute it.
+    :return: whether it is. Where this caller is to compute it, what it holds while it does: the
+        others are answered with the old value.
     """
-    backend, key = refresh.backend, refresh.key
-    if not _refreshes.begin(backend, key):
+    guard = _refreshes.begin(refresh.backend, refresh.key)
+    if guard is None:
         # It is under way, or has failed a moment ago.
         return True
     most = refresh.state.refresh_workers
-    if most == 0 or not has_threads():
-        return False
-    begun = False
-    try:
-        begun = refresh.prepare() and _workers.submit(refresh, most)
-    finally:
-        if not begun:
-            end(backend, key)
+    if most == 0 or not refresh.policy.refreshes_elsewhere or not has_threads():
+        return guard
+    if refresh.prepare():
+        refresh.guard = guard
+        _workers.submit(refresh, most)
     return True
 
 
@@ -171,7 +170,6 @@ def _forget_threads() -> None:
     # A forked child has none of its parent's threads.
     global _workers
     _workers = _Workers()
-    _refreshes.forget()
 
 
 os.register_at_fork(after_in_child=_forget_threads)

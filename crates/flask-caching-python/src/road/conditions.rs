@@ -10,7 +10,7 @@ use flask_caching_engine::{Lifetime, metadata};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyBool, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::counts::Event;
@@ -44,6 +44,8 @@ pub(super) struct Conditions {
     arguments: Option<Py<PyTuple>>,
     /// A value that stands where the call fails.
     pub(super) fallback: Option<Py<PyAny>>,
+    /// Held while it is the one refresh of its entry.
+    pub(super) refreshing: Option<Py<PyAny>>,
     /// Nobody waits for the result.
     pub(super) is_background: bool,
     /// The values are pages, which say themselves how long they may be old.
@@ -196,6 +198,7 @@ impl Road {
             // Another process refreshes it.
             self.note_refreshed(py, open)?;
             open.conditions.fallback = None;
+            open.conditions.refreshing = None;
             self.emit_stale(open, call)?;
             return Ok(false);
         }
@@ -211,10 +214,11 @@ impl Road {
                 call.kwargs,
             ),
         )?;
-        if is_answer.is_truthy()? {
+        if is_answer.cast::<PyBool>().is_ok_and(PyBoolMethods::is_true) {
             self.emit_stale(open, call)?;
             return Ok(false);
         }
+        open.conditions.refreshing = Some(is_answer.unbind());
         open.conditions.fallback = Some(value.clone().unbind());
         open.conditions.forget_found();
         open.handle = None;
@@ -262,9 +266,9 @@ impl Road {
     /// A call that had an old value is over without it.
     pub(super) fn note_refreshed(&self, py: Python<'_>, open: &Open) -> PyResult<()> {
         if open.conditions.fallback.is_some() || open.conditions.is_background {
-            let arguments = (&open.backend, &open.key);
-            let policy = self.policy.bind(py);
-            policy.call_method1(intern!(py, "note_refreshed"), arguments)?;
+            self.policy
+                .bind(py)
+                .call_method0(intern!(py, "note_refreshed"))?;
         }
         Ok(())
     }
