@@ -52,6 +52,7 @@ __all__ = [
     "longer_timeout",
     "may_spell_addresses",
     "memcached_wire_key",
+    "new_version",
     "note_leader",
     "open_store",
     "page_answer",
@@ -402,6 +403,7 @@ class PageForm:
         self, status: str, headers: PageHeaders, body: bytes, etag: str | None, has_codings: bool
     ) -> list[tuple[str, str]]: ...
 
+def new_version() -> str: ...
 def page_answer(
     page: _Page,
     environ: dict[str, Any],

@@ -87,7 +87,7 @@ mod _engine {
     use crate::refreshes::{Refreshes, Refreshing};
     #[pymodule_export]
     use crate::road::{
-        CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn,
+        CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
         replaced_methods,
     };
     #[pymodule_export]

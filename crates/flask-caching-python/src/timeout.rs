@@ -120,16 +120,23 @@ impl Deadline {
         default_timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let default = from_python(default_timeout)?.resolve(Lifetime::Forever);
-        let at = match from_python(timeout)?.resolve(default) {
-            Lifetime::Forever => None,
-            Lifetime::For(duration) => Some(clock::wall().saturating_add(duration)),
-            Lifetime::Expired => Some(clock::wall()),
-        };
-        Ok(Self { at })
+        Ok(Self::of(from_python(timeout)?.resolve(default)))
     }
 
     /// Whether it has come, on the engine's clock.
     pub(crate) fn has_passed(&self) -> bool {
         self.at.is_some_and(|at| clock::wall() >= at)
+    }
+}
+
+impl Deadline {
+    /// That of an entry that lives for `lifetime`.
+    pub(crate) fn of(lifetime: Lifetime) -> Self {
+        let at = match lifetime {
+            Lifetime::Forever => None,
+            Lifetime::For(duration) => Some(clock::wall().saturating_add(duration)),
+            Lifetime::Expired => Some(clock::wall()),
+        };
+        Self { at }
     }
 }

@@ -14,8 +14,8 @@ from .._engine import (
 )
 from ..calls.context import session_of
 from ..utils import normalize_timeout
-from .rules import why_not_stored
-from .stored import RENDITIONS, Taken, headers_of, is_as_it_was, response_of, take
+from .rules import why_not_kept, why_not_shared
+from .stored import RENDITIONS, Taken, is_as_it_was, response_of, take
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import Headers
@@ -121,7 +121,7 @@ class Passage:
             self._detail = "after-this-request"
         else:
             headers = PageHeaders(response.headers._list)
-            self._detail = self._why_not(response, headers)
+            self._detail = self._why_not_shared(response, headers) or self._why_not_kept(response)
             if self._detail is None:
                 self._taken = take(response, headers)
 
@@ -134,11 +134,13 @@ class Passage:
             self._place = self.policy.place()
         return None if self._place is None else self._place[0]
 
-    def _why_not(self, response: Response, headers: PageHeaders) -> str | None:
+    def _why_not_shared(self, response: Response, headers: PageHeaders) -> str | None:
+        is_authorized = "HTTP_AUTHORIZATION" in self._environ()
+        return why_not_shared(response.status_code, headers, self.policy.page, is_authorized)
+
+    def _why_not_kept(self, response: Response) -> str | None:
         state = self._state()
-        most = state.pages.most_bytes if state else 0
-        is_authorized = "HTTP_AUTHORIZATION" in self.context.request.environ
-        return why_not_stored(response, headers, self.policy.page, is_authorized, most)
+        return why_not_kept(response, state.pages.most_bytes if state else 0)
 
     # What becomes of it when the application has processed the response.
 
@@ -208,24 +210,26 @@ class Passage:
             self._detail = "replaced"
         if self._detail is None and taken is not None:
             headers = taken.headers
-            if final is not processed or final.headers._list != list(headers.kept):
+            if final.headers._list != list(headers.kept) or final.status != taken.status:
                 headers = PageHeaders(final.headers._list)
-            self._detail = self._why_not(final, headers)
+                self._detail = self._why_not_shared(final, headers)
+            self._detail = self._detail or self._why_not_kept(final)
         if self._detail is None and self._needs_session_cookie():
             self._detail = "session"
-        if self._detail is None and headers is not None:
+        if self._detail is None and headers is not None and headers.vary:
             self._detail = policy.learns(headers.vary)
         if self._detail is not None or headers is None or taken is None:
             self._refuse(turn)
             return None
-        lifetime = self._lifetime(headers, state)
+        while_refreshed, if_error, jitter = policy.given_rules(state)
+        lifetime = self._lifetime(headers, jitter)
         if lifetime < 0:
             self._detail = "stale"
             self._refuse(turn)
             return None
         if options.in_front:
             self._taken = taken = take(final, headers)
-        windows = headers.windows(*policy.windows(state))
+        windows = headers.windows(while_refreshed, if_error)
         page = policy.form.make(taken.status, taken.headers, taken.body, lifetime, windows)
         answered = Answered(page, lifetime, final, self._call)
         policy.road.finish(turn, answered)
@@ -234,16 +238,15 @@ class Passage:
             return None
         return page
 
-    def _lifetime(self, headers: PageHeaders, state: AppState) -> float:
+    def _lifetime(self, headers: PageHeaders, jitter: float) -> float:
         """The seconds for which the answer is fresh; 0: for ever; negative: it is stale at once."""
-        policy = self.policy
         timeout = headers.freshness
         if timeout == 0:
             return -1.0
         if timeout is None:
-            timeout = normalize_timeout(policy.wrapper.cache_timeout)
+            timeout = normalize_timeout(self.policy.wrapper.cache_timeout)
         default = getattr(self._place[1] if self._place else None, "default_timeout", 300)
-        return lifetime_seconds(timeout, default, policy.jitter(state))
+        return lifetime_seconds(timeout, default, jitter)
 
     def _needs_session_cookie(self) -> bool:
         """Whether the session was used and its cookie is no part of the page."""
@@ -277,7 +280,7 @@ class Passage:
     def _whole(self, response: Response, answer: Any) -> Response:
         """The answer that stands in front of Flask, given from within."""
         status, headers, body = answer
-        response.headers = headers_of(headers)
+        response.headers._list[:] = headers
         if status[:3] == "304":
             response.status = status
             response.response = []

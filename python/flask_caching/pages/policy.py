@@ -27,6 +27,8 @@ __all__ = ["PagePolicy"]
 #: An answer that names more headers in its `Vary` is not stored.
 _MOST_HEADERS = 16
 
+_NO_RULES = (0.0, 0.0, 0.0)
+
 
 class PagePolicy(CallPolicy):
     """A view decorated with ``page``."""
@@ -102,14 +104,11 @@ class PagePolicy(CallPolicy):
         # How long it is fresh, a page says itself.
         return (*super().rules(state)[:2], 0.0)
 
-    def windows(self, state: AppState) -> tuple[float, float]:
-        """For how many seconds an old page is answered while it is refreshed, and where that
-        fails, as far as it says nothing about that."""
-        return super().rules(state)[:2]
-
-    def jitter(self, state: AppState) -> float:
-        """The largest share that a lifetime is shortened by."""
-        return super().rules(state)[2]
+    def given_rules(self, state: AppState) -> tuple[float, float, float]:
+        """As :meth:`rules`, where the page does not say; with the jitter."""
+        if not self.has_conditions and not state.has_conditions:
+            return _NO_RULES
+        return super().rules(state)
 
     # Refreshes in the background.
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .._engine import PageHeaders
     from .options import PageOptions
 
-__all__ = ["bypassed", "why_not_stored"]
+__all__ = ["bypassed", "why_not_kept", "why_not_shared"]
 
 #: Requests with these headers want what the origin alone can decide.
 _FOR_THE_ORIGIN = {
@@ -33,43 +33,42 @@ def bypassed(method: str, environ: dict[str, Any]) -> str | None:
     return None
 
 
-def why_not_stored(
-    response: Response,
-    headers: PageHeaders,
-    options: PageOptions,
-    is_authorized: bool,
-    most_bytes: int,
+def why_not_shared(
+    status: int, headers: PageHeaders, options: PageOptions, is_authorized: bool
 ) -> str | None:
-    """Why an answer is not stored, in one word or a few with dashes; None: it may be.
+    """Why an answer is not for others, in one word or a few with dashes; None: it may be.
 
-    :param response: the answer.
+    :param status: its status.
     :param headers: its headers.
     :param is_authorized: whether the request had ``Authorization``.
-    :param most_bytes: the largest body.
     """
-    if response.status_code not in options.statuses:
+    if status not in options.statuses:
         return "status"
     if headers.sets_cookie:
         return "set-cookie"
     vary = headers.vary
-    if "*" in vary:
-        return "vary-star"
-    if "cookie" in vary and not options.cookies:
-        return "vary-cookie"
+    if vary:
+        if "*" in vary:
+            return "vary-star"
+        if "cookie" in vary and not options.cookies:
+            return "vary-cookie"
     forbidden = headers.forbidden_by
     if forbidden is not None:
         return forbidden
     if is_authorized and not headers.is_for_all:
         return "authorization"
-    return _why_not_kept(response, most_bytes)
+    return None
 
 
-def _why_not_kept(response: Response, most_bytes: int) -> str | None:
-    """The same, by the way in which its body is produced."""
-    if response.direct_passthrough or response.is_streamed:
+def why_not_kept(response: Response, most_bytes: int) -> str | None:
+    """Why the body of an answer is not stored, likewise.
+
+    :param most_bytes: the largest.
+    """
+    parts: Any = response.response
+    if response.direct_passthrough or (type(parts) is not list and response.is_streamed):
         return "streamed"
     if getattr(response, "_on_close", None):
         return "call-on-close"
-    if sum(len(part) for part in response.response) > most_bytes:
-        return "too-large"
-    return None
+    size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+    return "too-large" if size > most_bytes else None

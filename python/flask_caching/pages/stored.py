@@ -67,9 +67,7 @@ def body_of(page: Page) -> bytes:
 def response_of(app: Flask, page: Page) -> Response:
     """The response that a page was made of."""
     # As a list: a body by itself would be measured first.
-    response = app.response_class([body_of(page)], page[_STATUS])
-    response.headers = headers_of(page[_HEADERS])
-    return response
+    return app.response_class([body_of(page)], page[_STATUS], headers_of(page[_HEADERS]))
 
 
 def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:

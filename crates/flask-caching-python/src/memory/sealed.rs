@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::backend::MemoryBackend;
 use super::direct::Moment;
 use super::value::Stored;
+use crate::timeout::Deadline;
 
 /// A value, and what is known of its entry.
 pub(crate) struct Sealed {
@@ -162,6 +163,22 @@ impl MemoryBackend {
     pub(super) fn tag_names(&self, tags: &[Handle]) -> Vec<String> {
         let keys = tags.iter().filter_map(|tag| self.store().key_of(*tag));
         keys.filter_map(|key| String::from_utf8(key).ok()).collect()
+    }
+
+    /// Stores a version under `name`, where there is none: where it is, and until when it lives; `None`
+    /// where it cannot be kept.
+    pub(crate) fn make_version(
+        &self,
+        name: &Bound<'_, PyString>,
+        version: &Bound<'_, PyString>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<(Handle, Deadline)>> {
+        let lifetime = self.settings.lifetime(timeout)?;
+        let store = self.store();
+        let key = self.tokens.writable(name, store)?;
+        let stored = Stored::Atom(version.clone().into_any().unbind());
+        let handle = store.set(&key, stored, lifetime);
+        Ok(handle.map(|handle| (handle, Deadline::of(lifetime))))
     }
 
     /// How long an entry lives that is stored without a timeout.

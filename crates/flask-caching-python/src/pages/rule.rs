@@ -62,7 +62,7 @@ impl PageRule {
     }
 
     /// The key of the page of a request to the application called `app`, and the names of its versions.
-    fn key<'py>(
+    pub(crate) fn key<'py>(
         &self,
         app: &str,
         environ: &Bound<'py, PyDict>,

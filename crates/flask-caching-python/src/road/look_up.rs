@@ -64,7 +64,10 @@ impl Road {
             if let Some(answer) = self.recall_into(&mut open, call)? {
                 return Ok(Approach::Answer(answer));
             }
-            if !self.describe_natively(&mut open, call)? && !self.ask_policy(&mut open, call)? {
+            if !self.describe_natively(&mut open, call)?
+                && !self.describe_page(&mut open, call)?
+                && !self.ask_policy(&mut open, call)?
+            {
                 return bypass();
             }
         }

@@ -71,3 +71,4 @@ pub(crate) use replaced::{METHODS, replaced_methods};
 pub(crate) use road::Road;
 pub(crate) use table::{Found, Row, Table};
 pub(crate) use turn::Turn;
+pub(crate) use versions::new_version;

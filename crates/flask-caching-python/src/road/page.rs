@@ -5,30 +5,32 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyString, PyTuple};
 
 use super::part::Part;
-use super::parts::{Call, Parts};
+use super::parts::{Call, Kind, Parts};
 use super::quick::Quick;
 use super::request::Request;
 use super::road::Road;
-use super::turn::Turn;
+use super::turn::{Open, Role, Turn, Version};
 use crate::pages::PageRule;
 use crate::stack;
 
-/// Reads what a page is found by, from the WSGI environment that stands for the request's path. `false`
-/// where the request is not a plain one.
-pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+/// The WSGI environment of a request, which stands for its path, and whether it is a HEAD; `None` where
+/// it is neither that nor a GET, or is an unusual one: as `flask_caching.pages.rules.bypassed`.
+fn plain_request<'a, 'py>(
+    call: &Call<'a, 'py>,
+) -> PyResult<Option<(&'a Bound<'py, PyDict>, bool)>> {
     let py = call.args.py();
     let Some(request) = &call.request else {
-        return Ok(false);
+        return Ok(None);
     };
     let Ok(environ) = request.path.cast_exact::<PyDict>() else {
-        return Ok(false);
+        return Ok(None);
     };
-    match request.method.cast_exact::<PyString>() {
-        Ok(method) if method == "GET" || method == "HEAD" => {}
-        _ => return Ok(false),
-    }
+    let is_head = match request.method.cast_exact::<PyString>() {
+        Ok(method) if method == "GET" => false,
+        Ok(method) if method == "HEAD" => true,
+        _ => return Ok(None),
+    };
     let unusual = [
-        intern!(py, "HTTP_AUTHORIZATION"),
         intern!(py, "HTTP_RANGE"),
         intern!(py, "HTTP_IF_MATCH"),
         intern!(py, "HTTP_IF_UNMODIFIED_SINCE"),
@@ -36,12 +38,24 @@ pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts)
     ];
     for name in unusual {
         if environ.contains(name)? {
-            return Ok(false);
+            return Ok(None);
         }
     }
     if let Some(length) = environ.get_item(intern!(py, "CONTENT_LENGTH"))?
         && !matches!(length.cast_exact::<PyString>(), Ok(text) if text == "" || text == "0")
     {
+        return Ok(None);
+    }
+    Ok(Some((environ, is_head)))
+}
+
+/// Reads what a page is found by. `false` where the request is not a plain one.
+pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+    let py = call.args.py();
+    let Some((environ, _)) = plain_request(call)? else {
+        return Ok(false);
+    };
+    if environ.contains(intern!(py, "HTTP_AUTHORIZATION"))? {
         return Ok(false);
     }
     let mut reader = parts.reader(py);
@@ -79,6 +93,37 @@ pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts)
 }
 
 impl Road {
+    /// Makes the key of a page's request; `false` where that is for the policy.
+    pub(super) fn describe_page(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
+        let py = call.args.py();
+        let Kind::Page(rule) = &self.parts.get().kind else {
+            return Ok(false);
+        };
+        let (Some((environ, false)), Some(state), false) = (
+            plain_request(call)?,
+            &open.state,
+            self.options.has_conditions,
+        ) else {
+            return Ok(false);
+        };
+        // As the policy asks: by another one a request was begun with, in front.
+        let method = environ.get_item(intern!(py, "REQUEST_METHOD"))?;
+        if !method.is_some_and(|method| matches!(method.cast::<PyString>(), Ok(it) if it == "GET"))
+        {
+            return Ok(false);
+        }
+        let app = state.bind(py).call_method0(intern!(py, "app"))?;
+        let Ok(name) = app.getattr(intern!(py, "name"))?.cast_into::<PyString>() else {
+            return Ok(false);
+        };
+        let (key, versions) = rule.get().key(&name.to_string_lossy(), environ)?;
+        open.key = PyString::new(py, &key).into_any().unbind();
+        for name in versions.iter_borrowed() {
+            open.versions.push(Version::named(&name, Role::Key)?);
+        }
+        Ok(true)
+    }
+
     /// The page that answers a request, where it is quickly found; otherwise `None`.
     pub(crate) fn peek_page<'py>(
         &self,

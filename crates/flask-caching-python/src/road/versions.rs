@@ -1,13 +1,20 @@
 //! The versions that are part of a key: read, made where they are missing, and the value under the key.
 
+use flask_caching_engine::key;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::parts::KeyAttribute;
-use super::replaced::{GET, GET_MANY};
+use super::replaced::{GET, GET_MANY, VERSION_WRITES};
 use super::turn::{Doing, Open, Reading, Role, Version};
 use crate::missing::is_missing;
+
+/// A version that no entry was stored under yet.
+#[pyfunction]
+pub(crate) fn new_version() -> String {
+    key::new_version()
+}
 
 impl Open {
     /// Takes over what the policy says of the call.
@@ -90,6 +97,9 @@ impl Open {
         py: Python<'_>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
+        if self.make_natively(py, timeout)? {
+            return Ok(());
+        }
         let foreign = self.foreign(py)?;
         let missing = self
             .versions
@@ -111,6 +121,38 @@ impl Open {
         Ok(())
     }
 
+    /// The same in the in-process store, where nobody can be faster: this thread has the GIL. `false`
+    /// where that is not all there is to it.
+    fn make_natively(
+        &mut self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let Some(memory) = self.port.memory(py, GET_MANY | VERSION_WRITES).cloned() else {
+            return Ok(false);
+        };
+        let is_plain = |timeout: &Bound<'_, PyAny>| {
+            timeout.is_none()
+                || timeout.is_instance_of::<PyInt>()
+                || timeout.is_instance_of::<PyFloat>()
+        };
+        if !timeout.is_none_or(is_plain) {
+            return Ok(false);
+        }
+        for version in self.versions.iter_mut().filter(|it| it.text.is_none()) {
+            let text = PyString::new(py, &key::new_version());
+            let name = version.name.bind(py);
+            let Some((handle, until)) = memory.get().make_version(name, &text, timeout)? else {
+                return Ok(false);
+            };
+            version.text = Some(text.unbind());
+            version.guard = Some(handle);
+            self.made_until = Some(Py::new(py, until)?);
+            version.is_new = true;
+        }
+        Ok(true)
+    }
+
     /// Puts the versions behind what the key begins with.
     fn complete_key(&mut self, py: Python<'_>) -> PyResult<()> {
         if self.versions.iter().any(|it| it.role == Role::Key) {
@@ -125,7 +167,8 @@ impl Open {
         }
         // A version that was made just now is where it can be found.
         if let Some(memory) = self.port.memory(py, GET_MANY) {
-            for version in self.versions.iter_mut().filter(|version| version.is_new) {
+            let is_lost = |version: &&mut Version| version.is_new && version.guard.is_none();
+            for version in self.versions.iter_mut().filter(is_lost) {
                 let found = memory.get().find_text(version.name.bind(py))?;
                 version.guard = found.map(|(_, guard)| guard);
             }
