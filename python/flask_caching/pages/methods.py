@@ -53,6 +53,7 @@ class Pages(KnownNames):
         compress: Any = (),
         unless: Callable[..., Any] | None = None,
         single_flight: bool | None = None,
+        lease: bool | None = None,
         tags: Iterable[str] | Callable[..., Iterable[str]] = (),
         stale_while_revalidate: float | timedelta | None = None,
         stale_if_error: float | timedelta | None = None,
@@ -79,7 +80,7 @@ class Pages(KnownNames):
             and the call's arguments if it takes any.
         :param compress: codings that answers are also kept in, of ``"br"``, ``"zstd"`` and
             ``"gzip"``, the best first; a request is answered in the one that it wants most.
-        :param single_flight: as in :meth:`Cache.cached`.
+        :param single_flight: as in :meth:`Cache.cached`, and so is ``lease``.
         :param tags: names, or a callable that returns them, given the answer, and the view's
             arguments if it takes more than one.
         :param stale_while_revalidate: as in :meth:`Cache.cached`; what the answer's own
@@ -106,6 +107,7 @@ class Pages(KnownNames):
             compress=compress,
             unless=unless,
             single_flight=single_flight,
+            lease=lease,
             tags=tags,
             stale_while_revalidate=stale_while_revalidate,
             stale_if_error=stale_if_error,

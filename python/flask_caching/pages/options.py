@@ -35,6 +35,7 @@ class PageOptions:
     compress: Any = ()
     unless: Callable[..., Any] | None = None
     single_flight: bool | None = None
+    lease: bool | None = None
     tags: Any = ()
     stale_while_revalidate: Any = None
     stale_if_error: Any = None
@@ -72,6 +73,7 @@ class PageOptions:
 _SHARED = (
     "unless",
     "single_flight",
+    "lease",
     "tags",
     "stale_while_revalidate",
     "stale_if_error",

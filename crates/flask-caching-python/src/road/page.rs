@@ -118,6 +118,7 @@ impl Road {
         };
         let (key, versions) = rule.get().key(&name.to_string_lossy(), environ)?;
         open.key = PyString::new(py, &key).into_any().unbind();
+        open.prefix = Some(open.key.clone_ref(py));
         for name in versions.iter_borrowed() {
             open.versions.push(Version::named(&name, Role::Key)?);
         }
