@@ -22,8 +22,9 @@ COLD_QUERY = 1.0
 
 
 def settings() -> dict[str, Any]:
-    """Redis where there is a server, otherwise files; everything else as it is by default."""
-    general = {"CACHE_KEY_PREFIX": f"{FOLDER.name}:"}
+    """Redis where there is a server, otherwise files; everything else as it is by default, but for
+    the one setting that lets one of all processes compute, where the package has it."""
+    general = {"CACHE_KEY_PREFIX": f"{FOLDER.name}:", "CACHE_LEASE": True}
     redis = os.environ.get("LABORATORY_REDIS_PORT")
     if redis is None:
         return {**general, "CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(FOLDER / "cache")}

@@ -107,8 +107,10 @@ def test_both_sides_answer_and_the_buttons_do_what_they_say(laboratory: Laborato
 
     for sentence in laboratory.press("visitors"):
         assert sentence.startswith("50 visitors were answered")
+        # By one of all workers.
+        assert sentence.endswith("computed once.")
     for sentence in laboratory.press("deletion"):
-        assert sentence.startswith("The price went from 10 to 20; visitors")
+        assert sentence == "The price went from 10 to 20; visitors see 20."
     assert laboratory.press("worker") == ["3 workers from now on."] * 2
     log = laboratory.ask("log/ours")
     assert "/products/" in log
