@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,8 @@ def answer(port: int) -> int | None:
 
 
 def main() -> None:
+    if shutil.which("make") is None:
+        sys.exit("make is missing: install it, then run this again")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
     # A session of its own, to end what make starts as well.

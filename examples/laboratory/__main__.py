@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
@@ -29,6 +30,8 @@ def main() -> None:
         help="the interpreter that has Flask-Caching",
     )
     options = parser.parse_args()
+    if shutil.which(options.reference) is None:
+        parser.error(f"argument --reference: {options.reference} is no program")
     # A shell lets what it runs in the background ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))

@@ -112,6 +112,17 @@ def test_the_gallery_says_at_once_what_is_not_installed() -> None:
     assert "pip install flask-caching-rs" in said[1]
 
 
+def test_a_laboratory_without_the_other_side() -> None:
+    command = (sys.executable, "-m", "laboratory", "--reference", "/no/such/python")
+    said = complaint(*command, cwd=ROOT / "examples")
+    assert said.endswith("argument --reference: /no/such/python is no program")
+
+
+def test_without_make_it_is_said_that_it_is_missing(tmp_path: Path) -> None:
+    said = complaint(sys.executable, "tools/try_serve.py", PATH=str(tmp_path))
+    assert said == "make is missing: install it, then run this again"
+
+
 def test_the_gallery_says_that_a_port_cannot_be_served() -> None:
     command = (sys.executable, "-m", "gallery", "--serve", "99999")
     assert "port 99999 cannot be served" in complaint(*command, cwd=ROOT / "examples")
