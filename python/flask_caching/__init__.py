@@ -1,4 +1,25 @@
-"""Flask-Caching on a Rust engine: caching for Flask applications."""
+"""Flask-Caching on a Rust engine: caching for Flask applications.
+
+.. code-block:: python
+
+    from flask import Flask
+    from flask_caching import Cache
+
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+
+    @app.route("/")
+    @cache.cached(timeout=60)
+    def index(): ...
+
+    @cache.memoize(timeout=60)
+    def total(customer, month): ...
+
+:class:`Cache` has everything: ``cached`` for views, ``memoize`` for functions, ``page`` for whole
+answers, ``get``, ``set`` and their like for keys of one's own, ``get_or_set``, ``lock``,
+``delete_memoized``, ``delete_tags``, ``stats``, ``health`` and ``inspect``. Templates have the tag
+``{% cache %}``. What goes wrong is a :class:`CacheError`.
+"""
 
 from __future__ import annotations
 
