@@ -29,6 +29,7 @@ from .backends.spec import (
     BackendSpec,
     Kind,
     Setting,
+    as_flag,
     as_number,
     check,
     seconds_of,
@@ -289,6 +290,7 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
             check(spec.settings, config)
             for setting in spec.settings:
                 setting.check_option(config["CACHE_OPTIONS"])
+    _check_near(target, config)
     args = list(config["CACHE_ARGS"])
     kwargs = {
         "default_timeout": config["CACHE_DEFAULT_TIMEOUT"],
@@ -313,6 +315,22 @@ def make_backend(app: Flask, config: dict[str, Any]) -> Any:
             "backend: that has get() and set() at least"
         )
     return made
+
+
+def _check_near(target: Any, config: Mapping[str, Any]) -> None:
+    """Refuse copies nearby where nobody says when the originals change."""
+    if not as_flag(config.get("CACHE_NEAR")):
+        return
+    spec = getattr(target, "backend_spec", None)
+    why = "nobody tells this process when an entry changes"
+    if isinstance(spec, BackendSpec):
+        if spec.keeps_copies is True:
+            return
+        why = spec.keeps_copies or why
+    raise CacheConfigError(
+        f"CACHE_NEAR is set, and {getattr(target, '__name__', target)} can have no copies nearby: "
+        f"{why}. They are for RedisCache, RedisSentinelCache and RedisClusterCache"
+    )
 
 
 def _find_type(cache_type: Any) -> tuple[Any, str]:

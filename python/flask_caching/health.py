@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["CacheHealth", "ServerHealth"]
+from ._engine import NearCopies
+
+__all__ = ["CacheHealth", "NearHealth", "ServerHealth"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,23 @@ class ServerHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class NearHealth:
+    """The copies nearby of a cache with ``CACHE_NEAR``, in this process.
+
+    :param is_current: whether they are read at present; otherwise the servers are asked each time.
+        They begin with the first entry that is read.
+    :param entries: how many there are, those included that are not read any more.
+    :param bytes: what these take; None: that is not bounded.
+    :param trouble: why they are not read, where that is known; no password is in it.
+    """
+
+    is_current: bool
+    entries: int = 0
+    bytes: int | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CacheHealth:
     """What this process knows of the backend of the active application.
 
@@ -39,12 +58,14 @@ class CacheHealth:
         client of the application's own talks to them.
     :param owes: whether a deletion has not reached its server yet; it is delivered before anything
         deleted could be read.
+    :param near: its copies nearby; None: it keeps none.
     """
 
     backend: str
     where: str = ""
     servers: tuple[ServerHealth, ...] = ()
     owes: bool = False
+    near: NearHealth | None = None
 
     @property
     def is_well(self) -> bool:
@@ -66,4 +87,13 @@ def health_of(backend: Any) -> CacheHealth:
     )
     whereabouts = getattr(backend, "_whereabouts", str)
     owes = getattr(store, "owes", bool)
-    return CacheHealth(type(backend).__name__, whereabouts(), servers, owes())
+    near = _near_of(getattr(backend, "_quick", None))
+    return CacheHealth(type(backend).__name__, whereabouts(), servers, owes(), near)
+
+
+def _near_of(copies: Any) -> NearHealth | None:
+    if not isinstance(copies, NearCopies):
+        return None
+    is_current, trouble = copies.state()
+    entries, bytes_, _ = copies._usage()
+    return NearHealth(is_current, entries, bytes_, trouble)

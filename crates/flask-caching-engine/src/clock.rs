@@ -93,6 +93,13 @@ pub fn steady() -> Instant {
     Instant(real_monotonic())
 }
 
+/// As [`steady`], and never stopped either: for how long a server has been silent, which goes on in
+/// real time whatever a test has made of the others.
+#[inline]
+pub fn real() -> Instant {
+    Instant(real_monotonic())
+}
+
 /// As [`wall`], and never followed: for points in time that servers and file systems compare.
 pub fn system() -> Duration {
     if is_stopped() {

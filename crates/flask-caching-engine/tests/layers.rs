@@ -5,7 +5,10 @@
 //! `contract/layers.rs`.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use flask_caching_engine::backend::Copied;
+use flask_caching_engine::layer::near::{Near, Spoiling};
 use flask_caching_engine::layer::resilience::{
     GuardedDeletions, Resilient, ServerHealth, Settings,
 };
@@ -103,6 +106,10 @@ impl Backend for Recorder {
         Ok(self.note("get_many", vec![Some(b"1".to_vec().into()); keys.len()]))
     }
 
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        Ok(self.note("copies", vec![None; keys.len()]))
+    }
+
     fn set_many(&self, entries: &[(&[u8], &Value)], _: Lifetime) -> Result<Vec<bool>> {
         Ok(self.note("set_many", vec![true; entries.len()]))
     }
@@ -156,6 +163,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
         (true, vec![true, true])
     );
     assert_eq!(layer.get_many(&keys).unwrap().len(), 2);
+    assert_eq!(layer.copies(&keys).unwrap(), [None, None]);
     let entries: [(&[u8], &Value); 1] = [(b"one", &value)];
     assert_eq!(layer.set_many(&entries, forever).unwrap(), [true]);
     assert_eq!(layer.delete_many(&keys).unwrap(), [true, true]);
@@ -180,6 +188,7 @@ fn hands_everything_on<L: Backend>(around: impl FnOnce(Recorder) -> L) {
             "set_if",
             "set_extending",
             "get_many",
+            "copies",
             "set_many",
             "delete_many",
         ]
@@ -199,6 +208,14 @@ fn resilience() {
 #[test]
 fn deletions_of_guarded_entries() {
     hands_everything_on(|backend| GuardedDeletions::new(backend, Settings::default()));
+}
+
+#[test]
+fn copies_nearby() {
+    hands_everything_on(|backend| {
+        let near = Near::new(Vec::new(), 10, None, Duration::from_secs(2));
+        Spoiling::new(backend, Arc::new(near))
+    });
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::{logging, timeout};
 /// A stored value: its bytes and its flags.
 type Stored<'py> = (Bound<'py, PyBytes>, u32);
 
+/// A stored value that may be copied: its bytes, its flags, and the seconds that it has left.
+type Copied<'py> = (Bound<'py, PyBytes>, u32, f64);
+
 /// What is known of a server; see [`ByteStore::server_health`].
 type HealthRow = (String, bool, Option<f64>, u64, Option<(String, f64)>);
 
@@ -96,6 +99,30 @@ impl ByteStore {
         Ok(values
             .iter()
             .map(|value| value.as_ref().map(|value| to_stored(py, value)))
+            .collect())
+    }
+
+    /// The same, and how many seconds each entry has left that a copy of may be kept: `inf` for ever, a
+    /// negative number where none may be.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a list of Python's has nothing to borrow"
+    )]
+    fn copies<'py>(
+        &self,
+        py: Python<'py>,
+        keys: Vec<PyBackedBytes>,
+    ) -> PyResult<Vec<Option<Copied<'py>>>> {
+        let name = if keys.len() == 1 { "get" } else { "get_many" };
+        let copies = self.run(py, name, |backend| backend.copies(&slices(&keys)))?;
+        Ok(copies
+            .iter()
+            .map(|copied| {
+                copied.as_ref().map(|copied| {
+                    let (data, flags) = to_stored(py, &copied.value);
+                    (data, flags, timeout::in_seconds(copied.left))
+                })
+            })
             .collect())
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use flask_caching_engine::flight::{Flight, Flights, Joined, Overtaken, this_thread};
+use flask_caching_engine::layer::near;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyString, PyTuple};
@@ -192,4 +193,5 @@ pub(crate) fn flights_under_way() -> usize {
 #[pyfunction]
 pub(crate) fn forget_flights() {
     FLIGHTS.forget();
+    near::forget_in_child();
 }

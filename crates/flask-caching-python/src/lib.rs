@@ -71,6 +71,8 @@ mod _engine {
     #[pymodule_export]
     use crate::memcached::{MemcachedByteStore, memcached_wire_key};
     #[pymodule_export]
+    use crate::memory::{BegunCopies, MemoryBackend, NearCopies};
+    #[pymodule_export]
     use crate::metadata::{Metadata, SealedValue};
     #[pymodule_export]
     use crate::missing::Missing;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flask_caching_engine::Backend;
 use flask_caching_engine::backend::redis::{
     ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login, SentinelConfig, Servers, Tls,
     TlsOptions, Verification,
 };
+use flask_caching_engine::layer::near::{Near, Spoiling};
 use flask_caching_engine::resilience::Settings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -17,6 +19,7 @@ use pyo3::types::{PyBytes, PyDict, PyString};
 use crate::byte_store::ByteStore;
 use crate::error::{self, to_py};
 use crate::logging;
+use crate::memory::NearCopies;
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
 /// needed.
@@ -111,15 +114,52 @@ impl RedisServers {
     }
 
     /// A store whose `clear` removes the keys that start with `clear_prefix`, everything where it
-    /// is empty. The stores of one object share its connections.
-    #[pyo3(signature = (clear_prefix, default_timeout=None))]
+    /// is empty. The stores of one object share its connections. `copies`: those nearby of its entries,
+    /// as `copies` has made them.
+    #[pyo3(signature = (clear_prefix, default_timeout=None, copies=None))]
     fn store(
         &self,
         clear_prefix: Vec<u8>,
         default_timeout: Option<&Bound<'_, PyAny>>,
+        copies: Option<&Bound<'_, NearCopies>>,
     ) -> PyResult<ByteStore> {
-        let store = ByteStore::new(Arc::new(self.0.cache(clear_prefix)), default_timeout)?;
+        let cache = self.0.cache(clear_prefix);
+        let backend: Arc<dyn Backend> =
+            match copies.and_then(|copies| copies.as_super().get().near()) {
+                Some(near) => Arc::new(Spoiling::new(cache, Arc::clone(near))),
+                None => Arc::new(cache),
+            };
+        let store = ByteStore::new(backend, default_timeout)?;
         Ok(store.on(error::Servers::Redis))
+    }
+
+    /// Copies nearby of the entries whose keys start with `prefix`, which are kept while the servers say
+    /// nothing of these.
+    ///
+    /// :param threshold: how many, at most.
+    /// :param max_bytes: how many bytes their entries take, at most; 0: no bound.
+    /// :param most: how many seconds one lives, at most; None: as long as its entry.
+    /// :param silence: after how many seconds without a word from the servers none is read.
+    /// :param read: makes a value of the bytes of one that cannot be copied as it is.
+    #[pyo3(signature = (prefix, threshold, max_bytes, most, silence, read))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are settings, each with its name"
+    )]
+    fn copies<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: Vec<u8>,
+        threshold: usize,
+        max_bytes: usize,
+        most: Option<f64>,
+        silence: f64,
+        read: Py<PyAny>,
+    ) -> PyResult<Bound<'py, NearCopies>> {
+        let most = most.map(seconds).transpose()?;
+        let near = Arc::new(Near::new(prefix, threshold, most, seconds(silence)?));
+        let listener = self.0.listener(&near);
+        NearCopies::open(py, near, listener, (threshold, max_bytes), read)
     }
 
     /// The keys that start with `prefix`, in their order; about `most` where there are more.

@@ -289,6 +289,10 @@ class ByteBackend(Wrapping):
 
         :param foreign_text: as in :meth:`_find`.
         """
+        return self._ask_many(*keys, foreign_text=foreign_text)
+
+    def _ask_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
+        """:meth:`_find_many`, of the store itself: what it says counts."""
         wire_keys = [self._encode_key(key) for key in keys]
         if not wire_keys:
             return []
@@ -360,7 +364,7 @@ class ByteBackend(Wrapping):
     def _decode(self, key: str, encoded: Encoded) -> Any:
         """The value that :meth:`_encode` made bytes of, as if it had been read; or ``MISSING``."""
         if encoded.is_open:
-            page = page_decode(encoded.data) if key.startswith(PAGES) else None
+            page = page_decode(encoded.data) if _is_page(key) else None
             return self._load(key, encoded.data, encoded.flags) if page is None else page
         value = self._unpack(key, encoded.key, (encoded.data, encoded.flags))
         return value.value if type(value) is SealedValue else value
@@ -419,9 +423,17 @@ class ByteBackend(Wrapping):
         return self._wrap(wire_key, data, flags), flags
 
     def _unpack(
-        self, key: str, wire_key: bytes, stored: tuple[bytes, int], foreign_text: bool = False
+        self,
+        key: str,
+        wire_key: bytes,
+        stored: tuple[bytes, int],
+        foreign_text: bool = False,
+        arrived: Callable[[Any, bytes], object] | None = None,
     ) -> Any:
-        """The value of a stored entry. What cannot be read is removed, and ``MISSING``."""
+        """The value of a stored entry. What cannot be read is removed, and ``MISSING``.
+
+        :param arrived: is given what was read, and the bytes of the value alone.
+        """
         data, flags = stored
         try:
             data = self._unseal(wire_key, data, flags)
@@ -430,10 +442,10 @@ class ByteBackend(Wrapping):
                 data, metadata = Metadata.unseal(data)
                 if metadata is not None and not metadata.has_value:
                     return SealedValue(None, metadata)
-            value = page_decode(data) if key.startswith(PAGES) else None
+            value = page_decode(data) if _is_page(key) else None
             if value is None:
                 value = self._load(key, data, flags)
-            return value if metadata is None else SealedValue(value, metadata)
+            whole: Any = value if metadata is None else SealedValue(value, metadata)
         except Exception as error:
             if foreign_text and isinstance(error, ForeignTextError):
                 return data
@@ -443,6 +455,10 @@ class ByteBackend(Wrapping):
                 type(error).__name__,
                 error,
             )
+        else:
+            if arrived is not None:
+                arrived(whole, data)
+            return whole
         try:
             # Only if it still is what was read: somebody may have replaced it by now.
             self._store.compare_exchange(wire_key, stored, None)
@@ -451,9 +467,13 @@ class ByteBackend(Wrapping):
         return MISSING
 
 
+def _is_page(key: Any) -> bool:
+    return isinstance(key, str) and key.startswith(PAGES)
+
+
 def _page(key: str, value: Any) -> bytes | None:
     """The bytes of a value that is a page."""
-    return page_encode(value) if type(value) is tuple and key.startswith(PAGES) else None
+    return page_encode(value) if type(value) is tuple and _is_page(key) else None
 
 
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:

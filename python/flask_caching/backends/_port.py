@@ -183,13 +183,13 @@ class Port:
         # The epoch is deleted before the tags are, and so it is read after them: where it still is
         # the same then, whoever deletes one of these versions is still to do it.
         together = getattr(self.backend, "_deletes_in_order", False)
-        found = present(self.backend, (*names, key) if together else names)
+        found = present(self.backend, (*names, key) if together else names, latest=True)
         missing = tuple(name for name in names if found[name] is None)
         if missing:
             made, _ = self.make_versions(missing, timeout)
             found.update(zip(missing, made, strict=True))
         if missing or not together:
-            found.update(present(self.backend, (key,)))
+            found.update(present(self.backend, (key,), latest=True))
         if found[key] != version:
             return None
         return [(name, found[name] or "") for name in names]

@@ -82,11 +82,16 @@ def current(backend: Any, values: list[Any]) -> list[Any]:
     return [own(value) for value in values]
 
 
-def present(backend: Any, names: tuple[str, ...]) -> dict[str, str | None]:
-    """The versions under ``names``, None for each that is not there."""
+def present(backend: Any, names: tuple[str, ...], latest: bool = False) -> dict[str, str | None]:
+    """The versions under ``names``, None for each that is not there.
+
+    :param latest: those that what is about to be stored will depend on: a copy nearby may be a
+        moment old.
+    """
     if not names:
         return {}
-    found = backend._find_many(*names)
+    ask = getattr(backend, "_ask_many", backend._find_many) if latest else backend._find_many
+    found = ask(*names)
     return {
         name: text if type(text) is str else None for name, text in zip(names, found, strict=True)
     }
@@ -98,7 +103,7 @@ def versions(
     """The versions under ``names``; those that are missing are made, and live for ``timeout``."""
     return [
         (name, text if text is not None else _made(backend, name, timeout))
-        for name, text in present(backend, names).items()
+        for name, text in present(backend, names, latest=True).items()
     ]
 
 
@@ -122,7 +127,7 @@ def _made(backend: Any, name: str, timeout: Timeout | None) -> str:
     if not backend._store.add(wire_key, *packed, timeout=lifetime):
         # Another process was faster. Where its version is gone already, what is stored with this
         # one is a miss.
-        there = present(backend, (name,))[name]
+        there = present(backend, (name,), latest=True)[name]
         return version if there is None else there
     return version
 

@@ -13,6 +13,7 @@ _COMMANDS = {
     "get": ("GET", "get"),
     "gets": ("GET", "gets"),
     "get_many": ("MGET", "get"),
+    "copies": ("GET", "get"),
     "set": ("SET", "set"),
     "set_extending": ("SET", "set"),
     "add": ("SET", "add"),

@@ -69,6 +69,7 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         "in files of a directory, for all processes of this machine",
         settings=(DIRECTORY, THRESHOLD, FILE_HASH_METHOD, MAX_BYTES),
         deprecated=("filesystem",),
+        keeps_copies="a file tells nobody that it was changed",
     )
 
     #: What the names of bookkeeping files end with.

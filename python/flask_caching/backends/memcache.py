@@ -66,6 +66,7 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
         "on Memcached servers",
         settings=_SETTINGS,
         deprecated=("memcached", "gaememcached"),
+        keeps_copies="Memcached tells nobody what changes",
     )
 
     #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
@@ -245,6 +246,7 @@ class SASLMemcachedCache(MemcachedCache):
         "on Memcached servers that ask for a user name and a password",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("saslmemcached",),
+        keeps_copies="Memcached tells nobody what changes",
     )
 
     def __init__(
@@ -300,6 +302,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         "on such servers, with large values spread over several entries",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("spreadsaslmemcached", "spreadsaslmemcachedcache"),
+        keeps_copies="Memcached tells nobody what changes",
     )
 
     #: Entries are sealed: only this side can count in them.

@@ -21,7 +21,7 @@ class NullCache(BaseCache):
     :param ignore_delete_many_errors: as with the other backends.
     """
 
-    backend_spec = BackendSpec("NullCache", "nowhere", deprecated=("null",))
+    backend_spec = BackendSpec("NullCache", "nowhere", deprecated=("null",), keeps_copies=True)
 
     @classmethod
     def factory(

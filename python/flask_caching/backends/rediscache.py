@@ -11,6 +11,7 @@ from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._redis import by_redis_py
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
+from ._redis.near import NEAR, NearOptions
 from ._redis.options import Options, parse_url
 from ._settings import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, COUNT, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
@@ -69,8 +70,10 @@ class RedisCache(RedisBackend):
             _DB,
             KEY_PREFIX.but(goes="if_set"),
             *RESILIENCE,
+            *NEAR,
         ),
         deprecated=("redis",),
+        keeps_copies=True,
     )
 
     def __init__(
@@ -87,6 +90,7 @@ class RedisCache(RedisBackend):
         if host is None:
             raise CacheConfigError("RedisCache host parameter may not be None")
         self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
+        near = NearOptions.take(kwargs)
         check_connection = kwargs.pop("check_connection", False)
         url = kwargs.pop("redis_url", None)
         if not isinstance(host, str) and not url:
@@ -106,6 +110,7 @@ class RedisCache(RedisBackend):
                 self._open_single(place, _with_url(given, parsed))
             else:
                 self._open_single(place, Options(given))
+        self._keep_copies(near)
         if check_connection:
             self._check_connection()
 
@@ -170,8 +175,10 @@ class RedisSentinelCache(RedisCache):
             _DB,
             KEY_PREFIX,
             *RESILIENCE,
+            *NEAR,
         ),
         deprecated=("redissentinel", "RedisSentinel"),
+        keeps_copies=True,
     )
 
     def __init__(
@@ -186,6 +193,7 @@ class RedisSentinelCache(RedisCache):
         **kwargs: Any,
     ) -> None:
         self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
+        near = NearOptions.take(kwargs)
         check_connection = kwargs.pop("check_connection", False)
         others = kwargs.pop("min_other_sentinels", 0)
         if isinstance(others, bool) or not isinstance(others, int) or others < 0:
@@ -219,6 +227,7 @@ class RedisSentinelCache(RedisCache):
                 {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
             )
             self._open_sentinels(addresses, master, others, sentinel_options, Options(of_servers))
+        self._keep_copies(near)
         if check_connection:
             self._check_connection()
 
@@ -281,8 +290,10 @@ class RedisClusterCache(RedisCache):
             _PASSWORD.but(default=""),
             KEY_PREFIX,
             *RESILIENCE,
+            *NEAR,
         ),
         deprecated=("rediscluster", "RedisCluster"),
+        keeps_copies=True,
     )
 
     def __init__(
@@ -295,12 +306,14 @@ class RedisClusterCache(RedisCache):
         **kwargs: Any,
     ) -> None:
         self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
+        near = NearOptions.take(kwargs)
         check_connection = kwargs.pop("check_connection", False)
         url = kwargs.pop("redis_url", None)
         if cluster and not isinstance(cluster, str):
             self._use_client(cluster, kwargs)
         else:
             self._open_cluster(cluster, password, url, kwargs)
+        self._keep_copies(near)
         if check_connection:
             self._check_connection()
 

@@ -61,6 +61,7 @@ class SharedCache(ByteBackend):
             ),
             THRESHOLD.but(default=0),
         ),
+        keeps_copies="its entries are in the memory of this machine already",
     )
 
     serializer: BaseSerializer = _SERIALIZER

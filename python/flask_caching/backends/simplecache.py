@@ -64,6 +64,7 @@ class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
         "in the memory of this process",
         settings=(THRESHOLD, MAX_BYTES),
         deprecated=("simple",),
+        keeps_copies="its entries are in the memory of this process already",
     )
 
     #: What makes bytes of the values that cannot be copied as they are; ``CACHE_SERIALIZER``

@@ -265,12 +265,14 @@ class BackendSpec:
     :param doc: where entries live, in a line of Markdown.
     :param settings: what it reads of the configuration.
     :param deprecated: former names of it, which work and warn.
+    :param keeps_copies: whether ``CACHE_NEAR`` is for it; where it is not, why.
     """
 
     name: str
     doc: str
     settings: tuple[Setting, ...] = ()
     deprecated: tuple[str, ...] = ()
+    keeps_copies: Literal[True] | str = ""
 
     def fill(self, config: Mapping[str, Any], args: list[Any], kwargs: dict[str, Any]) -> None:
         """Add to a constructor's arguments what the configuration says.

@@ -55,6 +55,16 @@ impl Presence {
     }
 }
 
+/// An entry that somebody wants to keep a copy of; see [`crate::layer::near`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// What is stored.
+    pub value: Value,
+    /// How long it lived on after it was asked for; [`Lifetime::Expired`]: no copy can be kept, as
+    /// nobody would hear of its changes, or its lifetime is not known.
+    pub left: Lifetime,
+}
+
 /// What every backend does, and the contract it keeps.
 ///
 /// - A miss is `Ok(None)` or `Ok(false)`, never an error. An entry that is expired, damaged or not
@@ -225,6 +235,16 @@ pub trait Backend: Send + Sync {
     /// The values of `keys`, in their order.
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// The entries of `keys`, in their order, and how long a copy of each may be kept; in one round trip
+    /// where the backend waits for a server. A backend that tells nobody of changes keeps this.
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        let left = Lifetime::Expired;
+        let values = self.get_many(keys)?.into_iter();
+        Ok(values
+            .map(|value| value.map(|value| Copied { value, left }))
+            .collect())
     }
 
     /// Stores all `entries`; for each, whether it was stored.

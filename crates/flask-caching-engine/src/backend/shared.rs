@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Presence, Value};
+use super::{Backend, Copied, Presence, Value};
 use crate::resilience::{GuardedKey, ReadGuard, ServerHealth};
 use crate::{Lifetime, Result};
 
@@ -112,6 +112,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         (**self).get_many(keys)
+    }
+
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        (**self).copies(keys)
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {

@@ -29,4 +29,5 @@
 //!
 //! [`Backend`]: crate::Backend
 
+pub mod near;
 pub mod resilience;

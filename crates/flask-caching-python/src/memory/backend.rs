@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
 use super::key::{self, Tokens};
+use super::near::Copies;
 use super::number;
 use super::sealed::tag_keys;
 use super::settings::Settings;
@@ -48,6 +49,8 @@ pub(crate) struct MemoryBackend {
     patched: AtomicBool,
     /// Whether it was said that an entry is too large.
     pub(super) said_too_large: AtomicBool,
+    /// What it is a store of copies by, where it is one.
+    pub(super) copies: OnceLock<Copies>,
 }
 
 #[pymethods]
@@ -60,16 +63,7 @@ impl MemoryBackend {
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
     ) -> Self {
-        static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
-        Self {
-            store: OnceLock::new(),
-            tokens: Tokens::new(py),
-            settings: Settings::new(),
-            calls: Table::default(),
-            serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
-            patched: AtomicBool::new(false),
-            said_too_large: AtomicBool::new(false),
-        }
+        Self::unopened(py)
     }
 
     /// A method is about to be replaced on this instance: nothing may go past it any more.
@@ -397,6 +391,21 @@ impl MemoryBackend {
 }
 
 impl MemoryBackend {
+    /// One that has no store yet.
+    pub(super) fn unopened(py: Python<'_>) -> Self {
+        static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
+        Self {
+            store: OnceLock::new(),
+            tokens: Tokens::new(py),
+            settings: Settings::new(),
+            calls: Table::default(),
+            serial: LAST_SERIAL.fetch_add(1, Ordering::Relaxed),
+            patched: AtomicBool::new(false),
+            said_too_large: AtomicBool::new(false),
+            copies: OnceLock::new(),
+        }
+    }
+
     /// What tells this backend from others, as long as the process lives: in flights, among addresses,
     /// which are even.
     pub(crate) fn scope(&self) -> u64 {
@@ -406,6 +415,11 @@ impl MemoryBackend {
     /// Whether a method was replaced on this instance.
     pub(crate) fn is_patched(&self) -> bool {
         self.patched.load(Ordering::Relaxed)
+    }
+
+    /// Takes `store`, unless it has one.
+    pub(super) fn set_store(&self, store: MemoryStore<Stored>) {
+        self.store.get_or_init(|| store);
     }
 
     #[inline]

@@ -4,10 +4,14 @@ use flask_caching_engine::backend::memory::{Handle, Reader};
 use flask_caching_engine::clock::Instant;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
 use super::value::Stored;
 use crate::road::{Found, Row};
+
+/// Where the versions of an entry's tags are.
+pub(crate) type Tags = SmallVec<[Handle; 2]>;
 
 /// The values of a store as of one moment. It may be asked under a lock.
 pub(crate) struct Moment<'s>(Reader<'s, Stored>);
@@ -39,6 +43,12 @@ impl MemoryBackend {
     /// A handle to the value of `key`, if it has one.
     pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
         Ok(self.find(key.py(), key)?.map(|(_, handle)| handle))
+    }
+
+    /// A handle to what is under `key`, where that is current, and where its tags are.
+    pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, Tags)>> {
+        let found = self.find(key.py(), key)?;
+        Ok(found.map(|(stored, handle)| (handle, stored.tags())))
     }
 
     /// As `get_many`, where no key begins with `prefix`; otherwise `None`.
@@ -73,15 +83,17 @@ impl MemoryBackend {
         })
     }
 
-    /// The caller's own copy of the value under `key`, and a handle to it.
+    /// The caller's own copy of the value under `key`, a handle to it, and where its tags are.
     pub(crate) fn find_value<'py>(
         &self,
         key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<(Bound<'py, PyAny>, Handle)>> {
+    ) -> PyResult<Option<(Bound<'py, PyAny>, Handle, Tags)>> {
         let Some((stored, handle)) = self.find(key.py(), key)? else {
             return Ok(None);
         };
-        Ok(self.load(key, stored, handle)?.map(|value| (value, handle)))
+        let tags = stored.tags();
+        let value = self.load(key, stored, handle)?;
+        Ok(value.map(|value| (value, handle, tags)))
     }
 
     /// The caller's own copy of what [`Moment::peek`] found. An entry that cannot be read is

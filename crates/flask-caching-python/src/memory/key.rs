@@ -6,7 +6,7 @@
 //! keys may run Python code.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flask_caching_engine::backend::memory::MemoryStore;
 use pyo3::intern;
@@ -23,16 +23,25 @@ const SLACK: usize = 64;
 
 /// The tokens of the keys that are not strings.
 pub(super) struct Tokens {
-    tokens: Py<PyDict>,
+    dict: Py<PyDict>,
     last: AtomicU64,
+    /// Whether no key but a string that is written as itself is one.
+    only_texts: AtomicBool,
 }
 
 impl Tokens {
     pub(super) fn new(py: Python<'_>) -> Self {
         Self {
-            tokens: PyDict::new(py).unbind(),
+            dict: PyDict::new(py).unbind(),
             last: AtomicU64::new(0),
+            only_texts: AtomicBool::new(false),
         }
+    }
+
+    /// Has keys that are not strings, or not written as themselves, lead nowhere: to a server they are
+    /// other texts.
+    pub(super) fn take_only_texts(&self) {
+        self.only_texts.store(true, Ordering::Relaxed);
     }
 
     /// The bytes of `key`; `None` where no entry can have it.
@@ -41,10 +50,18 @@ impl Tokens {
     /// `TypeError` where `key` is not hashable.
     #[inline]
     pub(super) fn known<'a>(&self, key: &'a Bound<'_, PyAny>) -> PyResult<Option<Cow<'a, [u8]>>> {
-        if let Ok(text) = key.cast::<PyString>() {
+        if let Ok(text) = key.cast_exact::<PyString>() {
             return text_bytes(text).map(Some);
         }
-        let token = self.tokens.bind(key.py()).get_item(key)?;
+        let only_texts = self.only_texts.load(Ordering::Relaxed);
+        if let Ok(text) = key.cast::<PyString>() {
+            let is_key = !only_texts || is_written_as_itself(text)?;
+            return is_key.then(|| text_bytes(text)).transpose();
+        }
+        if only_texts {
+            return Ok(None);
+        }
+        let token = self.dict.bind(key.py()).get_item(key)?;
         token
             .map(|token| Ok(Cow::Owned(token.cast::<PyBytes>()?.as_bytes().to_vec())))
             .transpose()
@@ -64,7 +81,7 @@ impl Tokens {
             return text_bytes(text);
         }
         let py = key.py();
-        let tokens = self.tokens.bind(py);
+        let tokens = self.dict.bind(py);
         if tokens.len() > 2 * store.threshold() + SLACK {
             self.forget(py, store)?;
         }
@@ -77,7 +94,7 @@ impl Tokens {
 
     /// The keys with tokens, and their tokens.
     pub(super) fn all(&self, py: Python<'_>) -> PyResult<Vec<(Py<PyAny>, Py<PyBytes>)>> {
-        self.tokens
+        self.dict
             .bind(py)
             .copy()?
             .iter()
@@ -87,14 +104,14 @@ impl Tokens {
 
     /// The dict, for the garbage collector: a key may be part of a cycle.
     pub(super) fn dict(&self) -> &Py<PyDict> {
-        &self.tokens
+        &self.dict
     }
 
     /// Drops the tokens that `store` has no entry for.
     pub(super) fn forget<V>(&self, py: Python<'_>, store: &MemoryStore<V>) -> PyResult<()> {
         for (key, token) in self.all(py)? {
             if !store.contains(token.as_bytes(py)) {
-                self.tokens
+                self.dict
                     .bind(py)
                     .call_method1(intern!(py, "pop"), (key, py.None()))?;
             }
@@ -111,6 +128,23 @@ pub(super) fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Option<Bound<
     PyBytes::new(py, bytes)
         .call_method1(intern!(py, "decode"), ("utf-8", "surrogatepass"))
         .map(Some)
+}
+
+/// Whether a string, of whatever class, is put into another one as what it is.
+pub(super) fn is_written_as_itself(text: &Bound<'_, PyString>) -> PyResult<bool> {
+    if text.is_exact_instance_of::<PyString>() {
+        return Ok(true);
+    }
+    let (class, own) = (text.get_type(), text.py().get_type::<PyString>());
+    for name in [
+        intern!(text.py(), "__str__"),
+        intern!(text.py(), "__format__"),
+    ] {
+        if !class.getattr(name)?.is(&own.getattr(name)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The bytes of a string that is a key.

@@ -60,6 +60,14 @@ impl Stored {
         }
     }
 
+    /// Where the versions of its tags are.
+    pub(super) fn tags(&self) -> SmallVec<[Handle; 2]> {
+        match self {
+            Self::Sealed(sealed) => sealed.tags.clone(),
+            _ => SmallVec::new(),
+        }
+    }
+
     /// Whether it is fresh; it may be asked under the store's lock.
     #[inline]
     pub(super) fn is_fresh(&self, now: Instant) -> bool {

@@ -21,6 +21,8 @@ pub(super) struct Settings {
     serializer: Mutex<Option<Py<PyAny>>>,
     /// Whether values that can be are copied natively instead.
     native: AtomicBool,
+    /// Whether what the serializer wrote is read by it even so, and not by pickle.
+    reads: AtomicBool,
 }
 
 const FOREVER: u64 = 0;
@@ -33,6 +35,7 @@ impl Settings {
             default_timeout: Mutex::new(None),
             serializer: Mutex::new(None),
             native: AtomicBool::new(true),
+            reads: AtomicBool::new(false),
         }
     }
 
@@ -101,6 +104,20 @@ impl Settings {
         self.native.store(native, Ordering::Relaxed);
         let old = lock(&self.serializer).replace(serializer);
         drop(old);
+    }
+
+    /// Takes what reads bytes; values that can be are copied natively.
+    pub(super) fn set_reader(&self, serializer: Py<PyAny>) {
+        self.set_serializer(serializer, true);
+        self.reads.store(true, Ordering::Relaxed);
+    }
+
+    /// What reads bytes, where that is not pickle or one of cachelib's.
+    pub(super) fn reader<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if !self.reads.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.serializer(py).map(Some)
     }
 
     /// Drops what may be part of a reference cycle.

@@ -137,6 +137,9 @@ fn deserialize<'py>(
     static LOADS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     static DESERIALIZE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = data.py();
+    if let Some(reader) = settings.reader(py)? {
+        return reader.call1((data,));
+    }
     if settings.is_native() {
         // The serializer is pickle; asked directly, it says what is wrong with an entry.
         return LOADS.import(py, "pickle", "loads")?.call1((data,));

@@ -27,7 +27,6 @@ pub(super) enum Event {
     /// It was answered with a value that is not fresh any more.
     Stale,
     /// It was answered from this process's own copy of what a server has.
-    #[expect(dead_code, reason = "no backend has a near copy yet")]
     Near,
     /// Results of its function were deleted, by naming it.
     Deleted,

@@ -4,8 +4,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::replaced::{Methods, WRITES};
-use crate::memory::MemoryBackend;
+use super::replaced::{GET, GET_MANY, Methods, WRITES};
+use crate::memory::{MemoryBackend, NearCopies};
 
 /// The way to the backend of one call.
 pub(super) struct Port {
@@ -15,6 +15,8 @@ pub(super) struct Port {
     /// the application's state for it.
     foreign: Option<Py<PyAny>>,
     replaced: Methods,
+    /// The copies nearby, where the backend has some that answer for it.
+    copies: Option<Py<MemoryBackend>>,
     /// Whether it talks to a server.
     pub(super) waits: bool,
 }
@@ -26,6 +28,7 @@ impl Port {
             memory: Some(backend.clone().unbind()),
             foreign: None,
             replaced: 0,
+            copies: None,
             waits: false,
         }
     }
@@ -42,6 +45,7 @@ impl Port {
         let memory = backend.cast::<MemoryBackend>().ok();
         Ok(Self {
             waits: memory.is_none() && foreign.getattr(intern!(py, "waits"))?.is_truthy()?,
+            copies: copies_of(backend, replaced)?.map(Bound::unbind),
             memory: memory.map(|memory| memory.clone().unbind()),
             foreign: Some(foreign.unbind()),
             replaced,
@@ -64,6 +68,23 @@ impl Port {
         self.memory.is_some()
     }
 
+    /// Where the table of calls is, where `methods` may be gone past: the in-process store, or copies
+    /// nearby that may be read.
+    #[inline]
+    pub(super) fn table<'py>(
+        &self,
+        py: Python<'py>,
+        methods: Methods,
+    ) -> Option<&Bound<'py, MemoryBackend>> {
+        let copies = || self.copies(py).filter(|copies| copies.get().is_current());
+        self.memory(py, methods).or_else(copies)
+    }
+
+    /// The copies nearby.
+    pub(super) fn copies<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, MemoryBackend>> {
+        self.copies.as_ref().map(|copies| copies.bind(py))
+    }
+
     /// What is not done natively.
     pub(super) fn foreign<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
         self.foreign.as_ref().map(|foreign| foreign.bind(py))
@@ -76,6 +97,32 @@ impl Port {
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.foreign.as_ref())?;
+        visit.call(self.copies.as_ref())?;
         visit.call(self.memory.as_ref())
     }
+}
+
+/// As [`copies_of`], where nothing is `replaced` and they may be read.
+pub(super) fn usable_copies<'py>(
+    backend: &Bound<'py, PyAny>,
+    replaced: Methods,
+) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+    if replaced != 0 {
+        return Ok(None);
+    }
+    let copies = copies_of(backend, 0)?;
+    Ok(copies.filter(|copies| copies.get().is_current() && !copies.get().is_patched()))
+}
+
+/// The copies nearby of the entries of `backend`, where it has some and none of what reads is `replaced`.
+pub(super) fn copies_of<'py>(
+    backend: &Bound<'py, PyAny>,
+    replaced: Methods,
+) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+    if replaced & (GET | GET_MANY) != 0 {
+        return Ok(None);
+    }
+    let quick = backend.getattr_opt(intern!(backend.py(), "_quick"))?;
+    let copies = quick.and_then(|quick| quick.cast_into::<NearCopies>().ok());
+    Ok(copies.map(Bound::into_super))
 }

@@ -9,10 +9,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::asked::{Asked, Asking, found_and_missing};
+use super::port::usable_copies;
 use super::quick::{backend_of, extensions_of};
 use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
 use crate::flights;
-use crate::memory::MemoryBackend;
+use crate::memory::{MemoryBackend, NearCopies};
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
@@ -308,6 +309,13 @@ impl NativeProxies {
             let found = native.get(py, &*args.get_borrowed_item(0)?)?;
             return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
         }
+        if args.len() == 1
+            && kwargs.is_none()
+            && let Some(copies) = direction.copies(&backend, GET)?
+            && let Some(found) = copies.get().get(py, &*args.get_borrowed_item(0)?)?
+        {
+            return Ok(found);
+        }
         hand_on(&backend, intern!(py, "get"), args, kwargs)
     }
 }
@@ -412,6 +420,21 @@ impl Direction {
             return Ok(None);
         }
         hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
+    }
+
+    /// The copies nearby of the entries of `backend`, where they may be read and nobody has replaced
+    /// `method`.
+    #[inline]
+    fn copies<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if !NearCopies::are_in_use() {
+            return Ok(None);
+        }
+        let replaced = self.looked_at.by_classes(None, backend)? & method;
+        usable_copies(backend, replaced)
     }
 
     /// Whether `key` names what is stored under another key.

@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyString};
 
 use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
-use super::port::Port;
+use super::port::{Port, usable_copies};
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
 use super::table::Found;
@@ -19,7 +19,7 @@ use super::turn::{Open, Role, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::leaders::note_leader;
-use crate::memory::MemoryBackend;
+use crate::memory::{MemoryBackend, NearCopies};
 
 /// How far the quick way leads.
 pub(super) enum Quick<'py> {
@@ -72,7 +72,7 @@ impl Road {
         let looked = self.find(call, &mut parts, backend.get()).map(Some);
         match unless_raised(py, looked)? {
             Some(Looked::Found(value)) => {
-                self.counts.count(Event::Hit);
+                self.count_hit(backend.get());
                 self.deliver(value).map(Quick::Answer)
             }
             Some(Looked::Absent) => self.begin_natively(call, parts, &backend),
@@ -95,13 +95,40 @@ impl Road {
         let Some(backend) = backend_of(cache, extensions)? else {
             return Ok(None);
         };
-        let Ok(memory) = backend.cast_into::<MemoryBackend>() else {
-            return Ok(None);
+        let memory = match backend.cast_into::<MemoryBackend>() {
+            Ok(memory) => memory,
+            Err(other) if NearCopies::are_in_use() => {
+                return self.quick_copies(&other.into_inner(), reads);
+            }
+            Err(_) => return Ok(None),
         };
         let is_direct = !memory.get().is_patched()
             && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
             && (!self.options.is_view || self.attributes.is_original(py)?);
         Ok(is_direct.then_some(memory))
+    }
+
+    #[inline]
+    pub(super) fn count_hit(&self, memory: &MemoryBackend) {
+        self.counts.count(Event::Hit);
+        if memory.is_of_copies() {
+            self.counts.count(Event::Near);
+        }
+    }
+
+    /// The copies nearby of a backend, where they may be read and none of `reads` is replaced.
+    fn quick_copies<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        reads: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        let py = backend.py();
+        let cache = self.cache.bind(py);
+        let replaced = self.looked_at.by_classes(Some(cache), backend)? & reads;
+        if self.options.is_view && !self.attributes.is_original(py)? {
+            return Ok(None);
+        }
+        usable_copies(backend, replaced)
     }
 
     /// The result of a call in the table.
@@ -153,7 +180,7 @@ impl Road {
         };
         match unless_raised(py, backend.get().get(py, &key))? {
             Some(value) if !value.is_none() => {
-                self.counts.count(Event::Hit);
+                self.count_hit(backend.get());
                 self.deliver(value).map(Quick::Answer)
             }
             _ if self.options.has_conditions => Ok(Quick::Unknown),
@@ -182,7 +209,6 @@ impl Road {
     ) -> PyResult<Option<(Bound<'py, PyAny>, Version)>> {
         let py = call.args.py();
         let memory = backend.get();
-        let cache = self.cache.bind(py);
         let Kind::Arguments {
             recipe: Some(recipe),
             ..
@@ -191,7 +217,7 @@ impl Road {
             return Ok(None);
         };
         if !call.kwargs.is_empty()
-            || self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0
+            || self.replaces_writes(backend)?
             || !self.makes_plain_keys(py, memory.scope())?
         {
             return Ok(None);
@@ -216,6 +242,13 @@ impl Road {
         Ok(Some((PyString::new(py, &key).into_any(), version)))
     }
 
+    /// Whether something is replaced that writes. Nobody writes to copies.
+    fn replaces_writes(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
+        let cache = self.cache.bind(backend.py());
+        Ok(!backend.get().is_of_copies()
+            && self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0)
+    }
+
     /// Begins a call of plain arguments that the table does not know: its key is made here. It is
     /// remembered when it is asked for again: many a call is made once.
     fn begin_natively<'py>(
@@ -232,19 +265,22 @@ impl Road {
         let Some((key, version)) = self.native_key(call, &parts, backend)? else {
             return Ok(Quick::Unknown);
         };
-        if let Some((value, handle)) = memory.find_value(&key)? {
+        if let Some((value, handle, tags)) = memory.find_value(&key)? {
             if value.is_none() {
                 return Ok(Quick::Unknown);
             }
             let row = self.row(parts);
             let found = Found {
-                guards: version.guard.into_iter().collect(),
+                guards: version.guard.into_iter().chain(tags).collect(),
                 value: handle,
                 key: None,
             };
             memory.remember(py, row, found);
-            self.counts.count(Event::Hit);
+            self.count_hit(memory);
             return Ok(Quick::Answer(value));
+        }
+        if memory.is_of_copies() {
+            return Ok(Quick::Unknown);
         }
         // No version of this store is ever brought back: it guards nothing here.
         let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, [])? else {

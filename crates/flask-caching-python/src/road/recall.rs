@@ -23,7 +23,7 @@ impl Road {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
-        if open.port.memory(py, GET_MANY).is_none()
+        if open.port.table(py, GET_MANY).is_none()
             || !self.attributes.is_original(py)?
             || !self.parts.get().kind.learn(call, &mut parts)?
         {
@@ -34,6 +34,9 @@ impl Road {
         {
             match self.is_stale(&value, call)? {
                 Some(false) => {
+                    if open.port.copies(py).is_some() {
+                        self.counts.count(Event::Near);
+                    }
                     self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
                     return self.deliver(value).map(Some);
                 }
@@ -54,7 +57,7 @@ impl Road {
         open: &Open,
         parts: &Parts,
     ) -> PyResult<Option<Recalled<'py>>> {
-        let Some(memory) = open.port.memory(py, GET | GET_MANY).map(Bound::get) else {
+        let Some(memory) = open.port.table(py, GET | GET_MANY).map(Bound::get) else {
             return Ok(None);
         };
         let moment = memory.moment();
@@ -75,7 +78,10 @@ impl Road {
         let Some(row) = open.row.take() else {
             return Ok(());
         };
-        let Some(memory) = open.port.memory(py, GET_MANY) else {
+        if open.port.copies(py).is_some() {
+            open.find_copies(py)?;
+        }
+        let Some(memory) = open.port.table(py, GET_MANY) else {
             return Ok(());
         };
         let key = open.key.bind(py);
@@ -88,6 +94,31 @@ impl Road {
             let key = is_awaited.then(|| key.clone().unbind());
             memory.get().remember(py, row, Found { guards, value, key });
         }
+        Ok(())
+    }
+}
+
+impl Open {
+    /// Notes where the copies nearby are of the value and of what it depends on.
+    fn find_copies(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(copies) = self.port.copies(py) else {
+            return Ok(());
+        };
+        let (handle, tags) = copies.get().place(self.key.bind(py))?.unzip();
+        let mut guards = Vec::with_capacity(self.versions.len());
+        for version in &self.versions {
+            let found = copies.get().find_text(version.name.bind(py))?;
+            // It may have changed since the key was made of it.
+            guards.push(match (found, &version.text) {
+                (Some((found, guard)), Some(text)) if found.as_any().eq(text)? => Some(guard),
+                _ => None,
+            });
+        }
+        for (version, guard) in self.versions.iter_mut().zip(guards) {
+            version.guard = guard;
+        }
+        self.handle = handle;
+        self.conditions.tags = tags.unwrap_or_default();
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ from .._byte_backend import ByteBackend
 from .._gevent import cooperative
 from .._settings import RESILIENCE
 from .client import ClientStore, both
+from .near import Copied
 
 if TYPE_CHECKING:
     from ..._engine import ByteStore
@@ -33,7 +34,7 @@ _MOST_STORES = 1000
 OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
 
 
-class RedisBackend(ByteBackend, _cachelib.RedisCache):
+class RedisBackend(Copied, _cachelib.RedisCache):
     """A cache on Redis.
 
     A class of it calls :meth:`_prepare`, and then either sets ``_servers`` and ``_make_clients`` or
@@ -211,7 +212,8 @@ class RedisBackend(ByteBackend, _cachelib.RedisCache):
     def _open_store(self, prefix: str) -> ByteStore:
         encoded = prefix.encode("utf-8", "surrogatepass")
         if self._servers is not None:
-            return self._servers.store(encoded, self.default_timeout)
+            copies = self._copies.get(prefix) if self._near is not None else None
+            return self._servers.store(encoded, self.default_timeout, copies)
         store = ClientStore(lambda: self._read_client, lambda: self._write_client, encoded)
         return cast("ByteStore", store)
 

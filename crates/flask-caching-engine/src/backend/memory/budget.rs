@@ -62,9 +62,15 @@ impl<V> Budget<V> {
     pub(super) fn weigh(&self, key: &[u8], value: &V) -> usize {
         match &self.bound {
             None => 0,
-            Some(bound) => OVERHEAD
-                .saturating_add(key.len())
-                .saturating_add((bound.weigh)(value)),
+            Some(bound) => self.weight(key, (bound.weigh)(value)),
+        }
+    }
+
+    /// What an entry weighs whose value takes so many `bytes`; 0 where nothing is weighed.
+    pub(super) fn weight(&self, key: &[u8], bytes: usize) -> usize {
+        match &self.bound {
+            None => 0,
+            Some(_) => OVERHEAD.saturating_add(key.len()).saturating_add(bytes),
         }
     }
 

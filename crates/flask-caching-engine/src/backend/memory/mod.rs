@@ -12,6 +12,7 @@ mod expiry;
 mod handle;
 mod index;
 mod key;
+mod marks;
 mod order;
 mod reader;
 mod shard;
@@ -22,15 +23,17 @@ use std::time::Duration;
 
 pub use self::budget::LARGEST_PART;
 pub use self::handle::Handle;
+pub use self::marks::Marks;
 pub use self::reader::Reader;
 
 use self::budget::Budget;
 use self::expiry::NEVER;
+use self::marks::halves;
 use self::shard::{Entry, Removed, Shard};
 use crate::Lifetime;
 use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
-use crate::sync::{Mutex, MutexGuard, PoisonError, RandomState};
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, RandomState};
 
 /// The threshold of a store that is asked for one of 0.
 pub const DEFAULT_THRESHOLD: usize = 500;
@@ -64,6 +67,15 @@ pub struct MemoryStore<V> {
     turn: AtomicUsize,
 }
 
+/// How a value gets in.
+#[derive(Clone, Copy)]
+struct Terms {
+    lifetime: Lifetime,
+    weight: usize,
+    /// `None`: one of the shard's own.
+    stamp: Option<u64>,
+}
+
 /// A key with its hash, and the shard it belongs to.
 #[derive(Clone, Copy)]
 struct Place<'k> {
@@ -75,24 +87,42 @@ struct Place<'k> {
 impl<V> MemoryStore<V> {
     /// An empty store of at most `threshold` entries; 0 means [`DEFAULT_THRESHOLD`].
     pub fn new(threshold: usize) -> Self {
-        Self::with_budget(threshold, Budget::unlimited())
+        Self::with(threshold, Budget::unlimited(), RandomState::default(), None)
     }
 
     /// The same, whose entries weigh no more than `max_bytes` together: their keys, what `weigh` says
     /// of their values, and a fixed number of bytes for each. `weigh` may be called under a shard's
     /// lock, as in [`read`](Self::read).
     pub fn bounded(threshold: usize, max_bytes: usize, weigh: fn(&V) -> usize) -> Self {
-        Self::with_budget(threshold, Budget::new(max_bytes, weigh))
+        let budget = Budget::new(max_bytes, weigh);
+        Self::with(threshold, budget, RandomState::default(), None)
     }
 
-    fn with_budget(threshold: usize, budget: Budget<V>) -> Self {
+    /// An empty store of copies, which are there while `marks` say that they stand. They get in by
+    /// [`keep`](Self::keep), which says what they weigh; 0 `max_bytes`: they may weigh what they like.
+    pub fn of_copies(threshold: usize, max_bytes: usize, marks: &Arc<Marks>) -> Self {
+        let budget = match max_bytes {
+            0 => Budget::unlimited(),
+            most => Budget::new(most, |_| 0),
+        };
+        Self::with(threshold, budget, marks.hasher().clone(), Some(marks))
+    }
+
+    fn with(
+        threshold: usize,
+        budget: Budget<V>,
+        hasher: RandomState,
+        marks: Option<&Arc<Marks>>,
+    ) -> Self {
         static STORES: AtomicU32 = AtomicU32::new(0);
         let threshold = effective(threshold);
         let shards = if threshold <= ONE_SHARD { 1 } else { SHARDS };
         Self {
             number: STORES.fetch_add(1, Ordering::Relaxed) << SHARD_BITS,
-            shards: (0..shards).map(|_| Mutex::new(Shard::new())).collect(),
-            hasher: RandomState::default(),
+            shards: (0..shards)
+                .map(|_| Mutex::new(Shard::new(marks.cloned())))
+                .collect(),
+            hasher,
             len: AtomicUsize::new(0),
             threshold: AtomicUsize::new(threshold),
             turn: AtomicUsize::new(0),
@@ -172,14 +202,42 @@ impl<V> MemoryStore<V> {
     /// [`Lifetime::Expired`], or where the entry would take too much of the bound in bytes
     /// ([`excess`](Self::excess)); both remove what was there.
     pub fn set(&self, key: &[u8], value: V, lifetime: Lifetime) -> Option<Handle> {
-        self.write(key, value, lifetime, |_, _, _| true).1
+        let terms = self.own_terms(key, &value, lifetime);
+        self.write(key, value, terms, |_, _, _| true).1
+    }
+
+    /// Stores a copy until `until` (`None`: for ever). `stamp`: one of [`Marks::begin`], which no
+    /// other copy has; from before the original was read. `bytes`: what the value counts for. Returns a
+    /// handle to it; `None`: its time is over, or it is too large.
+    pub fn keep(
+        &self,
+        key: &[u8],
+        value: V,
+        bytes: usize,
+        until: Option<Instant>,
+        stamp: u64,
+    ) -> Option<Handle> {
+        let lifetime = match until {
+            None => Lifetime::Forever,
+            Some(until) => match until.0.saturating_sub(clock::monotonic().0) {
+                0 => Lifetime::Expired,
+                left => Lifetime::For(Duration::from_nanos(left)),
+            },
+        };
+        let terms = Terms {
+            lifetime,
+            weight: self.budget.weight(key, bytes),
+            stamp: Some(stamp),
+        };
+        self.write(key, value, terms, |_, _, _| true).1
     }
 
     /// Stores `value` where `key` has no live entry and the bound in bytes allows it
     /// ([`excess`](Self::excess)); whether it did. A key that has one costs no
     /// other entry its place.
     pub fn add(&self, key: &[u8], value: V, lifetime: Lifetime) -> bool {
-        self.write(key, value, lifetime, |shard, place, now| {
+        let terms = self.own_terms(key, &value, lifetime);
+        self.write(key, value, terms, |shard, place, now| {
             !shard.has_live(place.hash, place.key, now)
         })
         .0
@@ -190,7 +248,8 @@ impl<V> MemoryStore<V> {
     where
         V: PartialEq,
     {
-        self.write(key, value, lifetime, |shard, place, now| {
+        let terms = self.own_terms(key, &value, lifetime);
+        self.write(key, value, terms, |shard, place, now| {
             shard
                 .peek_live(place.hash, place.key, now)
                 .is_some_and(|there| there == expected)
@@ -276,16 +335,28 @@ impl<V> MemoryStore<V> {
         found
     }
 
+    fn own_terms(&self, key: &[u8], value: &V, lifetime: Lifetime) -> Terms {
+        Terms {
+            lifetime,
+            weight: self.budget.weigh(key, value),
+            stamp: None,
+        }
+    }
+
     /// The one way a value gets in. `allow` is asked under the lock, once for each try to find room.
     fn write(
         &self,
         key: &[u8],
         value: V,
-        lifetime: Lifetime,
+        terms: Terms,
         allow: impl Fn(&Shard<V>, Place<'_>, u64) -> bool,
     ) -> (bool, Option<Handle>) {
         let place = self.place(key);
-        let weight = self.budget.weigh(key, &value);
+        let Terms {
+            lifetime,
+            weight,
+            stamp,
+        } = terms;
         let is_admitted = self.budget.admits(weight);
         let mut pending = Some(value);
         loop {
@@ -315,17 +386,17 @@ impl<V> MemoryStore<V> {
                     return None;
                 }
                 let value = match shard.overwrite(place.hash, key, value, expires, now, removed) {
-                    Ok((slot, stamp)) => {
+                    Ok((slot, own)) => {
                         self.budget.note(&mut shard.weights, slot, weight);
-                        return Some((true, Some(self.handle(place, slot, stamp))));
+                        return Some((true, Some(self.stamped(shard, place, slot, stamp, own))));
                     }
                     Err(value) => value,
                 };
                 // A full store gives up an entry first: the new one is never its own victim.
                 if self.count_in() || self.evict_from(shard, now, removed) {
-                    let (slot, stamp) = shard.insert(place.hash, key, value, expires);
+                    let (slot, own) = shard.insert(place.hash, key, value, expires);
                     self.budget.note(&mut shard.weights, slot, weight);
-                    return Some((true, Some(self.handle(place, slot, stamp))));
+                    return Some((true, Some(self.stamped(shard, place, slot, stamp, own))));
                 }
                 self.budget.release(weight);
                 pending = Some(value);
@@ -337,6 +408,21 @@ impl<V> MemoryStore<V> {
                 None => self.evict_anywhere(),
             }
         }
+    }
+
+    /// A handle to what was just written with the stamp `own`, and is to have `stamp`.
+    fn stamped(
+        &self,
+        shard: &mut Shard<V>,
+        place: Place<'_>,
+        slot: u32,
+        stamp: Option<u64>,
+        own: u64,
+    ) -> Handle {
+        if let Some(stamp) = stamp {
+            shard.restamp(slot, stamp);
+        }
+        self.handle(place, slot, stamp.unwrap_or(own))
     }
 
     /// Lets one more entry in, unless the store is full.
@@ -377,13 +463,12 @@ impl<V> MemoryStore<V> {
 
     #[inline]
     fn place<'k>(&self, key: &'k [u8]) -> Place<'k> {
-        let hash = self.hasher.hash_one(key);
-        let (high, low) = (hash >> 32, hash & u64::from(u32::MAX));
+        let (high, low) = halves(self.hasher.hash_one(key));
         Place {
             key,
-            hash: u32::try_from(low).unwrap_or(0),
+            hash: low,
             // The number of shards is a power of two.
-            shard: usize::try_from(high).unwrap_or(0) & (self.shards.len() - 1),
+            shard: high as usize & (self.shards.len() - 1),
         }
     }
 

@@ -8,7 +8,9 @@ use super::budget::Weights;
 use super::expiry::{Due, Expiries, NEVER};
 use super::index::Index;
 use super::key::StoredKey;
+use super::marks::Marks;
 use super::order::Order;
+use crate::sync::Arc;
 
 /// How many slots that came up an ordinary operation looks at, at most.
 const DUE_STEPS: usize = 4;
@@ -62,6 +64,12 @@ impl<V> Entry<V> {
     }
 }
 
+/// Whether an entry still is what it is a copy of, as far as `marks` say.
+#[inline]
+fn stands<V>(marks: Option<&Marks>, entry: &Entry<V>) -> bool {
+    marks.is_none_or(|marks| marks.stands(entry.hash, entry.stamp))
+}
+
 /// See the module.
 pub(super) struct Shard<V> {
     index: Index,
@@ -73,11 +81,14 @@ pub(super) struct Shard<V> {
     pub(super) weights: Weights,
     /// Operations so far, for work that is done once in a while.
     pub(super) operations: u32,
+    /// Says which entries are no more what they are copies of, where they are copies.
+    marks: Option<Arc<Marks>>,
 }
 
 impl<V> Shard<V> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(marks: Option<Arc<Marks>>) -> Self {
         Self {
+            marks,
             index: Index::new(),
             slots: Vec::new(),
             free: Vec::new(),
@@ -109,7 +120,7 @@ impl<V> Shard<V> {
     #[inline]
     pub(super) fn live_at(&mut self, slot: u32, now: u64) -> Option<&mut Entry<V>> {
         let entry = self.slots.get_mut(slot as usize)?.as_mut()?;
-        if !entry.is_live(now) {
+        if !entry.is_live(now) || !stands(self.marks.as_deref(), entry) {
             return None;
         }
         entry.used();
@@ -124,7 +135,7 @@ impl<V> Shard<V> {
     /// The value of the live entry of `key`; this is no use of it.
     pub(super) fn peek_live(&self, hash: u32, key: &[u8], now: u64) -> Option<&V> {
         let entry = self.slots[self.find(hash, key)? as usize].as_ref()?;
-        entry.is_live(now).then_some(&entry.value)
+        (entry.is_live(now) && stands(self.marks.as_deref(), entry)).then_some(&entry.value)
     }
 
     /// What the entry of `key` weighs, live or expired; 0: there is none.
@@ -273,7 +284,7 @@ impl<V> Shard<V> {
     /// Empties the shard and returns what it held. Stamps go on where they were.
     pub(super) fn clear(&mut self) -> Self {
         let stamps = self.last_stamp;
-        let old = std::mem::replace(self, Self::new());
+        let old = std::mem::replace(self, Self::new(self.marks.clone()));
         self.last_stamp = stamps;
         old
     }
@@ -283,7 +294,14 @@ impl<V> Shard<V> {
         self.slots
             .iter()
             .flatten()
-            .filter(move |entry| entry.is_live(now))
+            .filter(move |entry| entry.is_live(now) && stands(self.marks.as_deref(), entry))
+    }
+
+    /// Gives the entry in `slot`, which was just written, the stamp that its caller has for it.
+    pub(super) fn restamp(&mut self, slot: u32, stamp: u64) {
+        if let Some(Some(entry)) = self.slots.get_mut(slot as usize) {
+            entry.stamp = stamp;
+        }
     }
 
     pub(super) fn next_stamp(&mut self) -> u64 {

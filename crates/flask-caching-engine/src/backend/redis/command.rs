@@ -69,6 +69,23 @@ pub(super) fn get(key: &[u8]) -> Batch {
     Batch::of(&[b"GET", key])
 }
 
+/// Asks how long `key` lives on.
+pub(super) fn life(key: &[u8]) -> Batch {
+    Batch::of(&[b"PTTL", key])
+}
+
+/// What the reply to [`life`] says; `None`: nothing that can be counted on.
+pub(super) fn lifetime(reply: &Reply) -> Option<Lifetime> {
+    match reply {
+        Reply::Int(-1) => Some(Lifetime::Forever),
+        Reply::Int(left) => {
+            let left = u64::try_from(*left).ok()?;
+            Some(Lifetime::For(Duration::from_millis(left)))
+        }
+        _ => None,
+    }
+}
+
 /// One command over `keys`: `MGET`, `UNLINK`.
 pub(super) fn over<'a>(name: &[u8], keys: impl ExactSizeIterator<Item = &'a [u8]>) -> Batch {
     let mut batch = Batch {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::config::{ConnectionConfig, Endpoint, Login};
 use super::fault;
-use super::resp::{self, Incoming, Reply};
+use super::resp::{self, Incoming, Message, Reply};
 use super::stream::Stream;
 use crate::clock::Instant;
 use crate::resilience::Deadline;
@@ -65,6 +65,16 @@ impl Connection {
     /// Reads the next reply.
     pub(super) fn receive(&mut self) -> io::Result<Reply> {
         self.incoming.reply(&mut self.stream)
+    }
+
+    /// Reads the next reply, or a message that the server sends of its own accord.
+    pub(super) fn message(&mut self) -> io::Result<Message> {
+        self.incoming.message(&mut self.stream)
+    }
+
+    /// Waits until something has arrived; after a timeout it may be waited again.
+    pub(super) fn wait(&mut self) -> io::Result<()> {
+        self.incoming.wait(&mut self.stream)
     }
 
     /// Notes that an operation is over.

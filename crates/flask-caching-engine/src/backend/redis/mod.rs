@@ -12,6 +12,7 @@ mod directory;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod listening;
 mod pool;
 mod recent;
 mod resp;
@@ -28,6 +29,7 @@ mod view;
 
 pub use config::{ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login};
 pub use fault::LoginRefused;
+pub use listening::Listener;
 pub use sentinel::SentinelConfig;
 pub use servers::Servers;
 pub use store::Redis;

@@ -26,6 +26,20 @@ pub(super) enum Reply {
     Error(String),
 }
 
+/// What a server sends.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Reply(Reply),
+    /// A message that nobody asked for: its kind, and what it says.
+    Push(Vec<Reply>),
+}
+
+enum Element {
+    Reply(Reply),
+    Push(Vec<Reply>),
+    Attribute,
+}
+
 /// Appends the command made of `args` to `out`.
 pub(super) fn encode(out: &mut Vec<u8>, args: &[&[u8]]) {
     encode_head(out, args.len());
@@ -93,13 +107,38 @@ impl Incoming {
     pub(super) fn reply(&mut self, source: &mut impl Read) -> io::Result<Reply> {
         loop {
             // Pushed messages and attributes come between replies; nobody asked for them.
-            if let Some(reply) = self.element(source, 0)? {
+            if let Element::Reply(reply) = self.element(source, 0)? {
                 return Ok(reply);
             }
         }
     }
 
-    fn element(&mut self, source: &mut impl Read, depth: u8) -> io::Result<Option<Reply>> {
+    /// Reads one reply, or a message that the server sends of its own accord.
+    ///
+    /// # Errors
+    /// As [`Incoming::reply`].
+    pub(super) fn message(&mut self, source: &mut impl Read) -> io::Result<Message> {
+        loop {
+            match self.element(source, 0)? {
+                Element::Reply(reply) => return Ok(Message::Reply(reply)),
+                Element::Push(parts) => return Ok(Message::Push(parts)),
+                Element::Attribute => {}
+            }
+        }
+    }
+
+    /// Waits until something has arrived that is not read yet. What there is stays as it is.
+    ///
+    /// # Errors
+    /// As [`Incoming::reply`]; after a timeout it may be waited again.
+    pub(super) fn wait(&mut self, source: &mut impl Read) -> io::Result<()> {
+        if self.is_empty() {
+            self.fill(source)?;
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, source: &mut impl Read, depth: u8) -> io::Result<Element> {
         if depth > DEEPEST {
             return Err(nonsense("a reply nested too deeply"));
         }
@@ -107,7 +146,7 @@ impl Incoming {
         let Some((&kind, rest)) = self.buffer[line.0..line.1].split_first() else {
             return Err(nonsense("an empty line"));
         };
-        Ok(Some(match kind {
+        Ok(Element::Reply(match kind {
             b'+' | b',' | b'(' => Reply::Data(rest.to_vec()),
             b'-' => Reply::Error(String::from_utf8_lossy(rest).into_owned()),
             b':' => Reply::Int(integer(rest)?),
@@ -132,13 +171,12 @@ impl Incoming {
             }
             b'>' => {
                 let count = integer(rest)?;
-                self.elements(source, count, depth)?;
-                return Ok(None);
+                return Ok(Element::Push(self.elements(source, count, depth)?));
             }
             b'|' => {
                 let count = doubled(integer(rest)?)?;
                 self.elements(source, count, depth)?;
-                return Ok(None);
+                return Ok(Element::Attribute);
             }
             _ => return Err(nonsense("not a Redis reply")),
         }))
@@ -153,7 +191,7 @@ impl Incoming {
         let count = usize::try_from(count).map_err(|_| nonsense("a negative count"))?;
         let mut replies = Vec::with_capacity(count.min(1024));
         while replies.len() < count {
-            if let Some(reply) = self.element(source, depth + 1)? {
+            if let Element::Reply(reply) = self.element(source, depth + 1)? {
                 replies.push(reply);
             }
         }
@@ -320,6 +358,25 @@ mod tests {
         ] {
             assert_eq!(read(bytes.as_bytes()).unwrap(), reply, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn messages_come_between_replies() {
+        let data = |text: &str| Reply::Data(text.as_bytes().to_vec());
+        let mut source: &[u8] =
+            b"|1\r\n+a\r\n:1\r\n>2\r\n+invalidate\r\n*1\r\n+k\r\n+PONG\r\n>2\r\n+invalidate\r\n_\r\n";
+        let mut incoming = Incoming::new();
+        let keys = Reply::Array(vec![data("k")]);
+        for expected in [
+            Message::Push(vec![data("invalidate"), keys]),
+            Message::Reply(data("PONG")),
+            Message::Push(vec![data("invalidate"), Reply::Nil]),
+        ] {
+            incoming.wait(&mut source).unwrap();
+            assert_eq!(incoming.message(&mut source).unwrap(), expected);
+        }
+        let error = incoming.wait(&mut source).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -171,12 +171,12 @@ impl Sentinel {
         operation: Operation,
         requests: &[Request<'_>],
         deadline: Deadline,
-    ) -> Result<Vec<Reply>> {
+    ) -> Result<Vec<(Reply, Arc<Server>)>> {
         let view = self.view(operation, deadline)?;
         let left_alone = view.master.is_left_alone();
-        let outcome = single::exchange(&view.master, operation, requests, deadline);
+        let outcome = single::exchange_with(&view.master, operation, requests, deadline);
         let (demoted, failed) = match &outcome {
-            Ok(replies) => (replies.iter().any(is_demoted), false),
+            Ok(replies) => (replies.iter().any(|(reply, _)| is_demoted(reply)), false),
             Err(_) => (false, true),
         };
         if !demoted && !failed {
@@ -191,7 +191,7 @@ impl Sentinel {
         if Arc::ptr_eq(&renewed.master, &view.master) || !(untouched || operation.repeatable) {
             return outcome;
         }
-        single::exchange(&renewed.master, operation, requests, deadline)
+        single::exchange_with(&renewed.master, operation, requests, deadline)
     }
 
     fn ask_replica(
@@ -199,7 +199,7 @@ impl Sentinel {
         operation: Operation,
         requests: &[Request<'_>],
         deadline: Deadline,
-    ) -> Result<Vec<Reply>> {
+    ) -> Result<Vec<(Reply, Arc<Server>)>> {
         let view = self.view(operation, deadline)?;
         let turn = self.state.get().turn.fetch_add(1, Ordering::Relaxed);
         let count = view.replicas.len();
@@ -212,8 +212,8 @@ impl Sentinel {
         {
             // The other half is the master's, should this one hang.
             let half = deadline.at_most(left / 2);
-            if let Ok(replies) = single::exchange(replica, operation, requests, half)
-                && !replies.iter().any(cannot_serve)
+            if let Ok(replies) = single::exchange_with(replica, operation, requests, half)
+                && !replies.iter().any(|(reply, _)| cannot_serve(reply))
             {
                 return Ok(replies);
             }
@@ -230,6 +230,8 @@ impl Topology for Sentinel {
             for key in keys {
                 recent.note(key, now);
             }
+        }
+        if operation.writes || operation.reads_latest {
             return vec![(0..keys.len()).collect()];
         }
         let (from_master, from_replica): (Vec<_>, Vec<_>) =
@@ -246,12 +248,37 @@ impl Topology for Sentinel {
         requests: &[Request<'_>],
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
+        let replies = self.ask_whom(operation, requests, deadline)?;
+        Ok(replies.into_iter().map(|(reply, _)| reply).collect())
+    }
+
+    fn look_again(
+        &self,
+        operation: Operation,
+        deadline: Deadline,
+    ) -> Result<(Vec<Arc<Server>>, u64)> {
+        let view = self.view(operation, deadline)?;
+        let latest = &self.state.get().latest;
+        let view = latest.renew(&view, operation.name, deadline, |_| {
+            self.look(operation, deadline)
+        })?;
+        Ok((vec![Arc::clone(&view.master)], 0))
+    }
+
+    fn ask_whom(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<(Reply, Arc<Server>)>> {
         if operation.writes {
             let recent = &self.state.get().recent;
             let now = clock::steady();
             for request in requests {
                 recent.note(request.key, now);
             }
+        }
+        if operation.writes || operation.reads_latest {
             return self.ask_master(operation, requests, deadline);
         }
         // Reads come one by one or in the two parts made above.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::connection::Connection;
@@ -14,11 +15,17 @@ use crate::{Error, ErrorKind, Result};
 
 /// What an operation is to the servers.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(super) struct Operation {
     /// Its name, for errors and logs.
     pub(super) name: &'static str,
     /// Whether it changes anything: then a master has to do it.
     pub(super) writes: bool,
+    /// Whether it reads what has to be the latest: then a master has to do it, too.
+    pub(super) reads_latest: bool,
     /// Whether it stores anything. A server that is full refuses that, and only that.
     pub(super) stores: bool,
     /// Whether doing it twice does the same as doing it once: then it may be tried again where
@@ -31,8 +38,17 @@ impl Operation {
         Self {
             name,
             writes: false,
+            reads_latest: false,
             stores: false,
             repeatable: true,
+        }
+    }
+
+    /// A read that no replica may answer.
+    pub(super) const fn read_latest(name: &'static str) -> Self {
+        Self {
+            reads_latest: true,
+            ..Self::read(name)
         }
     }
 
@@ -40,6 +56,7 @@ impl Operation {
         Self {
             name,
             writes: true,
+            reads_latest: false,
             stores: true,
             repeatable: true,
         }
@@ -49,6 +66,7 @@ impl Operation {
         Self {
             name,
             writes: true,
+            reads_latest: false,
             stores: false,
             repeatable: true,
         }
@@ -80,6 +98,8 @@ pub(super) struct Server {
 struct State {
     pool: Pool,
     health: Health,
+    /// Whether this process hears of what changes there.
+    is_followed: AtomicBool,
 }
 
 /// Commands that have been sent and not been answered yet.
@@ -108,12 +128,29 @@ impl Server {
             state: PerProcess::new(move || State {
                 pool: Pool::new(),
                 health: Health::new(target.clone(), &settings).probed(Probe::clone(&probe)),
+                is_followed: AtomicBool::new(false),
             }),
         }
     }
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// How it is connected to.
+    pub(super) fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+
+    /// Whether this process hears of what changes there.
+    pub(super) fn is_followed(&self) -> bool {
+        self.state.get().is_followed.load(Ordering::Acquire)
+    }
+
+    /// This process hears of what changes there from now on, or no longer.
+    pub(super) fn set_followed(&self, is_followed: bool) {
+        let state = self.state.get();
+        state.is_followed.store(is_followed, Ordering::Release);
     }
 
     /// Whether it failed a moment ago and is being left alone: nothing would be tried now.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cluster::Cluster;
 use super::command::{self, Reader};
 use super::config::{ConnectionConfig, Endpoint};
+use super::listening::Listener;
 use super::resp::Reply;
 use super::sentinel::{Sentinel, SentinelConfig};
 use super::server::{Batch, Operation};
@@ -13,6 +14,7 @@ use super::single::Single;
 use super::store::Redis;
 use super::topology::Topology;
 use crate::Result;
+use crate::layer::near::Near;
 use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
@@ -73,6 +75,11 @@ impl Servers {
             Resilient::of_servers(redis, self.settings)
         };
         GuardedDeletions::new(resilient, self.settings)
+    }
+
+    /// What hears of the changes of entries that `near` is to know of. It begins when it is told to.
+    pub fn listener(&self, near: &Arc<Near>) -> Listener {
+        Listener::new(Arc::clone(&self.topology), Arc::clone(near), self.settings)
     }
 
     /// The keys that start with `prefix`, in no order; about `most` of them where there are more.

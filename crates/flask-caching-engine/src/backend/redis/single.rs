@@ -38,6 +38,23 @@ impl Topology for Single {
         exchange(&self.server, operation, requests, deadline)
     }
 
+    fn ask_whom(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<(Reply, Arc<Server>)>> {
+        exchange_with(&self.server, operation, requests, deadline)
+    }
+
+    fn look_again(
+        &self,
+        operation: Operation,
+        deadline: Deadline,
+    ) -> Result<(Vec<Arc<Server>>, u64)> {
+        Ok((self.masters(operation, deadline)?, 0))
+    }
+
     fn masters(&self, _operation: Operation, _deadline: Deadline) -> Result<Vec<Arc<Server>>> {
         Ok(vec![Arc::clone(&self.server)])
     }
@@ -70,4 +87,18 @@ pub(super) fn exchange(
         whole.append(&request.command);
     }
     server.exchange(operation, &whole, deadline)
+}
+
+/// The same, and the server beside each of its replies.
+pub(super) fn exchange_with(
+    server: &Arc<Server>,
+    operation: Operation,
+    requests: &[Request<'_>],
+    deadline: Deadline,
+) -> Result<Vec<(Reply, Arc<Server>)>> {
+    let replies = exchange(server, operation, requests, deadline)?;
+    Ok(replies
+        .into_iter()
+        .map(|reply| (reply, Arc::clone(server)))
+        .collect())
 }

@@ -9,7 +9,7 @@ use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
 use crate::backend::net::at_once;
-use crate::backend::{Backend, Presence, Value};
+use crate::backend::{Backend, Copied, Presence, Value};
 use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Lifetime, Result, compression, metadata};
 
@@ -334,6 +334,14 @@ impl Backend for Redis {
         Ok(values)
     }
 
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        let mut copies = Vec::with_capacity(keys.len());
+        for (step, chunk) in keys.chunks(MOST_KEYS).enumerate() {
+            copies.extend(self.next_step(step == 0, || self.copies_of(chunk))?);
+        }
+        Ok(copies)
+    }
+
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
         if lifetime == Lifetime::Expired {
             let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
@@ -387,6 +395,36 @@ impl Backend for Redis {
 }
 
 impl Redis {
+    /// The entries of `keys` and what is left of their lifetimes, from the servers that are told of
+    /// every change of them first.
+    ///
+    /// A change between the two questions is heard of after both, and spoils what they made.
+    fn copies_of(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        let operation = Operation::read_latest("get");
+        let values = keys.iter().map(|key| (*key, command::get(key)));
+        let lives = keys.iter().map(|key| (*key, command::life(key)));
+        let requests: Vec<_> = values
+            .chain(lives)
+            .map(|(key, command)| Request { key, command })
+            .collect();
+        let mut replies = self
+            .topology
+            .ask_whom(operation, &requests, self.deadline())?;
+        let lives = replies.split_off(keys.len());
+        let reader = self.reader(operation);
+        replies
+            .into_iter()
+            .zip(lives)
+            .map(|((value, whose), (life, of))| {
+                let is_heard_of = Arc::ptr_eq(&whose, &of) && whose.is_followed();
+                let left = command::lifetime(&life).filter(|_| is_heard_of);
+                let left = left.unwrap_or(Lifetime::Expired);
+                let value = reader.value(value)?;
+                Ok(value.map(|value| Copied { value, left }))
+            })
+            .collect()
+    }
+
     /// Whether one of many entries was stored. One that was refused is logged and leaves no old
     /// value behind; the others are not affected.
     fn stored(&self, operation: Operation, key: &[u8], reply: &Reply) -> Result<bool> {

@@ -31,6 +31,28 @@ pub(super) trait Topology: Send + Sync {
         deadline: Deadline,
     ) -> Result<Vec<Reply>>;
 
+    /// As [`ask`](Self::ask), and who gave each of the replies.
+    ///
+    /// # Errors
+    /// As [`ask`](Self::ask).
+    fn ask_whom(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<(Reply, Arc<Server>)>>;
+
+    /// Finds out anew which servers [`masters`](Self::masters) are, and who has which keys: a number
+    /// that changes with that.
+    ///
+    /// # Errors
+    /// Where they were never found out.
+    fn look_again(
+        &self,
+        operation: Operation,
+        deadline: Deadline,
+    ) -> Result<(Vec<Arc<Server>>, u64)>;
+
     /// One of each set of servers with the same keys: those that take writes.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Deadline, Full, ServerHealth, Settings, Turn};
-use crate::backend::{Backend, Presence, Value};
+use crate::backend::{Backend, Copied, Presence, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
 
@@ -442,6 +442,10 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.settled("get_many", keys, || self.backend.get_many(keys))
+    }
+
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        self.settled("get_many", keys, || self.backend.copies(keys))
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {

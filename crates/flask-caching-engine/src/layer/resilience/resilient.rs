@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Deadline, Health, Part, Probe, ServerHealth, Settings, Taken, Turn, Undelivered};
-use crate::backend::{Backend, Presence, Value};
+use crate::backend::{Backend, Copied, Presence, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
 
@@ -426,6 +426,10 @@ impl<B: Backend> Backend for Resilient<B> {
 
     fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
         self.settled("get_many", keys, false, || self.backend.get_many(keys))
+    }
+
+    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
+        self.settled("get_many", keys, false, || self.backend.copies(keys))
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {

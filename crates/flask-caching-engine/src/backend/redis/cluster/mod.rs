@@ -270,8 +270,28 @@ impl Topology for Cluster {
         requests: &[Request<'_>],
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
+        let replies = self.ask_whom(operation, requests, deadline)?;
+        Ok(replies.into_iter().map(|(reply, _)| reply).collect())
+    }
+
+    fn look_again(
+        &self,
+        operation: Operation,
+        deadline: Deadline,
+    ) -> Result<(Vec<Arc<Server>>, u64)> {
+        let view = self.view(operation, deadline)?;
+        let view = self.renew(&view, operation, deadline)?;
+        Ok((view.masters.clone(), view.layout.fingerprint()))
+    }
+
+    fn ask_whom(
+        &self,
+        operation: Operation,
+        requests: &[Request<'_>],
+        deadline: Deadline,
+    ) -> Result<Vec<(Reply, Arc<Server>)>> {
         let mut view = self.view(operation, deadline)?;
-        let mut replies = vec![Reply::Nil; requests.len()];
+        let mut replies = vec![None; requests.len()];
         let mut routes = (0..requests.len())
             .map(|request| self.route(&view, operation, request, requests[request].key))
             .collect::<Result<Vec<Route>>>()?;
@@ -293,7 +313,7 @@ impl Topology for Cluster {
                     }
                     let reply = answers.next().unwrap_or(Reply::Nil);
                     match self.sent_on(&route, &reply, &group.server) {
-                        None => replies[route.request] = reply,
+                        None => replies[route.request] = Some((reply, route.server)),
                         Some(route) => routes.push(route),
                     }
                 }
@@ -303,7 +323,7 @@ impl Topology for Cluster {
                     .extend(self.reroute(&mut view, operation, requests, group, error, deadline)?);
             }
             if routes.is_empty() {
-                return Ok(replies);
+                return Ok(replies.into_iter().flatten().collect());
             }
         }
         Err(Error::new(

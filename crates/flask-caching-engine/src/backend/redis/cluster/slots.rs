@@ -2,6 +2,8 @@
 //!
 //! <https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/>
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use crate::backend::redis::config::Endpoint;
 use crate::backend::redis::resp::Reply;
 
@@ -94,6 +96,16 @@ impl Layout {
             layout.owners.get_mut(first..=last)?.fill(owner);
         }
         (!layout.masters.is_empty()).then_some(layout)
+    }
+
+    /// A number that changes with who is in charge of which slots, whichever node said so.
+    pub(super) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for range in self.owners.chunk_by(|one, other| one == other) {
+            let master = self.masters.get(usize::from(range[0]));
+            (range.len(), master).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     /// The place of the master of `slot`.

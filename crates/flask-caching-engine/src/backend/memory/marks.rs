@@ -1,0 +1,91 @@
+//! Which copies of entries still stand, told by whoever hears that an original has changed.
+//!
+//! Everything that happens gets a number of one count: a copy the one at which it was begun, before
+//! its original was read; a change the one at which it was heard of. A copy stands while nothing was
+//! heard since it was begun, whenever it lands: one that is fetched before a change and lands after it
+//! never stands. Copies are marked by the hash of their keys, in more stripes than there are copies;
+//! those that share a stripe are spoiled together, which costs them another question and nothing else.
+//!
+//! There is no lock: whoever hears of changes never waits for whoever reads, nor at a `fork()`.
+
+use std::hash::BuildHasher;
+
+use crate::sync::RandomState;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// How many stripes there are for each copy that may be kept.
+const STRIPES: usize = 4;
+const FEWEST: usize = 1 << 10;
+const MOST: usize = 1 << 20;
+
+/// See the [module](self).
+pub struct Marks {
+    hasher: RandomState,
+    count: AtomicU64,
+    /// When everything was spoiled last.
+    all: AtomicU64,
+    stripes: Box<[AtomicU64]>,
+}
+
+impl Marks {
+    /// Marks for up to `copies` copies.
+    pub fn new(copies: usize) -> Self {
+        let stripes = copies.saturating_mul(STRIPES).clamp(FEWEST, MOST);
+        let stripes = stripes.next_power_of_two();
+        Self {
+            hasher: RandomState::default(),
+            count: AtomicU64::new(0),
+            all: AtomicU64::new(0),
+            stripes: (0..stripes).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Begins `copies` copies, whose originals are about to be read. Returns the stamp of the first;
+    /// the others have those that follow it.
+    pub fn begin(&self, copies: u64) -> u64 {
+        self.count.fetch_add(copies, Ordering::AcqRel) + 1
+    }
+
+    /// The original of the copy under `key` has changed, or may have: no copy of it that was begun
+    /// before stands.
+    pub fn spoil(&self, key: &[u8]) {
+        let (_, hash) = halves(self.hasher.hash_one(key));
+        let now = self.begin(1);
+        self.stripe(hash).fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// The same of all copies.
+    pub fn spoil_all(&self) {
+        let now = self.begin(1);
+        self.all.fetch_max(now, Ordering::AcqRel);
+    }
+
+    /// When everything was spoiled last.
+    pub fn last_spoiled(&self) -> u64 {
+        self.all.load(Ordering::Acquire)
+    }
+
+    /// Whether the copy with `stamp` under the key of `hash` stands.
+    #[inline]
+    pub(super) fn stands(&self, hash: u32, stamp: u64) -> bool {
+        stamp > self.stripe(hash).load(Ordering::Acquire)
+            && stamp > self.all.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hasher(&self) -> &RandomState {
+        &self.hasher
+    }
+
+    #[inline]
+    fn stripe(&self, hash: u32) -> &AtomicU64 {
+        // Their number is a power of two.
+        &self.stripes[hash as usize & (self.stripes.len() - 1)]
+    }
+}
+
+/// The two halves of a hash: that of the shard, and that of the key in it.
+#[inline]
+pub(super) fn halves(hash: u64) -> (u32, u32) {
+    let low = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
+    (u32::try_from(hash >> 32).unwrap_or(0), low)
+}
