@@ -25,7 +25,7 @@ format: ## Format Rust and Python
 fuzz: ## Fuzz what reads foreign bytes, each target for SECONDS=60 (TARGETS="redis_replies file_entry")
 	@SECONDS_EACH=$(or $(SECONDS),60) tools/fuzz $(TARGETS)
 
-soak: ## Let threads do at random what they may, on each backend and in models, each for SECONDS=60
+soak: ## Let threads and processes do at random what they may, on each backend and in models (SECONDS=60)
 	@SECONDS_EACH=$(or $(SECONDS),60) tools/soak $(ARGS)
 
 bench: ## Compare with Flask-Caching, question by question (JSON=path)

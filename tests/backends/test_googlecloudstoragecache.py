@@ -14,6 +14,7 @@ from flask_caching import Cache
 from flask_caching.contrib.googlecloudstoragecache import GoogleCloudStorageCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
+from leased import check_leases
 from servers import free_port
 
 
@@ -119,3 +120,7 @@ def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "google.auth.credentials", None)
     with pytest.raises(CacheBackendError, match="google-cloud-storage"):
         GoogleCloudStorageCache("bucket")
+
+
+def test_calls_have_leases(cache: Any) -> None:
+    check_leases(cache)

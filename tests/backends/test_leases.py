@@ -62,6 +62,17 @@ class Plain(BaseCache):
         return True
 
 
+class Failing(Plain):
+    """The same, while its server is away."""
+
+    fails = False
+
+    def add(self, key: str, value: Any, timeout: Any = None) -> bool:
+        if self.fails:
+            raise OSError("it is away")
+        return super().add(key, value)
+
+
 SIGNED = {"CACHE_SIGNING_KEY": "secret", "CACHE_COMPRESSION": "zstd", "CACHE_COMPRESSION_MIN": 0}
 KINDS: dict[str, dict[str, Any]] = {
     "files": {"CACHE_TYPE": "FileSystemCache"},
@@ -479,3 +490,31 @@ def test_a_backend_without_an_atomic_add_is_named(
         "test_a_backend_without_an_atomic_add_is_named.<locals>.view has no lease: Adds has no "
         "add() that is atomic, so each process computes by itself."
     ]
+
+
+def test_what_was_computed_while_the_cache_failed_is_not_stored(app: Flask) -> None:
+    Plain.entries.clear()
+    cache = Cache(app, config={"CACHE_TYPE": f"{__name__}.Failing", "CACHE_LEASE": True})
+    runs: list[int] = []
+
+    @cache.cached(key_prefix="key")
+    def view() -> list[int]:
+        runs.append(1)
+        Failing.fails = False
+        return runs
+
+    Failing.fails = True
+    with app.app_context():
+        assert view() == [1]
+        # Somebody may have deleted it: nobody could have told.
+        assert cache.get("key") is None
+        assert view() == [1, 1]
+        assert cache.get("key") == [1, 1]
+
+
+def test_where_nothing_is_kept_nobody_has_a_lease(app: Flask) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "flask_caching.backends.NullCache"})
+    view = cache.cached(key_prefix="key", lease=True)(lambda: 1)
+    with app.app_context():
+        assert [view(), view()] == [1, 1]
+    assert cache.stats().superseded == 0

@@ -13,6 +13,7 @@ from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisClusterCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
+from leased import check_leases
 from redis_servers import Cluster, pass_time
 from servers import wait_until
 
@@ -280,3 +281,7 @@ def test_a_lost_master_is_survived(cluster: Cluster) -> None:
     wait_until(survived, "the replica to take over")
     assert cache.get(KEYS[0]) == "w"
     assert sorted(cache.set_many(dict.fromkeys(KEYS, "x"))) == sorted(KEYS)
+
+
+def test_calls_have_leases(cache: RedisClusterCache) -> None:
+    check_leases(cache)

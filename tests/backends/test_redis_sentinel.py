@@ -14,6 +14,7 @@ from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisSentinelCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
+from leased import check_leases
 from redis_servers import Watched, pass_time
 from servers import wait_until
 
@@ -264,3 +265,7 @@ def _stores(backend: Any) -> bool:
         return bool(backend.set("after", 1))
     except CacheBackendError:
         return False
+
+
+def test_calls_have_leases(watched: Watched) -> None:
+    check_leases(make(watched))

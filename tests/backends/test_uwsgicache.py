@@ -39,7 +39,16 @@ class Uwsgi(Server):
             *("--cache2", "name=mine,items=200,blocksize=65536"),
             *("--cache2", "name=narrow,items=50,keysize=80"),
             *("--cache-expire-freq", "1", "--virtualenv", sys.prefix, "--need-app"),
-            *("--pythonpath", HERE, "--wsgi-file", HERE / "uwsgi_app.py", "--callable", "app"),
+            *(
+                "--pythonpath",
+                HERE,
+                "--pythonpath",
+                HERE.parent / "support",
+                "--wsgi-file",
+                HERE / "uwsgi_app.py",
+                "--callable",
+                "app",
+            ),
         ]
         super().__init__(command, folder)
 
@@ -105,6 +114,7 @@ NAMES = [
     "tags",
     "a_caller_refreshes",
     "damage",
+    "leases",
 ]
 
 

@@ -14,6 +14,7 @@ from flask import Flask
 from flask_caching import Cache
 from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.testing import BackendContract, manual_clock
+from leased import check_leases
 
 NAME = os.environ["TEST_CACHE"]
 
@@ -222,6 +223,10 @@ def counted() -> None:
     backend = UWSGICache(cache=NAME)
     total = backend.get("counted")
     assert total == 800, total
+
+
+def leases() -> None:
+    check_leases(UWSGICache(cache=NAME))
 
 
 def clear() -> None:

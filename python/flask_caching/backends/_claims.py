@@ -150,6 +150,9 @@ class Claim:
         timeout = self.seconds if found.metadata is None else self._backend._timeout(None)
         if not self._store.compare_exchange(self._wire_key, found.stored, leased, timeout=timeout):
             return False
+        if found.metadata is not None:
+            # The lease is not to end with what is left of an old value's life.
+            self._store.extend(self._wire_key, timeout=self.seconds)
         self._before = found.stored if found.lease is None else self._bytes(over, over.metadata)
         self._expected, self._over, self._is_own = leased, over, True
         return True
@@ -173,6 +176,7 @@ class Claim:
                     timeout=self._backend._timeout(None),
                 )
                 self._expected = leased
+                self._store.extend(self._wire_key, timeout=self.seconds)
             return self._is_own
 
     def write(self, port: Port, key: Any, encoded: Encoded, timeout: Any) -> bool | None:

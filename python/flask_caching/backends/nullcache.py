@@ -38,6 +38,9 @@ class NullCache(BaseCache):
             )
         return cls()
 
+    #: There is nothing to be computed once for all.
+    _keeps_nothing = True
+
     def has(self, key: str) -> bool:
         """False: nothing is ever there."""
         return False

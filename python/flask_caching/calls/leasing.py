@@ -183,14 +183,19 @@ async def hold_awaited(policy: CallPolicy, turn: Turn) -> None:
 def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
     """The seconds from one question to the next; after the last one the turn goes on."""
     state, backend, key, port = claimant.terms()
+    if getattr(backend, "_keeps_nothing", False):
+        claimant.go_without()
+        return
     try:
         claim = claim_of(port, key, state.lease_ttl)
         if claim is not None:
             yield from _claimed(claim, claimant, port, key, state.wait)
         else:
+            claimant.go_without()
             policy.note_no_leases(backend)
     except Exception as error:
-        # A backend that fails means to compute, and never to wait.
+        # A backend that fails means to compute, and never to wait. What is computed is not stored:
+        # nobody could tell what was deleted meanwhile.
         state.failed(backend, error, "reading", policy.name)
 
 
@@ -248,6 +253,8 @@ def _claimed(
         elif claim.take_over(found):
             _compute_under(claim, claimant)
             return
+    if claimant.is_forced:
+        claimant.go_without()
 
 
 def _compute_under(claim: Claim | ClaimBeside, claimant: Claimant) -> None:

@@ -7,13 +7,15 @@ import importlib
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import UWSGISerializer
 
-from .._engine import timeout_seconds
-from ..backends import _cachelib
+from .._engine import Patience, timeout_seconds
+from ..backends import _cachelib, _tagged
 from ..backends._byte_backend import ByteBackend
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
@@ -33,6 +35,8 @@ _ENCODED = b"~fc1~"
 
 #: How long a change waits for another one of the same entry, in seconds.
 _PATIENCE = 1.0
+#: And from one attempt to the next.
+_PAUSE = 0.0005
 
 
 class UWSGICache(ByteBackend, _cachelib.UWSGICache):
@@ -120,12 +124,12 @@ class _UwsgiStore:
     def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
         seconds = _seconds(timeout)
         if seconds is None:
-            self.delete(key)
+            self._remove(key)
             return True
         if self._uwsgi.cache_update(self._key(key), data, seconds, self._name):
             return True
         # A refused update leaves the old value.
-        self.delete(key)
+        self._remove(key)
         self._log_refusal(key, data)
         return False
 
@@ -143,7 +147,31 @@ class _UwsgiStore:
         return [self.set(key, data, flags, timeout) for key, data, flags in entries]
 
     def delete(self, key: bytes) -> bool:
+        if not _tagged.is_in_use():
+            return self._remove(key)
+        with self._turn(key):
+            return self._remove(key)
+
+    def _remove(self, key: bytes) -> bool:
         return bool(self._uwsgi.cache_del(self._key(key), self._name))
+
+    @contextmanager
+    def _turn(self, key: bytes) -> Iterator[None]:
+        """A turn of those that exchange an entry, which last for a moment."""
+        lock = self._key(b"lock of " + key)
+        patience = Patience(_PATIENCE)
+        absent = 0
+        # Adding a key is atomic. One that a killed worker left behind is taken over.
+        while not self._uwsgi.cache_set(lock, b"1", math.ceil(_PATIENCE), self._name):
+            # Where nobody has it, there is no room for it.
+            absent += self._uwsgi.cache_exists(lock, self._name) is None
+            if absent > 1 or patience.next_pause() is None:
+                break
+            time.sleep(_PAUSE)
+        try:
+            yield
+        finally:
+            self._uwsgi.cache_del(lock, self._name)
 
     def delete_many(self, keys: list[bytes]) -> list[bool]:
         return [self.delete(key) for key in keys]
@@ -168,20 +196,14 @@ class _UwsgiStore:
         new: tuple[bytes, int] | None,
         timeout: Any = None,
     ) -> bool:
-        """As of every store, atomic among themselves; a plain ``set`` does not wait for it."""
-        lock = self._key(b"lock of " + key)
-        deadline = time.monotonic() + _PATIENCE
-        # Adding a key is atomic. One that a killed worker left behind is taken over.
-        while not self._uwsgi.cache_set(lock, b"1", math.ceil(_PATIENCE), self._name):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.0005)
-        try:
+        """As of every store, atomic among themselves.
+
+        A plain ``set`` does not wait for it, nor does a deletion, unless entries may be leases.
+        """
+        with self._turn(key):
             if self.get(key) != expected:
                 return False
-            return self.delete(key) if new is None else self.set(key, *new, timeout=timeout)
-        finally:
-            self._uwsgi.cache_del(lock, self._name)
+            return self._remove(key) if new is None else self.set(key, *new, timeout=timeout)
 
     def set_if(
         self,

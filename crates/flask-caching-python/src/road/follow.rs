@@ -31,6 +31,8 @@ struct Result {
     backend: Py<PyAny>,
     key: Py<PyAny>,
     encoded: Encoded,
+    /// Whether it is known that no other process has deleted it meanwhile, or nobody asked for that.
+    is_fenced: bool,
 }
 
 /// What a call gets of the one that it waited for.
@@ -116,7 +118,8 @@ impl Road {
         if !is_below {
             open.following.waiting = follower.wait(leaders(py)?.into_iter().chain([me]));
         }
-        open.following.is_over |= open.following.waiting.is_none();
+        open.following.is_circular = open.following.waiting.is_none();
+        open.following.is_over |= open.following.is_circular;
         if !open.following.is_over && is_first {
             self.counts.count(Event::Waited);
         }
@@ -181,6 +184,7 @@ impl Open {
                 backend: self.backend.clone_ref(py),
                 key: self.key.clone_ref(py),
                 encoded: encoded.clone_ref(py),
+                is_fenced: !self.leasing.is_unfenced(),
             })))
         } else {
             Landing::Shared(None)
@@ -200,6 +204,10 @@ impl Open {
             return Ok(None);
         };
         let key = self.key.bind(py);
+        // Whoever could look, and found nothing, may have asked after a deletion elsewhere.
+        if !result.is_fenced && !self.following.is_blind {
+            return Ok(None);
+        }
         // Two keys may have one hash.
         if !result.backend.is(&self.backend) || !key.eq(&result.key)? {
             return Ok(None);

@@ -189,6 +189,8 @@ impl Open {
         }
         if self.lease().is_some() {
             flight.close();
+        } else if self.leasing.is_unfenced() {
+            return Ok(Outcome::Superseded);
         }
         let Some(seal) = self.seal(py, timeout)? else {
             return Ok(Outcome::Superseded);

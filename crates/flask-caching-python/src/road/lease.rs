@@ -42,6 +42,8 @@ enum Stage {
     Held(Py<PyAny>),
     /// It computes without.
     Without,
+    /// It computes without, as the backend has failed: what is deleted meanwhile, nobody can tell.
+    Unfenced,
     /// It does not compute: another process refreshes the entry, or has done so.
     Declined,
 }
@@ -115,8 +117,13 @@ impl Leasing {
     /// It has its lease, or goes on without.
     pub(super) fn settle(&mut self) {
         if self.is_wanted() {
-            self.stage = Stage::Without;
+            self.stage = Stage::Unfenced;
         }
+    }
+
+    /// Whether it computes although it could not take the lease that it wanted.
+    pub(super) fn is_unfenced(&self) -> bool {
+        matches!(self.stage, Stage::Unfenced)
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -191,10 +198,13 @@ impl Open {
 
     /// Lets other processes go on. `is_refused`: they compute side by side.
     pub(super) fn end_lease(&mut self, py: Python<'_>, is_refused: bool) -> PyResult<()> {
+        if !matches!(self.leasing.stage, Stage::Held(_)) {
+            return Ok(());
+        }
         if let Stage::Held(held) = mem::take(&mut self.leasing.stage) {
+            self.leasing.stage = Stage::Without;
             held.call_method1(py, intern!(py, "over"), (is_refused,))?;
         }
-        self.leasing.stage = Stage::Without;
         Ok(())
     }
 
@@ -280,7 +290,7 @@ impl Claimant {
     /// The seconds to wait before the next question, see `Patience`; None: it has waited long enough.
     fn next_pause(&self, py: Python<'_>, longest: f64) -> Option<f64> {
         let mut open = self.0.get().take()?;
-        let pause = if open.following.is_over {
+        let pause = if open.following.is_circular {
             None
         } else {
             let until = open.following.wait_for(longest);
@@ -308,6 +318,11 @@ impl Claimant {
             rewound?;
         }
         Ok(())
+    }
+
+    /// Lets the call compute as if nobody had asked for a lease.
+    fn go_without(&self) {
+        self.change(Stage::Without);
     }
 
     /// Leaves it to another process.

@@ -169,6 +169,7 @@ impl Road {
                 return bypass();
             }
             Step::Read(Reading::Unread(error)) => {
+                open.following.is_blind = true;
                 self.emit_failed(py, &open, error, Doing::Reading)?;
             }
             Step::Read(Reading::Found(found)) => {

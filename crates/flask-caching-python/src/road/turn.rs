@@ -65,6 +65,10 @@ pub(super) struct Open {
 
 /// Whether a call may have the result of another one that is under way.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
 pub(super) struct Following {
     /// It computes itself.
     pub(super) is_over: bool,
@@ -73,6 +77,10 @@ pub(super) struct Following {
     /// How many results had landed when it was looked for.
     pub(super) landings: Option<u64>,
     pub(super) has_looked_again: bool,
+    /// It is part of what would be waited for.
+    pub(super) is_circular: bool,
+    /// The backend could not be asked.
+    pub(super) is_blind: bool,
     /// Until when it waits at most, whatever it waits for.
     pub(super) until: Option<TimeLeft>,
 }

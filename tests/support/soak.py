@@ -1,0 +1,221 @@
+"""Processes under load, deletions, kills, freezes and restarts; and what they must not do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import mmap
+import os
+import random
+import signal
+import struct
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gunicorn_server import Gunicorn
+from servers import Server, wait_until
+
+__all__ = ["KEYS", "TTL", "Soak"]
+
+KEYS = 6
+KINDS = ("memoized", "cached", "stale", "tagged")
+#: Of a lease, in seconds; so long and half as long are processes frozen.
+TTL = 4.0
+
+
+@dataclass
+class Disturbance:
+    """What allows a computation beside another one.
+
+    :param begins: when it may have begun to matter.
+    :param ends: when it does not any more.
+    :param key: which it is about; None: all.
+    :param pid: the process it is about; None: all.
+    """
+
+    begins: float
+    ends: float
+    key: int | None = None
+    pid: int | None = None
+
+
+@dataclass
+class Soak:
+    """The workers of an application, who asks them, and who disturbs them.
+
+    :param gunicorn: the application.
+    :param server: what it caches in, which is restarted.
+    :param folder: of the numbers and the log.
+    """
+
+    gunicorn: Gunicorn
+    server: Server
+    folder: Path
+    calls: int = 0
+    deletions: int = 0
+    failures: list[str] = field(default_factory=list)
+    disturbances: list[Disturbance] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        with (self.folder / "numbers").open("r+b") as file:
+            self._numbers = mmap.mmap(file.fileno(), 0)
+        self._acknowledged = [0] * KEYS
+        self._locks = [threading.Lock() for _ in range(KEYS)]
+        self._killed: dict[int, float] = {}
+
+    def run(self, seconds: float, seed: str) -> None:
+        """Let it go on for so long, and check what was seen."""
+        end = time.monotonic() + seconds
+        acts = [self._ask] * 6 + [self._change] * 2 + [self._disturb]
+
+        def work(number: int) -> None:
+            chance = random.Random(f"{seed} {number}")
+            while time.monotonic() < end and not self.failures:
+                acts[number](chance)
+
+        threads = [
+            threading.Thread(target=work, args=(number,), daemon=True)
+            for number in range(len(acts))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(seconds + 90)
+        assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
+        assert not self.failures, self.failures
+
+    def _get(self, path: str) -> str | None:
+        """An answer; None where there was none: its worker was killed, or the cache fails."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.gunicorn.port, timeout=60)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            body = response.read().decode()
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        return body if response.status == 200 else None
+
+    def _ask(self, chance: random.Random) -> None:
+        key, kind = chance.randrange(KEYS), chance.choice(KINDS)
+        least = self._acknowledged[key]
+        answer = self._get(f"/call/{kind}/{key}")
+        if answer is not None and int(answer) < least:
+            self.failures.append(f"{kind} {key} is {answer}; {least} was acknowledged")
+        self.calls += answer is not None
+
+    def _change(self, chance: random.Random) -> None:
+        """Change a number, and delete what was computed from it; then nobody finds that."""
+        key = chance.randrange(KEYS)
+        how = chance.choices(["one", "all", "clear"], [20, 3, 1])[0]
+        with self._locks[key]:
+            new = self._acknowledged[key] + 1
+            while new <= struct.unpack_from("q", self._numbers, 8 * key)[0]:
+                new += 1
+            struct.pack_into("q", self._numbers, 8 * key, new)
+            begins = time.monotonic()
+            done = self._get(f"/forget/{how}/{key}") == "done"
+            # One that nobody has heard of may still be under way.
+            ends = time.monotonic() + (0 if done else 2 * TTL)
+            about = key if how == "one" else None
+            self.disturbances.append(Disturbance(begins, ends, about))
+            if done:
+                self._acknowledged[key] = new
+                self.deletions += 1
+        time.sleep(chance.random() * 0.1)
+
+    def _disturb(self, chance: random.Random) -> None:
+        time.sleep(chance.random())
+        worker = chance.choice(self.workers())
+        with contextlib.suppress(ProcessLookupError):
+            match chance.choices(["freeze", "kill", "restart"], [4, 2, 1])[0]:
+                case "freeze":
+                    begins = time.monotonic()
+                    os.kill(worker, signal.SIGSTOP)
+                    time.sleep(chance.choice([0.2, TTL / 2, TTL * 1.5]))
+                    os.kill(worker, signal.SIGCONT)
+                    frozen = Disturbance(begins, time.monotonic() + 1, pid=worker)
+                    self.disturbances.append(frozen)
+                case "kill":
+                    os.kill(worker, signal.SIGKILL)
+                    self._killed[worker] = time.monotonic()
+                case "restart":
+                    begins = time.monotonic()
+                    self.server.kill()
+                    time.sleep(chance.random())
+                    self.server.start()
+                    self.disturbances.append(Disturbance(begins, time.monotonic() + 2))
+
+    def workers(self) -> list[int]:
+        """The processes of the application."""
+        assert self.gunicorn.process is not None
+        master = self.gunicorn.process.pid
+        children = Path(f"/proc/{master}/task/{master}/children")
+        wait_until(lambda: children.read_text().split(), "a worker")
+        return [int(pid) for pid in children.read_text().split()]
+
+    # What must hold afterwards.
+
+    def check_computations(self) -> int:
+        """Of what nothing has disturbed, one computed at a time; how many were computed."""
+        self._note_failures()
+        by_key = defaultdict(list)
+        for kind, key, pid, begins, ends in self._computed():
+            by_key[kind, key].append((begins, ends, pid))
+        for (kind, key), computed in by_key.items():
+            computed.sort()
+            for at, (begins, ends, pid) in enumerate(computed):
+                for other, _, by in computed[at + 1 :]:
+                    if other >= ends:
+                        break
+                    assert self._may(key, pid, begins, other), (
+                        f"{kind} {key}: computed by {pid} from {begins} to {ends}, and by {by} "
+                        f"from {other}"
+                    )
+        return sum(map(len, by_key.values()))
+
+    def _may(self, key: int, pid: int, begins: float, other: float) -> bool:
+        """Whether something has come between the beginnings of two computations."""
+        return any(
+            disturbance.begins <= other
+            and disturbance.ends >= begins
+            and disturbance.key in (None, key)
+            and disturbance.pid in (None, pid)
+            for disturbance in self.disturbances
+        )
+
+    def _computed(self) -> Iterator[tuple[str, int, int, float, float]]:
+        """Kind, key, process, beginning and end of each computation."""
+        lines = [line.split() for line in (self.folder / "computed").read_text().splitlines()]
+        ends = {words[1]: float(words[2]) for words in lines if words[0] == "ends"}
+        for words in lines:
+            if words[0] == "begins":
+                _, kind, key, pid, name, begins = words
+                last = ends.get(name, self._killed.get(int(pid), float(begins)))
+                yield kind, int(key), int(pid), float(begins), last
+
+    def _note_failures(self) -> None:
+        for line in (self.folder / "computed").read_text().splitlines():
+            if line.startswith("failed"):
+                failed = float(line.split()[2])
+                self.disturbances.append(Disturbance(failed - 12, failed + 2))
+
+    def check_leases(self) -> None:
+        """None outlives its time to live, whoever was killed."""
+        leases = f"/leases/{KEYS}"
+        wait_until(lambda: self._get(leases) == "0", "the leases to end", 3 * TTL)
+
+    def check_bounds(self, most_threads: int, most_files: int, most_megabytes: int) -> None:
+        """No worker has more than it needs."""
+        for _ in range(20):
+            answer = self._get("/state")
+            assert answer is not None
+            _, memory, threads, files = map(int, answer.split())
+            assert memory < most_megabytes * 1024, f"{memory} KiB"
+            assert threads <= most_threads, f"{threads} threads"
+            assert files <= most_files, f"{files} open files"
