@@ -14,7 +14,20 @@ from cachelib import BaseCache as CachelibBaseCache
 
 from ._byte_backend import ByteBackend
 
-__all__ = ["Lease", "can_lease"]
+__all__ = ["Lease", "can_lease", "is_in_use", "note_use"]
+
+_in_use = False
+
+
+def note_use() -> None:
+    """Entries may be leases of calls from now on."""
+    global _in_use
+    _in_use = True
+
+
+def is_in_use() -> bool:
+    """Whether a deletion may be one of something that is being computed under a lease."""
+    return _in_use
 
 
 def can_lease(backend: Any) -> bool:

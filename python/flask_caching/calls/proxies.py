@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
 from ..backends._claims import end_leases
+from ..backends._leases import note_use
 from ..keys.tags import EPOCH, tag_keys
 from ..mistakes import explain_call
 from .context import active_context
@@ -116,6 +117,7 @@ class Proxies(NativeProxies):
 
     def _note_leases(self) -> None:
         """From now on entries may be leases, and deletions take away those that stand beside."""
+        note_use()
         self._has_leases = True
         self._delete_by_fallback()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import UWSGISerializer
 
 from .._engine import Patience, timeout_seconds
-from ..backends import _cachelib, _tagged
+from ..backends import _cachelib, _leases
 from ..backends._byte_backend import ByteBackend
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
@@ -147,7 +147,7 @@ class _UwsgiStore:
         return [self.set(key, data, flags, timeout) for key, data, flags in entries]
 
     def delete(self, key: bytes) -> bool:
-        if not _tagged.is_in_use():
+        if not _leases.is_in_use():
             return self._remove(key)
         with self._turn(key):
             return self._remove(key)
