@@ -23,6 +23,7 @@ from .backends.spec import (
     COUNT,
     DURATION,
     FLAG,
+    INTERVAL,
     OPTIONAL_DURATION,
     SHARE,
     TIMEOUT,
@@ -123,9 +124,9 @@ GENERAL = (
     ),
     Setting(
         "CACHE_STATS_SHARED",
-        DURATION,
+        INTERVAL,
         "how often each process leaves its counts in a shared cache, for "
-        "`cache.stats(all_processes=True)`: seconds, or a `timedelta`; `0`: never",
+        "`cache.stats(all_processes=True)`: seconds, or a `timedelta`; `0` or False: never",
         default=5,
     ),
     Setting(

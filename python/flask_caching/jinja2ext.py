@@ -125,9 +125,11 @@ class CacheExtension(Extension):
             written += [nodes.Const(unnamed), tags or nodes.Const(()), nodes.Const(label)]
             find = nodes.Filter(tag, _FIND, [], [], None, None)
             put_out = nodes.Filter(found, _PUT_OUT, [], [], None, None)
+            is_there = nodes.Compare(found, [nodes.Operand("ne", nodes.Const(None))])
             output: list[nodes.Node] = [
                 nodes.Assign(found, find),
-                nodes.If(found, [nodes.FilterBlock([], put_out)], [], [render]),
+                # An empty one is found, too.
+                nodes.If(is_there, [nodes.FilterBlock([], put_out)], [], [render]),
             ]
         else:
             # An application's own is called each time, with what Flask-Caching calls it with.

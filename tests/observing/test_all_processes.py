@@ -19,18 +19,11 @@ from flask_caching.stats import _shared, _wire
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(params=["FileSystemCache", "RedisCache", "MemcachedCache"])
-def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
-    config: dict[str, Any] = {"CACHE_TYPE": request.param, "CACHE_STATS_SHARED": 0.2}
-    if request.param == "FileSystemCache":
-        config["CACHE_DIR"] = str(tmp_path / "cache")
-    if request.param == "RedisCache":
-        server = request.getfixturevalue("redis_server")
-        config |= {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": server.port}
-    if request.param == "MemcachedCache":
-        server = request.getfixturevalue("memcached_server")
-        config |= {"CACHE_MEMCACHED_SERVERS": [f"127.0.0.1:{server.port}"]}
-    return config
+@pytest.fixture(params=["FileSystemCache", "SharedCache", "RedisCache", "MemcachedCache"])
+def config(
+    request: pytest.FixtureRequest, config_of: Callable[[str], dict[str, Any]]
+) -> dict[str, Any]:
+    return {**config_of(request.param), "CACHE_STATS_SHARED": 0.2}
 
 
 @pytest.fixture
@@ -59,6 +52,13 @@ def comes_to(expected: Any, ask: Callable[[], Any]) -> None:
     assert answer == expected
 
 
+#: And where keys are on several servers, or what was written is read elsewhere.
+SEVERAL_SERVERS = ["RedisSentinelCache", "RedisClusterCache"]
+
+
+@pytest.mark.parametrize(
+    "config", ["FileSystemCache", "RedisCache", *SEVERAL_SERVERS], indirect=True
+)
 def test_processes_are_added_up_until_they_die(
     config: dict[str, Any], start: Callable[[int], subprocess.Popen[bytes]]
 ) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "COUNT",
     "DURATION",
     "FLAG",
+    "INTERVAL",
     "OPTIONAL_DURATION",
     "OPTIONAL_TEXT",
     "PORT",
@@ -152,6 +153,11 @@ DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more",
     test=lambda v: 0 <= seconds_of(v) < float("inf"),
     read=lambda v: v if isinstance(v, bool) else as_number(v),
+)
+INTERVAL = Kind(
+    "a number of seconds or a datetime.timedelta, 0 or more, or False",
+    test=DURATION.accepts,
+    read=lambda v: 0 if as_flag(v) is False else v if v is True else as_number(v),
 )
 OPTIONAL_DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more, or None",
