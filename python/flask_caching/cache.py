@@ -12,10 +12,10 @@ from flask import Flask
 from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
-from ._named import name_methods
 from ._types import Cached, Forgettable, Memoized, Timeout
 from .backends._codec_settings import hand_codecs_to
 from .backends._gevent import note_greenlets
+from .backends._named import name_methods
 from .backends.spec import seconds_of
 from .calls import deletion
 from .calls.above_routes import look_at_first_request

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
 
-from .._named import name_methods
 from .._shown import of_the_moment
+from ._named import name_methods
 from .spec import BackendSpec
 
 __all__ = ["BaseCache"]
