@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from flask.views import View
+
 from ._engine import timeout_seconds
 from ._warn import warn
 from .backends import _registry
@@ -223,6 +225,11 @@ def check_decorated(f: Any) -> None:
         raise TypeError(f"put @{type(f).__name__} above the cache's decorator: it is applied last")
     if not callable(f):
         raise TypeError(f"only a function can be cached, not {f!r}")
+    if isinstance(f, type) and issubclass(f, View):
+        raise TypeError(
+            f"{f.__name__} is a class of views, and only functions are cached: write in it "
+            "decorators = [cache.cached()], or decorate its methods"
+        )
     if inspect.isasyncgenfunction(f):
         warn(
             f"{f.__qualname__} is not cached: what an asynchronous generator yields is not known "

@@ -402,20 +402,25 @@ def test_views_under_decorators_are_no_helpers(app: Flask, cache: Cache, caplog:
     assert not caplog.records
 
 
+@pytest.mark.parametrize("decorator", ["cached", "memoize", "page"])
 @pytest.mark.parametrize("kind", ["app", "blueprint", "decorated"])
-def test_a_view_that_is_cached_above_its_route(cache: Cache, kind: str, caplog: Any) -> None:
+def test_a_view_that_is_cached_above_its_route(
+    cache: Cache, kind: str, decorator: str, caplog: Any
+) -> None:
     app = Flask("x")
     cache.init_app(app, SIMPLE)
     routes: Any = Blueprint("some", "some") if kind == "blueprint" else app
 
-    @cache.cached()
+    cached = getattr(cache, decorator)
+
+    @cached()
     @(lambda f: functools.wraps(f)(lambda: f()) if kind == "decorated" else f)
     @routes.route("/")
     def view() -> str:
         return "text"
 
     @routes.route("/right")
-    @cache.cached()
+    @cached()
     def right() -> str:
         return "text"
 
@@ -425,7 +430,16 @@ def test_a_view_that_is_cached_above_its_route(cache: Cache, kind: str, caplog: 
         app.test_client().get("/")
     assert len(caplog.records) == 1
     assert "view is never answered from the cache" in caplog.text
-    assert "below @app.route()" in caplog.text
+    assert f"Put @cache.{decorator}() below @app.route()" in caplog.text
+
+
+@pytest.mark.parametrize("decorator", ["cached", "memoize", "page"])
+def test_a_class_of_views_is_none(cache: Cache, decorator: str) -> None:
+    class Views(MethodView):
+        pass
+
+    with pytest.raises(TypeError, match=r"Views is a class of views.*decorators = \[cache.cached"):
+        getattr(cache, decorator)()(Views)
 
 
 def test_a_view_that_is_put_in_its_place_later(app: Flask, cache: Cache, caplog: Any) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flask import request_started
 
 from ..stats._shared import share_counts
+from .helpers_of_pages import answers_for
 from .server_timing import add_server_timing
-from .view import ViewPolicy
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["look_at_first_request"]
 
 logger = logging.getLogger("flask_caching")
+
+#: What decorates the functions that may be views, by their kind.
+_DECORATORS = {"view": "cached", "page": "page", "function": "memoize"}
 
 #: Where an application keeps who looks at its views when its first request comes.
 _LOOKING = "flask_caching.looking"
@@ -55,13 +58,14 @@ def _note_views_above_routes(app: Flask, cache: Cache) -> None:
     views = list(app.view_functions.values())
     known = {id(view) for view in views}
     for policy in list(cache._policies):
-        if not isinstance(policy, ViewPolicy) or all(id(f) not in known for f in _chain(policy.f)):
+        if policy.kind not in _DECORATORS or all(id(f) not in known for f in _chain(policy.f)):
             continue
-        if not any(policy.answers_for(view) for view in views):
+        if not any(answers_for(policy, view) for view in views):
             logger.warning(
                 "%s is never answered from the cache: its route calls the function below the "
-                "cache's decorator. Put @cache.cached() below @app.route().",
+                "cache's decorator. Put @cache.%s() below @app.route().",
                 policy.name,
+                _DECORATORS[policy.kind],
             )
 
 

@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, has_request_context, request
 
 if TYPE_CHECKING:
+    from .policy import CallPolicy
     from .view import ViewPolicy
 
-__all__ = ["note_helper_of_page"]
+__all__ = ["answers_for", "note_helper_of_page"]
 
 #: How deep a decorator may hide what it decorates.
 _DEPTH = 6
+
+
+def answers_for(policy: CallPolicy, view: Any) -> bool:
+    """Whether a view function of an application is that of ``policy``, decorated or not."""
+    view_class = getattr(view, "view_class", None)
+    while view is not None:
+        if view is policy.wrapper:
+            return True
+        view = getattr(view, "__wrapped__", None)
+    return any(getattr(view_class, name, None) is policy.wrapper for name in dir(view_class))
 
 
 def note_helper_of_page(policy: ViewPolicy) -> None:
@@ -21,7 +32,7 @@ def note_helper_of_page(policy: ViewPolicy) -> None:
     if not has_request_context():
         return
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None or policy.answers_for(view):
+    if view is None or answers_for(policy, view):
         return
     if _may_hide(view, request.endpoint or "") and _hides(view, policy.wrapper, _DEPTH):
         return

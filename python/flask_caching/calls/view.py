@@ -21,7 +21,7 @@ from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
 from .context import active_method, is_debugged
-from .helpers_of_pages import note_helper_of_page
+from .helpers_of_pages import answers_for, note_helper_of_page
 from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
@@ -261,17 +261,8 @@ class ViewPolicy(CallPolicy):
         return [
             endpoint
             for endpoint, view in current_app.view_functions.items()
-            if self.answers_for(view)
+            if answers_for(self, view)
         ]
-
-    def answers_for(self, view: Any) -> bool:
-        """Whether a view function of an application is this one, decorated or not."""
-        view_class = getattr(view, "view_class", None)
-        while view is not None:
-            if view is self.wrapper:
-                return True
-            view = getattr(view, "__wrapped__", None)
-        return any(getattr(view_class, name, None) is self.wrapper for name in dir(view_class))
 
     # The result of a call.
 
@@ -356,7 +347,7 @@ class ViewPolicy(CallPolicy):
     def _is_page(self) -> bool:
         """Whether it is the view of the active request, and no helper that the view has called."""
         view = current_app.view_functions.get(request.endpoint or "")
-        if self.answers_for(view):
+        if answers_for(self, view):
             return True
         # A decorator that hides what it decorates may be around it.
         return self.reads_request and not _is_cached(view)
