@@ -136,6 +136,25 @@ def test_markup_stays_text(window: Window, redis_server: Any) -> None:
     assert shop.cache.get(HOSTILE) is None
 
 
+def test_markup_in_a_tag_an_address_an_error_and_a_refusal_stays_text(window: Window) -> None:
+    shop = Shop({"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": HOSTILE})
+    refused = shop.cache.memoize(response_filter=lambda _: False)(lambda: 1)
+    refused._flask_caching_policy.name = HOSTILE
+    refused()
+    with serving(shop.app) as address:
+        page = show(window, address)
+        page.fill("#tag", HOSTILE)
+        page.keyboard.press("Enter")
+        expect(page.locator("#confirm-title")).to_contain_text(HOSTILE)
+        yes(page)
+        # Nobody has this name: the error says so, with the name in it.
+        expect(page.locator("#toast")).to_contain_text(HOSTILE)
+        for place in ("#whereabouts", "#servers .name", "#servers .detail >> nth=-1", "#rows"):
+            expect(page.locator(place)).to_contain_text(HOSTILE)
+        assert page.locator("img").count() == 0
+        assert page.title() == "Cache · shop"
+
+
 def test_the_table_is_sorted_by_keyboard(window: Window, shop: Shop) -> None:
     for product in range(3):
         shop.price(product)
@@ -225,6 +244,22 @@ def test_the_results_of_a_function_are_deleted_from_its_row(window: Window, shop
         expect(page.locator("#toast")).to_contain_text("price")
     shop.price(1)
     assert shop.computed == 2
+
+
+def test_a_question_leads_back_to_its_button_whatever_was_counted_meanwhile(
+    window: Window, shop: Shop
+) -> None:
+    shop.price(1)
+    with serving(shop.app) as address:
+        page = show(window, address)
+        window.focus("[data-forget=price]")
+        page.keyboard.press("Enter")
+        expect(page.locator("#confirm")).to_be_visible()
+        for _ in range(2):
+            with page.expect_response("**/data"):
+                shop.price(2)
+        page.keyboard.press("Escape")
+        expect(page.locator("[data-forget=price]")).to_be_focused()
 
 
 def test_what_has_a_tag_is_deleted(window: Window, shop: Shop) -> None:

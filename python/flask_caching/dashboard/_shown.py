@@ -24,6 +24,7 @@ __all__ = ["shown"]
 _TOTALS = (
     "hits",
     "misses",
+    "near_hits",
     "stale",
     "waits",
     "stored",

@@ -150,7 +150,7 @@ function figure(id, number, unit) {
 }
 
 const COUNTS = [
-  ["hits", "Hits", true], ["misses", "Misses", true], ["stale", "Stale answers"],
+  ["hits", "Hits", true], ["misses", "Misses", true], ["near_hits", "From copies nearby"], ["stale", "Stale answers"],
   ["waits", "Waited for another"], ["stored", "Stored", true], ["refused", "Refused", true], ["superseded", "Overtaken"],
   ["asked", "cache.get()"], ["written", "cache.set()"], ["deletions", "Deletions"], ["evictions", "Evictions"],
   ["errors", "Errors", true], ["under_way", "Being computed", true], ["entries", "Entries"], ["bytes", "Stored bytes"],
@@ -182,8 +182,14 @@ function servers(health) {
     return serverItem(server.server, failing, said, details);
   });
   if (!items.length) items.push(serverItem([health.backend, health.where].filter(Boolean).join(" "), false, "no server", []));
+  if (health.near) items.push(copiesNearby(health.near));
   if (health.owes) items.push(serverItem("deletions", true, "owed", ["They reach their server before anything deleted could be read."]));
   fill($("servers"), items);
+}
+
+function copiesNearby({ is_current: isCurrent, entries, bytes: size, trouble: why }) {
+  const held = `${count(entries)} entries of the server in this process${known(size) ? `, ${bytes(size)}` : ""}`;
+  return serverItem("copies nearby", Boolean(why), isCurrent ? "current" : "not read", why ? [held, why] : [held]);
 }
 
 function serverItem(name, failing, said, details) {
@@ -242,6 +248,8 @@ function sortBy(name, direction) {
 }
 
 function table() {
+  // Whoever is asked a question comes back to the button that asked it.
+  if ($("confirm").open) return;
   const focused = document.activeElement?.dataset?.forget;
   const column = COLUMNS.find((one) => one.name === state.order[0]);
   const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
