@@ -37,6 +37,8 @@ _ENCODED = b"~fc1~"
 _PATIENCE = 1.0
 #: And from one attempt to the next.
 _PAUSE = 0.0005
+#: How often in a row a lock may be free when it is looked for, which could not be had just before.
+_MOST_ABSENT = 20
 
 
 class UWSGICache(ByteBackend, _cachelib.UWSGICache):
@@ -163,9 +165,9 @@ class _UwsgiStore:
         absent = 0
         # Adding a key is atomic. One that a killed worker left behind is taken over.
         while not self._uwsgi.cache_set(lock, b"1", math.ceil(_PATIENCE), self._name):
-            # Where nobody has it, there is no room for it.
-            absent += self._uwsgi.cache_exists(lock, self._name) is None
-            if absent > 1 or patience.next_pause() is None:
+            absent = 0 if self._uwsgi.cache_exists(lock, self._name) else absent + 1
+            # Where nobody has it, time and again, there is no room for it.
+            if absent > _MOST_ABSENT or patience.next_pause() is None:
                 break
             time.sleep(_PAUSE)
         try:
