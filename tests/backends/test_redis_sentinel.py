@@ -96,6 +96,18 @@ def test_versions_are_read_from_the_master(watched: Watched) -> None:
         watched.replica.resume()
 
 
+def test_the_versions_of_tags_are_read_from_the_master(watched: Watched) -> None:
+    make(watched).set("a", 1, tags=["t", "a b"])
+    replicated(watched)
+    other = make(watched)
+    other.get("connected")
+    for server in (watched.master, watched.replica):
+        server.admin.config_resetstat()
+    assert other.get("a") == 1
+    assert "cmdstat_mget" in watched.master.admin.info("commandstats")
+    assert "cmdstat_mget" not in watched.replica.admin.info("commandstats")
+
+
 def test_a_hanging_replica_leaves_time_for_the_master(watched: Watched) -> None:
     watched.master.admin.set("s_theirs", b"6")
     cache = make(watched, operation_timeout=1)

@@ -8,6 +8,7 @@ pub use crate::backend::memcached::fuzzing::{memcached_binary, memcached_names, 
 pub use crate::backend::redis::fuzzing::redis_replies;
 
 use crate::compression::{self, Codec, MARK};
+use crate::metadata::{self, Metadata};
 use crate::page;
 use crate::signing::Signer;
 
@@ -51,6 +52,25 @@ pub fn compressed_value(input: &[u8]) {
     }
 }
 
+/// Metadata that can be read is written as the same bytes; any other bytes are none, or damaged.
+///
+/// # Panics
+/// It does not hold.
+pub fn sealed_value(input: &[u8]) {
+    let same = |stored: &[u8]| {
+        if let Ok(Some((length, metadata))) = Metadata::unseal(stored) {
+            assert_eq!(metadata.seal(&stored[..length]).as_deref(), Some(stored));
+        }
+    };
+    same(input);
+    let (length, rest) = input.split_first().unwrap_or((&0, b""));
+    let (value, body) = rest.split_at(usize::from(*length).min(rest.len()));
+    // With its checksum: otherwise nobody would guess that.
+    if let Some(stored) = metadata::enclose(value, body) {
+        same(&stored);
+    }
+}
+
 /// Bytes are a page that is written as the same bytes, or none.
 ///
 /// # Panics
@@ -86,6 +106,7 @@ mod tests {
             ("memcached_names", super::memcached_names),
             ("file_entry", super::file_entry),
             ("signed_value", super::signed_value),
+            ("sealed_value", super::sealed_value),
             ("stored_page", super::stored_page),
             ("compressed_value", super::compressed_value),
         ];

@@ -114,13 +114,7 @@ impl Metadata {
             body.extend(lease.token);
             body.extend(milliseconds(lease.until).to_le_bytes());
         }
-        let mut sealed = Vec::with_capacity(value.len() + body.len() + TAIL);
-        sealed.extend(value);
-        sealed.extend(&body);
-        sealed.extend(u32::try_from(body.len()).ok()?.to_le_bytes());
-        sealed.extend(check(&body));
-        sealed.extend(MAGIC);
-        Some(sealed)
+        enclose(value, &body)
     }
 
     /// How long the value is, and its metadata; `None` where it has none.
@@ -171,6 +165,17 @@ impl Metadata {
             lease,
         })
     }
+}
+
+/// `body` behind `value`, as an entry has it; `None` where it is too long.
+pub(crate) fn enclose(value: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut sealed = Vec::with_capacity(value.len() + body.len() + TAIL);
+    sealed.extend(value);
+    sealed.extend(body);
+    sealed.extend(u32::try_from(body.len()).ok()?.to_le_bytes());
+    sealed.extend(check(body));
+    sealed.extend(MAGIC);
+    Some(sealed)
 }
 
 fn milliseconds(point: Option<Duration>) -> u64 {

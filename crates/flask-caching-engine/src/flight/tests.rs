@@ -261,6 +261,20 @@ fn after_a_refusal_nobody_queues_for_a_moment() {
 }
 
 #[test]
+fn who_looked_before_a_result_landed_looks_again() {
+    let flights = flights();
+    let before = flights.landings();
+    assert!(!flights.has_landed_since(1, KEY, before));
+    let leader = lead(&flights, KEY, 1);
+    leader.land(Landing::Shared(None));
+    drop(leader);
+    assert!(flights.has_landed_since(1, KEY, before));
+    assert!(!flights.has_landed_since(1, b"other", before));
+    // Who has looked since then has seen it.
+    assert!(!flights.has_landed_since(1, KEY, flights.landings()));
+}
+
+#[test]
 fn nobody_waits_for_himself() {
     let flights = flights();
     let one = lead(&flights, b"one", 1);

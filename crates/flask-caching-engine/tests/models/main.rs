@@ -8,6 +8,7 @@
 #![cfg(shuttle)]
 
 mod flights;
+mod refreshes;
 mod store;
 
 use std::time::Duration;

@@ -21,9 +21,10 @@ use crate::{Error, ErrorKind, Result, clock};
 
 /// How often the sentinels are asked where nothing goes wrong.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// The end of the keys under which the versions of memoized functions are: always read from the
-/// master, because every other key depends on them.
+/// The end of the keys under which the versions of memoized functions are, and that which stands for all
+/// tags: always read from the master, because every other key depends on them.
 const VERSION_KEY: &[u8] = b"_memver";
+const TAGS_KEY: &[u8] = b"_tags";
 
 /// How to find the master.
 #[derive(Clone, Debug)]
@@ -163,7 +164,7 @@ impl Sentinel {
 
     /// Whether `key` is to be read from the master.
     fn needs_master(&self, key: &[u8]) -> bool {
-        key.ends_with(VERSION_KEY) || self.state.get().recent.covers(key, clock::steady())
+        is_version(key) || self.state.get().recent.covers(key, clock::steady())
     }
 
     fn ask_master(
@@ -281,11 +282,21 @@ impl Topology for Sentinel {
         if operation.writes || operation.reads_latest {
             return self.ask_master(operation, requests, deadline);
         }
-        // Reads come one by one or in the two parts made above.
+        // Reads come one by one, in the two parts made above, or are about one key.
+        let from_master: Vec<bool> = requests
+            .iter()
+            .map(|it| self.needs_master(it.key))
+            .collect();
+        if !from_master.contains(&true) {
+            return self.ask_replica(operation, requests, deadline);
+        }
+        if !from_master.contains(&false) {
+            return self.ask_master(operation, requests, deadline);
+        }
         let mut replies = Vec::with_capacity(requests.len());
-        for request in requests {
+        for (request, from_master) in requests.iter().zip(from_master) {
             let request = std::slice::from_ref(request);
-            replies.extend(if self.needs_master(request[0].key) {
+            replies.extend(if from_master {
                 self.ask_master(operation, request, deadline)?
             } else {
                 self.ask_replica(operation, request, deadline)?
@@ -317,6 +328,13 @@ impl Topology for Sentinel {
     fn target(&self) -> &str {
         &self.target
     }
+}
+
+/// Whether a version is under `key`, of a memoized function or of a tag: what is deleted is to be a miss
+/// at once. Other keys that look like one are read from the master as well.
+fn is_version(key: &[u8]) -> bool {
+    let of_tag = |part: &[u8]| matches!(part, b"_tag:" | b"_tag#");
+    key.ends_with(VERSION_KEY) || key.ends_with(TAGS_KEY) || key.windows(5).any(of_tag)
 }
 
 /// Whether a server says that it is no master, or not yet one.
