@@ -44,6 +44,7 @@ mod kinds;
 mod landing;
 mod lease;
 mod look_up;
+mod options;
 mod page;
 mod part;
 mod parts;

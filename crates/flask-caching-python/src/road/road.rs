@@ -11,7 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
-use super::look_up::{Approach, Arrival};
+use super::options::Options;
 use super::parts::{Call, CallParts, KeyAttribute, Parts};
 use super::port::Port;
 use super::quick::Quick;
@@ -48,34 +48,6 @@ pub(crate) struct Road {
     epoch: AtomicU64,
     /// The scope of a backend, and the epoch, under which keys are made natively.
     pub(super) plain_keys: (AtomicU64, AtomicU64),
-}
-
-/// What the policy says about all calls.
-#[derive(FromPyObject)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a question of its own"
-)]
-pub(super) struct Options {
-    /// Whether a stored None is a value.
-    pub(super) cache_none: bool,
-    /// Whether the function is a view: an exception that is stored is raised, and a tuple is a response
-    /// with its status.
-    pub(super) is_view: bool,
-    /// Whether the policy has a say about what was found.
-    pub(super) checks_hits: bool,
-    /// Whether it wants to hear of hits.
-    pub(super) notes_hits: bool,
-    /// Whether it has a say about every result.
-    pub(super) filters: bool,
-    /// Whether it has tags, or rules of its own for values that are not fresh any more.
-    pub(super) has_conditions: bool,
-    /// Whether its results are pages, which say themselves how long they may be old.
-    pub(super) is_page: bool,
-    /// Whether one call computes and the others get its result; `None`: as the application has it.
-    pub(super) single_flight: Option<bool>,
-    /// Whether the same among processes; `None`: as the application has it.
-    pub(super) lease: Option<bool>,
 }
 
 #[pymethods]
@@ -352,26 +324,7 @@ impl Road {
         kwargs: &Bound<'py, PyDict>,
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = args.py();
-        let call = Call::of(args, kwargs);
-        let mut open = match self.describe(&call, Quick::Unknown, true)? {
-            Approach::Answer(answer) => return Ok(answer),
-            Approach::Open(open) => open,
-        };
-        self.read_open(py, &mut open);
-        if !open.key.bind(py).eq(key)? {
-            return Turn::bypass(py);
-        }
-        open.conditions.is_background = true;
-        let open = match self.arrive_at(open, &call, None)? {
-            Arrival::There(there) => return Ok(there),
-            Arrival::Behind(_) => return Turn::bypass(py),
-            Arrival::Leasing(open) => self.take_lease(py, open)?,
-        };
-        match self.arrive_at(open, &call, None)? {
-            Arrival::There(there) => Ok(there),
-            Arrival::Behind(_) | Arrival::Leasing(_) => Turn::bypass(py),
-        }
+        self.go_in_background(&Call::of(args, kwargs), key)
     }
 
     /// The key that `description` describes, with the versions that are part of it; those that are

@@ -100,4 +100,31 @@ impl Road {
         }
         Ok(false)
     }
+
+    /// The way of a call that nobody waits for, of what is stored under `key`.
+    pub(super) fn go_in_background<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = call.args.py();
+        let mut open = match self.describe(call, Quick::Unknown, true)? {
+            Approach::Answer(answer) => return Ok(answer),
+            Approach::Open(open) => open,
+        };
+        self.read_open(py, &mut open);
+        if !open.key.bind(py).eq(key)? {
+            return Turn::bypass(py);
+        }
+        open.conditions.is_background = true;
+        let open = match self.arrive_at(open, call, None)? {
+            Arrival::There(there) => return Ok(there),
+            Arrival::Behind(_) => return Turn::bypass(py),
+            Arrival::Leasing(open) => self.take_lease(py, open)?,
+        };
+        match self.arrive_at(open, call, None)? {
+            Arrival::There(there) => Ok(there),
+            Arrival::Behind(_) | Arrival::Leasing(_) => Turn::bypass(py),
+        }
+    }
 }
