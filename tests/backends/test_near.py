@@ -257,6 +257,23 @@ def test_tags_are_copied_and_their_deletion_is_seen(near: Nearby) -> None:
     wait_until(lambda: cache.get("tagged") is None, "the deletion to be seen")
 
 
+def test_results_that_are_stored_cost_the_others_no_copy(near: Nearby) -> None:
+    cache = near.cache
+
+    @cache.memoize(60)
+    def double(number: int) -> int:
+        return 2 * number
+
+    near.settle(lambda: double(0))
+    for number in range(1, 20):
+        double(number)
+    near.settle(lambda: double(0))
+    # By now the version lives longer than it has to.
+    for number in range(20, 40):
+        double(number)
+        assert near.asked(lambda: double(0)) == 0
+
+
 def test_what_is_not_fresh_any_more_is_not_taken_from_a_copy(near: Nearby) -> None:
     cache, runs = near.cache, []
 

@@ -9,7 +9,7 @@ use flask_caching_engine::backend::redis::{
     ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login, SentinelConfig, Servers, Tls,
     TlsOptions, Verification,
 };
-use flask_caching_engine::layer::near::{Near, Spoiling};
+use flask_caching_engine::layer::near::Near;
 use flask_caching_engine::resilience::Settings;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
@@ -123,12 +123,11 @@ impl RedisServers {
         default_timeout: Option<&Bound<'_, PyAny>>,
         copies: Option<&Bound<'_, NearCopies>>,
     ) -> PyResult<ByteStore> {
-        let cache = self.0.cache(clear_prefix);
-        let backend: Arc<dyn Backend> =
-            match copies.and_then(|copies| copies.as_super().get().near()) {
-                Some(near) => Arc::new(Spoiling::new(cache, Arc::clone(near))),
-                None => Arc::new(cache),
-            };
+        let near = copies.and_then(|copies| copies.as_super().get().near());
+        let backend: Arc<dyn Backend> = match near {
+            Some(near) => Arc::new(self.0.copied(clear_prefix, near)),
+            None => Arc::new(self.0.cache(clear_prefix)),
+        };
         let store = ByteStore::new(backend, default_timeout)?;
         Ok(store.on(error::Servers::Redis))
     }

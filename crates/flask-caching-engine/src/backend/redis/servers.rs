@@ -14,7 +14,7 @@ use super::single::Single;
 use super::store::Redis;
 use super::topology::Topology;
 use crate::Result;
-use crate::layer::near::Near;
+use crate::layer::near::{Near, Spoiling};
 use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
@@ -64,11 +64,26 @@ impl Servers {
     /// `clear_prefix`: the start of all keys of this cache, which clearing removes; empty: the
     /// cache owns the whole database.
     pub fn cache(&self, clear_prefix: impl Into<Vec<u8>>) -> GuardedDeletions<Resilient<Redis>> {
-        let redis = Redis::new(
-            Arc::clone(&self.topology),
-            clear_prefix.into(),
-            self.settings.operation_timeout,
-        );
+        self.resilient(self.redis(clear_prefix.into()))
+    }
+
+    /// The same, of whose entries there are copies that `near` knows of. Every change of a lifetime costs
+    /// a copy, so that lifetimes are extended by a fourth more than they have to be.
+    pub fn copied(
+        &self,
+        clear_prefix: impl Into<Vec<u8>>,
+        near: &Arc<Near>,
+    ) -> Spoiling<GuardedDeletions<Resilient<Redis>>> {
+        let redis = self.redis(clear_prefix.into()).extending_seldom();
+        Spoiling::new(self.resilient(redis), Arc::clone(near))
+    }
+
+    fn redis(&self, clear_prefix: Vec<u8>) -> Redis {
+        let topology = Arc::clone(&self.topology);
+        Redis::new(topology, clear_prefix, self.settings.operation_timeout)
+    }
+
+    fn resilient(&self, redis: Redis) -> GuardedDeletions<Resilient<Redis>> {
         let resilient = if self.topology.one_server().is_some() {
             Resilient::of_server(redis, self.settings)
         } else {
