@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import cachelib
 import pytest
 from click.testing import Result
 from flask import Flask
@@ -139,7 +141,13 @@ def test_pages_are_deleted(app: Flask, cache: Cache) -> None:
     assert "deleted" in run(app, "delete-page", "/paged")
     client.get("/paged")
     assert len(runs) == 2
-    assert "no path" in run(app, "delete-page", "paged", status=2)
+    assert "neither a path" in run(app, "delete-page", "paged", status=2)
+    run(app, "delete-page", "http://elsewhere.example/paged")
+    client.get("/paged")
+    assert len(runs) == 2
+    run(app, "delete-page", "http://localhost/paged")
+    client.get("/paged")
+    assert len(runs) == 3
     with app.app_context():
         assert any(counts.kind == "page" for counts in cache.stats().functions.values())
 
@@ -190,6 +198,109 @@ def test_of_several_caches_one_is_named(app: Flask, cache: Cache, tmp_path: Path
     assert "has no cache" in run(Flask("empty"), "ping", status=1)
 
 
+class Foreign(cachelib.SimpleCache):  # type: ignore[misc]
+    """A backend of an application's own, which knows nothing of this package."""
+
+    key_prefix = "own_"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+
+def make_foreign(app: Flask, config: Any, args: Any, kwargs: Any) -> Foreign:
+    return Foreign()
+
+
+COMMANDS = [
+    ["get", "a"],
+    ["get", "a", "--info"],
+    ["keys"],
+    ["ping"],
+    ["config"],
+    ["doctor"],
+    ["stats"],
+    ["stats", "--json"],
+    ["delete", "a"],
+    ["delete-tags", "a"],
+    ["delete-page", "/page/1"],
+    ["warm", "/page/1"],
+    ["clear", "--yes"],
+]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("kind", ["foreign", "NullCache"])
+def test_each_command_on_backends_that_know_less(
+    app: Flask, arguments: list[str], kind: str
+) -> None:
+    backend = f"{__name__}.make_foreign" if kind == "foreign" else kind
+    config = {"CACHE_TYPE": backend, "CACHE_NO_NULL_WARNING": True}
+    cache = Cache(app, config=config)
+
+    @app.route("/page/1")
+    @cache.cached()
+    def page() -> str:
+        return "page"
+
+    with app.app_context():
+        cache.set("a", 1)
+    result = app.test_cli_runner().invoke(commands, args=arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    assert result.exit_code in (0, 1)
+    assert "Traceback" not in result.output
+
+
+def test_what_is_written_wrongly_is_a_sentence(app: Flask, cache: Cache, tmp_path: Path) -> None:
+    for arguments in (
+        ["get"],
+        ["delete"],
+        ["delete-tags"],
+        ["delete-memoized"],
+        ["delete-memoized", ":"],
+        ["delete-page"],
+        ["keys", "--most", "0"],
+        ["stats", "--every", "0"],
+        ["stats", "--every", "now"],
+        ["ping", "--cache", "0"],
+        ["ping", "--cache", "none"],
+        ["config", "more"],
+        ["nosuch"],
+    ):
+        said = run(app, *arguments, status=2)
+        assert "Error: " in said
+        assert max(map(len, said.splitlines())) <= 80
+
+
+def test_the_list_of_commands_is_whole_at_eighty_columns(app: Flask) -> None:
+    said = run(app, "--help", terminal_width=80)
+    assert "..." not in said.partition("Commands:")[2]
+
+
+def test_a_module_that_cannot_be_imported_is_a_sentence(
+    app: Flask, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_module.py").write_text("raise RuntimeError('not today')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    said = run(app, "delete-memoized", "broken_module:f", status=1)
+    assert said == "Error: there is no function broken_module:f: not today\n"
+
+
+def test_watching_ends_with_ctrl_c_and_outlives_an_outage(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": 1}
+    Cache(app, config={**config, "CACHE_KEY_PREFIX": "watched:"})
+    rounds = iter((None, None))
+
+    def sleep(seconds: float) -> None:
+        if next(rounds, "over") == "over":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    said = run(app, "stats", "--watch")
+    assert said.count("127.0.0.1:1") == 3
+
+
 def test_a_server_that_is_down_is_a_sentence() -> None:
     app = Flask("down")
     password = {"CACHE_REDIS_PASSWORD": SECRET, "CACHE_REDIS_HOST": "127.0.0.1"}
@@ -205,6 +316,9 @@ def test_settings_say_where_they_come_from(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setenv("FLASK_CACHE_THRESHOLD", "7")
     app.config.from_prefixed_env()
     app.config["CACHE_DIR"] = str(tmp_path)
+    both = Flask("both")
+    Cache(both, config={"CACHE_TYPE": "SimpleCache"})
+    assert "'SimpleCache'  [Cache(config=…)]" in run(both, "config")
     cache = Cache(config={"CACHE_TYPE": "FileSystemCache", "CACHE_SIGNING_KEY": SECRET})
     cache.init_app(app, {"CACHE_DEFAULT_TIMEOUT": 9, "CACHE_REDIS_URL": f"redis://:{SECRET}@h"})
     # The columns are as wide as the longest name.
@@ -232,7 +346,9 @@ def test_a_table_is_eighty_columns_wide(app: Flask, cache: Cache) -> None:
         **numbers,
         refusals={"because " * 30 + "\x1b[31m": 10**6},
         functions={f"a.very.long.module.name.{n}": FunctionCounts(**numbers) for n in range(30)},
-        backend=BackendStats("RedisSentinelCache", latencies={"delete_many": latency}),
+        backend=BackendStats(
+            "RedisSentinelCache", 10**8, 10**12, 10**8, latencies={"delete_many": latency}
+        ),
         processes=9,
     )
     shown = table(stats)

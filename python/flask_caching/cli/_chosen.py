@@ -16,7 +16,7 @@ from ..errors import CacheError
 if TYPE_CHECKING:
     from ..cache import Cache
 
-__all__ = ["about_a_cache", "caches", "function_named"]
+__all__ = ["about_a_cache", "caches", "function_named", "where_is"]
 
 
 def caches() -> list[Cache]:
@@ -61,6 +61,12 @@ def about_a_cache(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def where_is(backend: Any) -> str:
+    """Where a backend keeps its entries, for people; nothing of one of the application's own."""
+    said = getattr(backend, "_whereabouts", str)()
+    return str(said)
+
+
 def function_named(cache: Cache, name: str) -> Any:
     """The memoized function ``module:function`` of a cache.
 
@@ -79,7 +85,8 @@ def function_named(cache: Cache, name: str) -> Any:
         found: Any = __import__(module, fromlist=["_"])
         for part in qualified.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
+        # What a module does when it is imported can fail in any way.
         raise click.ClickException(f"there is no function {name}: {error}") from error
     if not isinstance(getattr(found, "_flask_caching_policy", None), MemoizePolicy):
         raise click.ClickException(f"{name} is not memoized")

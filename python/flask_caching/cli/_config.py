@@ -69,7 +69,11 @@ def _shown(setting: Setting, value: Any) -> str:
 
 def _source(state: AppState, name: str, value: Any) -> str:
     layers: tuple[str, ...] = ("Cache(config=…)", "init_app(config=…)")
-    for where, layer in reversed(list(zip(layers, state.layers, strict=False))):
+    given = list(zip(layers, state.layers, strict=False))
+    if state.layers[0] is state.layers[-1]:
+        # The constructor was given the application as well.
+        del given[1:]
+    for where, layer in reversed(given):
         if layer and name in layer:
             return str(where)
     app = state.app()

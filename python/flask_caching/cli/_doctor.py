@@ -17,7 +17,7 @@ from ..errors import CacheError
 from ..stats._counting import known_caches
 from ..stats._shared import MARK
 from . import _deployment
-from ._chosen import about_a_cache, caches
+from ._chosen import about_a_cache, caches, where_is
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -43,7 +43,7 @@ _GUNICORN_TIMEOUT = 30.0
 )
 @about_a_cache
 def doctor(cache: Cache, ignore: tuple[str, ...]) -> None:
-    """Look for settings that will bite; exit status 1 where there are any."""
+    """Look for settings that will bite. Exit status 1 where there are any."""
     found = [finding for finding in findings(cache) if finding[0] not in ignore]
     for name, text in found:
         click.echo(f"[{name}] {text}")
@@ -117,7 +117,7 @@ def _prefixes(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
 
 def _prefixes_here(cache: Cache, backend: Any) -> Iterator[tuple[str, str]]:
     """The prefixes of other caches of this process in the same place, and whose they are."""
-    where = backend._whereabouts()
+    where = where_is(backend)
     if where.startswith("by "):
         # Of a client object, nobody can say.
         return
@@ -129,7 +129,7 @@ def _prefixes_here(cache: Cache, backend: Any) -> Iterator[tuple[str, str]]:
             prefix = getattr(theirs, "key_prefix", None)
             if app is None or theirs is backend or not isinstance(prefix, str):
                 continue
-            if type(theirs) is not type(backend) or theirs._whereabouts() != where:
+            if type(theirs) is not type(backend) or where_is(theirs) != where:
                 continue
             if app is current_app._get_current_object():  # type: ignore[attr-defined]
                 yield prefix, f"cache {number_of[other]}"

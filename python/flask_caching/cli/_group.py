@@ -11,9 +11,10 @@ import click
 from flask.cli import AppGroup
 
 from .._engine import MemoryBackend
-from ._chosen import about_a_cache, function_named
+from ._chosen import about_a_cache, function_named, where_is
 from ._config import config
 from ._doctor import doctor
+from ._sitemap import is_remote
 from ._stats import duration, stats
 from ._warm import warm
 
@@ -35,7 +36,7 @@ cache = AppGroup("cache", help="See and change what the application caches.")
 @click.option("--info", is_flag=True, help="Show what is known of the entry, and not the value.")
 @about_a_cache
 def get(cache: Cache, key: str, full: bool, info: bool) -> None:
-    """Show the value under KEY; exit status 1 where there is none."""
+    """Show the value under KEY. Exit status 1 where there is none."""
     entry = cache.inspect(key)
     if entry is None:
         raise click.ClickException(f"there is nothing under {key!r}")
@@ -113,12 +114,12 @@ def delete_memoized(cache: Cache, functions: tuple[str, ...]) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @about_a_cache
 def delete_page(cache: Cache, paths: tuple[str, ...]) -> None:
-    """Delete the pages of PATHS."""
+    """Delete the pages of PATHS. Of a URL with a host, those of that host."""
     delete = _method(cache, "delete_page")
     _note_own_memory(cache)
     for path in paths:
-        if not path.startswith("/"):
-            raise click.UsageError(f"{path!r} is no path: it begins with /")
+        if not (path.startswith("/") or is_remote(path)):
+            raise click.UsageError(f"{path!r} is neither a path, which begins with /, nor a URL")
         delete(path)
     click.echo(f"the pages of {_listed(paths)} are deleted")
 
@@ -160,9 +161,9 @@ def keys(cache: Cache, prefix: str, most: int) -> None:
 @cache.command()
 @about_a_cache
 def ping(cache: Cache) -> None:
-    """Ask the backend for a key, and say how long it takes; exit status 1 where it fails."""
+    """Say how long the backend takes to answer. Exit status 1 where it fails."""
     backend: Any = cache.cache
-    name = f"{type(backend).__name__} {backend._whereabouts()}".rstrip()
+    name = f"{type(backend).__name__} {where_is(backend)}".rstrip()
     before = cache.stats()
     try:
         for _ in range(3):

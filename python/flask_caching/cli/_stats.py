@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import CacheBackendError
 from ._chosen import about_a_cache
 
 if TYPE_CHECKING:
     from ..cache import Cache
-    from ..stats import CacheStats
+    from ..stats import BackendStats, CacheStats
 
 __all__ = ["duration", "stats", "table"]
 
@@ -32,16 +34,29 @@ _MOST_ROWS = 20
 )
 @about_a_cache
 def stats(cache: Cache, as_json: bool, watch: bool, every: float) -> None:
-    """Show what the processes of the application have counted and left in a shared cache."""
-    while True:
-        counted = cache.stats(all_processes=True)
-        text = json.dumps(counted.as_dict()) if as_json else table(counted)
-        if watch and not as_json:
-            click.clear()
-        click.echo(text)
-        if not watch:
-            return
-        time.sleep(every)
+    """Show what all processes have counted.
+
+    That is what those of the application have left in the cache, where they share it.
+    """
+    if not watch:
+        click.echo(_said(cache, as_json))
+        return
+    with suppress(KeyboardInterrupt):
+        while True:
+            try:
+                text = _said(cache, as_json)
+            except CacheBackendError as error:
+                # Who watches wants to see it come back.
+                text = str(error)
+            if not as_json:
+                click.clear()
+            click.echo(text)
+            time.sleep(every)
+
+
+def _said(cache: Cache, as_json: bool) -> str:
+    counted = cache.stats(all_processes=True)
+    return json.dumps(counted.as_dict()) if as_json else table(counted)
 
 
 def table(counted: CacheStats) -> str:
@@ -61,7 +76,9 @@ def table(counted: CacheStats) -> str:
         f"time saved {duration(counted.time_saved)}",
         f"stored {counted.stored:,}   refused {counted.refused:,}   superseded "
         f"{counted.superseded:,}   errors {counted.errors:,}",
-        f"stale {counted.stale:,}   waited {counted.waits:,}",
+        f"stale {counted.stale:,}   near {counted.near_hits:,}   waited {counted.waits:,}   "
+        f"deletions {counted.deletions:,}",
+        *_held(counted.backend),
     ]
     called = [item for item in counted.functions.items() if item[1].hits + item[1].misses]
     called.sort(key=lambda item: -item[1].time_saved)
@@ -89,6 +106,15 @@ def table(counted: CacheStats) -> str:
             for name, latency in sorted(backend.latencies.items())
         ]
     return "\n".join(lines)
+
+
+def _held(backend: BackendStats | None) -> list[str]:
+    """What the backend holds, where it says something."""
+    if backend is None:
+        return []
+    numbers = {"entries": backend.entries, "bytes": backend.bytes, "evicted": backend.evictions}
+    said = [f"{number:,} {what}" for what, number in numbers.items() if number is not None]
+    return [f"{backend.name[:24]}: {', '.join(said)}"] if said else []
 
 
 def duration(seconds: float) -> str:
