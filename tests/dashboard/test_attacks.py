@@ -89,12 +89,9 @@ def test_an_origin_that_is_none_presses_no_button(origin: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "[",
-        "[::1",
         "",
         "1",
         "a b",
-        "localhost:evil",
         "localhost.",
         "localhost@evil",
         "0x7f.1",

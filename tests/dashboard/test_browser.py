@@ -12,6 +12,7 @@ from dashboards import Shop, serving
 from flask import Flask
 from flask_caching import dashboard
 from redis_servers import RedisServer
+from servers import wait_until
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 HOSTILE = '<img src=x onerror="document.title=1">'
@@ -290,6 +291,28 @@ def test_a_server_that_ends_is_seen(window: Window, tmp_path: Path) -> None:
             expect(page.locator("#servers .detail").last).to_contain_text(f":{server.port} failed")
     finally:
         server.kill()
+
+
+def test_copies_nearby_are_among_what_is_well_or_not(window: Window, redis_server: Any) -> None:
+    shop = Shop(
+        {
+            "CACHE_TYPE": "RedisCache",
+            "CACHE_REDIS_PORT": redis_server.port,
+            "CACHE_KEY_PREFIX": "near:",
+            "CACHE_NEAR": True,
+        }
+    )
+    shop.cache.clear()
+    shop.cache.set("k", 1)
+    wait_until(lambda: shop.cache.get("k") and shop.cache.health().near.is_current, "copies")
+    shop.price(1)
+    wait_until(lambda: shop.price(1) and shop.cache.stats().near_hits, "a hit nearby")
+    with serving(shop.app) as address:
+        page = show(window, address)
+        near = page.locator("#servers li", has_text="copies nearby")
+        expect(near.locator(".state")).to_have_text("current")
+        expect(near.locator(".detail")).to_contain_text("in this process")
+        expect(page.locator("#counts")).to_contain_text("From copies nearby")
 
 
 def test_another_site_presses_no_button(window: Window, shop: Shop) -> None:
