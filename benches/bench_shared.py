@@ -37,6 +37,23 @@ def diskcache_store() -> Any:
     return store
 
 
+def view() -> Statement:
+    @shared().cached(timeout=300, key_prefix="view")
+    def page() -> str:
+        return "<h1>page</h1>"
+
+    page()
+    return Statement("page()", {"page": page})
+
+
+def fragment() -> Statement:
+    cache = shared()
+    text = "{% cache 300, 'part' %}text{% endcache %}"
+    template = cache.app.jinja_env.from_string(text)
+    template.render()
+    return Statement("template.render()", {"template": template})
+
+
 def hit() -> Statement:
     @shared().memoize(timeout=300)
     def double(number: int) -> int:
@@ -71,5 +88,21 @@ QUESTIONS = [
             ),
         },
     ),
+    Question(
+        "SharedCache set of a str, a new key each time",
+        lambda: Statement(
+            "cache.set(f'new{next(numbers)}', 'a value')",
+            {"cache": shared(), "numbers": count()},
+        ),
+        micros=15,
+        peers={
+            "diskcache": lambda: Statement(
+                "store.set(f'new{next(numbers)}', 'a value', expire=300)",
+                {"store": diskcache_store(), "numbers": count()},
+            ),
+        },
+    ),
     Question("SharedCache memoize hit", hit, micros=3),
+    Question("SharedCache cached function, key_prefix, hit", view, micros=3),
+    Question("SharedCache template with a fragment, whole", fragment),
 ]

@@ -32,6 +32,7 @@ mod refreshes;
 mod road;
 mod scalars;
 mod shared;
+mod shared_copies;
 mod signing;
 mod stack;
 mod stores;

@@ -4,15 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use flask_caching_engine::Backend;
-use flask_caching_engine::backend::lmdb::{LmdbStore, Options};
+use flask_caching_engine::Value;
+use flask_caching_engine::backend::lmdb::{LmdbStore, Options, Seen};
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use crate::byte_store::ByteStore;
 use crate::error::to_py;
+use crate::memory::text_bytes;
 use crate::missing::missing;
+use crate::road::{Key, Table};
+use crate::shared_copies::Copies;
 use crate::{logging, scalars};
 
 /// The store that the processes of a machine share.
@@ -28,15 +32,62 @@ use crate::{logging, scalars};
 pub(crate) struct SharedByteStore {
     store: Arc<LmdbStore>,
     serial: u64,
+    copies: Copies,
+    /// The keys of requests and fragments that were answered before.
+    pub(crate) keys: Table<Key>,
+}
+
+/// What was read.
+pub(crate) enum Loaded<'py> {
+    /// A string, bytes, a number or their like.
+    Value(Bound<'py, PyAny>),
+    Bytes(Value, Seen),
 }
 
 static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 impl SharedByteStore {
+    /// That of a backend which answers with what is in it, as it is there.
+    #[inline]
+    pub(crate) fn of<'py>(backend: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Self>>> {
+        let store = backend.getattr_opt(intern!(backend.py(), "_quick"))?;
+        Ok(store.and_then(|store| store.cast_into().ok()))
+    }
+
     /// What tells this store from others, as long as the process lives; among the scopes of in-process
     /// stores and the numbers of settings, which are small.
     pub(crate) fn scope(&self) -> u64 {
         self.serial | 1 << 63
+    }
+
+    /// What is under `key`.
+    pub(crate) fn read<'py>(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Loaded<'py>>> {
+        let py = key.py();
+        if let Some(value) = self.copies.find(&self.store, key) {
+            return Ok(Some(Loaded::Value(value)));
+        }
+        let bytes = text_bytes(key)?;
+        let found = py.detach(|| self.store.get_seen(&bytes));
+        logging::hand_on(py)?;
+        let Some((value, seen)) = found.map_err(|error| to_py(&error))? else {
+            return Ok(None);
+        };
+        let Some(scalar) = scalars::read(py, &value.data) else {
+            return Ok(Some(Loaded::Bytes(value, seen)));
+        };
+        self.copies.keep(key, &scalar, seen, value.data.len());
+        Ok(Some(Loaded::Value(scalar)))
+    }
+
+    /// Keeps the `value` that was made of what [`read`](Self::read) has found; it cannot be changed.
+    pub(crate) fn keep(
+        &self,
+        key: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+        seen: Seen,
+        bytes: usize,
+    ) {
+        self.copies.keep(key, value, seen, bytes);
     }
 
     /// The bytes under the key that `prefix` and the version under `name` make, read at one time. `None`:
@@ -78,7 +129,12 @@ impl SharedByteStore {
         let store = Arc::new(opened.map_err(|error| to_py(&error))?);
         let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
         let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed);
-        Ok(PyClassInitializer::from(base).add_subclass(Self { store, serial }))
+        Ok(PyClassInitializer::from(base).add_subclass(Self {
+            store,
+            serial,
+            copies: Copies::default(),
+            keys: Table::default(),
+        }))
     }
 
     /// The value under `key`, where it is a scalar as `RedisSerializer` writes it; other values as
@@ -89,27 +145,14 @@ impl SharedByteStore {
             let message = format!("a cache key must be a str, not {kind}");
             return Err(PyTypeError::new_err(message));
         };
-        // With lone surrogates it is no UTF-8.
-        let encoded;
-        let bytes = if let Ok(text) = key.to_str() {
-            text.as_bytes()
-        } else {
-            let arguments = ("utf-8", "surrogatepass");
-            encoded = key
-                .call_method1("encode", arguments)?
-                .cast_into::<PyBytes>()?;
-            encoded.as_bytes()
-        };
-        let found = py.detach(|| self.store.get(bytes));
-        logging::hand_on(py)?;
-        let Some(value) = found.map_err(|error| to_py(&error))? else {
-            return Ok(missing(py)?.into_bound(py));
-        };
-        if let Some(scalar) = scalars::read(py, &value.data) {
-            return Ok(scalar);
+        match self.read(key)? {
+            None => Ok(missing(py)?.into_bound(py)),
+            Some(Loaded::Value(value)) => Ok(value),
+            Some(Loaded::Bytes(value, _)) => {
+                let pair = (PyBytes::new(py, &value.data), value.flags).into_pyobject(py)?;
+                Ok(pair.into_any())
+            }
         }
-        let pair = (PyBytes::new(py, &value.data), value.flags).into_pyobject(py)?;
-        Ok(pair.into_any())
     }
 
     /// The keys of the entries that start with `prefix`, in their order; about `most` where there are more.

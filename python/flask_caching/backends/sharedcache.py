@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer, RedisSerializer
 
-from .._engine import MISSING, SharedByteStore, Signer
+from .._engine import METHODS, MISSING, SharedByteStore, Signer
 from ..codecs.redis import RedisCodec
 from ..errors import CacheConfigError
 from ._byte_backend import ByteBackend
@@ -26,6 +26,9 @@ _LEAST_BYTES = 1024 * 1024
 
 #: What the engine reads the simplest values of by itself.
 _SERIALIZER = RedisSerializer()
+
+#: Attributes that say whether it does so.
+_TELLING = frozenset(("serializer", "signing_keys", *METHODS))
 
 
 class SharedCache(ByteBackend):
@@ -68,7 +71,7 @@ class SharedCache(ByteBackend):
 
     _store: SharedByteStore
 
-    #: The store, where the engine reads values of memoized functions by itself.
+    #: The store, where the engine reads values by itself.
     _quick: SharedByteStore | None = None
 
     def __init__(
@@ -102,11 +105,21 @@ class SharedCache(ByteBackend):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in ("serializer", "signing_keys"):
+        if name in _TELLING:
+            self._choose_quick()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in _TELLING:
             self._choose_quick()
 
     def _choose_quick(self) -> None:
-        usual = self.serializer is _SERIALIZER and self._signer is None and not _alters(type(self))
+        usual = (
+            self.serializer is _SERIALIZER
+            and self._signer is None
+            and not _alters(type(self))
+            and self.__dict__.keys().isdisjoint(METHODS)
+        )
         self._quick = self.__dict__.get("_store") if usual else None
 
     def get(self, key: str) -> Any:

@@ -70,6 +70,6 @@ pub(crate) use parts::CallParts;
 pub(crate) use proxies::NativeProxies;
 pub(crate) use replaced::{METHODS, replaced_methods};
 pub(crate) use road::Road;
-pub(crate) use table::{Found, Row, Table};
+pub(crate) use table::{Found, Key, Row, Table};
 pub(crate) use turn::Turn;
 pub(crate) use versions::new_version;

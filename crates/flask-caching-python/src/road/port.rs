@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use crate::memory::{MemoryBackend, NearCopies};
+use crate::shared::SharedByteStore;
 
 /// The way to the backend of one call.
 pub(super) struct Port {
@@ -83,6 +84,19 @@ impl Port {
     /// The copies nearby.
     pub(super) fn copies<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, MemoryBackend>> {
         self.copies.as_ref().map(|copies| copies.bind(py))
+    }
+
+    /// The store that processes share, where reads may go past the backend.
+    pub(super) fn shared<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
+        match &self.foreign {
+            Some(foreign) if self.memory.is_none() && self.replaced & (GET | GET_MANY) == 0 => {
+                SharedByteStore::of(&foreign.bind(py).getattr(intern!(py, "backend"))?)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What is not done natively.

@@ -11,9 +11,11 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use super::asked::{Asked, Asking, found_and_missing};
 use super::port::usable_copies;
 use super::quick::{backend_of, extensions_of};
+use super::quick_shared::find_text;
 use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
 use crate::flights;
 use crate::memory::{MemoryBackend, NearCopies};
+use crate::shared::SharedByteStore;
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
@@ -316,6 +318,13 @@ impl NativeProxies {
         {
             return Ok(found);
         }
+        if args.len() == 1
+            && kwargs.is_none()
+            && let Some(store) = direction.shared(&backend, GET)?
+            && let Some(found) = find_text(store.get(), &*args.get_borrowed_item(0)?)?
+        {
+            return Ok(found);
+        }
         hand_on(&backend, intern!(py, "get"), args, kwargs)
     }
 }
@@ -442,6 +451,21 @@ impl Direction {
     fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
         key.cast::<PyString>()
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
+    }
+
+    /// The store that processes share behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn shared<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
+        match SharedByteStore::of(backend)? {
+            Some(store) if self.looked_at.by_classes(None, backend)? & method == 0 => {
+                Ok(Some(store))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The in-process store behind `backend`, where nobody has replaced `method`.

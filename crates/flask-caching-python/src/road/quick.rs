@@ -62,8 +62,7 @@ impl Road {
             _ => GET,
         };
         let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
-            let found = unless_raised(py, self.find_shared(call))?;
-            return Ok(found.map_or(Quick::Unknown, Quick::Answer));
+            return self.begin_on_shared(call);
         };
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
             return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
@@ -163,20 +162,9 @@ impl Road {
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let made = if takes_arguments {
-            make_key.call(call.args, Some(call.kwargs))
-        } else {
-            make_key.call0()
-        };
-        let key = match made {
-            Ok(key) if key.is_none() => {
-                let policy = self.policy.bind(py);
-                return policy
-                    .call_method0(intern!(py, "note_no_key"))
-                    .map(Quick::Key);
-            }
+        let key = match self.make_key(call, make_key, takes_arguments)? {
             Ok(key) => key,
-            Err(error) => return self.stand_aside(py, error).map(Quick::Key),
+            Err(instead) => return Ok(instead),
         };
         match unless_raised(py, backend.get().get(py, &key))? {
             Some(value) if !value.is_none() => {
@@ -185,6 +173,30 @@ impl Road {
             }
             _ if self.options.has_conditions => Ok(Quick::Unknown),
             _ => Ok(Quick::Key(key)),
+        }
+    }
+
+    /// The key that the application makes; or where that leads.
+    pub(super) fn make_key<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        make_key: &Bound<'py, PyAny>,
+        takes_arguments: bool,
+    ) -> PyResult<Result<Bound<'py, PyAny>, Quick<'py>>> {
+        let py = call.args.py();
+        let made = if takes_arguments {
+            make_key.call(call.args, Some(call.kwargs))
+        } else {
+            make_key.call0()
+        };
+        match made {
+            Ok(key) if key.is_none() => {
+                let policy = self.policy.bind(py);
+                let none = policy.call_method0(intern!(py, "note_no_key"))?;
+                Ok(Err(Quick::Key(none)))
+            }
+            Ok(key) => Ok(Ok(key)),
+            Err(error) => Ok(Err(Quick::Key(self.stand_aside(py, error)?))),
         }
     }
 

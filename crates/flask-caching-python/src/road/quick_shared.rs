@@ -1,37 +1,70 @@
-//! The quick way on the store that processes share: a memoized call of plain arguments. Its key is
-//! made, and version and value are read in one transaction, natively.
+//! The quick way on the store that processes share. A memoized call of plain arguments: its key is made,
+//! and version and value are read in one transaction, natively. A request or a fragment that was answered
+//! before: its key is in a table.
 
 use flask_caching_engine::metadata::MAGIC;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use pyo3::{intern, types::PyBytes};
 
 use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
-use super::quick::backend_of;
+use super::quick::{Quick, backend_of};
+use super::recipe::Recipe;
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
+use crate::error::unless_raised;
+use crate::memory::is_scalar;
 use crate::scalars;
-use crate::shared::SharedByteStore;
+use crate::shared::{Loaded, SharedByteStore};
 
 impl Road {
-    /// The answer of a call that the shared store has; `None`: the whole way finds out.
-    pub(super) fn find_shared<'py>(
+    /// Goes the quick way on the shared store.
+    pub(super) fn begin_on_shared<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        if self.options.has_conditions {
+            return Ok(Quick::Unknown);
+        }
+        let Some(store) = unless_raised(py, self.shared_store(call))? else {
+            return Ok(Quick::Unknown);
+        };
+        let found = match &self.parts.get().kind {
+            Kind::Arguments {
+                recipe: Some(recipe),
+                ..
+            } => self.find_memoized(call, recipe, store.get()),
+            Kind::Request(_) | Kind::Fragment(_) => self.find_by_row(call, store.get()),
+            Kind::Key(make_key, takes_arguments) => {
+                let made = self.make_key(call, make_key.bind(py), *takes_arguments)?;
+                let key = match made {
+                    Ok(key) => key,
+                    Err(instead) => return Ok(instead),
+                };
+                match unless_raised(py, find_text(store.get(), &key))? {
+                    Some(value) => Ok(Some(value)),
+                    None => return Ok(Quick::Key(key)),
+                }
+            }
+            _ => Ok(None),
+        };
+        match unless_raised(py, found)? {
+            Some(value) => {
+                self.counts.count(Event::Hit);
+                self.deliver(value).map(Quick::Answer)
+            }
+            None => Ok(Quick::Unknown),
+        }
+    }
+
+    /// The answer of a memoized call.
+    fn find_memoized<'py>(
         &self,
         call: &Call<'_, 'py>,
+        recipe: &Recipe,
+        store: &SharedByteStore,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
-        let Kind::Arguments {
-            recipe: Some(recipe),
-            ..
-        } = &self.parts.get().kind
-        else {
-            return Ok(None);
-        };
-        let Some(store) = self.shared_store(call)? else {
-            return Ok(None);
-        };
-        let store = store.get();
         let mut parts = Parts::default();
         if !call.kwargs.is_empty()
             || !self.makes_plain_keys(py, store.scope())?
@@ -43,14 +76,25 @@ impl Road {
             return Ok(None);
         };
         let name = recipe.version_name.bind(py).to_str()?;
-        let Some(data) = store.find_versioned(py, prefix, name) else {
+        let data = store.find_versioned(py, prefix, name);
+        data.map_or(Ok(None), |data| value_of(py, &data))
+    }
+
+    /// The answer of a request, or the text of a fragment.
+    fn find_by_row<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        store: &SharedByteStore,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = call.args.py();
+        let mut parts = Parts::default();
+        if !self.attributes.is_original(py)? || !self.parts.get().kind.read(call, &mut parts)? {
             return Ok(None);
-        };
-        let Some(value) = value_of(py, &data)? else {
-            return Ok(None);
-        };
-        self.counts.count(Event::Hit);
-        self.deliver(value).map(Some)
+        }
+        let key = store
+            .keys
+            .find(py, self.number(), &parts, |key| key.0.bind(py).clone());
+        key.map_or(Ok(None), |key| find(store, &key))
     }
 
     /// The shared store of the active application, where nothing that reads is replaced.
@@ -66,13 +110,41 @@ impl Road {
         let Some(backend) = backend_of(cache, extensions)? else {
             return Ok(None);
         };
-        let store = backend.getattr_opt(intern!(py, "_quick"))?;
-        let Some(Ok(store)) = store.map(Bound::cast_into::<SharedByteStore>) else {
+        let Some(store) = SharedByteStore::of(&backend)? else {
             return Ok(None);
         };
-        let replaced = self.looked_at.replaced(cache, &backend)?;
+        let replaced = self.looked_at.by_classes(Some(cache), &backend)?;
         Ok((replaced & (GET | GET_MANY) == 0).then_some(store))
     }
+}
+
+/// What is under `key`; `None`: nothing, or something unusual.
+pub(super) fn find<'py>(
+    store: &SharedByteStore,
+    key: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match store.read(key)? {
+        Some(Loaded::Value(value)) => Ok((!value.is_none()).then_some(value)),
+        Some(Loaded::Bytes(stored, seen)) => {
+            let value = value_of(key.py(), &stored.data)?;
+            if let Some(value) = &value
+                && is_scalar(value)?
+            {
+                store.keep(key, value, seen, stored.data.len());
+            }
+            Ok(value)
+        }
+        None => Ok(None),
+    }
+}
+
+/// The same, where `key` is a string.
+pub(super) fn find_text<'py>(
+    store: &SharedByteStore,
+    key: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    key.cast::<PyString>()
+        .map_or(Ok(None), |key| find(store, key))
 }
 
 /// The value that the bytes of an entry hold; `None`: there is something unusual about it, or it is a None,

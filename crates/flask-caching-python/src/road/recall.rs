@@ -1,13 +1,14 @@
 //! What was answered before: a call is found in the table of the store, and entered into it.
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::counts::Event;
 use super::flags::WATCHED;
-use super::parts::{Call, Parts};
+use super::parts::{Call, Kind, Parts};
 use super::replaced::{GET, GET_MANY};
 use super::road::Road;
-use super::table::Found;
+use super::table::{Found, Key};
 use super::turn::{Open, Turn};
 
 /// A value that was found before, and its key where somebody wants to hear of it.
@@ -23,6 +24,16 @@ impl Road {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
+        if open.port.shared(py)?.is_some() {
+            let kind = &self.parts.get().kind;
+            if matches!(kind, Kind::Request(_) | Kind::Fragment(_))
+                && self.attributes.is_original(py)?
+                && kind.read(call, &mut parts)?
+            {
+                open.row = Some(self.row(parts));
+            }
+            return Ok(None);
+        }
         if open.port.table(py, GET_MANY).is_none()
             || !self.attributes.is_original(py)?
             || !self.parts.get().kind.learn(call, &mut parts)?
@@ -78,6 +89,15 @@ impl Road {
         let Some(row) = open.row.take() else {
             return Ok(());
         };
+        if let Some(store) = open.port.shared(py)? {
+            // That of a fragment is a string of a class of its own.
+            let key = open.key.bind(py).cast::<PyString>().ok();
+            if let Some(key) = key.and_then(|key| key.to_str().ok()) {
+                let key = Key(PyString::new(py, key).unbind());
+                store.get().keys.insert(py, row, key, |_| true);
+            }
+            return Ok(());
+        }
         if open.port.copies(py).is_some() {
             open.find_copies(py)?;
         }

@@ -11,6 +11,7 @@ use flask_caching_engine::backend::memory::Handle;
 use hashbrown::HashTable;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use smallvec::SmallVec;
 
 use super::part::Part;
@@ -41,27 +42,46 @@ pub(crate) struct Found {
     pub(super) key: Option<Py<PyAny>>,
 }
 
-struct Entry {
+/// The key of a call, where that leads to its result.
+pub(crate) struct Key(pub(super) Py<PyString>);
+
+struct Entry<T> {
     row: Row,
-    found: Found,
+    found: T,
     weight: usize,
 }
 
-#[derive(Default)]
-struct Entries {
-    table: HashTable<Entry>,
+struct Entries<T> {
+    table: HashTable<Entry<T>>,
     bytes: usize,
     /// At how many rows the dead ones are looked for.
     look_at: usize,
 }
 
 /// The table of one store.
-#[derive(Default)]
-pub(crate) struct Table {
-    entries: Mutex<Entries>,
+pub(crate) struct Table<T = Found> {
+    entries: Mutex<Entries<T>>,
 }
 
-impl Table {
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+        }
+    }
+}
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self {
+            table: HashTable::new(),
+            bytes: 0,
+            look_at: 0,
+        }
+    }
+}
+
+impl<T> Table<T> {
     /// What `look` makes of the place of a call's result; it is called under the lock.
     #[inline]
     pub(super) fn find<R>(
@@ -69,7 +89,7 @@ impl Table {
         py: Python<'_>,
         road: u64,
         parts: &Parts,
-        look: impl FnOnce(&Found) -> R,
+        look: impl FnOnce(&T) -> R,
     ) -> Option<R> {
         self.lock()
             .table
@@ -81,15 +101,9 @@ impl Table {
 
     /// Remembers where the result of a call is. `is_there` says of the place of another result
     /// whether that is still there.
-    pub(crate) fn insert(
-        &self,
-        py: Python<'_>,
-        row: Row,
-        found: Found,
-        is_there: impl Fn(&Found) -> bool,
-    ) {
+    pub(crate) fn insert(&self, py: Python<'_>, row: Row, found: T, is_there: impl Fn(&T) -> bool) {
         let parts = row.parts.iter().map(|part| part.weight(py));
-        let weight = size_of::<Entry>() + parts.sum::<usize>();
+        let weight = size_of::<Entry<T>>() + parts.sum::<usize>();
         if weight > LARGEST_ROW {
             return;
         }
@@ -119,6 +133,12 @@ impl Table {
         drop(emptied);
     }
 
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
     /// Shows the garbage collector what is held; nothing while the table is in use, as it is where the
     /// collector runs while it is changed.
     pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -136,16 +156,12 @@ impl Table {
                 .try_for_each(|part| part.traverse(visit))
         })
     }
-
-    fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Entries {
+impl<T> Entries<T> {
     /// Takes out rows whose results are gone where there are many rows, and all where the others are
     /// still too many: they are quickly learned again.
-    fn make_room(&mut self, weight: usize, is_there: impl Fn(&Found) -> bool) -> Vec<Entry> {
+    fn make_room(&mut self, weight: usize, is_there: impl Fn(&T) -> bool) -> Vec<Entry<T>> {
         let is_heavy = self.bytes + weight > MOST_BYTES;
         if !is_heavy && self.table.len() < self.look_at.max(FEW) {
             return Vec::new();
@@ -212,7 +228,7 @@ mod tests {
                     value,
                     key: None,
                 };
-                let weight = size_of::<Entry>();
+                let weight = size_of::<Entry<Found>>();
                 entries.bytes += weight;
                 let entry = Entry { row, found, weight };
                 entries
@@ -224,6 +240,6 @@ mod tests {
         let dead = entries.make_room(1, |_| true);
         assert_eq!((dead.len(), entries.table.len()), (2 * FEW, FEW));
         assert!(entries.table.iter().all(|entry| entry.row.road == 0));
-        assert_eq!(entries.bytes, FEW * size_of::<Entry>());
+        assert_eq!(entries.bytes, FEW * size_of::<Entry<Found>>());
     }
 }

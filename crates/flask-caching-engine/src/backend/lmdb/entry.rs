@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use twox_hash::{XxHash3_64, XxHash3_128};
 
-use crate::{Lifetime, clock};
+use crate::{Lifetime, Value, clock};
 
 /// What an entry is found by.
 pub(super) type Place = [u8; 16];
@@ -72,6 +72,13 @@ impl<'a> Entry<'a> {
         match self.expires {
             NEVER => Lifetime::Forever,
             expires => Lifetime::For(Duration::from_nanos(expires.saturating_sub(now))),
+        }
+    }
+
+    pub(super) fn value(&self) -> Value {
+        Value {
+            data: self.data.to_vec(),
+            flags: self.flags,
         }
     }
 

@@ -35,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// An open store.
 pub(super) struct Environment {
+    /// What no other one has, of this process or of its parents.
+    number: u64,
     generation: u64,
     /// Whether another is to be opened in its place.
     retired: AtomicBool,
@@ -67,12 +69,18 @@ pub(super) struct Parts {
 
 impl Environment {
     pub(super) fn new(parts: Parts) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
         Self {
+            number: LAST.fetch_add(1, Ordering::Relaxed),
             generation: GENERATION.load(Ordering::Relaxed),
             retired: AtomicBool::new(false),
             looked: AtomicU64::new(clock::steady().0),
             parts: ManuallyDrop::new(parts),
         }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Whether it is this process's, and still in its place.

@@ -18,6 +18,7 @@ mod listing;
 mod locks;
 mod mapping;
 mod opening;
+mod seen;
 mod visited;
 mod writer;
 mod writing;
@@ -31,6 +32,7 @@ use heed::{MdbError, RoTxn};
 use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
+pub use self::seen::Seen;
 use self::writing::Writing;
 use super::{Backend, Presence, Value};
 use crate::{Error, ErrorKind, Lifetime, Result};
@@ -155,13 +157,22 @@ impl LmdbStore {
         operation: &'static str,
         read: impl Fn(&Parts, &RoTxn<'_>) -> heed::Result<T>,
     ) -> Result<T> {
+        self.read_in(operation, |environment, txn| read(environment.parts(), txn))
+    }
+
+    /// The same, where it is said of which environment.
+    fn read_in<T>(
+        &self,
+        operation: &'static str,
+        read: impl Fn(&Environment, &RoTxn<'_>) -> heed::Result<T>,
+    ) -> Result<T> {
         for attempt in 0.. {
             let environment = self.environment()?;
             if !environment.is_in_place_lately() {
                 continue;
             }
-            let parts = environment.parts();
-            let error = match parts.env.read_txn().and_then(|txn| read(parts, &txn)) {
+            let txn = environment.parts().env.read_txn();
+            let error = match txn.and_then(|txn| read(environment, &txn)) {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
@@ -403,11 +414,7 @@ fn find_entry<'a>(
 }
 
 fn find(parts: &Parts, txn: &RoTxn<'_>, key: &[u8], now: u64) -> heed::Result<Option<Value>> {
-    let entry = find_entry(parts, txn, key, now)?;
-    Ok(entry.map(|entry| Value {
-        data: entry.data.to_vec(),
-        flags: entry.flags,
-    }))
+    Ok(find_entry(parts, txn, key, now)?.map(|entry| entry.value()))
 }
 
 /// What an error of LMDB means. [`ErrorKind::Protocol`]: the file is damaged.
