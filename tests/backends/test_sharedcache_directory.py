@@ -174,15 +174,15 @@ print(SharedCache(sys.argv[1]).get("tea"))
     assert run(program, other, *unshare).stdout == "black\n"
 
 
-def test_a_full_disk_is_an_error_and_no_end(tmp_path: Path) -> None:
+def test_a_limit_of_file_sizes_is_an_error_and_no_end(directory: Path) -> None:
     program = """
 import resource, signal, sys
 from flask_caching.backends.sharedcache import SharedCache
 from flask_caching.errors import CacheBackendError
-cache = SharedCache(sys.argv[1], max_bytes=64 << 20)
-cache.set("tea", "green")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+cache = SharedCache(sys.argv[1], max_bytes=64 << 20)
+cache.set("tea", "green")
 try:
     for number in range(2000):
         cache.set(str(number), b"x" * 10000)
@@ -190,6 +190,52 @@ except CacheBackendError as error:
     print("refused", error)
 print(cache.get("tea"))
 """
-    done = run(program, tmp_path / "cache")
+    done = run(program, directory)
     assert "refused" in done.stdout, done
     assert done.stdout.endswith("green\n"), done
+
+
+def test_a_full_disk_is_an_error_and_no_end(directory: Path) -> None:
+    program = """
+import os, subprocess, sys
+from flask_caching.backends.sharedcache import SharedCache
+from flask_caching.errors import CacheBackendError
+disk = sys.argv[1]
+os.mkdir(disk)
+mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk]
+if subprocess.run(mount, capture_output=True).returncode != 0:
+    sys.exit("no mount")
+cache = SharedCache(f"{disk}/cache", max_bytes=128 << 20)
+cache.set("tea", "green")
+
+def fill(name):
+    for number in range(100_000):
+        try:
+            cache.set(f"{name} {number}", os.urandom(1000))
+        except CacheBackendError as error:
+            print("refused", error, file=sys.stderr)
+            return number
+
+with open(f"{disk}/other", "wb") as other:
+    other.write(bytes(8 << 20))
+    stored = fill("first")
+    assert 1000 < stored < 20_000, stored
+    # What is there can be read, and deleted.
+    assert cache.get("tea") == "green"
+    assert cache.get("first 7") is not None
+    assert all(cache.delete(f"first {number}") for number in range(stored))
+    os.remove(other.name)
+# There is room again.
+assert fill("second") > stored
+assert cache.clear()
+assert cache.get("tea") is None
+print("done")
+"""
+    unshare = ("unshare", "-m")
+    if subprocess.run([*unshare, "true"], capture_output=True).returncode != 0:
+        pytest.skip("this user may not make a namespace of mounts")
+    done = run(program, directory, *unshare)
+    if "no mount" in done.stderr:
+        pytest.skip("this user may not mount")
+    assert done.stdout == "done\n", done
+    assert "No space left on device" in done.stderr

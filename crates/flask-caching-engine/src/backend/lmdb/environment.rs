@@ -23,6 +23,7 @@ use std::time::Duration;
 use heed::types::Bytes;
 use heed::{Database, Env};
 
+use super::room::Room;
 use super::visited::Visited;
 use super::writer::Writer;
 use super::{Options, opening};
@@ -57,6 +58,9 @@ pub(super) struct Parts {
     pub(super) about: Table,
     pub(super) seed: u64,
     pub(super) max_bytes: u64,
+    /// `None`: LMDB writes by calls.
+    pub(super) room: Option<Room>,
+    pub(super) page_size: u64,
     pub(super) visited: Visited,
     pub(super) writer: Writer,
     /// The store's own directory, and its file's device and inode.
@@ -65,6 +69,13 @@ pub(super) struct Parts {
     /// Held: another process sees that the store is in use.
     #[allow(dead_code, reason = "held, not read")]
     pub(super) users: Arc<File>,
+}
+
+impl Parts {
+    /// How many bytes of the file are in use.
+    pub(super) fn used(&self) -> u64 {
+        (self.env.info().last_page_number as u64 + 1) * self.page_size
+    }
 }
 
 impl Environment {

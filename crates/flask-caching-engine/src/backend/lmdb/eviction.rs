@@ -126,7 +126,7 @@ fn in_pages(parts: &Parts, txn: &heed::RoTxn<'_>) -> heed::Result<u64> {
     Ok(bytes)
 }
 
-fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
+pub(super) fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
     size.bytes + bytes > limit.bytes || (limit.entries != 0 && size.entries >= limit.entries)
 }
 

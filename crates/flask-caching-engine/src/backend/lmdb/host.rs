@@ -43,15 +43,28 @@ const NETWORKS: [(u32, &str); 13] = [
     (0x4750_4653, "GPFS"),
 ];
 
+/// File systems on which what was allocated is there when it is written: they write in place.
+const IN_PLACE: [u32; 3] = [0xef53, 0x5846_5342, 0x0102_1994];
+
+/// Whether `file` is on a file system that keeps room for it: ext4, XFS, or tmpfs.
+pub(super) fn keeps_room(file: &File) -> bool {
+    kind(file).is_some_and(|kind| IN_PLACE.contains(&kind))
+}
+
 /// The name of the network file system that `directory` is on; `None`: it is a local one.
 pub(super) fn network(directory: &File) -> Option<&'static str> {
-    let kind = fstatfs(directory).ok()?.f_type;
+    named(kind(directory)?)
+}
+
+/// The number of a file system.
+fn kind(file: &File) -> Option<u32> {
+    let kind = fstatfs(file).ok()?.f_type;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "numbers of 32 bits, which some architectures sign"
     )]
-    named(kind as u32)
+    Some(kind as u32)
 }
 
 fn named(kind: u32) -> Option<&'static str> {

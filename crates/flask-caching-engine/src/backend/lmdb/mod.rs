@@ -6,6 +6,7 @@
 //!
 //! - `opening`: which store of a directory is used, who may, and what a reboot or damage leaves.
 //! - `environment`: one open environment for each process and directory, anew after a fork.
+//! - `room`: what is written has room on the disk before it is written.
 //! - `writer`: the turn to write, which unlike LMDB's can be waited for with a deadline.
 //! - `entry`: the format of entries. `eviction`, `visited`: what leaves a full store.
 
@@ -18,6 +19,7 @@ mod listing;
 mod locks;
 mod mapping;
 mod opening;
+mod room;
 mod seen;
 mod visited;
 mod writer;

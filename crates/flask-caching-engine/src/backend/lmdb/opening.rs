@@ -28,6 +28,7 @@ use super::check;
 use super::environment::{Parts, Table};
 use super::host::{self, Host};
 use super::locks;
+use super::room::Room;
 use super::visited::Visited;
 use super::writer::Writer;
 use super::{Options, PATIENCE, failure, writing};
@@ -262,14 +263,17 @@ fn open_store(
     if is_alone && let Some(fault) = check::fault(&path.join(DATA)).map_err(io_error)? {
         return Err(Error::new(ErrorKind::Protocol, OPERATION, shown(), fault));
     }
+    let map_size = map_size(current.max_bytes)?;
+    let data = private_file(&path, DATA).map_err(io_error)?;
+    let room = Room::of(data, map_size as u64);
+    let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD;
+    flags.set(EnvFlags::WRITE_MAP, room.is_some());
     let mut open = EnvOpenOptions::new();
-    open.map_size(map_size(current.max_bytes)?)
-        .max_dbs(3)
-        .max_readers(READERS);
+    open.map_size(map_size).max_dbs(3).max_readers(READERS);
     // SAFETY: the file is on a local file system, in a directory of this user, and opened once in this
     // process (`environment.rs`). Flags that LMDB calls unsafe cost durability, not memory safety.
     let env = unsafe {
-        open.flags(EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD);
+        open.flags(flags);
         open.open(&path)
     }
     .map_err(|error| failure(OPERATION, &path, &error))?;
@@ -284,6 +288,7 @@ fn open_store(
     let ([entries, order, expiry, about], seed) = tables;
     let data = fs::metadata(path.join(DATA)).map_err(io_error)?;
     let identity = (data.dev(), data.ino());
+    let page_size = u64::from(env.stat().page_size);
     Ok(Parts {
         env,
         entries,
@@ -292,6 +297,8 @@ fn open_store(
         about,
         seed,
         max_bytes: current.max_bytes,
+        room,
+        page_size,
         visited,
         writer,
         path,

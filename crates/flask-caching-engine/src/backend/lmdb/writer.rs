@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libc::{
@@ -24,6 +25,10 @@ use crate::clock;
 
 const LENGTH: u64 = 4096;
 
+/// Where [`Writer::taken`] is.
+const TAKEN: usize = 2048;
+const _: () = assert!(size_of::<pthread_mutex_t>() <= TAKEN);
+
 /// The turn to write, of one thread of one process at a time.
 pub(super) struct Writer(Mapping);
 
@@ -33,9 +38,16 @@ impl Writer {
         let is_new = file.metadata()?.len() < LENGTH;
         let writer = Self(Mapping::of(file, LENGTH)?);
         if is_new || is_alone {
+            writer.taken().store(0, Ordering::Relaxed);
             writer.make()?;
         }
         Ok(writer)
+    }
+
+    /// For how many bytes of the store there is room on the disk; to be read and written with the turn.
+    pub(super) fn taken(&self) -> &AtomicU64 {
+        // SAFETY: inside the mapping, aligned, and behind the mutex.
+        unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN).cast()) }
     }
 
     fn mutex(&self) -> *mut pthread_mutex_t {

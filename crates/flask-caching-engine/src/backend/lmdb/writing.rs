@@ -7,6 +7,7 @@ use heed::{MdbError, PutFlags, RwTxn};
 use super::entry::{self, Entry, NEVER, Place, place};
 use super::environment::Parts;
 use super::eviction::{self, Size, expiry_key};
+use super::room::Claim;
 use super::{LmdbStore, PATIENCE, failure};
 use crate::{Error, ErrorKind, Lifetime, Result, Value, clock};
 
@@ -17,6 +18,7 @@ pub(super) struct Writing<'a> {
     limit: Size,
     now: u64,
     size: Size,
+    claim: Claim,
     /// The last place in the order of eviction that was given.
     order: u64,
     buffer: Vec<u8>,
@@ -131,6 +133,7 @@ impl<'a> Writing<'a> {
             },
             now: entry::now(),
             size,
+            claim: Claim::new(parts.used()),
             // Later than all that were given before, with room for those of this transaction.
             order: (txn.id() as u64) << 16,
             txn,
@@ -157,6 +160,8 @@ impl<'a> Writing<'a> {
     }
 
     fn put_until(&mut self, key: &[u8], data: &[u8], flags: u32, expires: u64) -> heed::Result<()> {
+        self.claim.store(key.len() + data.len());
+        self.ensure_room()?;
         let place = place(self.parts.seed, key);
         let former = self.former(&place, key)?;
         let mut entry = Entry {
@@ -194,6 +199,10 @@ impl<'a> Writing<'a> {
     /// A place in the order of eviction for a new entry, for which room is made.
     fn take_order(&mut self, place: &Place, cost: u64) -> heed::Result<u64> {
         let (limit, now) = (self.limit, self.now);
+        if eviction::is_over(self.size, cost, limit) {
+            self.claim.evict();
+            self.ensure_room()?;
+        }
         eviction::make_room(self.parts, &mut self.txn, cost, limit, now, &mut self.size)?;
         self.order += 1;
         // What was at this place before is not this one.
@@ -225,8 +234,18 @@ impl<'a> Writing<'a> {
         Ok(None)
     }
 
+    /// Makes sure that there is room for what is claimed.
+    fn ensure_room(&self) -> heed::Result<()> {
+        if let Some(room) = &self.parts.room {
+            room.ensure(&self.claim, self.parts.writer.taken())?;
+        }
+        Ok(())
+    }
+
     /// Removes `key`; whether it had a live entry.
     pub(super) fn delete(&mut self, key: &[u8]) -> heed::Result<bool> {
+        self.claim.delete();
+        self.ensure_room()?;
         let place = place(self.parts.seed, key);
         let Some(stored) = self.parts.entries.get(&self.txn, &place)? else {
             return Ok(false);
@@ -256,6 +275,7 @@ impl<'a> Writing<'a> {
 
     /// Removes everything.
     pub(super) fn clear(&mut self) -> heed::Result<()> {
+        self.ensure_room()?;
         for table in [self.parts.entries, self.parts.order, self.parts.expiry] {
             table.clear(&mut self.txn)?;
         }
