@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,10 @@ from .errors import CacheLockError
 __all__ = ["CacheLock"]
 
 _PREFIX = "flask_caching_lock:"
+
+_HINT = "it is held inside of `with cache.lock(...):`, and a CacheLockError says that it is not had"
+
+logger = logging.getLogger("flask_caching")
 
 
 class CacheLock:
@@ -41,6 +46,26 @@ class CacheLock:
         self._backend = backend
         self._is_remote = getattr(backend, "_is_remote", False)
         self._lease: Lease | None = None
+        self._was_entered = False
+
+    def __repr__(self) -> str:
+        return f"<CacheLock {self.name!r}, {'held' if self._lease is not None else 'not held'}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("acquire", "release"):
+            raise AttributeError(f"a CacheLock has no {name}(): {_HINT}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __bool__(self) -> bool:
+        # `if cache.lock(...)` would hold nothing, and go on.
+        raise TypeError(f"a CacheLock is neither true nor false: {_HINT}")
+
+    def __del__(self) -> None:
+        # One that could not be made has no name.
+        if not vars(self).get("_was_entered", True):
+            logger.warning(
+                "The lock %r was made and not entered, so it kept nobody out: %s", self.name, _HINT
+            )
 
     def __enter__(self) -> Self:
         lease, patience = self._new_lease(), Patience(self._wait)
@@ -96,6 +121,7 @@ class CacheLock:
             )
 
     def _new_lease(self) -> Lease:
+        self._was_entered = True
         if self._lease is not None:
             raise CacheLockError(f"the lock {self.name!r} is entered already; make another one")
         return Lease(self._backend, _PREFIX + self.name, self._timeout)

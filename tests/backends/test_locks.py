@@ -164,3 +164,35 @@ def test_a_backend_without_an_atomic_add_has_none(app: Flask) -> None:
         cache.lock("import")
     with app.app_context(), pytest.raises(TypeError, match="must be a str"):
         cache.lock(1)  # type: ignore[arg-type]
+
+
+def test_a_lock_that_is_not_entered_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache(Flask("x"), config={"CACHE_TYPE": "SimpleCache"})
+    with cache.app.app_context():
+        with cache.lock("entered"):
+            pass
+        lock = cache.lock("tried")
+        with cache.lock("tried"), pytest.raises(CacheLockError), cache.lock("tried", wait=0):
+            pass
+        lock.__enter__()
+        lock.__exit__(None, None, None)
+        del lock
+        assert not caplog.records
+        cache.lock("forgotten")
+    (record,) = caplog.records
+    assert "The lock 'forgotten' was made and not entered" in record.getMessage()
+    assert "with cache.lock(...)" in record.getMessage()
+
+
+def test_a_lock_is_no_lock_of_threads() -> None:
+    cache = Cache(Flask("x"), config={"CACHE_TYPE": "SimpleCache"})
+    with cache.app.app_context(), cache.lock("x") as lock:
+        for name in ("acquire", "release"):
+            with pytest.raises(AttributeError, match=rf"no {name}\(\): .*with cache.lock"):
+                getattr(lock, name)
+        with pytest.raises(TypeError, match=r"neither true nor false: .*with cache.lock"):
+            bool(lock)
+        with pytest.raises(AttributeError, match="no attribute 'name_of_nothing'"):
+            lock.name_of_nothing  # noqa: B018
+        assert repr(lock) == "<CacheLock 'x', held>"
+    assert repr(lock) == "<CacheLock 'x', not held>"
