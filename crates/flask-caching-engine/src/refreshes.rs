@@ -5,6 +5,7 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
+use crate::flight::Landings;
 use crate::per_process::PerProcess;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError, RandomState};
@@ -26,6 +27,7 @@ pub struct Refreshes {
     entries: PerProcess<Mutex<HashMap<u64, Refresh>>>,
     /// What tells one that was begun from others of the same entry.
     begun: AtomicU64,
+    ended: Landings,
 }
 
 /// A refresh that is under way; it is over when this is dropped, however its call ends.
@@ -41,6 +43,7 @@ impl Drop for Refreshing {
         let mut entries = self.refreshes.lock();
         // That it has failed stays known.
         if entries.get(&self.hash) == Some(&Refresh::UnderWay(self.number)) {
+            self.refreshes.ended.note(self.hash);
             entries.remove(&self.hash);
         }
     }
@@ -53,15 +56,30 @@ impl Refreshes {
             hasher: RandomState::default(),
             entries: PerProcess::new(|| Mutex::new(HashMap::new())),
             begun: AtomicU64::new(0),
+            ended: Landings::default(),
         })
     }
 
+    /// How many have ended; for [`begin`](Self::begin).
+    pub fn ended(&self) -> u64 {
+        self.ended.count()
+    }
+
     /// Begins to refresh what is under `key` of the store `scope`; `None` where that is under way, has
-    /// failed a moment ago, or where so much is that no more is known.
-    pub fn begin(self: &Arc<Self>, scope: u64, key: &[u8]) -> Option<Refreshing> {
+    /// failed a moment ago, or where so much is that no more is known. `looked`: how many had ended
+    /// before the old value was looked for; where one of this entry has since, there is a new value.
+    pub fn begin(
+        self: &Arc<Self>,
+        scope: u64,
+        key: &[u8],
+        looked: Option<u64>,
+    ) -> Option<Refreshing> {
         let now = clock::monotonic();
         let mut entries = self.lock();
         let hash = self.hasher.hash_one((scope, key));
+        if looked.is_some_and(|looked| self.ended.has_since(hash, looked)) {
+            return None;
+        }
         match entries.get(&hash).copied() {
             Some(Refresh::UnderWay(_)) => return None,
             Some(Refresh::NotBefore(then)) if now < then => return None,
@@ -122,36 +140,47 @@ mod tests {
     #[test]
     fn one_at_a_time_for_an_entry() {
         let refreshes = Refreshes::new();
-        let one = refreshes.begin(1, b"k");
+        let one = refreshes.begin(1, b"k", None);
         assert!(one.is_some());
-        assert!(refreshes.begin(1, b"k").is_none());
-        assert!(refreshes.begin(2, b"k").is_some());
+        assert!(refreshes.begin(1, b"k", None).is_none());
+        assert!(refreshes.begin(2, b"k", None).is_some());
         drop(one);
-        assert!(refreshes.begin(1, b"k").is_some());
+        assert!(refreshes.begin(1, b"k", None).is_some());
+    }
+
+    #[test]
+    fn who_looked_before_one_ended_begins_none() {
+        let refreshes = Refreshes::new();
+        let looked = Some(refreshes.ended());
+        drop(refreshes.begin(1, b"k", looked));
+        assert!(refreshes.begin(1, b"k", looked).is_none());
+        assert!(refreshes.begin(1, b"other", looked).is_some());
+        let looked = Some(refreshes.ended());
+        assert!(refreshes.begin(1, b"k", looked).is_some());
     }
 
     #[test]
     fn after_a_failure_the_next_waits() {
         let refreshes = Refreshes::new();
-        let one = refreshes.begin(1, b"k");
+        let one = refreshes.begin(1, b"k", None);
         refreshes.fail(1, b"k", Duration::from_secs(3600));
         drop(one);
         assert!(refreshes.has_failed(1, b"k"));
-        assert!(refreshes.begin(1, b"k").is_none());
+        assert!(refreshes.begin(1, b"k", None).is_none());
         refreshes.fail(1, b"k", Duration::ZERO);
         assert!(!refreshes.has_failed(1, b"k"));
-        assert!(refreshes.begin(1, b"k").is_some());
+        assert!(refreshes.begin(1, b"k", None).is_some());
     }
 
     #[test]
     fn what_is_known_is_bounded() {
         let refreshes = Refreshes::new();
         let many: Vec<_> = (0..MOST)
-            .map(|number| refreshes.begin(1, &number.to_le_bytes()).unwrap())
+            .map(|number| refreshes.begin(1, &number.to_le_bytes(), None).unwrap())
             .collect();
-        assert!(refreshes.begin(1, b"one more").is_none());
+        assert!(refreshes.begin(1, b"one more", None).is_none());
         refreshes.fail(1, &0_usize.to_le_bytes(), Duration::ZERO);
-        assert!(refreshes.begin(1, b"one more").is_some());
+        assert!(refreshes.begin(1, b"one more", None).is_some());
         drop(many);
     }
 }

@@ -1,6 +1,6 @@
 //! `_engine.Refreshes`: which entries are being computed anew, as Python sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use flask_caching_engine::refreshes;
@@ -8,9 +8,16 @@ use pyo3::prelude::*;
 
 use crate::flights::{key_bytes, scope};
 
+static REFRESHES: LazyLock<Arc<refreshes::Refreshes>> = LazyLock::new(refreshes::Refreshes::new);
+
+/// How many refreshes have ended in this process; for [`Refreshes`].
+pub(crate) fn ended() -> u64 {
+    REFRESHES.ended()
+}
+
 /// The refreshes of a process: one at a time for an entry.
 #[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct Refreshes(Arc<refreshes::Refreshes>);
+pub(crate) struct Refreshes(&'static Arc<refreshes::Refreshes>);
 
 /// A refresh that is under way; it is over when nobody has this any more.
 #[pyclass(frozen, module = "flask_caching._engine")]
@@ -20,17 +27,20 @@ pub(crate) struct Refreshing(#[expect(dead_code, reason = "held, not read")] ref
 impl Refreshes {
     #[new]
     fn new() -> Self {
-        Self(refreshes::Refreshes::new())
+        Self(&REFRESHES)
     }
 
     /// Begins to refresh what is under `key` of `backend`; None where that is under way, or has failed
-    /// a moment ago.
+    /// a moment ago. `looked`: how many had ended before the old value was looked for, or None; where one
+    /// of this entry has since, None as well.
+    #[pyo3(signature = (backend, key, looked = None))]
     fn begin(
         &self,
         backend: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
+        looked: Option<u64>,
     ) -> PyResult<Option<Refreshing>> {
-        let begun = self.0.begin(scope(backend), &key_bytes(key)?);
+        let begun = self.0.begin(scope(backend), &key_bytes(key)?, looked);
         Ok(begun.map(Refreshing))
     }
 

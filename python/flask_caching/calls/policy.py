@@ -299,17 +299,19 @@ class CallPolicy:
         backend: Any,
         key: Any,
         may_refresh: bool,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        call: tuple[tuple[Any, ...], dict[str, Any]],
+        looked: int | None,
     ) -> Refreshing | bool:
         """Whether an old value is the answer; otherwise the call computes, and has it if it fails.
 
         :param may_refresh: it may be answered while it is refreshed, which is begun here.
+        :param call: the arguments, and those by name.
+        :param looked: how many refreshes had ended before the value was looked for.
         :return: what is held while the call computes, where it is the one refresh of the entry.
         """
         if not may_refresh:
             return refresh.has_failed(backend, key)
-        return refresh.begin(Refresh(self, state, backend, key, args, kwargs))
+        return refresh.begin(Refresh(self, state, backend, key, *call), looked)
 
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         """What it is refreshed in, beside an application context; asked in the call."""

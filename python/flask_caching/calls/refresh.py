@@ -125,15 +125,17 @@ class _Workers:
 _workers = _Workers()
 
 
-def begin(refresh: Refresh) -> Refreshing | bool:
+def begin(refresh: Refresh, looked: int | None) -> Refreshing | bool:
     """Begin to refresh an entry whose old value is answered meanwhile.
+
+    :param looked: how many refreshes had ended before the old value was looked for.
 
     :return: whether it is. Where this caller is to compute it, what it holds while it does: the
         others are answered with the old value.
     """
-    guard = _refreshes.begin(refresh.backend, refresh.key)
+    guard = _refreshes.begin(refresh.backend, refresh.key, looked)
     if guard is None:
-        # It is under way, or has failed a moment ago.
+        # It is under way, has just ended, or has failed a moment ago.
         return True
     most = refresh.state.refresh_workers
     if most == 0 or not refresh.policy.refreshes_elsewhere or not has_threads():

@@ -28,7 +28,8 @@ use smallvec::SmallVec;
 
 use self::follow::{End, Waits};
 pub use self::follow::{Follower, Landing, Payload, Waiting};
-use self::refusals::{Landings, Refusals};
+pub(crate) use self::refusals::Landings;
+use self::refusals::Refusals;
 pub use self::writes::{Hold, Overtaken, Write};
 
 use crate::sync::atomic::{AtomicU8, AtomicUsize, Ordering};

@@ -42,7 +42,7 @@ impl Refusals {
 
 /// When results landed that others may have. Keys may share a place here as well: then one is looked for
 /// once more than needed.
-pub(super) struct Landings {
+pub(crate) struct Landings {
     count: AtomicU64,
     last: Box<[AtomicU64]>,
 }
@@ -58,18 +58,18 @@ impl Default for Landings {
 
 impl Landings {
     /// How many there were.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count.load(Ordering::SeqCst)
     }
 
     /// Notes one, under the key of this hash.
-    pub(super) fn note(&self, hash: u64) {
+    pub(crate) fn note(&self, hash: u64) {
         let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         self.last[place_of(hash)].store(number, Ordering::SeqCst);
     }
 
     /// Whether there was one after the first `count`.
-    pub(super) fn has_since(&self, hash: u64, count: u64) -> bool {
+    pub(crate) fn has_since(&self, hash: u64, count: u64) -> bool {
         self.last[place_of(hash)].load(Ordering::SeqCst) > count
     }
 }

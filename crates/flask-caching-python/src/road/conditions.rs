@@ -22,7 +22,7 @@ use super::turn::{Open, Role, Version};
 use crate::memory::{Sealed, Stored};
 use crate::metadata::{Metadata, SealedValue};
 use crate::pages::layout;
-use crate::timeout;
+use crate::{refreshes, timeout};
 
 /// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
 const EPOCH: &str = "_tags";
@@ -44,6 +44,8 @@ pub(super) struct Conditions {
     arguments: Option<Py<PyTuple>>,
     /// A value that stands where the call fails.
     pub(super) fallback: Option<Py<PyAny>>,
+    /// How many refreshes had ended before it was looked for.
+    pub(super) looked: Option<u64>,
     /// Held while it is the one refresh of its entry.
     pub(super) refreshing: Option<Py<PyAny>>,
     /// Nobody waits for the result.
@@ -88,6 +90,7 @@ impl Conditions {
     pub(super) fn forget_found(&mut self) {
         self.stale_for = None;
         self.tags.clear();
+        self.looked = Some(refreshes::ended());
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -210,8 +213,8 @@ impl Road {
                 &open.backend,
                 &open.key,
                 may_refresh,
-                call.args,
-                call.kwargs,
+                (call.args, call.kwargs),
+                open.conditions.looked,
             ),
         )?;
         if is_answer.cast::<PyBool>().is_ok_and(PyBoolMethods::is_true) {

@@ -12,9 +12,9 @@ use super::quick::Quick;
 use super::road::Road;
 use super::turn::{Doing, Open, Reading, Role, Step, Turn, Version};
 use crate::error::CacheKeyError;
-use crate::flights;
 use crate::leaders::note_leader;
 use crate::missing::missing;
+use crate::{flights, refreshes};
 
 /// How far a call gets without its backend.
 pub(super) enum Approach<'py> {
@@ -55,6 +55,7 @@ impl Road {
         // A forced update waits for nobody.
         open.following.is_over = is_refresh;
         self.take_rules(&mut open, &state)?;
+        open.conditions.looked = Some(refreshes::ended());
         if let Quick::Key(key) = start {
             open.key = key.unbind();
         } else {
