@@ -114,6 +114,14 @@ def test_parameter_cloaking_of_ignored_arguments(in_front: bool) -> None:
     assert paged.get("/x?page=1").data == b"1"
 
 
+def test_spellings_of_a_query_that_is_shown_as_it_is(in_front: bool) -> None:
+    # No browser sends the first, which would be a script in the page of who sends the second.
+    paged = paged_at("/x", lambda: request.query_string.decode(), in_front)
+    for query in ("a=<script>", "a=%3Cscript%3E", "%61=<script>", "a=%3cscript%3e"):
+        environ: dict[str, Any] = {"QUERY_STRING": query}
+        assert paged.get("/x", environ_overrides=environ).data.decode() == query
+
+
 def test_fat_get(in_front: bool) -> None:
     paged = paged_at("/x", lambda: request.get_data(as_text=True) or "-", in_front)
     assert paged.get("/x", data="evil").data == b"evil"

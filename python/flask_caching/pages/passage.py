@@ -171,10 +171,10 @@ class Passage:
             if says_status:
                 final.headers.add("Cache-Status", said)
             return final
-        if self.policy.page.in_front and front is not None:
+        taken, is_whole = self._taken, self.policy.page.in_front
+        if is_whole and front is not None:
             self._learn(front)
-        taken = self._taken
-        if taken is not None and final.headers._list == list(taken.headers.kept):
+        if is_whole or (taken and final.headers._list == list(taken.headers.kept)):
             return self._whole(final, page_answer(stored, self._environ(), says_status, said, True))
         return self._answer(final, stored, said if says_status else None)
 
@@ -228,7 +228,9 @@ class Passage:
             self._refuse(turn)
             return None
         if options.in_front:
-            self._taken = taken = take(final, headers)
+            # As they are sent: nobody completes them there.
+            sent = final.get_wsgi_headers(self._environ())
+            self._taken = taken = take(final, PageHeaders(sent._list))
         windows = headers.windows(while_refreshed, if_error)
         page = policy.form.make(taken.status, taken.headers, taken.body, lifetime, windows)
         answered = Answered(page, lifetime, final, self._call)

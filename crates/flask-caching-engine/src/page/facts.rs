@@ -19,8 +19,6 @@ pub struct Facts {
     pub connection: Vec<String>,
     /// It has a coding, or a digest that would not be that of another coding.
     pub is_encoded: bool,
-    /// It has a `Content-Length`.
-    pub has_length: bool,
     /// Its `ETag`.
     pub etag: Option<String>,
     /// Its `Last-Modified`.
@@ -81,7 +79,6 @@ impl Facts {
             13 if is("last-modified") => {
                 self.last_modified.get_or_insert_with(|| value.to_owned());
             }
-            14 if is("content-length") => self.has_length = true,
             14 if is("content-digest") => self.is_encoded = true,
             16 if is("content-encoding") => self.is_encoded = true,
             _ => {}

@@ -19,21 +19,21 @@ impl Identity {
     /// `names`: those that count; `None`: all do. They are separated by `&` alone, as the application
     /// reads them.
     pub fn query(&mut self, query: &[u8], names: Option<&[Vec<u8>]>) {
-        let mut pairs: Vec<(Vec<u8>, &[u8])> = query
-            .split(|byte| *byte == b'&')
-            .filter(|pair| !pair.is_empty())
-            .map(|pair| {
-                let end = pair.iter().position(|byte| *byte == b'=');
-                let (name, value) = pair.split_at(end.unwrap_or(pair.len()));
-                (decoded(name), value.strip_prefix(b"=").unwrap_or(value))
-            })
-            .filter(|(name, _)| names.is_none_or(|names| names.contains(name)))
-            .collect();
-        pairs.sort_by(|one, other| one.0.cmp(&other.0));
+        let pairs = sorted(query, names);
         self.part(&(pairs.len() as u64).to_le_bytes());
-        for (name, value) in pairs {
+        for (name, pair) in pairs {
             self.part(&name);
-            self.part(&decoded(value));
+            self.part(&decoded(&pair[after_name(pair)..]));
+        }
+    }
+
+    /// The same, told apart by how they are written, too: an application may show them as they are, where
+    /// `<` and `%3C` are not the same.
+    pub fn written_query(&mut self, query: &[u8], names: Option<&[Vec<u8>]>) {
+        let pairs = sorted(query, names);
+        self.part(&(pairs.len() as u64).to_le_bytes());
+        for (_, pair) in pairs {
+            self.part(pair);
         }
     }
 
@@ -48,6 +48,27 @@ impl Identity {
 #[must_use]
 pub fn etag(body: &[u8]) -> String {
     format!("\"{}\"", hexadecimal(&blake3::hash(body).as_bytes()[..16]))
+}
+
+/// The arguments of a query by name: their names, and they themselves as they are written.
+fn sorted<'a>(query: &'a [u8], names: Option<&[Vec<u8>]>) -> Vec<(Vec<u8>, &'a [u8])> {
+    let mut pairs: Vec<_> = query
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let end = pair.iter().position(|byte| *byte == b'=');
+            (decoded(&pair[..end.unwrap_or(pair.len())]), pair)
+        })
+        .filter(|(name, _)| names.is_none_or(|names| names.contains(name)))
+        .collect();
+    pairs.sort_by(|one, other| one.0.cmp(&other.0));
+    pairs
+}
+
+/// Where the value of an argument begins.
+fn after_name(pair: &[u8]) -> usize {
+    let end = pair.iter().position(|byte| *byte == b'=');
+    end.map_or(pair.len(), |end| end + 1)
 }
 
 /// A name or value of a query as the bytes that it stands for. What is no escape stands for itself.
@@ -93,6 +114,21 @@ mod tests {
     fn the_order_of_names_does_not_count_that_of_values_does() {
         assert_eq!(of_query("a=1&b=2", None), of_query("b=2&&%61=1", None));
         assert_ne!(of_query("a=1&a=2", None), of_query("a=2&a=1", None));
+    }
+
+    #[test]
+    fn how_it_is_written_counts_where_it_is_shown() {
+        let written = |query: &str| {
+            let mut identity = Identity::default();
+            identity.written_query(query.as_bytes(), None);
+            identity.finish()
+        };
+        assert_eq!(written("a=1&b=2"), written("b=2&&a=1"));
+        assert_ne!(written("a=<"), written("a=%3C"));
+        assert_ne!(written("a=%3c"), written("a=%3C"));
+        assert_ne!(written("a=1"), written("%61=1"));
+        assert_ne!(written("a"), written("a="));
+        assert_ne!(written("a=1&a=2"), written("a=2&a=1"));
     }
 
     #[test]

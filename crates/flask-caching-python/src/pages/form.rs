@@ -61,11 +61,7 @@ impl PageForm {
         };
         let etag = made.as_ref().or(headers.facts.etag.as_ref());
         let etag = PyString::new(py, etag.map_or("", String::as_str));
-        let mut added = self.added_to(headers, made, !variants.is_empty());
-        if !headers.facts.has_length && !status.to_string_lossy().starts_with("204") {
-            // As Werkzeug does, which is not asked in front.
-            added.insert(0, ("Content-Length", bytes.len().to_string()));
-        }
+        let added = self.added_to(headers, made, !variants.is_empty());
         let (while_refreshed, if_error) = windows;
         layout::assemble(
             py,

@@ -87,7 +87,7 @@ impl PageRule {
         }
         identity.part(&latin1(&script));
         identity.part(&latin1(&path));
-        identity.query(&query, self.query.as_deref());
+        identity.written_query(&query, self.query.as_deref());
         // Who proves who they are gets nothing that was made for others.
         let is_authorized = environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?;
         identity.part(&[u8::from(is_authorized)]);
