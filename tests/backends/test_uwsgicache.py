@@ -145,6 +145,17 @@ def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:
     assert {value for _, value in answers} == {shared}
 
 
+@pytest.mark.parametrize("path", ["/placed", "/front"])
+def test_all_workers_answer_with_the_same_whole_page(uwsgi: Uwsgi, path: str) -> None:
+    uwsgi.run("clear")
+    page = uwsgi.ask(path)
+    assert {uwsgi.ask(path) for _ in range(30)} == {page}
+    uwsgi.run("forget_pages")
+    later = uwsgi.ask(path)
+    assert later != page
+    assert {uwsgi.ask(path) for _ in range(30)} == {later}
+
+
 def test_four_workers_lose_no_count(uwsgi: Uwsgi) -> None:
     uwsgi.run("clear")
     with ThreadPoolExecutor(4) as pool:

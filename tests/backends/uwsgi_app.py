@@ -20,6 +20,7 @@ NAME = os.environ["TEST_CACHE"]
 
 app = Flask("in_uwsgi")
 app.config.update(CACHE_TYPE="flask_caching.contrib.uwsgicache.UWSGICache", CACHE_UWSGI_NAME=NAME)
+app.config["CACHE_PAGES_IN_FRONT"] = True
 cache = Cache(app)
 
 
@@ -248,6 +249,15 @@ def run(name: str) -> str:
     except Exception:
         return traceback.format_exc()
     return ""
+
+
+for path, options in {"/placed": {}, "/front": {"in_front": True, "compress": ("gzip",)}}.items():
+    decorate = cache.page(timeout=60, tags=("pages",), **options)  # type: ignore[arg-type]
+    app.add_url_rule(path, path[1:], decorate(lambda: os.urandom(8).hex() * 100))
+
+
+def forget_pages() -> None:
+    cache.delete_tags("pages")
 
 
 @app.get("/page")

@@ -24,6 +24,8 @@ pub struct Facts {
     /// Its `Last-Modified`.
     pub last_modified: Option<String>,
     expires: Option<String>,
+    date: Option<String>,
+    age: Option<u64>,
     /// `no-store`, `private` and `no-cache`, as far as it says so.
     forbidden: [bool; 3],
     is_public: bool,
@@ -64,6 +66,14 @@ impl Facts {
     pub fn read(&mut self, name: &str, value: &str) {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         match name.len() {
+            3 if is("age") => {
+                // Of a list, the first counts; what is no number, not at all (RFC 9111, 5.1).
+                let first = value.split(',').next().unwrap_or_default();
+                self.age = self.age.or(number(first.trim()));
+            }
+            4 if is("date") => {
+                self.date.get_or_insert_with(|| value.to_owned());
+            }
             4 if is("vary") => add_names(&mut self.vary, value),
             4 if is("etag") => {
                 self.etag.get_or_insert_with(|| value.to_owned());
@@ -126,21 +136,48 @@ impl Facts {
         !self.is_encoded && !self.must_stay
     }
 
-    /// How long it is fresh. `now`: the time since 1970.
+    /// How many seconds old it is when it is made, as it says itself: it may come from elsewhere. `now`:
+    /// the time since 1970.
+    #[must_use]
+    pub fn age(&self, now: Duration) -> f64 {
+        let apparent = self
+            .date
+            .as_deref()
+            .and_then(|date| seconds_until(date, now));
+        // A date has whole seconds.
+        let apparent = apparent.map_or(0.0, |until| (-until - 1.0).max(0.0));
+        #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
+        let said = self.age.unwrap_or(0) as f64;
+        said.max(apparent)
+    }
+
+    /// How long it is fresh from now on. `now`: the time since 1970.
     #[must_use]
     pub fn freshness(&self, now: Duration) -> Freshness {
+        let left = |seconds: f64| {
+            if seconds > 0.0 {
+                Freshness::Seconds(seconds)
+            } else {
+                Freshness::Stale
+            }
+        };
         for lifetime in self.lifetimes {
             match lifetime {
                 Lifetime::Unsaid => {}
-                Lifetime::Unreadable | Lifetime::Seconds(0) => return Freshness::Stale,
+                Lifetime::Unreadable => return Freshness::Stale,
                 #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
-                Lifetime::Seconds(seconds) => return Freshness::Seconds(seconds as f64),
+                Lifetime::Seconds(seconds) => return left(seconds as f64 - self.age(now)),
             }
         }
-        match self.expires.as_deref().map(|date| seconds_until(date, now)) {
+        let until = |date: &Option<String>| date.as_deref().map(|date| seconds_until(date, now));
+        match until(&self.expires) {
             None => Freshness::Unsaid,
-            Some(Some(left)) if left > 0.0 => Freshness::Seconds(left),
-            Some(_) => Freshness::Stale,
+            Some(None) => Freshness::Stale,
+            Some(Some(expires)) => {
+                // By the clock of who says so.
+                let made = until(&self.date).flatten().unwrap_or(0.0);
+                left(expires - made - self.age(now))
+            }
         }
     }
 
@@ -256,6 +293,33 @@ mod tests {
             freshness(&[control("x=\"a, max-age=1\"")]),
             Freshness::Unsaid
         );
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_is_older() {
+        let now = Duration::from_secs(784_111_777);
+        let hour = ("Cache-Control", "max-age=3600");
+        let then = ("Date", "Sun, 06 Nov 1994 08:49:07 GMT");
+        let fresh = |headers: &[(&str, &str)]| of(headers).freshness(now);
+        let aged = |age| fresh(&[hour, ("Age", age)]);
+        assert_eq!(aged("600"), Freshness::Seconds(3000.0));
+        assert_eq!(aged("600, 0"), Freshness::Seconds(3000.0));
+        assert_eq!(aged("0, 7200"), Freshness::Seconds(3600.0));
+        for stale in ["3600", "2147483648", "99999999999999999999"] {
+            assert_eq!(aged(stale), Freshness::Stale, "{stale}");
+        }
+        for ignored in ["abc", "-7200", "7200.0", ""] {
+            assert_eq!(aged(ignored), Freshness::Seconds(3600.0), "{ignored}");
+        }
+        assert_eq!(fresh(&[hour, then]), Freshness::Seconds(3571.0));
+        assert_eq!(
+            fresh(&[hour, then, ("Age", "60")]),
+            Freshness::Seconds(3540.0)
+        );
+        assert_eq!(fresh(&[hour, ("Date", "then")]), Freshness::Seconds(3600.0));
+        let expires = ("Expires", "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(fresh(&[expires, then]), Freshness::Seconds(31.0));
+        assert_eq!(fresh(&[expires, then, ("Age", "60")]), Freshness::Stale);
     }
 
     #[test]

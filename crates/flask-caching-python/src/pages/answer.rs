@@ -19,7 +19,7 @@ pub(super) type Answer<'py> = (Bound<'py, PyAny>, Bound<'py, PyList>, Bound<'py,
 /// What a stored page answers to a request: the status, the headers, and the body in a list.
 ///
 /// - `said`: what `Cache-Status` is to say; None: how fresh the page is.
-/// - `is_new`: whether the page was made for this request, and has no age.
+/// - `is_new`: whether the page was made for this request, and has no age but one that it came with.
 #[pyfunction]
 #[pyo3(signature = (page, environ, says_status, said = None, is_new = false))]
 pub(crate) fn page_answer<'py>(
@@ -39,7 +39,7 @@ pub(crate) fn page_answer<'py>(
     let lifetime = page.get_borrowed_item(LIFETIME)?.extract()?;
     let Standing { age, ttl } =
         page::standing(page.get_borrowed_item(STORED)?.extract()?, lifetime);
-    if !is_new {
+    if !is_new || age > 0 {
         headers.append((intern!(py, "Age"), age.to_string()))?;
     }
     if says_status {

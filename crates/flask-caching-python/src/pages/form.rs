@@ -1,5 +1,6 @@
 //! How the pages of one decorated view are made.
 
+use flask_caching_engine::clock;
 use flask_caching_engine::page::{self, Coding, Page, Variant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -37,7 +38,7 @@ impl PageForm {
     /// The page of an answer.
     ///
     /// - `status`: as in `200 OK`.
-    /// - `lifetime`: seconds for which it is fresh; 0: for ever.
+    /// - `lifetime`: seconds for which it is fresh from now on; 0: for ever.
     /// - `windows`: seconds for which it is answered after that while it is refreshed, and where that
     ///   fails.
     fn make<'py>(
@@ -63,14 +64,20 @@ impl PageForm {
         let etag = PyString::new(py, etag.map_or("", String::as_str));
         let added = self.added_to(headers, made, !variants.is_empty());
         let (while_refreshed, if_error) = windows;
+        let age = layout::milliseconds(headers.facts.age(clock::wall()));
+        let lifetime = if lifetime > 0.0 {
+            layout::milliseconds(lifetime).max(1).saturating_add(age)
+        } else {
+            0
+        };
         layout::assemble(
             py,
             &Parts {
                 status: status.clone(),
                 headers: headers.kept.bind(py).clone(),
                 added: PyTuple::new(py, added)?,
-                stored: layout::now(),
-                lifetime: layout::milliseconds(lifetime),
+                stored: layout::now().saturating_sub(age),
+                lifetime,
                 while_refreshed: layout::milliseconds(while_refreshed),
                 if_error: layout::milliseconds(if_error),
                 body: body.clone(),

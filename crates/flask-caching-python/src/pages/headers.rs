@@ -25,7 +25,7 @@ const HOP_BY_HOP: [&str; 10] = [
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct PageHeaders {
     pub(super) facts: Facts,
-    /// Those that are stored: all but what is about one connection.
+    /// Those that are stored: all but what is about one connection, and its age.
     #[pyo3(get)]
     pub(super) kept: Py<PyTuple>,
 }
@@ -41,7 +41,7 @@ impl PageHeaders {
             let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = pair.extract()?;
             let name = name.to_string_lossy();
             facts.read(&name, &value.to_string_lossy());
-            leaves_out |= is_hop_by_hop(&name);
+            leaves_out |= is_left_out(&name);
         }
         let kept = if leaves_out {
             let mut kept = Vec::new();
@@ -49,7 +49,7 @@ impl PageHeaders {
                 let name = name_of(&pair)?;
                 let name = name.to_string_lossy();
                 let is_named = |other: &String| name.eq_ignore_ascii_case(other);
-                if !is_hop_by_hop(&name) && !facts.connection.iter().any(is_named) {
+                if !is_left_out(&name) && !facts.connection.iter().any(is_named) {
                     kept.push(pair);
                 }
             }
@@ -118,8 +118,10 @@ pub(super) fn name_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PySt
     Ok(pair.cast::<PyTuple>()?.get_item(0)?.cast_into()?)
 }
 
-fn is_hop_by_hop(name: &str) -> bool {
-    HOP_BY_HOP
-        .iter()
-        .any(|other| name.eq_ignore_ascii_case(other))
+fn is_left_out(name: &str) -> bool {
+    // Its age is said anew.
+    name.eq_ignore_ascii_case("age")
+        || HOP_BY_HOP
+            .iter()
+            .any(|other| name.eq_ignore_ascii_case(other))
 }
