@@ -12,6 +12,8 @@ from flask_caching import Cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+_FILES = tempfile.TemporaryDirectory()
+
 #: What a cache adds, and what a client is told of it. `Vary` is compared by the names it has.
 ADDED = {"Age", "Date", "ETag", "Cache-Status", "Vary", "Content-Encoding", "Content-Length"}
 
@@ -69,7 +71,9 @@ def application(
     app = Flask("random")
     app.secret_key = "secret"
     app.config.update(CACHE_TYPE=store, CACHE_PAGES_IN_FRONT=in_front)
-    app.config["CACHE_DIR"] = tempfile.mkdtemp() if store == "FileSystemCache" else None
+    app.config["CACHE_DIR"] = (
+        tempfile.mkdtemp(dir=_FILES.name) if store == "FileSystemCache" else None
+    )
     cache = Cache(app) if options is not None else None
     for number, kind in enumerate(kinds):
 
