@@ -20,6 +20,7 @@ COMPARISON = (
     "bench_file",
     "bench_shared",
     "bench_redis",
+    "bench_near",
     "bench_memcached",
 )
 GROWTH = ("bench_growth",)
