@@ -62,6 +62,10 @@ class Process:
             time.sleep(0.05)
         raise SystemExit(f"{self._process.args!r} does not listen: {self.log.read_text()[-2000:]}")
 
+    def has_ended(self) -> bool:
+        """Whether it has, for whatever reason."""
+        return self._process.poll() is not None
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal."""
         with suppress(ProcessLookupError):
@@ -83,13 +87,20 @@ class CacheServer:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        self.state = "running"
+        self._is_frozen = False
         self._folder = folder
         self._process = self._started()
 
     @staticmethod
     def is_installed() -> bool:
         return shutil.which("redis-server") is not None
+
+    @property
+    def state(self) -> str:
+        """What it is: ``running``, ``frozen`` or ``stopped``, whoever has stopped it."""
+        if self._process.has_ended():
+            return "stopped"
+        return "frozen" if self._is_frozen else "running"
 
     def _started(self) -> Process:
         options = f"--port {self.port} --bind 127.0.0.1 --appendonly no --maxmemory 200mb".split()
@@ -101,22 +112,19 @@ class CacheServer:
         """Stop it where it runs, start it where it does not."""
         if self.state == "stopped":
             self._process = self._started()
-            self.state = "running"
         else:
             self._process.end()
-            self.state = "stopped"
+        self._is_frozen = False
 
     def freeze_or_thaw(self) -> None:
         """Freeze it where it runs: its connections stay, and nobody answers."""
         if self.state == "stopped":
             self.stop_or_start()
-        frozen = self.state == "frozen"
-        self._process.send(signal.SIGCONT if frozen else signal.SIGSTOP)
-        self.state = "running" if frozen else "frozen"
+        self._process.send(signal.SIGCONT if self._is_frozen else signal.SIGSTOP)
+        self._is_frozen = not self._is_frozen
 
     def end(self) -> None:
-        if self.state != "stopped":
-            self._process.end()
+        self._process.end()
 
 
 class Side:

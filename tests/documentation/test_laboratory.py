@@ -240,6 +240,24 @@ def test_without_a_server_two_buttons_are_missing_and_it_says_so(laboratory: Lab
     )
 
 
+def test_a_server_that_ends_by_itself_is_stopped(laboratory: Laboratory) -> None:
+    if laboratory.state()["server"] is None:
+        pytest.skip("redis-server is not on PATH; tools/install-system installs it")
+    [server] = [
+        pid
+        for pid in laboratory.children()
+        if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"redis-server")
+    ]
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: laboratory.state()["server"] == "stopped", "its end to be seen")
+
+    assert laboratory.press("stop") == ["The cache server is running."] * 2
+    assert laboratory.press("freeze") == ["The cache server is frozen."] * 2
+    assert laboratory.press("stop") == ["The cache server is stopped."] * 2
+    # What is frozen while it does not run, is started first.
+    assert laboratory.press("freeze") == ["The cache server is frozen."] * 2
+
+
 def test_another_site_presses_no_button(laboratory: Laboratory) -> None:
     request = urllib.request.Request(f"{laboratory.address}/press/worker", method="POST")
     with pytest.raises(urllib.error.HTTPError, match="403"):
