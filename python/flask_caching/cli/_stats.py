@@ -112,7 +112,8 @@ def _held(backend: BackendStats | None) -> list[str]:
     """What the backend holds, where it says something."""
     if backend is None:
         return []
-    numbers = {"entries": backend.entries, "bytes": backend.bytes, "evicted": backend.evictions}
+    megabytes = None if backend.bytes is None else round(backend.bytes / 1e6, 1)
+    numbers = {"entries": backend.entries, "MB": megabytes, "evicted": backend.evictions}
     said = [f"{number:,} {what}" for what, number in numbers.items() if number is not None]
     return [f"{backend.name[:24]}: {', '.join(said)}"] if said else []
 
