@@ -111,6 +111,7 @@ NAMES = [
     "odd_keys",
     "timeouts",
     "functions",
+    "counts",
     "tags",
     "a_caller_refreshes",
     "damage",

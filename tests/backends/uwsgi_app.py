@@ -152,6 +152,30 @@ def functions() -> None:
     assert computed == [2, 3, 2]
 
 
+def counts() -> None:
+    runs = []
+
+    @cache.memoize()
+    def counted_function(number: int) -> int:
+        runs.append(number)
+        return number
+
+    earlier = cache.stats()
+    for number in (1, 2, 1, 2, 3):
+        counted_function(number)
+    cache.set("k", 1), cache.get("k"), cache.get("no such key"), cache.delete("k")
+    delta = cache.stats().delta(earlier)
+    found = delta.functions[counted_function.__qualname__]
+    assert (found.hits, found.misses, found.computed, found.stored) == (2, 3, 3, 3), found
+    assert runs == [1, 2, 3]
+    operations = delta.operations
+    assert (operations.hits, operations.misses, operations.writes) == (1, 1, 1), operations
+    backend = cache.stats(all_processes=True).backend
+    assert backend is not None
+    # uWSGI does not say how many entries it has.
+    assert (backend.entries, backend.bytes, backend.evictions) == (None, None, None)
+
+
 def tags() -> None:
     values = {"number": 5, "text": "text", "none": None, "list": [1, {"a": (2,)}]}
     assert cache.set_many(values, tags=["t", "u"]) == list(values)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from counting_app import cache, function, make_app
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.stats import _shared, _wire
+from flask_caching.stats import CacheStats, FunctionCounts, _shared, _wire
 
 HERE = Path(__file__).parent
 
@@ -152,6 +153,20 @@ def test_nothing_is_left_where_that_is_off(config: dict[str, Any]) -> None:
         for every in (0, False, 60)
     ]
     assert said == ["[]\n", "[]\n", "['flask-caching statistics']\n"]
+
+
+def test_what_is_handed_on_is_bounded() -> None:
+    reasons = {f"{number} " + "x" * 190: 1 for number in range(20)}
+    counts = FunctionCounts(hits=1, refusals=reasons)
+    functions = {f"function {number}": replace(counts, hits=number) for number in range(1000)}
+    stats = CacheStats(hits=499_500, functions=functions)
+    text = _wire.written("name", stats)
+    assert len(text) < 300_000
+    found = _wire.read(text)
+    assert found is not None
+    assert found[1].hits == 499_500
+    # Those that are called most.
+    assert {f"function {number}" for number in range(960, 1000)} <= found[1].functions.keys()
 
 
 def test_what_others_have_written_is_no_statistics() -> None:

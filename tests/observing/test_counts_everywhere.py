@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from flask import Flask, render_template_string
 from flask_caching import Cache
+from servers import wait_until
 
 SERVERS = ["RedisCache", "RedisSentinelCache", "RedisClusterCache", "MemcachedCache"]
 BACKENDS = ["SimpleCache", "FileSystemCache", "SharedCache", *SERVERS, "SASLMemcachedCache"]
@@ -224,6 +225,31 @@ def test_calls_in_greenlets_and_forks(
     said = json.loads(done.stdout)
     calls = [400] if how == "gevent" else [20, 40, 80, 120]
     assert said == [[count, True] for count in calls]
+
+
+def test_hits_of_copies_nearby(cache_on: Callable[..., Cache]) -> None:
+    cache = cache_on("RedisCache", CACHE_NEAR=True)
+
+    @cache.memoize()
+    def function(a: int) -> int:
+        return a
+
+    def near_hits() -> int:
+        function(1)
+        return cache.stats().functions[function.__qualname__].near_hits
+
+    # A copy is used when the server has promised to tell of changes.
+    wait_until(near_hits, "a copy nearby")
+    earlier = cache.stats()
+    for _ in range(10):
+        function(1)
+    delta = cache.stats().delta(earlier)
+    counts = delta.functions[function.__qualname__]
+    assert (counts.hits, counts.near_hits, counts.misses) == (10, 10, 0)
+    assert delta.near_hits == 10
+    # No server was asked.
+    assert delta.backend is not None
+    assert not any(latency.count for latency in delta.backend.latencies.values())
 
 
 def test_every_operation_of_a_store_can_be_traced() -> None:

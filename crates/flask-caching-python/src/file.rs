@@ -156,8 +156,8 @@ impl FileByteStore {
     }
 
     /// How many entries there are, expired ones included, and the bytes that their files take, by looking
-    /// at each of them.
-    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+    /// at each of them; None where there are very many.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, Option<u64>)> {
         py.detach(|| self.0.held()).map_err(|error| to_py(&error))
     }
 

@@ -141,8 +141,8 @@ class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
         entries = self._files.count() if self._threshold else None
         return entries, self._files.bytes() if self._max_bytes else None, self._files.evicted()
 
-    def _ask_usage(self) -> tuple[int, int, int]:
-        """The same, by looking at each file."""
+    def _ask_usage(self) -> tuple[int, int | None, int]:
+        """The same, by looking at each file; of very many only how many there are."""
         return (*self._files.held(), self._files.evicted())
 
     def _list_keys(self, prefix: str, most: int) -> list[str]:

@@ -11,8 +11,9 @@ from ._counts import BackendStats, CacheStats, FunctionCounts, Latency, Operatio
 
 __all__ = ["read", "written"]
 
-#: Of how many functions the counts are handed on, those that are called most; totals are of all.
-_MOST_FUNCTIONS = 500
+#: How much text the counts of functions may take, of those that are called most; totals are of all.
+#: Servers do not take values of any length.
+_MOST_TEXT = 250_000
 
 T = TypeVar("T")
 
@@ -22,8 +23,16 @@ def written(name: str, stats: CacheStats) -> str:
 
     :param name: of the process that has them.
     """
-    called = sorted(stats.functions.items(), key=lambda item: -(item[1].hits + item[1].misses))
-    handed_on = replace(stats, functions=dict(called[:_MOST_FUNCTIONS]), last_refusals=())
+    functions = {}
+    left = _MOST_TEXT
+    for key, counts in sorted(
+        stats.functions.items(), key=lambda item: -(item[1].hits + item[1].misses)
+    ):
+        left -= len(json.dumps({key: counts.as_dict()}))
+        if left < 0:
+            break
+        functions[key] = counts
+    handed_on = replace(stats, functions=functions, last_refusals=())
     return json.dumps({"flask_caching_stats": name, **handed_on.as_dict()})
 
 
