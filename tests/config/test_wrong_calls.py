@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,14 @@ def test_the_methods_have_signatures_and_documentation() -> None:
             assert method.__doc__, method
     expected = "(self, /, key, value, timeout=None, tags=None)"
     assert str(inspect.signature(SimpleCache.set)) == expected
+
+
+@pytest.mark.parametrize("cls", [*BACKENDS.values(), Cache], ids=lambda cls: cls.__name__)
+def test_the_methods_are_pickled_by_name(cls: type) -> None:
+    for name in methods(cls):
+        method = inspect.getattr_static(cls, name)
+        if inspect.isfunction(method):
+            assert pickle.loads(pickle.dumps(method)) is method
 
 
 def test_a_method_under_another_name_is_not_taken_for_an_override() -> None:

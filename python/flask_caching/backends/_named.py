@@ -20,15 +20,16 @@ def name_methods(cls: type) -> None:
             continue
         for name, method in vars(base).items():
             if isinstance(method, FunctionType) and name[0] != "_" and getattr(cls, name) is method:
-                setattr(cls, name, _renamed(method, f"{cls.__qualname__}.{name}"))
+                setattr(cls, name, _renamed(method, cls))
 
 
-def _renamed(method: FunctionType, name: str) -> FunctionType:
+def _renamed(method: FunctionType, cls: type) -> FunctionType:
     code, names, closure = method.__code__, method.__globals__, method.__closure__
     copy = FunctionType(code, names, method.__name__, method.__defaults__, closure)
     copy.__kwdefaults__ = method.__kwdefaults__
     copy.__annotations__ = method.__annotations__
-    copy.__doc__, copy.__module__ = method.__doc__, method.__module__
+    # Where pickle looks for it.
+    copy.__doc__, copy.__module__ = method.__doc__, cls.__module__
     copy.__dict__.update(method.__dict__)
-    copy.__qualname__ = name
+    copy.__qualname__ = f"{cls.__qualname__}.{method.__name__}"
     return copy
