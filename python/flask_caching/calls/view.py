@@ -7,7 +7,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -339,7 +339,9 @@ class ViewPolicy(CallPolicy):
     def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         turn = self.road.refresh_in_background(args, kwargs, key)
         if type(turn) is Turn and turn.is_open:
-            self.compute(turn, args, kwargs)
+            # One that was raised is a result like any other, and is raised to whoever called.
+            with suppress(HTTPException):
+                self.compute(turn, args, kwargs)
         else:
             # A stranger has another key: from now on a caller refreshes.
             self.refreshes_elsewhere = False
