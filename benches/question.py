@@ -13,6 +13,7 @@ from flask_caching import Cache
 COMPARISON = (
     "bench_memoize_hit",
     "bench_memoize_miss",
+    "bench_single_flight",
     "bench_get_set",
     "bench_view",
     "bench_page",
