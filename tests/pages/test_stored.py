@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cachelib.serializers import JSONSerializer
 from flask import (
     Flask,
     Response,
@@ -247,6 +248,23 @@ def test_the_header_can_be_left_out() -> None:
     paged = Paged(settings={"CACHE_STATUS_HEADER": False})
     for _ in range(2):
         assert "Cache-Status" not in paged.get().headers
+
+
+@pytest.mark.parametrize("in_front", [True, False])
+def test_a_serializer_of_values_has_nothing_to_do_with_pages(in_front: bool) -> None:
+    settings = {"CACHE_SERIALIZER": JSONSerializer(), "CACHE_PAGES_IN_FRONT": True}
+    assert Paged(settings=settings, in_front=in_front).is_stored()
+
+
+def test_what_is_not_kept_is_not_said_to_be() -> None:
+    def view(run: int) -> str:
+        if run == 1:
+            paged.cache.clear()
+        return f"run {run}"
+
+    paged = Paged(view)
+    assert paged.status() == "flask-caching; fwd=uri-miss; detail=not-kept"
+    assert paged.status() == "flask-caching; fwd=uri-miss; stored"
 
 
 def test_a_page_outside_a_request_is_the_view() -> None:

@@ -235,8 +235,8 @@ class Passage:
         page = policy.form.make(taken.status, taken.headers, taken.body, lifetime, windows)
         answered = Answered(page, lifetime, final, self._call)
         policy.road.finish(turn, answered)
-        if not answered.has_tags:
-            self._detail = "tags"
+        if not turn.is_stored:
+            self._detail = "not-kept" if answered.has_tags else "tags"
             return None
         return page
 

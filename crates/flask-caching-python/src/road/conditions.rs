@@ -51,7 +51,7 @@ pub(super) struct Conditions {
     /// Nobody waits for the result.
     pub(super) is_background: bool,
     /// The values are pages, which say themselves how long they may be old.
-    is_page: bool,
+    pub(super) is_page: bool,
 }
 
 /// What an entry is stored with.

@@ -13,6 +13,7 @@ use crate::error::UnstorableValueError;
 use crate::memory::Stored;
 use crate::metadata::Metadata;
 use crate::missing::is_missing;
+use crate::pages::layout;
 use crate::timeout::Deadline;
 
 impl Road {
@@ -163,6 +164,10 @@ impl Open {
         let py = result.py();
         let key = self.key.bind(py);
         if let Some(memory) = self.port.memory(py, SET) {
+            if self.conditions.is_page && layout::is_page(result) {
+                // Nothing in it can be changed, whatever other values are serialized by.
+                return Ok(Encoded::Native(Stored::Atom(result.clone().unbind())));
+            }
             return memory.get().encode(key, result).map(Encoded::Native);
         }
         let versions = self.versions.iter().map(|version| &version.name);

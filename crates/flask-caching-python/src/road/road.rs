@@ -225,6 +225,7 @@ impl Road {
         self.timed(py, || {
             let result = self.settle_open(&mut open, result)?;
             self.write_open(py, &mut open);
+            turn.get().note_outcome(&open);
             self.note_refreshed(py, &open)?;
             self.conclude_open(*open, result)
         })

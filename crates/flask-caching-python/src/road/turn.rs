@@ -1,5 +1,6 @@
 //! A call that is not answered yet, between the doors of the road.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
@@ -28,6 +29,8 @@ pub(crate) struct Turn {
     open: Mutex<Option<Box<Open>>>,
     /// When it was handed out.
     started: Instant,
+    /// Whether its result was stored.
+    stored: AtomicBool,
 }
 
 /// What is known of a call on its way.
@@ -174,6 +177,7 @@ impl Turn {
         let turn = Self {
             open: Mutex::new(Some(open)),
             started: clock::exact(),
+            stored: AtomicBool::new(false),
         };
         Ok(Bound::new(py, turn)?.into_any())
     }
@@ -187,6 +191,7 @@ impl Turn {
                 Self {
                     open: Mutex::new(None),
                     started: Instant(0),
+                    stored: AtomicBool::new(false),
                 },
             )
         })?;
@@ -204,6 +209,12 @@ impl Turn {
     /// When the computation that it is for began.
     pub(super) fn started(&self) -> Instant {
         self.started
+    }
+
+    /// Notes what became of its result.
+    pub(super) fn note_outcome(&self, open: &Open) {
+        let is_stored = matches!(open.step, Step::Written(Ok(Outcome::Stored(_))));
+        self.stored.store(is_stored, Ordering::Relaxed);
     }
 
     /// Whether `question` is answered with yes; no where the turn is over.
@@ -258,6 +269,12 @@ impl Turn {
     #[getter]
     fn is_open(&self) -> bool {
         self.is(|_| true)
+    }
+
+    /// Whether its result was stored.
+    #[getter]
+    fn is_stored(&self) -> bool {
+        self.stored.load(Ordering::Relaxed)
     }
 
     /// Whether an old value stands where its result is an error.
