@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import tempfile
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import count
 from typing import Any
 
+from flask import Flask
 from flask_caching import Cache
 from question import Question, Statement, make
 
@@ -21,8 +23,16 @@ def folder() -> str:
     return made.name
 
 
+@functools.cache
+def application() -> Flask:
+    return make()[0]
+
+
 def cache_of(kind: str) -> Cache:
-    _, cache = make(CACHE_TYPE=kind, CACHE_DIR=f"{folder()}/cache")
+    # Of one application: whichever is asked, it is the active one.
+    app = application()
+    app.app_context().push()
+    cache = Cache(app, config={"CACHE_TYPE": kind, "CACHE_DIR": f"{folder()}/cache"})
     cache.set_many({f"key{number}": f"value {number}" for number in range(100)})
     return cache
 
