@@ -177,9 +177,16 @@ class Copied(ByteBackend):
         return copies
 
     def _find(self, key: str, foreign_text: bool = False) -> Any:
-        if self._quick is None:
+        copies = self._quick
+        if copies is None:
             return super()._find(key, foreign_text)
-        return self._find_many(key, foreign_text=foreign_text)[0]
+        value = copies.find(key)
+        if value is not MISSING:
+            return value
+        begun = copies.begin(1)
+        if begun is None:
+            return super()._find(key, foreign_text)
+        return self._copy_many(copies, begun, [key], foreign_text)[0]
 
     def _find_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
         copies = self._quick

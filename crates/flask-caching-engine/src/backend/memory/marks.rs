@@ -9,9 +9,15 @@
 //! There is no lock: whoever hears of changes never waits for whoever reads, nor at a `fork()`.
 
 use std::hash::BuildHasher;
+use std::time::Duration;
 
-use crate::sync::RandomState;
+use super::budget::Budget;
+use super::shard::Shard;
+use super::{Handle, MemoryStore, Place, Terms};
+use crate::Lifetime;
+use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, RandomState};
 
 /// How many stripes there are for each copy that may be kept.
 const STRIPES: usize = 4;
@@ -88,4 +94,57 @@ impl Marks {
 pub(super) fn halves(hash: u64) -> (u32, u32) {
     let low = u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
     (u32::try_from(hash >> 32).unwrap_or(0), low)
+}
+
+impl<V> MemoryStore<V> {
+    /// An empty store of copies, which are there while `marks` say that they stand. They get in by
+    /// [`keep`](Self::keep), which says what they weigh; 0 `max_bytes`: they may weigh what they like.
+    pub fn of_copies(threshold: usize, max_bytes: usize, marks: &Arc<Marks>) -> Self {
+        let budget = match max_bytes {
+            0 => Budget::unlimited(),
+            most => Budget::new(most, |_| 0),
+        };
+        Self::with(threshold, budget, marks.hasher().clone(), Some(marks))
+    }
+
+    /// Stores a copy until `until` (`None`: for ever). `stamp`: one of [`Marks::begin`], which no
+    /// other copy has; from before the original was read. `bytes`: what the value counts for. Returns a
+    /// handle to it; `None`: its time is over, or it is too large.
+    pub fn keep(
+        &self,
+        key: &[u8],
+        value: V,
+        bytes: usize,
+        until: Option<Instant>,
+        stamp: u64,
+    ) -> Option<Handle> {
+        let lifetime = match until {
+            None => Lifetime::Forever,
+            Some(until) => match until.0.saturating_sub(clock::monotonic().0) {
+                0 => Lifetime::Expired,
+                left => Lifetime::For(Duration::from_nanos(left)),
+            },
+        };
+        let terms = Terms {
+            lifetime,
+            weight: self.budget.weight(key, bytes),
+            stamp: Some(stamp),
+        };
+        self.write(key, value, terms, |_, _, _| true).1
+    }
+
+    /// A handle to what was just written with the stamp `own`, and is to have `stamp`.
+    pub(super) fn stamped(
+        &self,
+        shard: &mut Shard<V>,
+        place: Place<'_>,
+        slot: u32,
+        stamp: Option<u64>,
+        own: u64,
+    ) -> Handle {
+        if let Some(stamp) = stamp {
+            shard.restamp(slot, stamp);
+        }
+        self.handle(place, slot, stamp.unwrap_or(own))
+    }
 }

@@ -98,16 +98,6 @@ impl<V> MemoryStore<V> {
         Self::with(threshold, budget, RandomState::default(), None)
     }
 
-    /// An empty store of copies, which are there while `marks` say that they stand. They get in by
-    /// [`keep`](Self::keep), which says what they weigh; 0 `max_bytes`: they may weigh what they like.
-    pub fn of_copies(threshold: usize, max_bytes: usize, marks: &Arc<Marks>) -> Self {
-        let budget = match max_bytes {
-            0 => Budget::unlimited(),
-            most => Budget::new(most, |_| 0),
-        };
-        Self::with(threshold, budget, marks.hasher().clone(), Some(marks))
-    }
-
     fn with(
         threshold: usize,
         budget: Budget<V>,
@@ -203,32 +193,6 @@ impl<V> MemoryStore<V> {
     /// ([`excess`](Self::excess)); both remove what was there.
     pub fn set(&self, key: &[u8], value: V, lifetime: Lifetime) -> Option<Handle> {
         let terms = self.own_terms(key, &value, lifetime);
-        self.write(key, value, terms, |_, _, _| true).1
-    }
-
-    /// Stores a copy until `until` (`None`: for ever). `stamp`: one of [`Marks::begin`], which no
-    /// other copy has; from before the original was read. `bytes`: what the value counts for. Returns a
-    /// handle to it; `None`: its time is over, or it is too large.
-    pub fn keep(
-        &self,
-        key: &[u8],
-        value: V,
-        bytes: usize,
-        until: Option<Instant>,
-        stamp: u64,
-    ) -> Option<Handle> {
-        let lifetime = match until {
-            None => Lifetime::Forever,
-            Some(until) => match until.0.saturating_sub(clock::monotonic().0) {
-                0 => Lifetime::Expired,
-                left => Lifetime::For(Duration::from_nanos(left)),
-            },
-        };
-        let terms = Terms {
-            lifetime,
-            weight: self.budget.weight(key, bytes),
-            stamp: Some(stamp),
-        };
         self.write(key, value, terms, |_, _, _| true).1
     }
 
@@ -408,21 +372,6 @@ impl<V> MemoryStore<V> {
                 None => self.evict_anywhere(),
             }
         }
-    }
-
-    /// A handle to what was just written with the stamp `own`, and is to have `stamp`.
-    fn stamped(
-        &self,
-        shard: &mut Shard<V>,
-        place: Place<'_>,
-        slot: u32,
-        stamp: Option<u64>,
-        own: u64,
-    ) -> Handle {
-        if let Some(stamp) = stamp {
-            shard.restamp(slot, stamp);
-        }
-        self.handle(place, slot, stamp.unwrap_or(own))
     }
 
     /// Lets one more entry in, unless the store is full.
