@@ -345,7 +345,7 @@ def test_a_table_is_eighty_columns_wide(app: Flask, cache: Cache) -> None:
     stats = CacheStats(
         **numbers,
         refusals={"because " * 30 + "\x1b[31m": 10**6},
-        functions={f"a.very.long.module.name.{n}": FunctionCounts(**numbers) for n in range(30)},
+        functions={f"\x1b[2Ja.long.module.name.{n}": FunctionCounts(**numbers) for n in range(30)},
         backend=BackendStats(
             "RedisSentinelCache", 10**8, 10**12, 10**8, latencies={"delete_many": latency}
         ),

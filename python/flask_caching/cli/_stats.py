@@ -85,6 +85,7 @@ def table(counted: CacheStats) -> str:
     if called:
         lines += ["", f"{'':36}{'hits':>11}{'misses':>9}{'ratio':>7}{'takes':>8}{'saved':>8}"]
         for name, counts in called[:_MOST_ROWS]:
+            name = _printable(name)
             shown = name if len(name) <= 35 else "…" + name[-34:]
             takes = counts.mean_computing_time
             lines.append(
