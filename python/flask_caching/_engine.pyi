@@ -32,10 +32,12 @@ __all__ = [
     "Patience",
     "RedisServers",
     "Refreshes",
+    "Refreshing",
     "Road",
     "SealedValue",
     "SharedByteStore",
     "Signer",
+    "SimpleCache",
     "Turn",
     "clock_advance",
     "clock_follow",
@@ -616,3 +618,6 @@ class NearCopies(MemoryBackend):
 
 def open_store(name: str, settings: Any, default_timeout: _Timeout = None) -> ByteStore: ...
 def memcached_wire_key(key: bytes) -> bytes: ...
+
+#: Its name at runtime, by which errors call it.
+SimpleCache = MemoryBackend
