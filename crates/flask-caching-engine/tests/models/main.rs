@@ -8,6 +8,7 @@
 #![cfg(shuttle)]
 
 mod flights;
+mod leases;
 mod refreshes;
 mod store;
 
