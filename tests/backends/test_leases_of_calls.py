@@ -151,6 +151,22 @@ def test_a_page_of_one_process_is_that_of_all(config: dict[str, Any]) -> None:
     assert runs == [1]
 
 
+def test_what_is_there_and_no_answer_is_computed_anew(config: dict[str, Any]) -> None:
+    side = Side(config)
+    runs: list[int] = []
+    nothing = side.cache.cached(key_prefix="key")(lambda: runs.append(1))
+    assert [side.run(nothing), side.run(nothing)] == [None, None]
+    assert runs == [1, 1]
+    # What was stored with a tag that is deleted is in its place still.
+    other = Side(config)
+    for process in (side, other):
+        process.opened.set()
+    side.run(side.calls["tags"])
+    side.run(lambda: side.cache.delete_tags("tag"))
+    other.run(other.calls["tags"])
+    assert other.runs == 1
+
+
 def test_whoever_is_interrupted_hands_over(config: dict[str, Any]) -> None:
     if config["CACHE_TYPE"].endswith("Plain"):
         pytest.skip("its lease is looked at otherwise")

@@ -18,12 +18,13 @@ from .._engine import MISSING, Metadata, SealedValue, replaced_methods
 from ..errors import UnstorableValueError
 from ._byte_backend import ByteBackend
 from ._leases import Lease, can_lease
+from ._tagged import current
 
 if TYPE_CHECKING:
     from ._encoded import Encoded
     from ._port import Port
 
-__all__ = ["Claim", "ClaimBeside", "Found", "claim_of", "end_leases"]
+__all__ = ["Claim", "ClaimBeside", "Found", "claim_of", "end_leases", "is_current"]
 
 _SUFFIX = "_lease"
 #: In place of a token: the last result is its caller's alone, so that nobody waits for the next.
@@ -65,6 +66,11 @@ def claim_of(port: Port, key: str, seconds: float) -> Claim | ClaimBeside | None
             # Nothing can stand behind what makes its bytes.
             pass
     return ClaimBeside(backend, key, seconds) if can_lease(backend) else None
+
+
+def is_current(backend: Any, value: Any, metadata: Metadata) -> bool:
+    """Whether a value is fresh, and none of its tags was deleted."""
+    return current(backend, [SealedValue(value, metadata)])[0] is not MISSING
 
 
 @dataclass

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from .._engine import MISSING, Claimant, Turn, renewal_pause
-from ..backends._claims import Claim, ClaimBeside, Found, claim_of
+from ..backends._claims import Claim, ClaimBeside, Found, claim_of, is_current
 from .following import lead
 from .offload import elsewhere
 from .refresh import has_threads
@@ -189,7 +189,7 @@ def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
     try:
         claim = claim_of(port, key, state.lease_ttl)
         if claim is not None:
-            yield from _claimed(claim, claimant, port, key, state.wait)
+            yield from _claimed(policy, claim, claimant, port, key, state.wait)
         else:
             claimant.go_without()
             policy.note_no_leases(backend)
@@ -200,7 +200,12 @@ def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
 
 
 def _claimed(
-    claim: Claim | ClaimBeside, claimant: Claimant, port: Any, key: Any, longest: float
+    policy: CallPolicy,
+    claim: Claim | ClaimBeside,
+    claimant: Claimant,
+    port: Any,
+    key: Any,
+    longest: float,
 ) -> Iterator[float]:
     may_wait = not (claimant.is_forced or claimant.is_background)
     if may_wait and claimant.is_elsewhere:
@@ -209,13 +214,13 @@ def _claimed(
             yield pause
             claimant.look_again()
             return
-    is_beside = isinstance(claim, ClaimBeside)
+    backend, is_beside = port.backend, isinstance(claim, ClaimBeside)
     for _ in range(_ATTEMPTS):
         if (is_beside or not claimant.is_over_value) and claim.take():
             if is_beside and may_wait and not claimant.is_over_value and _is_there(port, key):
                 # Somebody has computed it between this call's question and its lease.
                 claim.end(is_refused=False)
-                claimant.look_again()
+                claimant.hurry()
             else:
                 _compute_under(claim, claimant)
             return
@@ -244,11 +249,11 @@ def _claimed(
             claim.watch(found)
             claimant.hold(Held(claim))
             return
-        elif _is_news(found, claimant):
+        elif _is_news(policy, backend, found, claimant):
             if claimant.is_background:
                 claimant.decline()
             else:
-                claimant.look_again()
+                claimant.hurry()
             return
         elif claim.take_over(found):
             _compute_under(claim, claimant)
@@ -268,9 +273,13 @@ def _is_there(port: Any, key: Any) -> bool:
     return value is not MISSING and value is not None
 
 
-def _is_news(found: Found, claimant: Claimant) -> bool:
+def _is_news(policy: CallPolicy, backend: Any, found: Found, claimant: Claimant) -> bool:
     """Whether what is there may be an answer, other than what the call has seen."""
-    if not claimant.is_over_value and not claimant.is_background:
-        return True
-    is_fresh = found.metadata is None or found.metadata.is_fresh
-    return claimant.is_over_stale and is_fresh
+    if not claimant.may_hurry and not claimant.is_background:
+        return False
+    if claimant.is_over_value and not claimant.is_over_stale:
+        # The policy will not have it.
+        return False
+    if found.value is None and not policy.cache_none:
+        return False
+    return found.metadata is None or is_current(backend, found.value, found.metadata)

@@ -19,6 +19,9 @@ use super::road::Road;
 use super::turn::{Open, Outcome, Step, Turn};
 use crate::metadata::Metadata;
 
+/// How often a call is looked for again without a pause.
+const MOST_HURRIED: u32 = 5;
+
 /// What a call has to do with leases.
 #[derive(Default)]
 pub(super) struct Leasing {
@@ -27,6 +30,8 @@ pub(super) struct Leasing {
     over: Over,
     patience: Option<Patience>,
     has_waited: bool,
+    /// How often it was looked for again at once.
+    hurried: u32,
 }
 
 #[derive(Default)]
@@ -307,6 +312,22 @@ impl Claimant {
     /// Lets the call compute under `held`.
     fn hold(&self, held: Py<PyAny>) {
         self.change(Stage::Held(held));
+    }
+
+    /// Whether it may be looked for again without a pause: what is found may be no answer time and again.
+    #[getter]
+    fn may_hurry(&self) -> bool {
+        self.with(|open| open.leasing.hurried < MOST_HURRIED)
+            .unwrap_or_default()
+    }
+
+    /// Has the call looked for again at once.
+    fn hurry(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(mut open) = self.0.get().take() {
+            open.leasing.hurried += 1;
+            self.0.get().put_back(open);
+        }
+        self.look_again(py)
     }
 
     /// Has the call looked for again.
