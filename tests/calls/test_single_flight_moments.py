@@ -58,6 +58,35 @@ def test_a_refusal_counts_for_one_second() -> None:
         assert not entered.acquire(timeout=0)
 
 
+@pytest.mark.parametrize("tags", [["t"], lambda rv: ["t"]], ids=["known", "told"])
+def test_who_waited_for_a_result_with_tags_misses_it_once_they_are_deleted(tags: Any) -> None:
+    app = Flask("tested")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache", "CACHE_WAIT": 30})
+    entered, gate = threading.Event(), threading.Event()
+    calls = []
+
+    @cache.memoize(60, tags=tags)
+    def f() -> int:
+        calls.append(1)
+        entered.set()
+        assert gate.wait(30)
+        return len(calls)
+
+    with ThreadPoolExecutor(2) as pool, app.app_context():
+        for number in (1, 2, 3):
+            entered.clear()
+            gate.clear()
+            leader = pool.submit(_in_app, app, f)
+            assert entered.wait(30)
+            follower = pool.submit(_in_app, app, f)
+            while cache.stats().waits < number:
+                assert not follower.done()
+            gate.set()
+            assert [leader.result(30), follower.result(30)] == [number, number]
+            assert [f(), f(), f()] == [number] * 3
+            cache.delete_tags("t")
+
+
 @pytest.mark.parametrize("options", [{}, {"tags": ["t"]}, {"stale_if_error": 60}])
 def test_what_landed_after_the_look_is_looked_for_once_more(tmp_path: Path, options: Any) -> None:
     meanwhile: list[Any] = []

@@ -40,11 +40,6 @@ impl Moment<'_> {
 }
 
 impl MemoryBackend {
-    /// A handle to the value of `key`, if it has one.
-    pub(crate) fn handle(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<Handle>> {
-        Ok(self.find(key.py(), key)?.map(|(_, handle)| handle))
-    }
-
     /// A handle to what is under `key`, where that is current, and where its tags are.
     pub(crate) fn place(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<(Handle, Tags)>> {
         let found = self.find(key.py(), key)?;

@@ -107,7 +107,11 @@ impl Road {
         let key = open.key.bind(py);
         let handle = match open.handle {
             Some(handle) => Some(handle),
-            None => memory.get().handle(key)?,
+            // The call has another one's result: what that depends on stands beside it.
+            None => memory.get().place(key)?.map(|(handle, tags)| {
+                open.conditions.tags = tags;
+                handle
+            }),
         };
         if let (Some(value), Some(guards)) = (handle, open.guards()) {
             let is_awaited = !self.flags.get().is_usual();
