@@ -157,6 +157,29 @@ def test_an_emptied_database_is_seen(tmp_path: Any, command: str) -> None:
         server.kill()
 
 
+def test_what_the_server_evicts_is_seen(tmp_path: Any) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        near = Nearby(server)
+        cache = near.start()
+        keys = [f"k{number}" for number in range(100)]
+        cache.set_many(dict.fromkeys(keys, "x" * 1000))
+        near.settle(lambda: cache.get_many(*keys))
+        used = near.admin.info("memory")["used_memory"]
+        near.admin.config_set("maxmemory-policy", "allkeys-random")
+        near.admin.config_set("maxmemory", used - 50_000)
+        near.admin.set("more", 1)
+        there = [key for key in keys if near.admin.exists(near.prefix + key)]
+        assert there != keys
+        wait_until(
+            lambda: [key for key in keys if cache.get(key) is not None] == there,
+            "the evictions to be seen",
+        )
+    finally:
+        server.kill()
+
+
 def test_what_this_process_changes_it_sees_at_once(near: Nearby) -> None:
     cache = near.cache
     cache.set_many({"a": 0, "b": 0})

@@ -267,3 +267,20 @@ def test_a_client_object_has_no_copies(redis_server: RedisServer) -> None:
     }
     with pytest.raises(CacheConfigError, match="a client object"):
         Cache(Flask("near"), config=settings)
+
+
+def test_a_server_that_hangs_up_is_warned_of(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A proxy that closes the connection where it is asked for what it does not know."""
+    with (
+        without_hello(server.port, hangs_up=True) as port,
+        caplog.at_level(logging.WARNING, "flask_caching.engine"),
+    ):
+        cache = Nearby(server, CACHE_REDIS_PORT=port).cache
+
+        def warned() -> bool:
+            assert cache.get("k") is None
+            return any("nothing is heard" in record.getMessage() for record in caplog.records)
+
+        wait_until(warned, "a warning")

@@ -73,8 +73,11 @@ class Nearby:
 
 
 @contextlib.contextmanager
-def without_hello(port: int) -> Iterator[int]:
-    """A proxy of the server at a port that knows no ``HELLO``, as older ones; its port."""
+def without_hello(port: int, hangs_up: bool = False) -> Iterator[int]:
+    """A proxy of the server at a port that knows no ``HELLO``, as older ones; its port.
+
+    :param hangs_up: that is all it says to it.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -83,7 +86,9 @@ def without_hello(port: int) -> Iterator[int]:
                 peer, _ = listener.accept()
                 server = socket.create_connection(("127.0.0.1", port))
                 for source, target in ((peer, server), (server, peer)):
-                    threading.Thread(target=_hand_on, args=(source, target), daemon=True).start()
+                    threading.Thread(
+                        target=_hand_on, args=(source, target, hangs_up), daemon=True
+                    ).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -95,9 +100,11 @@ def without_hello(port: int) -> Iterator[int]:
         thread.join()
 
 
-def _hand_on(source: socket.socket, target: socket.socket) -> None:
+def _hand_on(source: socket.socket, target: socket.socket, hangs_up: bool) -> None:
     with contextlib.suppress(OSError), source, target:
         while data := source.recv(65536):
+            if b"HELLO" in data and hangs_up:
+                return
             if b"HELLO" in data:
                 source.sendall(b"-ERR unknown command 'HELLO'\r\n")
             else:

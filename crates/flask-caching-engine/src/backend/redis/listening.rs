@@ -29,6 +29,8 @@ const SOONEST: Duration = Duration::from_millis(10);
 const LATEST: Duration = Duration::from_secs(1);
 /// After how long it is tried again what failed, and what a server has refused.
 const RETRY: Duration = Duration::from_millis(200);
+/// After so many failures it is said that nobody can be heard, and tried more seldom.
+const MANY: u32 = 25;
 const RETRY_REFUSED: Duration = Duration::from_secs(30);
 
 const LISTEN: &str = "near";
@@ -248,22 +250,30 @@ struct Ear {
 
 impl Ear {
     fn run(self) {
+        let mut failures = 0;
         while !self.is_over() {
+            let is_heard = || self.link.heard.load(Ordering::Acquire) > 0;
             let Err(error) = self.listen() else {
                 return;
             };
+            failures = if is_heard() { 1 } else { failures + 1 };
             self.lose();
             if self.is_over() {
                 return;
             }
             log::debug!("changes are not heard of any more: {error}");
             self.state.note_trouble(Some(&error));
-            let pause = if is_refusal(error.kind()) {
-                RETRY_REFUSED
-            } else {
-                RETRY
-            };
-            self.pause(pause);
+            if failures == MANY && !is_refusal(error.kind()) {
+                log::warn!(
+                    "CACHE_NEAR: nothing is heard of what changes, so that the cache goes on without \
+                     copies and asks the server each time: {error}"
+                );
+            }
+            self.pause(match error.kind() {
+                kind if is_refusal(kind) => RETRY_REFUSED,
+                _ if failures >= MANY => LATEST,
+                _ => RETRY,
+            });
         }
     }
 
