@@ -87,6 +87,39 @@ def test_who_waited_for_a_result_with_tags_misses_it_once_they_are_deleted(tags:
             cache.delete_tags("t")
 
 
+@pytest.mark.parametrize("tags", [["t"], lambda rv: ["t"]], ids=["known", "told"])
+def test_nobody_follows_what_began_before_another_process_deleted_a_tag(
+    tmp_path: Path, tags: Any
+) -> None:
+    def process() -> Cache:
+        config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path), "CACHE_WAIT": 30}
+        return Cache(Flask("tested"), config=config)
+
+    cache, other = process(), process()
+    entered, gate = threading.Semaphore(0), threading.Event()
+    source = [1]
+
+    @cache.memoize(60, tags=tags)
+    def f() -> int:
+        found = source[0]
+        entered.release()
+        assert gate.wait(30)
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(_in_app, cache.app, f)
+        assert entered.acquire(timeout=30)
+        source[0] = 2
+        with other.app.app_context():
+            other.delete_tags("t")
+        after = pool.submit(_in_app, cache.app, f)
+        assert entered.acquire(timeout=30)
+        gate.set()
+        assert (before.result(30), after.result(30)) == (1, 2)
+    with cache.app.app_context():
+        assert f() == 2
+
+
 @pytest.mark.parametrize("options", [{}, {"tags": ["t"]}, {"stale_if_error": 60}])
 def test_what_landed_after_the_look_is_looked_for_once_more(tmp_path: Path, options: Any) -> None:
     meanwhile: list[Any] = []

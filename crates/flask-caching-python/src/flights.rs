@@ -32,7 +32,8 @@ pub(crate) fn begin<'k>(
     FLIGHTS.begin(scope(owner), key, guards)
 }
 
-/// As [`begin`], unless the same is being computed already, and may be followed.
+/// As [`begin`], unless the same is being computed already, by who has `seen` the same versions beside
+/// the key, and may be followed.
 ///
 /// # Errors
 /// Those of greenlets.
@@ -40,9 +41,10 @@ pub(crate) fn join<'k>(
     owner: &Bound<'_, PyAny>,
     key: &[u8],
     guards: impl IntoIterator<Item = &'k [u8]>,
+    seen: &[u8],
 ) -> PyResult<Joined> {
     let leader = present(owner.py())?;
-    Ok(FLIGHTS.join(scope(owner), key, guards, leader))
+    Ok(FLIGHTS.join_seeing(scope(owner), key, guards, leader, seen))
 }
 
 /// How many results have landed in this process; for [`has_landed_since`].

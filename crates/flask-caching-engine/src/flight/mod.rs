@@ -74,6 +74,8 @@ struct Progress {
     writer: AtomicUsize,
     /// The hash of the key that it may be followed under; 0: it may not.
     followed_under: u64,
+    /// The hash of what it saw of the versions beside its key.
+    seen: u64,
     /// Who computes: a number that no other computing thread, greenlet or task has.
     leader: AtomicUsize,
     /// The thread that the computation began on.
@@ -127,7 +129,7 @@ impl Flights {
         guards: impl IntoIterator<Item = &'k [u8]>,
     ) -> Flight {
         let hash = self.hash(scope, key);
-        let progress = Arc::new(Progress::new(scope, 0, this_thread()));
+        let progress = Arc::new(Progress::new(scope, 0, 0, this_thread()));
         // Before it is registered: where the count is 0, nothing is.
         self.count.fetch_add(1, Ordering::SeqCst);
         self.shard(hash)
@@ -146,15 +148,29 @@ impl Flights {
         guards: impl IntoIterator<Item = &'k [u8]>,
         leader: usize,
     ) -> Joined {
+        self.join_seeing(scope, key, guards, leader, b"")
+    }
+
+    /// As [`join`](Self::join), and follows only who has `seen` the same: the versions that an entry
+    /// depends on and that are no part of its key, which another process may have deleted meanwhile.
+    pub fn join_seeing<'k>(
+        self: &Arc<Self>,
+        scope: u64,
+        key: &[u8],
+        guards: impl IntoIterator<Item = &'k [u8]>,
+        leader: usize,
+        seen: &[u8],
+    ) -> Joined {
         let hash = self.hash(scope, key);
+        let seen = self.hash(scope, seen);
         let followed_under = if self.refusals.has(hash) { 0 } else { hash };
-        let progress = Arc::new(Progress::new(scope, followed_under, leader));
+        let progress = Arc::new(Progress::new(scope, followed_under, seen, leader));
         self.count.fetch_add(1, Ordering::SeqCst);
         let mut shard = self.shard(hash);
         let registered = shard.entry(hash).or_default();
         let other = registered
             .iter()
-            .find(|other| followed_under != 0 && other.may_be_followed(hash));
+            .find(|other| followed_under != 0 && other.may_be_followed(hash, seen));
         if let Some(other) = other.cloned() {
             drop(shard);
             self.count.fetch_sub(1, Ordering::SeqCst);
@@ -371,12 +387,13 @@ impl Drop for Flight {
 }
 
 impl Progress {
-    fn new(scope: u64, followed_under: u64, leader: usize) -> Self {
+    fn new(scope: u64, followed_under: u64, seen: u64, leader: usize) -> Self {
         Self {
             scope,
             state: AtomicU8::new(0),
             writer: AtomicUsize::new(0),
             followed_under,
+            seen,
             leader: AtomicUsize::new(leader),
             thread: this_thread(),
             lock: Mutex::new(End::default()),
@@ -385,8 +402,9 @@ impl Progress {
     }
 
     /// Whether somebody who asks now may have its result.
-    fn may_be_followed(&self, hash: u64) -> bool {
+    fn may_be_followed(&self, hash: u64, seen: u64) -> bool {
         self.followed_under == hash
+            && self.seen == seen
             && self.state.load(Ordering::SeqCst) & (SUPERSEDED | CLOSED) == 0
     }
 

@@ -261,6 +261,20 @@ fn after_a_refusal_nobody_queues_for_a_moment() {
 }
 
 #[test]
+fn who_sees_other_versions_does_not_follow() {
+    let flights = flights();
+    let join = |seen: &[u8], who| flights.join_seeing(1, KEY, [VERSION], who, seen);
+    let Joined::Lead(_one) = join(b"before", 1) else {
+        panic!("somebody computes it");
+    };
+    assert!(matches!(join(b"before", 2), Joined::Follow(_)));
+    let Joined::Lead(_other) = join(b"after", 3) else {
+        panic!("what began before a deletion was followed");
+    };
+    assert!(matches!(join(b"after", 4), Joined::Follow(_)));
+}
+
+#[test]
 fn who_looked_before_a_result_landed_looks_again() {
     let flights = flights();
     let before = flights.landings();

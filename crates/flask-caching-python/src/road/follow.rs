@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use super::counts::Event;
 use super::replaced::SET;
 use super::road::Road;
-use super::turn::{Encoded, Following, Open, Step, Turn};
+use super::turn::{Encoded, Following, Open, Role, Step, Turn};
 use crate::leaders::leaders;
 use crate::missing::is_missing;
 use crate::{flights, timeout};
@@ -73,7 +73,7 @@ impl Road {
         let key = flights::key_bytes(key)?;
         let owner = self.owner_of_flights(open.backend.bind(py));
         if self.may_follow(py, open)? {
-            flights::join(owner, &key, guards)
+            flights::join(owner, &key, guards, &open.seen_versions(py)?)
         } else {
             Ok(Joined::Lead(flights::begin(owner, &key, guards)))
         }
@@ -164,6 +164,19 @@ impl Road {
 }
 
 impl Open {
+    /// The versions of tags as the call has found them. Another process deletes a tag without this one's
+    /// computations hearing of it: who asks after that follows none that began before.
+    fn seen_versions(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
+        let mut seen = Vec::new();
+        for version in self.versions.iter().filter(|it| it.role != Role::Key) {
+            if let Some(text) = &version.text {
+                seen.extend(text.bind(py).to_str()?.as_bytes());
+            }
+            seen.push(0);
+        }
+        Ok(seen)
+    }
+
     /// Lets those who wait for this call have what storing its result came to.
     pub(super) fn land(
         &self,

@@ -295,7 +295,8 @@ impl Road {
             return Ok(Quick::Unknown);
         }
         // No version of this store is ever brought back: it guards nothing here.
-        let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, [])? else {
+        let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, [], b"")?
+        else {
             return Ok(Quick::Unknown);
         };
         note_leader(py, None)?;
