@@ -213,7 +213,7 @@ def test_what_was_superseded(cache: Cache) -> None:
         function(1)
     forget.clear()
     function(1), function(1)
-    assert counts(cache, "hits", "misses", "stored", "superseded") == (1, 3, 1, 2)
+    assert counts(cache, "hits", "misses", "stored", "superseded", "deletions") == (1, 3, 1, 2, 1)
 
 
 def test_functions_that_fail_are_misses(cache: Cache) -> None:

@@ -206,11 +206,12 @@ class Fragments:
         """Delete a fragment; a cache that fails does not break the page."""
         cache = self._cache
         state, backend = cache._place()
-        self.roads[tag[5]].note_deletion()
+        road = self.roads[tag[5]]
+        road.note_deletion()
         try:
             cache.delete(self.place(tag))
         except Exception as error:
-            state.failed(backend, error, "storing", "a template fragment")
+            state.failed(backend, error, "storing", road.policy.name)
 
     def render(self, tag: Tag, caller: Callable[[], Any]) -> Any:
         """A fragment from the cache, or rendered, once, and stored.
