@@ -189,6 +189,25 @@ def test_who_does_not_let_strangers_in_has_callers_refresh(clock: Any) -> None:
     assert paged.runs == 2
 
 
+@pytest.mark.parametrize("in_front", [True, False])
+def test_pages_of_who_proves_who_they_are_are_refreshed_by_them(
+    settings: dict[str, Any], clock: Any, in_front: bool
+) -> None:
+    view = saying("public, max-age=10, stale-while-revalidate=20")
+    paged = Paged(view, settings, in_front=in_front)
+    ask = {"headers": {"Authorization": "Bearer x"}}
+    paged.get(**ask)
+    clock.advance(15)
+    answer = paged.get(**ask)
+    assert answer.data == b"run 2"
+    assert answer.headers["Cache-Status"] == "flask-caching; fwd=stale; stored"
+    # For others it goes on in the background.
+    paged.get()
+    clock.advance(15)
+    assert paged.get().data == b"run 3"
+    until(lambda: paged.get().data == b"run 4")
+
+
 def test_a_refresh_that_is_not_to_be_stored_leaves_the_old_page(clock: Any) -> None:
     def view(run: int) -> str:
         if run == 2:

@@ -112,10 +112,18 @@ class PagePolicy(CallPolicy):
 
     # Refreshes in the background.
 
+    @property
+    def refreshes_elsewhere(self) -> bool:
+        """Whether a request of nobody in particular can refresh what the active one has found."""
+        # Who proves who they are has pages that nobody else gets.
+        return self._lets_strangers_in and "HTTP_AUTHORIZATION" not in _active_environ()
+
+    @refreshes_elsewhere.setter
+    def refreshes_elsewhere(self, value: bool) -> None:
+        self._lets_strangers_in = value
+
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
-        in_front = IN_FRONT.get()
-        environ = active_request_context(None).request.environ if in_front is None else in_front[1]
-        return visiting(app, stranger(environ, self.rule.headers, self.page.cookies))
+        return visiting(app, stranger(_active_environ(), self.rule.headers, self.page.cookies))
 
     def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         in_front = IN_FRONT.get()
@@ -155,3 +163,12 @@ def environ_name(header: str) -> str:
     """The name that a WSGI environment has for a header."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+
+
+def _active_environ() -> dict[str, Any]:
+    """The WSGI environment of the active request, in front of Flask or in it."""
+    in_front = IN_FRONT.get()
+    if in_front is not None:
+        return in_front[1]
+    environ: dict[str, Any] = active_request_context(None).request.environ
+    return environ
