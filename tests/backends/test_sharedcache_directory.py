@@ -122,7 +122,7 @@ def test_a_store_that_nobody_has_open_is_found_again(directory: Path) -> None:
     assert SharedCache(str(directory)).get("tea") == "green"
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut", "empty", "meta"])
+@pytest.mark.parametrize("damage", ["garbage", "cut", "empty", "meta", "middle"])
 def test_a_damaged_file_is_set_aside(
     damage: str, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -132,6 +132,11 @@ def test_a_damaged_file_is_set_aside(
     data = store_of(directory) / "data.mdb"
     if damage == "garbage":
         data.write_bytes(os.urandom(data.stat().st_size))
+    elif damage == "middle":
+        content = bytearray(data.read_bytes())
+        # All that is used, but the two pages at the beginning.
+        content[8192:600_000] = os.urandom(600_000 - 8192)
+        data.write_bytes(content)
     elif damage == "cut":
         os.truncate(data, 5 * 4096)
     elif damage == "meta":

@@ -21,6 +21,7 @@ mod mapping;
 mod opening;
 mod room;
 mod seen;
+mod structure;
 mod visited;
 mod writer;
 mod writing;
@@ -428,7 +429,9 @@ fn failure(operation: &'static str, path: &Path, error: &heed::Error) -> Error {
             | MdbError::Panic
             | MdbError::Invalid
             | MdbError::VersionMismatch
-            | MdbError::Incompatible,
+            | MdbError::Incompatible
+            // Nobody's mapping is larger.
+            | MdbError::MapResized,
         ) => ErrorKind::Protocol,
         heed::Error::Mdb(_) => ErrorKind::Refused,
         _ => ErrorKind::Io,

@@ -136,7 +136,16 @@ pub(super) fn open(directory: &Path, options: &Options, users: Option<Arc<File>>
     let shown = || directory.display().to_string();
     let io_error = |error| Error::io(OPERATION, shown(), error);
     let directory = &self::directory(directory)?;
-    let opening = lock_file(directory, "opening.lock").map_err(io_error)?;
+    let opening = lock_file(directory, "opening.lock").map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            let message = format!(
+                "this process may not write to CACHE_DIR ({error}), which also who reads has to; give \
+                 the cache a directory of its own"
+            );
+            Error::new(ErrorKind::Config, OPERATION, shown(), message)
+        }
+        _ => io_error(error),
+    })?;
     if !locks::lock_within(&opening, OPENING_PATIENCE).map_err(io_error)? {
         let message = "another process has been opening it for more than five seconds";
         return Err(Error::new(ErrorKind::Timeout, OPERATION, shown(), message));
