@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from gallery import tour
-from gallery.server import THREADS, serving
+from gallery.server import THREADS, WORKERS, serving
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def serve(port: int) -> None:
 def show() -> None:
     """Take the tour, and fail where the cache did not do what it should."""
     with serving() as (address, _):
-        print(f"gunicorn with {THREADS} threads, SimpleCache, {address}\n")
+        print(f"gunicorn with {WORKERS} workers of {THREADS} threads, SharedCache, {address}\n")
         wrong = tour.run(address)
         print(
             f"\nWhat the cache saved was on its dashboard while this ran, {address}/_cache/\n"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from itertools import count
 from typing import Any
 
 from flask import Flask, abort, g, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_caching import Cache, dashboard
 
+from gallery.folder import folder
 from gallery.painting import Painting, paint, painted, painting
 
 ROOMS = {
@@ -23,8 +23,8 @@ ROOMS = {
 }
 
 app = Flask(__name__)
-cache = Cache(app, config={"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 300})
-visitors = count(1)
+# One cache for all workers of the server.
+cache = Cache(app, config={"CACHE_TYPE": "SharedCache", "CACHE_DIR": folder() / "cache"})
 
 
 def is_local() -> bool:
@@ -95,7 +95,9 @@ def detail() -> str:
 @app.get("/guestbook")
 def guestbook() -> str:
     """A page that greets each visitor anew, with a slow part that is cached in the template."""
-    return render_template("guestbook.html", visitor=next(visitors), rooms=ROOMS, paint=paint)
+    # Counted once, whichever worker a visitor comes to.
+    visitor = cache.inc("visitors")
+    return render_template("guestbook.html", visitor=visitor, rooms=ROOMS, paint=paint)
 
 
 @app.get("/api/rooms")

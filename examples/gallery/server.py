@@ -5,16 +5,21 @@ from __future__ import annotations
 import ctypes
 import http.client
 import importlib.util
+import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-THREADS = 8
+from gallery.folder import VARIABLE
+
+WORKERS = 2
+THREADS = 4
 _PR_SET_PDEATHSIG = 1
 PATIENCE = 30.0
 
@@ -37,21 +42,22 @@ def check_installed() -> None:
 def serving(port: int = 0) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Serve on the loopback interface while the block runs.
 
-    One worker process with several threads: SimpleCache lives in the memory of a process.
+    Several worker processes with several threads each: SharedCache is one cache for all of them.
 
     :param port: 0 takes a free one.
     :returns: the address, ``http://127.0.0.1:<port>``, and the server's process.
     :raises SystemExit: where it cannot be served, with the reason.
     """
     check_installed()
-    with listening(port) as listener:
+    with listening(port) as listener, tempfile.TemporaryDirectory(prefix="gallery-") as folder:
         # Inherited by accepted connections: gunicorn sends head and body apart, and Nagle would
         # hold the body back for 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         descriptor = listener.fileno()
-        options = f"--bind fd://{descriptor} --threads {THREADS} --log-level warning".split()
+        options = f"--bind fd://{descriptor} --workers {WORKERS} --threads {THREADS}".split()
         server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "gallery.app:app", *options],
+            [sys.executable, "-m", "gunicorn", "gallery.app:app", "--log-level=warning", *options],
+            env={**os.environ, VARIABLE: folder},
             cwd=Path(__file__).parent.parent,
             pass_fds=[descriptor],
             start_new_session=True,  # Ctrl-C is for this process; it ends the server

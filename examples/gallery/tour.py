@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -55,16 +56,17 @@ class Visit:
 
 
 class Visitor:
-    """An HTTP client with one connection that is kept open, as a browser's is."""
+    """An HTTP client with a new connection for each request: any of the workers may answer it."""
 
     def __init__(self, address: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+        self._host = urlsplit(address).netloc
 
     def request(self, method: str, path: str) -> tuple[http.client.HTTPResponse, bytes]:
         """The response to one request, and its whole body."""
-        self._connection.request(method, path)
-        response = self._connection.getresponse()
-        return response, response.read()
+        with closing(http.client.HTTPConnection(self._host, timeout=30)) as connection:
+            connection.request(method, path)
+            response = connection.getresponse()
+            return response, response.read()
 
     def _painted(self) -> int:
         count = json.loads(self.request("GET", "/painted")[1])["painted"]
