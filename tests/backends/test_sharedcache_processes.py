@@ -234,7 +234,8 @@ def test_the_file_never_grows_past_its_bound(cache: SharedCache, tmp_path: Path)
         assert cache.set(f"key {number}", b"x" * chance.choice([10, 100, 1000, 20000]))
     [data] = (tmp_path / "cache").glob("store-*/data.mdb")
     assert data.stat().st_size <= 4 * MIB * 1.1
-    entries, size = cache._store.held()
+    entries, size, evictions = cache._store.held()
+    assert evictions > 1000
     assert size <= 4 * MIB
     assert entries > 200
     assert cache.get("key 7999") is not None

@@ -169,11 +169,11 @@ impl SharedByteStore {
     }
 
     /// How many entries it holds, those included that have expired and were not taken away yet; and the
-    /// bytes that they take, with what belongs to them.
-    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64)> {
+    /// bytes that they take, with what belongs to them; and how many entries had to make room.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
         let held = py.detach(|| self.store.held());
         logging::hand_on(py)?;
         let held = held.map_err(|error| to_py(&error))?;
-        Ok((held.entries, held.bytes))
+        Ok((held.entries, held.bytes, held.evictions))
     }
 }

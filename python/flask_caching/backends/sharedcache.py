@@ -88,9 +88,9 @@ class SharedCache(ByteBackend):
         self._threshold = _whole(threshold, 0, "CACHE_THRESHOLD", "entries")
         self._open()
 
-    def _usage(self) -> tuple[int, int, None]:
-        """Entries, and the bytes that they take."""
-        return (*self._store.held(), None)
+    def _usage(self) -> tuple[int, int, int]:
+        """Entries, the bytes that they take, and how many entries had to make room."""
+        return self._store.held()
 
     def _list_keys(self, prefix: str, most: int) -> list[str]:
         """The keys that begin with ``prefix``; about ``most``."""

@@ -32,24 +32,27 @@ pub(super) struct Size {
     /// As [`cost`](super::entry::cost) counts.
     pub(super) bytes: u64,
     pub(super) entries: u64,
+    /// How many entries had to make room since the store was made.
+    pub(super) evictions: u64,
 }
 
 impl Size {
     pub(super) fn read(parts: &Parts, txn: &heed::RoTxn<'_>) -> heed::Result<Self> {
         let stored = parts.about.get(txn, SIZE)?;
-        let stored: Option<[u8; 16]> = stored.and_then(|stored| stored.try_into().ok());
-        Ok(stored.map_or_else(Self::default, |stored| {
-            let number = u128::from_le_bytes(stored);
-            #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
-            let bytes = number as u64;
-            let entries = u64::try_from(number >> 64).unwrap_or(0);
-            Self { bytes, entries }
-        }))
+        let number = |at: usize| {
+            let number = stored?.get(at..at + 8)?;
+            number.try_into().ok().map(u64::from_le_bytes)
+        };
+        Ok(Self {
+            bytes: number(0).unwrap_or(0),
+            entries: number(8).unwrap_or(0),
+            evictions: number(16).unwrap_or(0),
+        })
     }
 
     pub(super) fn write(self, parts: &Parts, txn: &mut RwTxn<'_>) -> heed::Result<()> {
-        let number = u128::from(self.entries) << 64 | u128::from(self.bytes);
-        parts.about.put(txn, SIZE, &number.to_le_bytes())
+        let numbers = [self.bytes, self.entries, self.evictions].map(u64::to_le_bytes);
+        parts.about.put(txn, SIZE, numbers.as_flattened())
     }
 
     pub(super) fn add(&mut self, entry: &Entry<'_>) {
@@ -169,7 +172,7 @@ pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed
     let Some((order, place)) = chosen else {
         // All that is left was read, and is passed now.
         return match parts.order.first(txn)?.map(|(_, place)| place.to_vec()) {
-            Some(place) => take_away(parts, txn, &place, size),
+            Some(place) => leave(parts, txn, &place, size),
             None => Ok(false),
         };
     };
@@ -177,7 +180,14 @@ pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed
         hand.store(u64::from_be_bytes(order) + 1, Ordering::Relaxed);
     }
     parts.order.delete(txn, &order)?;
-    take_away(parts, txn, &place, size)
+    leave(parts, txn, &place, size)
+}
+
+/// [`take_away`], for the sake of others.
+fn leave(parts: &Parts, txn: &mut RwTxn<'_>, place: &[u8], size: &mut Size) -> heed::Result<bool> {
+    let done = take_away(parts, txn, place, size)?;
+    size.evictions += u64::from(done);
+    Ok(done)
 }
 
 /// Takes away the entry at `place`, whatever is there.

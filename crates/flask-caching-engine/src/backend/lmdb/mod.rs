@@ -64,6 +64,8 @@ pub struct Held {
     pub entries: u64,
     /// Bytes, with what belongs to the entries.
     pub bytes: u64,
+    /// How many entries had to make room for others since the store was made, by whichever process.
+    pub evictions: u64,
 }
 
 /// A store that the processes of one machine share.
@@ -116,6 +118,7 @@ impl LmdbStore {
         Ok(Held {
             entries: size.entries,
             bytes: size.bytes,
+            evictions: size.evictions,
         })
     }
 

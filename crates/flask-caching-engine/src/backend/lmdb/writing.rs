@@ -130,6 +130,7 @@ impl<'a> Writing<'a> {
             limit: Size {
                 bytes: parts.max_bytes,
                 entries: threshold,
+                evictions: 0,
             },
             now: entry::now(),
             size,
@@ -279,7 +280,10 @@ impl<'a> Writing<'a> {
         for table in [self.parts.entries, self.parts.order, self.parts.expiry] {
             table.clear(&mut self.txn)?;
         }
-        self.size = Size::default();
+        self.size = Size {
+            evictions: self.size.evictions,
+            ..Size::default()
+        };
         Ok(())
     }
 
