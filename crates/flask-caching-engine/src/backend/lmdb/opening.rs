@@ -290,7 +290,7 @@ fn open_store(
     let tables = if let Some(tables) = found {
         tables
     } else {
-        let turn = writer.turn(PATIENCE).map_err(io_error)?;
+        let turn = writer.turn(PATIENCE, || 0).map_err(io_error)?;
         let _turn = turn.ok_or_else(|| writing::stopped(OPERATION, shown()))?;
         new_tables(&env).map_err(|error| failure(OPERATION, &path, &error))?
     };

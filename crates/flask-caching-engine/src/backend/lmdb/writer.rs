@@ -77,12 +77,17 @@ impl Writer {
         }
     }
 
-    /// The turn, within `patience`; `None`: another kept it for so long.
-    pub(super) fn turn(&self, patience: Duration) -> io::Result<Option<Turn<'_>>> {
+    /// The turn; `None`: another kept it for `patience`, or others took it for five times as long. `written`
+    /// returns another number after each write.
+    pub(super) fn turn(
+        &self,
+        patience: Duration,
+        written: impl Fn() -> usize,
+    ) -> io::Result<Option<Turn<'_>>> {
         // SAFETY: the mutex was made by who came first.
         let mut code = unsafe { pthread_mutex_trylock(self.mutex()) };
         if code == libc::EBUSY {
-            code = self.wait(patience);
+            code = self.wait(patience, written);
         }
         if code == libc::EOWNERDEAD {
             // SAFETY: this thread has it.
@@ -95,12 +100,20 @@ impl Writer {
         }
     }
 
-    fn wait(&self, patience: Duration) -> i32 {
-        /// The deadline is one of the wall clock, which may be set while this waits.
+    fn wait(&self, patience: Duration, written: impl Fn() -> usize) -> i32 {
+        /// The deadline is one of the wall clock, which may be set while this waits; and who was woken may
+        /// have been killed before he took his turn, so that nobody wakes the next.
         const AT_ONCE: Duration = Duration::from_millis(100);
         let start = clock::exact();
+        let (mut since, mut last) = (start, written());
         loop {
-            let left = patience.saturating_sub(clock::exact().since(start));
+            let now = clock::exact();
+            let present = written();
+            // Where many write and few processors run, nobody is stopped, and turns are not in order.
+            if present != last && now.since(start) < patience * 4 {
+                (since, last) = (now, present);
+            }
+            let left = patience.saturating_sub(now.since(since));
             let until = clock::exact_wall() + left.min(AT_ONCE);
             let until = libc::timespec {
                 tv_sec: libc::time_t::try_from(until.as_secs()).unwrap_or(libc::time_t::MAX),

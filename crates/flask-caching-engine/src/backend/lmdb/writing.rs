@@ -55,7 +55,7 @@ impl LmdbStore {
                 continue;
             }
             let parts = environment.parts();
-            let turn = parts.writer.turn(PATIENCE);
+            let turn = parts.writer.turn(PATIENCE, || parts.env.info().last_txn_id);
             let turn = turn.map_err(|error| Error::io(operation, target(), error))?;
             let Some(turn) = turn else {
                 return Err(stopped(operation, target()));
