@@ -196,3 +196,17 @@ def test_a_lock_is_no_lock_of_threads() -> None:
             lock.name_of_nothing  # noqa: B018
         assert repr(lock) == "<CacheLock 'x', held>"
     assert repr(lock) == "<CacheLock 'x', not held>"
+
+
+def test_whoever_waits_gives_up_while_the_clock_stands_still(app: Flask) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    with manual_clock(), app.app_context(), cache.lock("import"):
+        with pytest.raises(CacheLockError, match=r"within 0\.05 seconds"):
+            cache.lock("import", wait=0.05).__enter__()
+
+        async def main() -> None:
+            async with cache.lock("import", wait=0.05):
+                pass
+
+        with pytest.raises(CacheLockError, match=r"within 0\.05 seconds"):
+            asyncio.run(main())
