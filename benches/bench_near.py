@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench_redis import PORT
+from flask import Flask
 from flask_caching import Cache
 from question import Question, Statement, make
 
@@ -22,7 +23,7 @@ from question import Question, Statement, make
 _PATIENCE = 5.0
 
 
-def _near_cache(**config: Any) -> tuple[Any, Cache]:
+def _near_cache(**config: Any) -> tuple[Flask, Cache]:
     settings = {
         "CACHE_TYPE": "RedisCache",
         "CACHE_REDIS_PORT": int(os.environ[PORT]),
@@ -33,7 +34,7 @@ def _near_cache(**config: Any) -> tuple[Any, Cache]:
     return make(**settings)
 
 
-def _simple_cache() -> tuple[Any, Cache]:
+def _simple_cache() -> tuple[Flask, Cache]:
     return make()
 
 
@@ -52,7 +53,7 @@ def _settled(cache: Cache, statement: Statement) -> Statement:
     return statement
 
 
-def _asks(make_cache: Callable[[], tuple[Any, Cache]]) -> list[Callable[[], Statement]]:
+def _asks(make_cache: Callable[[], tuple[Flask, Cache]]) -> list[Callable[[], Statement]]:
     def memoized() -> Statement:
         cache = make_cache()[1]
 

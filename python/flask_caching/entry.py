@@ -46,7 +46,7 @@ class EntryInfo:
 
 def entry_of(cache: Cache, key: str) -> EntryInfo | None:
     """What is under a key; None where there is nothing."""
-    value = cache.get(key)
+    value: Any = cache.get(key)
     if value is None and not cache.has(key):
         return None
     backend = cache._place()[1]
@@ -59,6 +59,7 @@ def entry_of(cache: Cache, key: str) -> EntryInfo | None:
         left = min(fresh_for, math.inf if left is None else left)
     kind = type(value)
     name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-    is_page = kind is tuple and key.startswith(PAGES)
-    age = max(clock_wall() - value[_STORED_AT] / 1000, 0.0) if is_page else None
+    age = None
+    if type(value) is tuple and key.startswith(PAGES):
+        age = max(clock_wall() - value[_STORED_AT] / 1000, 0.0)
     return EntryInfo(key, name, size, left, tuple(sorted(map(tag_name, tags))), age, value)
