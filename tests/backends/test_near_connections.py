@@ -10,9 +10,36 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
+from flask_caching._engine import MISSING
+from flask_caching.backends.rediscache import RedisCache
+from flask_caching.testing import BackendContract
 from near import Nearby
-from redis_servers import RedisServer
+from redis_servers import RedisServer, pass_time
 from servers import wait_until
+
+
+class TestContract(BackendContract):
+    """With copies that are kept from the start."""
+
+    tolerance = 0.01
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_server: RedisServer) -> None:
+        self.server = redis_server
+
+    def make_backend(self) -> RedisCache:
+        self.backend = RedisCache(port=self.server.port, key_prefix="contract_", near=True)
+        wait_until(lambda: self.backend._find("nothing") is MISSING and self._is_on(), "copies")
+        return self.backend
+
+    def _is_on(self) -> bool:
+        return self.backend._quick is not None and self.backend._quick.state()[0]
+
+    def pass_time(self, seconds: float) -> None:
+        pass_time(self.server.admin, seconds)
+        # The server's word of it may be a moment late.
+        assert self.backend._quick is not None
+        self.backend._quick.forget()
 
 
 def check(near: Nearby, **config: Any) -> None:
