@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
+from flask_caching.backends._leases import Lease
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from near import Nearby, is_current, without_hello
 from redis_servers import RedisServer
@@ -284,3 +285,18 @@ def test_a_server_that_hangs_up_is_warned_of(
             return any("nothing is heard" in record.getMessage() for record in caplog.records)
 
         wait_until(warned, "a warning")
+
+
+def test_a_lease_is_asked_of_the_server(server: RedisServer) -> None:
+    near = Nearby(server)
+    backend = near.start().cache
+    lease = Lease(backend, "leased", 60)
+    assert lease.take()
+    near.settle(lambda: backend.get("leased"))
+    for _ in range(100):
+        # By another client, whose change is not heard of yet.
+        near.admin.delete(f"{near.prefix}leased")
+        assert not lease.is_held()
+        assert lease.take()
+        assert lease.is_held()
+        backend.get("leased")

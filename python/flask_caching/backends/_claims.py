@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._engine import MISSING, Metadata, SealedValue, replaced_methods
 from ..errors import UnstorableValueError
 from ._byte_backend import ByteBackend
-from ._leases import Lease, can_lease
+from ._leases import Lease, can_lease, token_under
 from ._tagged import current
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ class ClaimBeside:
 
     def look(self) -> Found | None:
         """The token of whoever has it; None: nobody does."""
-        token = self._backend.get(self._name)
+        token = token_under(self._backend, self._name)
         if token is None:
             return None
         return Found(token, MISSING, None, "refused" if token == _REFUSED else "held")

@@ -12,9 +12,10 @@ from typing import Any
 
 from cachelib import BaseCache as CachelibBaseCache
 
+from .._engine import MISSING
 from ._byte_backend import ByteBackend
 
-__all__ = ["Lease", "can_lease", "is_in_use", "note_use"]
+__all__ = ["Lease", "can_lease", "is_in_use", "note_use", "token_under"]
 
 _in_use = False
 
@@ -34,6 +35,14 @@ def can_lease(backend: Any) -> bool:
     """Whether a backend adds a key in one atomic step; what cachelib's base class has is none."""
     add = getattr(type(backend), "add", None)
     return add is not None and add is not CachelibBaseCache.add
+
+
+def token_under(backend: Any, key: str) -> Any:
+    """The token of whoever has a lease now; None: nobody does. No copy nearby knows that."""
+    if getattr(backend, "_near", None) is None:
+        return backend.get(key)
+    token = backend._ask_many(key)[0]
+    return None if token is MISSING else token
 
 
 class Lease:
@@ -65,7 +74,7 @@ class Lease:
 
     def is_held(self) -> bool:
         """Whether it is still there, and is this one."""
-        return bool(self._backend.get(self._key) == self._token)
+        return bool(token_under(self._backend, self._key) == self._token)
 
     def watching(self, token: Any) -> Lease:
         """The lease of whoever has it now, whose ``token`` is known: it can be looked at."""
