@@ -24,7 +24,7 @@ const STRIPES: usize = 4;
 const FEWEST: usize = 1 << 10;
 const MOST: usize = 1 << 20;
 
-/// See the [module](self).
+/// What was changed lately: a copy is kept only if nothing of its key was since it was asked for.
 pub struct Marks {
     hasher: RandomState,
     count: AtomicU64,

@@ -6,7 +6,7 @@
 //! - [`Spoiling`]: the layer by which a process sees its own writes and deletions at once.
 //!
 //! What keeps an old value from landing after the change that replaced it is in
-//! [`Marks`](crate::backend::memory::Marks). What follows from it, for whoever fetches:
+//! [`Marks`]. What follows from it, for whoever fetches:
 //!
 //! 1. [`Near::begin`], which says whether copies can be kept at present.
 //! 2. [`Backend::copies`](crate::Backend::copies), which says how long each entry lives on, and
