@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from flask import Flask, Response, make_response, request
+from flask import Flask, Response, jsonify, make_response, request
 from flask_caching import Cache
 
 app = Flask("served")
@@ -57,8 +57,8 @@ log: list[tuple[str, bool, str]] = []
 
 
 @app.get("/log")
-def show_log() -> list[tuple[str, bool, str]]:
-    return log
+def show_log() -> Response:
+    return jsonify(log)
 
 
 def logged(inner: Any) -> Any:
