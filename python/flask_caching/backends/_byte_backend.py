@@ -19,13 +19,12 @@ from .._engine import (
     Metadata,
     SealedValue,
     page_decode,
-    page_encode,
 )
 from ..codecs.serialized import ForeignTextError, Serialized
 from ..errors import CacheBackendError, UnstorableValueError
 from . import _tagged
-from ._counting import count
-from ._encoded import Encoded
+from ._counting import Counting
+from ._encoded import Encoded, is_page, page_bytes
 from ._owed import delete_each
 from ._wrapped import Wrapping
 
@@ -37,11 +36,8 @@ __all__ = ["ByteBackend"]
 
 logger = logging.getLogger("flask_caching")
 
-#: What the keys of pages begin with.
-PAGES = "page:"
 
-
-class ByteBackend(Wrapping):
+class ByteBackend(Counting, Wrapping):
     """A cache over a store of bytes.
 
     A backend sets ``_store`` and, where it differs, overrides :meth:`_encode_key` and
@@ -219,31 +215,6 @@ class ByteBackend(Wrapping):
         """Remove every entry of this cache."""
         return self._store.clear()
 
-    def inc(self, key: str, delta: int = 1) -> int | None:
-        """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
-
-        A missing key counts from 0 and gets the default timeout.
-
-        :return: the sum; None where it could not be stored.
-        :raises TypeError: the value under ``key`` is not a number.
-        """
-        wire_key = self._encode_key(key)
-        if self._native_counters and self._signer is None:
-            try:
-                return self._store.incr(wire_key, delta, timeout=self._timeout(None))
-            except TypeError:
-                # A number with metadata is none that the server counts.
-                if not _tagged.is_sealed(self._store, wire_key):
-                    raise
-        return self._inc_by_exchange(key, wire_key, delta)
-
-    def _inc_by_exchange(self, key: str, wire_key: bytes, delta: int) -> int | None:
-        return count(self, key, wire_key, delta)
-
-    def dec(self, key: str, delta: int = 1) -> int | None:
-        """Subtract ``delta``; otherwise as :meth:`inc`."""
-        return self.inc(key, -delta)
-
     def _encode_key(self, key: str) -> bytes:
         """The key as the store knows it. Different keys give different bytes."""
         if not isinstance(key, str):
@@ -347,7 +318,7 @@ class ByteBackend(Wrapping):
         """
         wire_key = self._encode_key(key)
         if is_open:
-            page = _page(key, value)
+            page = page_bytes(key, value)
             codec = self._present_codec()
             data, flags = codec.encode_open(value) if page is None else (page, 0)
         else:
@@ -364,7 +335,7 @@ class ByteBackend(Wrapping):
     def _decode(self, key: str, encoded: Encoded) -> Any:
         """The value that :meth:`_encode` made bytes of, as if it had been read; or ``MISSING``."""
         if encoded.is_open:
-            page = page_decode(encoded.data) if _is_page(key) else None
+            page = page_decode(encoded.data) if is_page(key) else None
             return self._load(key, encoded.data, encoded.flags) if page is None else page
         value = self._unpack(key, encoded.key, (encoded.data, encoded.flags))
         return value.value if type(value) is SealedValue else value
@@ -415,7 +386,7 @@ class ByteBackend(Wrapping):
 
         :raises UnstorableValueError: it cannot be stored.
         """
-        page = _page(key, value)
+        page = page_bytes(key, value)
         data, flags = self._dump(key, value) if page is None else (page, 0)
         if type(data) is bytes and data.endswith(METADATA_MAGIC):
             # Or it would be taken for what it ends like.
@@ -442,7 +413,7 @@ class ByteBackend(Wrapping):
                 data, metadata = Metadata.unseal(data)
                 if metadata is not None and not metadata.has_value:
                     return SealedValue(None, metadata)
-            value = page_decode(data) if _is_page(key) else None
+            value = page_decode(data) if is_page(key) else None
             if value is None:
                 value = self._load(key, data, flags)
             whole: Any = value if metadata is None else SealedValue(value, metadata)
@@ -465,15 +436,6 @@ class ByteBackend(Wrapping):
         except CacheBackendError as error:
             logger.warning("The unusable entry under cache key %r is still there: %s", key, error)
         return MISSING
-
-
-def _is_page(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith(PAGES)
-
-
-def _page(key: str, value: Any) -> bytes | None:
-    """The bytes of a value that is a page."""
-    return page_encode(value) if type(value) is tuple and _is_page(key) else None
 
 
 def _log_unstorable(key: str, error: UnstorableValueError) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._engine import MISSING, SealedValue
 from . import _tagged
@@ -11,11 +11,44 @@ from . import _tagged
 if TYPE_CHECKING:
     from ._byte_backend import ByteBackend
 
-__all__ = ["count"]
+__all__ = ["Counting", "count"]
 
 #: How often a counter is tried to be created where every attempt finds neither an old value nor
 #: room for a new one, before that is reported as the backend's failure.
 _COUNTER_ATTEMPTS = 3
+
+
+class Counting:
+    """What a backend that stores bytes counts with, at once where its store can."""
+
+    def inc(self: Any, key: str, delta: int = 1) -> int | None:
+        """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
+
+        A missing key counts from 0 and gets the default timeout.
+
+        :return: the sum; None where it could not be stored.
+        :raises TypeError: the value under ``key`` is not a number.
+        """
+        wire_key = self._encode_key(key)
+        if self._native_counters and self._signer is None:
+            try:
+                total: int = self._store.incr(wire_key, delta, timeout=self._timeout(None))
+            except TypeError:
+                # A number with metadata is none that the server counts.
+                if not _tagged.is_sealed(self._store, wire_key):
+                    raise
+            else:
+                return total
+        by_exchange: int | None = self._inc_by_exchange(key, wire_key, delta)
+        return by_exchange
+
+    def _inc_by_exchange(self: Any, key: str, wire_key: bytes, delta: int) -> int | None:
+        return count(self, key, wire_key, delta)
+
+    def dec(self: Any, key: str, delta: int = 1) -> int | None:
+        """Subtract ``delta``; otherwise as :meth:`inc`."""
+        difference: int | None = self.inc(key, -delta)
+        return difference
 
 
 def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from .._engine import page_encode
 
 if TYPE_CHECKING:
     from .._engine import ByteStore
 
-__all__ = ["Encoded"]
+__all__ = ["PAGES", "Encoded", "is_page", "page_bytes"]
+
+#: What the keys of pages begin with.
+PAGES = "page:"
 
 
 class Encoded:
@@ -38,3 +43,13 @@ class Encoded:
         self.flags = flags
         self.extended = extended
         self.is_open = is_open
+
+
+def is_page(key: Any) -> bool:
+    """Whether a page may be stored under ``key``."""
+    return isinstance(key, str) and key.startswith(PAGES)
+
+
+def page_bytes(key: str, value: Any) -> bytes | None:
+    """The bytes of a value that is a page."""
+    return page_encode(value) if type(value) is tuple and is_page(key) else None

@@ -11,7 +11,7 @@ from ..backends.spec import DURATION, SHARE, seconds_of
 from ..keys.tags import tag_keys
 from ..mistakes import check_hash_method
 
-__all__ = ["Description", "Options", "callable_or_none"]
+__all__ = ["Description", "Options", "asks", "callable_or_none", "first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,21 @@ def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:
         UserWarning,
     )
     return None
+
+
+def asks(
+    question: Callable[[Callable[..., Any]], bool], function: Callable[..., Any] | None
+) -> bool:
+    """Whether ``question`` of a function of the application's is answered with yes."""
+    if function is None:
+        return False
+    try:
+        return question(function)
+    except (TypeError, ValueError):
+        # A built-in without a signature.
+        return False
+
+
+def first(given: Any, default: float) -> float:
+    """What was given, or the default."""
+    return default if given is None else given

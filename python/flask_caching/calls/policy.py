@@ -24,7 +24,7 @@ from ..values.responses import why_not_storable
 from . import leasing, refresh
 from .context import active_app, is_debugged
 from .following import task
-from .options import Description, Options, callable_or_none
+from .options import Description, Options, asks, callable_or_none, first
 from .refresh import Refresh
 from .server_timing import note
 
@@ -108,9 +108,9 @@ class CallPolicy:
         self.built_in_make_cache_key: Callable[..., str] = self.make_cache_key
         self._source: str | None = None
         self._noted: dict[str, object] = {}
-        self._unless_wants_args = _asks(wants_args, options.unless)
-        self._forced_update_wants_args = _asks(wants_args, options.forced_update)
-        self._is_stale_wants_more = _asks(wants_extra_args, options.is_stale)
+        self._unless_wants_args = asks(wants_args, options.unless)
+        self._forced_update_wants_args = asks(wants_args, options.forced_update)
+        self._is_stale_wants_more = asks(wants_extra_args, options.is_stale)
 
     # What a kind of decorator says about its calls.
 
@@ -266,9 +266,9 @@ class CallPolicy:
         where that fails; and the largest share that a lifetime is shortened by."""
         options = self.options
         return (
-            _first(options.stale_while_revalidate, state.stale_while_revalidate),
-            _first(options.stale_if_error, state.stale_if_error),
-            _first(options.jitter, state.jitter),
+            first(options.stale_while_revalidate, state.stale_while_revalidate),
+            first(options.stale_if_error, state.stale_if_error),
+            first(options.jitter, state.jitter),
         )
 
     def tags_of(
@@ -277,7 +277,7 @@ class CallPolicy:
         """The keys of the tags of a result; None where they cannot be had: it is not stored."""
         asked = self.options.tags
         try:
-            if _asks(wants_extra_args, asked):
+            if asks(wants_extra_args, asked):
                 return tag_keys(asked(rv, *call[0], **call[1]))
             return tag_keys(asked(rv))
         except Exception as error:
@@ -443,19 +443,3 @@ class CallPolicy:
     def _is_news(self, what: str) -> bool:
         mark = object()
         return self._noted.setdefault(what, mark) is mark
-
-
-def _asks(
-    question: Callable[[Callable[..., Any]], bool], function: Callable[..., Any] | None
-) -> bool:
-    if function is None:
-        return False
-    try:
-        return question(function)
-    except (TypeError, ValueError):
-        # A built-in without a signature.
-        return False
-
-
-def _first(given: Any, default: float) -> float:
-    return default if given is None else given
