@@ -40,6 +40,7 @@ mod events;
 mod flags;
 mod follow;
 mod fragments;
+mod hand_on;
 mod kinds;
 mod landing;
 mod lease;

@@ -3,12 +3,13 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyLookupError, PyTypeError};
+use pyo3::exceptions::PyLookupError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::asked::{Asked, Asking, found_and_missing};
+use super::hand_on::{explained, hand_on};
 use super::port::usable_copies;
 use super::quick::{backend_of, extensions_of};
 use super::quick_shared::find_text;
@@ -326,42 +327,6 @@ impl NativeProxies {
             return Ok(found);
         }
         hand_on(&backend, intern!(py, "get"), args, kwargs)
-    }
-}
-
-/// What `method` of `backend` returns.
-fn hand_on<'py>(
-    backend: &Bound<'py, PyAny>,
-    method: &Bound<'py, PyString>,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let outcome = backend.call_method(method, args, kwargs);
-    outcome.map_err(|error| explained(error, backend, method, args, kwargs))
-}
-
-/// The error of a call, which says what may have been meant where it is about the arguments.
-#[cold]
-fn explained(
-    error: PyErr,
-    backend: &Bound<'_, PyAny>,
-    method: &Bound<'_, PyString>,
-    args: &Bound<'_, PyTuple>,
-    kwargs: Option<&Bound<'_, PyDict>>,
-) -> PyErr {
-    let py = backend.py();
-    if !error.is_instance_of::<PyTypeError>(py) {
-        return error;
-    }
-    let explain = || -> PyResult<_> {
-        let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
-        let given = kwargs.cloned().unwrap_or_else(|| PyDict::new(py));
-        let arguments = (error.value(py), backend.getattr(method)?, args, given);
-        mistakes.call_method1(intern!(py, "explain_call"), arguments)
-    };
-    match explain() {
-        Ok(_) => error,
-        Err(unexpected) => unexpected,
     }
 }
 
