@@ -24,7 +24,8 @@ const STRIPES: usize = 4;
 const FEWEST: usize = 1 << 10;
 const MOST: usize = 1 << 20;
 
-/// What was changed lately: a copy is kept only if nothing of its key was since it was asked for.
+/// Which copies of entries still stand: those that were begun after the last change of their originals
+/// was heard of.
 pub struct Marks {
     hasher: RandomState,
     count: AtomicU64,
