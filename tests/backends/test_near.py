@@ -54,7 +54,7 @@ VALUES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("more", [{}, {"CACHE_SIGNING_KEY": "s"}, {"CACHE_COMPRESSION": "zstd"}])
 def test_a_copy_is_what_the_server_has(
     redis_server: RedisServer, value: Any, more: dict[str, Any]
