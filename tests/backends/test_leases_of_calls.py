@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +183,15 @@ def test_whoever_is_interrupted_hands_over(config: dict[str, Any]) -> None:
     assert side.run(side.calls["get_or_set"]) == 1
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Whoever started the tests may have them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_whoever_waits_can_be_interrupted(config: dict[str, Any]) -> None:
     first, second = Side(config), Side(config)
     late = first.start("get_or_set")

@@ -27,6 +27,8 @@ def clients(
 ) -> Iterator[Pair]:
     """Ours and pylibmc's, on one server; the tests give them keys of their own."""
     how = request.param
+    if how != "text" and pylibmc.libmemcached_version < "1.1":
+        pytest.skip("the libmemcached in pylibmc's wheel finds no SASL, and answers otherwise")
     server = memcached_sasl if how == "sasl" else memcached_server
     login = (
         {"username": server.username, "password": server.password}

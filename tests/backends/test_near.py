@@ -170,10 +170,14 @@ def test_what_the_server_evicts_is_seen(tmp_path: Any) -> None:
         near.admin.config_set("maxmemory-policy", "allkeys-random")
         near.admin.config_set("maxmemory", used - 50_000)
         near.admin.set("more", 1)
-        there = [key for key in keys if near.admin.exists(near.prefix + key)]
-        assert there != keys
+
+        def there() -> list[str]:
+            return [key for key in keys if near.admin.exists(near.prefix + key)]
+
+        assert there() != keys
+        # The server may go on evicting while it is asked.
         wait_until(
-            lambda: [key for key in keys if cache.get(key) is not None] == there,
+            lambda: [key for key in keys if cache.get(key) is not None] == there(),
             "the evictions to be seen",
         )
     finally:

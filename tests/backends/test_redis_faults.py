@@ -14,6 +14,7 @@ from flask_caching.backends.rediscache import RedisCache
 from flask_caching.errors import CacheBackendError
 from network import DEADLINE, KINDS, RESET, back_again, elapsed, outage_lines
 from redis_servers import RedisServer, speaking
+from servers import wait_until
 
 
 @pytest.fixture
@@ -134,7 +135,10 @@ def test_all_connections_in_use(server: RedisServer) -> None:
     cache = make(server.port, max_connections=2)
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda n: cache.set(str(n), n), range(200))) == [True] * 200
-    assert len(server.admin.client_list()) <= 3
+    # One that was replaced may not be closed yet for the server.
+    wait_until(
+        lambda: len(server.admin.client_list()) <= 3, "no more connections than there may be"
+    )
 
 
 def test_views_go_on_while_the_server_is_out_of_memory(

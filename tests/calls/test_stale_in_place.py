@@ -101,8 +101,9 @@ def test_an_awaited_fragment_that_fails_shows_the_old_one(
     import asyncio
 
     app = Flask("tested")
+    app.jinja_options = {"enable_async": True}
     Cache(app, config={**config, **KEPT})
-    environment = app.jinja_env.overlay(enable_async=True)
+    environment = app.jinja_env
     source = Source()
 
     async def render() -> str:

@@ -215,7 +215,10 @@ def test_told_to_end_and_with_its_terminal_it_ends_all_that_it_started(
     number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # Whoever started the tests may have them ignore it, as `nohup` does.
+    before = signal.signal(number, signal.SIG_DFL)
     laboratory = Laboratory(os.environ["PATH"])
+    signal.signal(number, before)
     started = laboratory.children()
     assert started
     assert list(tmp_path.iterdir())
