@@ -123,4 +123,4 @@ def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_calls_have_leases(cache: Any) -> None:
-    check_leases(cache)
+    check_leases(cache, is_atomic=TestContract.atomic)

@@ -252,6 +252,10 @@ def test_a_node_that_hangs_costs_the_others_nothing(cluster: Cluster) -> None:
     wait_until(lambda: _settled(cluster), "the cluster to agree again")
 
 
+def test_calls_have_leases(cache: RedisClusterCache) -> None:
+    check_leases(cache)
+
+
 def _settled(cluster: Cluster) -> bool:
     """Whether there are three masters and the slots are all theirs."""
     states = [node.admin.cluster("INFO")["cluster_state"] for node in cluster.nodes]
@@ -281,7 +285,3 @@ def test_a_lost_master_is_survived(cluster: Cluster) -> None:
     wait_until(survived, "the replica to take over")
     assert cache.get(KEYS[0]) == "w"
     assert sorted(cache.set_many(dict.fromkeys(KEYS, "x"))) == sorted(KEYS)
-
-
-def test_calls_have_leases(cache: RedisClusterCache) -> None:
-    check_leases(cache)

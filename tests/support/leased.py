@@ -154,8 +154,12 @@ def lease_of(backend: Any, key: str) -> str | None:
     return found.metadata.lease if type(found) is SealedValue else None
 
 
-def check_leases(backend: Any) -> None:
-    """Calls hold leases while they compute, and what is deleted meanwhile is not found."""
+def check_leases(backend: Any, is_atomic: bool = True) -> None:
+    """Calls hold leases while they compute, and what is deleted meanwhile is not found.
+
+    :param is_atomic: whether the server exchanges entries in one step, as those of an emulator may
+        not: a lease that is renewed at that moment comes back then.
+    """
     app = Flask("leased")
     cache = Cache(app, config={"CACHE_TYPE": lambda app, config, args, kwargs: backend})
     held: list[str | None] = []
@@ -173,6 +177,8 @@ def check_leases(backend: Any) -> None:
         backend.delete("leased")
         assert [view(), view()] == [[1], [1]]
         assert lease_of(backend, "leased") is None
+        if not is_atomic:
+            return
         backend.delete("leased")
         deletes = True
         assert view() == [2]
