@@ -29,10 +29,14 @@ def cached_view(app: Flask, cache: Cache, **options: Any) -> Any:
     """Returns what asks for the view's page, whose body is the number of the run."""
     runs = count()
 
-    @app.route("/page")
-    @cache.cached(**options)
-    def page() -> str:
-        return str(next(runs))
+    with warnings.catch_warnings():
+        # Of the oldest Werkzeug on new Pythons.
+        warnings.simplefilter("ignore", DeprecationWarning)
+
+        @app.route("/page")
+        @cache.cached(**options)
+        def page() -> str:
+            return str(next(runs))
 
     client = app.test_client()
     return lambda query="": client.get("/page" + query)
@@ -115,8 +119,6 @@ def test_a_hash_method_that_cannot_be_called_leaves_them_uncached(app: Flask, ca
     with pytest.warns(UserWarning, match="'md5' cannot be called.*hash_method=hashlib.md5"):
         f = cache.memoize(hash_method="md5")(lambda a: next(runs))  # type: ignore[arg-type]
     with pytest.warns(UserWarning, match="'md5' cannot be called"):
-        # Of the oldest Werkzeug on new Pythons.
-        warnings.simplefilter("ignore", DeprecationWarning)
         page = cached_view(app, cache, hash_method="md5", query_string=True)
     with app.app_context():
         assert [f(1), f(1)] == [0, 1]
@@ -136,8 +138,6 @@ def test_a_timeout_that_is_none_leaves_them_uncached(
     with pytest.warns(UserWarning, match="is no timeout, so nothing is cached"):
         f = cache.memoize(timeout)(lambda a: next(runs))
     with pytest.warns(UserWarning, match="is no timeout, so nothing is cached"):
-        # Of the oldest Werkzeug on new Pythons.
-        warnings.simplefilter("ignore", DeprecationWarning)
         page = cached_view(app, cache, timeout=timeout)
     with app.app_context():
         assert [f(1), f(1)] == [0, 1]
