@@ -321,8 +321,9 @@ class Cache(Pages, Observed):
         :param default: the value, or a callable without arguments that returns it.
         :param timeout: as in :meth:`cached`.
         :param options: those of :meth:`cached` that are about the value: ``forced_update``,
-            ``is_stale``, ``response_filter``, ``cache_none``, ``single_flight``, ``lease``. The
-            first is called without arguments, the next two with the value.
+            ``is_stale``, ``response_filter``, ``cache_none``, ``single_flight``, ``lease``,
+            ``stale_while_revalidate``, ``stale_if_error``, ``jitter``, ``tags``. The first is
+            called without arguments, the next two with the value.
         :return: the value, which is the caller's own where it comes from the cache.
         :raises TypeError: the key is no str, ``default`` is a coroutine function, or an option is
             unknown.
