@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flask import request, session
+from flask import g, request, session
 from paged import Paged
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -227,6 +227,48 @@ def test_cookies_that_nobody_named(in_front: bool) -> None:
     assert paged.get("/x", headers={"Cookie": "user=ann"}).data == b"ann"
     assert paged.get("/x").data == b"nobody"
     assert paged.get("/x", headers={"Cookie": "user=bob"}).data == b"bob"
+
+
+def test_cookies_that_a_hook_reads(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: str(g.language), in_front)
+
+    @paged.app.before_request
+    def choose() -> None:
+        g.language = request.cookies.get("language", "en")
+
+    for _ in range(2):
+        assert paged.get("/x", headers={"Cookie": "language=de"}).data == b"de"
+        assert paged.get("/x").data == b"en"
+    assert paged.get("/x").headers["Cache-Status"].endswith("detail=cookies-read")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda cookies: cookies.get("user", "nobody"),
+        lambda cookies: ("user" in cookies and cookies["user"]) or "nobody",
+        lambda cookies: dict(cookies).get("user", "nobody"),
+        lambda cookies: {**cookies}.get("user", "nobody"),
+        lambda cookies: ", ".join(cookies.getlist("user")) or "nobody",
+        lambda cookies: [*cookies.values()][-1],
+    ],
+    ids=["get", "item", "dict", "unpacked", "getlist", "values"],
+)
+def test_cookies_beside_those_that_are_named(in_front: bool, read: Any) -> None:
+    paged = paged_at("/x", lambda: read(request.cookies), in_front, cookies=("a",))
+    assert paged.get("/x", headers={"Cookie": "a=1; user=ann"}).data == b"ann"
+    assert paged.get("/x", headers={"Cookie": "a=1; user=bob"}).data == b"bob"
+    assert paged.get("/x", headers={"Cookie": "a=nobody"}).data == b"nobody"
+
+
+def test_named_cookies_may_be_read(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.cookies.get("a", "-"), in_front, cookies=("a",))
+    paged.app.before_request(lambda: request.cookies.get("a") and None)
+    for value in ("1", "2"):
+        paged.get("/x", headers={"Cookie": f"a={value}; user=ann"})
+        answer = paged.get("/x", headers={"Cookie": f"user=bob; a={value}"})
+        assert answer.data.decode() == value
+        assert answer.headers["Cache-Status"].startswith("flask-caching; hit")
 
 
 def test_authorization(in_front: bool) -> None:

@@ -14,6 +14,7 @@ from .._engine import (
 )
 from ..calls.context import session_of
 from ..utils import normalize_timeout
+from .cookies import reads_others
 from .rules import why_not_kept, why_not_shared
 from .stored import RENDITIONS, Taken, is_as_it_was, response_of, take
 
@@ -114,8 +115,7 @@ class Passage:
         cookies = self.policy.page.cookies
         if uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
-        elif "cookies" in self.context.request.__dict__ and not cookies:
-            # Also where it found none: who has some would get this answer.
+        elif reads_others(self.context.request, cookies):
             self._detail = "cookies-read"
         elif len(getattr(self.context, "_after_request_functions", ())) > self._hooks:
             self._detail = "after-this-request"
@@ -216,6 +216,13 @@ class Passage:
             self._detail = self._detail or self._why_not_kept(final)
         if self._detail is None and self._needs_session_cookie():
             self._detail = "session"
+        if (
+            self._detail is None
+            and options.in_front
+            and reads_others(self.context.request, (*options.cookies, self._session_cookie()))
+        ):
+            # Hooks that came after the view are part of the page.
+            self._detail = "cookies-read"
         if self._detail is None and headers is not None and headers.vary:
             self._detail = policy.learns(headers.vary)
         if self._detail is not None or headers is None or taken is None:

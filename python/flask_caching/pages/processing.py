@@ -11,6 +11,7 @@ from flask import Flask
 from .._engine import MemoryBackend, PageFront, Turn
 from ..calls.context import active_request_context
 from ..errors import CacheConfigError
+from .cookies import note_reads
 from .passage import passage_of
 from .visitors import TURN, visiting
 
@@ -26,13 +27,15 @@ _CACHES = "_flask_caching_caches"
 
 
 def watch_answers(app: Flask, cache: Cache) -> None:
-    """Let pages see the answers of an application: after hooks and session."""
+    """Let pages see the answers of an application, after hooks and session, and which cookies its
+    hooks and views read."""
     caches = getattr(app.process_response, _CACHES, None)
     if caches is None:
         caches = []
         process = _processing(app.process_response, caches)
         setattr(process, _CACHES, caches)
         app.process_response = process  # type: ignore[method-assign]
+        app.preprocess_request = _preprocessing(app.preprocess_request)  # type: ignore[method-assign]
     if not any(known is cache for known in caches):
         caches.append(cache)
 
@@ -57,6 +60,16 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
         return final
 
     return process_response
+
+
+def _preprocessing(inner: Any) -> Any:
+    @functools.wraps(inner)
+    def preprocess_request(*args: Any) -> Any:
+        # The session has read its cookie by now, which is no use of it.
+        note_reads(active_request_context(None).request)
+        return inner(*args)
+
+    return preprocess_request
 
 
 def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront | None) -> PageFront:

@@ -66,8 +66,6 @@ def _compute(
     """Run the view, and take from its response what may be stored when the request ends."""
     road = passage.policy.road
     use = SessionUse()
-    # Read anew by whoever asks for it: the session has, before the view.
-    passage.context.request.__dict__.pop("cookies", None)
     reason = None
     try:
         response = _response(passage, args, kwargs)

@@ -1,0 +1,71 @@
+"""Which cookies of its visitor a request's hooks and view have read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Request
+
+__all__ = ["note_reads", "reads_others"]
+
+#: Where the cookies of a request note the names that were read; None among them: all.
+_NAMES = "_flask_caching_names"
+
+_BY_NAME = ("__getitem__", "__contains__", "get", "getlist")
+_ALL = (
+    *("__iter__", "__reversed__", "__len__", "__eq__", "__ne__", "__or__", "__ror__", "__hash__"),
+    *("__repr__", "__str__", "__copy__", "__deepcopy__", "__reduce_ex__", "copy", "deepcopy"),
+    *("keys", "values", "items", "lists", "listvalues", "to_dict"),
+)
+
+
+def note_reads(request: Request) -> None:
+    """Let a request note from now on which of its cookies are read, whoever has read some before.
+
+    What it has of them is made when they are first asked for, so that others pay nothing.
+    """
+    attributes = request.__dict__
+    attributes.pop("cookies", None)
+    attributes["dict_storage_class"] = _noting_class(type(request).dict_storage_class)
+
+
+def reads_others(request: Request, names: Collection[str]) -> bool:
+    """Whether cookies other than ``names`` were read, also where the request has none of them."""
+    cookies = request.__dict__.get("cookies")
+    if cookies is None:
+        return False
+    if not hasattr(type(cookies), _NAMES):
+        # Somebody has put others in their place.
+        return True
+    read = cookies.__dict__.get(_NAMES)
+    return read is not None and not read.issubset(names)
+
+
+@functools.lru_cache(maxsize=32)
+def _noting_class(cls: type) -> type:
+    """A subclass whose objects note what is read of them."""
+    members: dict[str, Any] = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        _NAMES: None,
+    }
+    for names, is_by_name in ((_BY_NAME, True), (_ALL, False)):
+        for name in names:
+            method = getattr(cls, name, None)
+            if callable(method):
+                members[name] = _noting(method, is_by_name)
+    return type(cls)(cls.__name__, (cls,), members)
+
+
+def _noting(method: Callable[..., Any], is_by_name: bool) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def noting(self: Any, *args: Any, **kwargs: Any) -> Any:
+        name = args[0] if is_by_name and args else None
+        self.__dict__.setdefault(_NAMES, set()).add(name)
+        return method(self, *args, **kwargs)
+
+    return noting
