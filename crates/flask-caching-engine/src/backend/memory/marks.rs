@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::budget::Budget;
 use super::shard::Shard;
-use super::{Handle, MemoryStore, Place, Terms};
+use super::writing::Terms;
+use super::{Handle, MemoryStore, Place};
 use crate::Lifetime;
 use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicU64, Ordering};

@@ -16,6 +16,7 @@ mod marks;
 mod order;
 mod reader;
 mod shard;
+mod writing;
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -27,7 +28,7 @@ pub use self::marks::Marks;
 pub use self::reader::Reader;
 
 use self::budget::Budget;
-use self::expiry::NEVER;
+use self::expiry::{NEVER, expiry};
 use self::marks::halves;
 use self::shard::{Entry, Removed, Shard};
 use crate::Lifetime;
@@ -65,15 +66,6 @@ pub struct MemoryStore<V> {
     evictions: AtomicU64,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
-}
-
-/// How a value gets in.
-#[derive(Clone, Copy)]
-struct Terms {
-    lifetime: Lifetime,
-    weight: usize,
-    /// `None`: one of the shard's own.
-    stamp: Option<u64>,
 }
 
 /// A key with its hash, and the shard it belongs to.
@@ -245,11 +237,7 @@ impl<V> MemoryStore<V> {
     pub fn extend(&self, key: &[u8], lifetime: Lifetime) -> bool {
         let place = self.place(key);
         self.with_shard(place.shard, |shard, now, _| {
-            let expires = match lifetime {
-                Lifetime::Forever => NEVER,
-                Lifetime::For(duration) => Instant(now).after(duration).0,
-                Lifetime::Expired => now,
-            };
+            let expires = expiry(lifetime, now).unwrap_or(now);
             shard.extend(place.hash, key, expires, now)
         })
     }
@@ -297,117 +285,6 @@ impl<V> MemoryStore<V> {
             }));
         }
         found
-    }
-
-    fn own_terms(&self, key: &[u8], value: &V, lifetime: Lifetime) -> Terms {
-        Terms {
-            lifetime,
-            weight: self.budget.weigh(key, value),
-            stamp: None,
-        }
-    }
-
-    /// The one way a value gets in. `allow` is asked under the lock, once for each try to find room.
-    fn write(
-        &self,
-        key: &[u8],
-        value: V,
-        terms: Terms,
-        allow: impl Fn(&Shard<V>, Place<'_>, u64) -> bool,
-    ) -> (bool, Option<Handle>) {
-        let place = self.place(key);
-        let Terms {
-            lifetime,
-            weight,
-            stamp,
-        } = terms;
-        let is_admitted = self.budget.admits(weight);
-        let mut pending = Some(value);
-        loop {
-            let done = self.with_shard(place.shard, |shard, now, removed| {
-                let value = pending.take()?;
-                if !allow(shard, place, now) {
-                    removed.push(value);
-                    return Some((false, None));
-                }
-                let expires = match lifetime {
-                    Lifetime::Forever if is_admitted => NEVER,
-                    Lifetime::For(duration) if is_admitted => Instant(now).after(duration).0,
-                    _ => {
-                        removed.push(value);
-                        if shard.remove(place.hash, key, now, removed).is_some() {
-                            self.len.fetch_sub(1, Ordering::AcqRel);
-                        }
-                        return Some((is_admitted, None));
-                    }
-                };
-                if weight > 0
-                    && !self
-                        .budget
-                        .reserve(shard.weight_of(place.hash, key), weight)
-                {
-                    pending = Some(value);
-                    return None;
-                }
-                let value = match shard.overwrite(place.hash, key, value, expires, now, removed) {
-                    Ok((slot, own)) => {
-                        self.budget.note(&mut shard.weights, slot, weight);
-                        return Some((true, Some(self.stamped(shard, place, slot, stamp, own))));
-                    }
-                    Err(value) => value,
-                };
-                // A full store gives up an entry first: the new one is never its own victim.
-                if self.count_in() || self.evict_from(shard, now, removed) {
-                    let (slot, own) = shard.insert(place.hash, key, value, expires);
-                    self.budget.note(&mut shard.weights, slot, weight);
-                    return Some((true, Some(self.stamped(shard, place, slot, stamp, own))));
-                }
-                self.budget.release(weight);
-                pending = Some(value);
-                None
-            });
-            match done {
-                Some(done) => return done,
-                None if self.budget.is_large(weight) && self.evict_large() => {}
-                None => self.evict_anywhere(),
-            }
-        }
-    }
-
-    /// Lets one more entry in, unless the store is full.
-    fn count_in(&self) -> bool {
-        let threshold = self.threshold();
-        self.len
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |len| {
-                (len < threshold).then_some(len + 1)
-            })
-            .is_ok()
-    }
-
-    fn evict_from(&self, shard: &mut Shard<V>, now: u64, removed: &mut Removed<V>) -> bool {
-        let is_evicted = shard.evict(now, removed);
-        if is_evicted {
-            self.evictions.fetch_add(1, Ordering::Relaxed);
-        }
-        is_evicted
-    }
-
-    /// Evicts one entry of the shard whose turn it is, or of the first after it that has one.
-    fn evict_anywhere(&self) {
-        let shards = self.shards.len();
-        let first = self.turn.fetch_add(1, Ordering::Relaxed) % shards;
-        for index in (first..shards).chain(0..first) {
-            let is_evicted = self.with_shard(index, |shard, now, removed| {
-                let is_evicted = self.evict_from(shard, now, removed);
-                if is_evicted {
-                    self.len.fetch_sub(1, Ordering::AcqRel);
-                }
-                is_evicted
-            });
-            if is_evicted {
-                return;
-            }
-        }
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! Deletions by keys that cannot be made yet.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;

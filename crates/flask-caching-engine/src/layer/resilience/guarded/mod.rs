@@ -1,86 +1,19 @@
 //! Deletions of entries whose keys are made of what other entries hold.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod key;
+mod owed;
 
-use super::{Deadline, Full, ServerHealth, Settings, Turn};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) use self::key::delete_guarded;
+pub use self::key::{GuardedKey, ReadGuard};
+
+use self::owed::{Owed, Part};
+use super::{Deadline, ServerHealth, Settings, Turn};
 use crate::backend::{Backend, Copied, Presence, Value};
 use crate::per_process::PerProcess;
 use crate::{Error, ErrorKind, Lifetime, Result, clock};
-
-/// The key of an entry: a prefix, and the texts that its guards hold when it is read, in their order.
-///
-/// Guards are entries of the same backend. Where one of them is not there, or holds no text, nobody
-/// can make the key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GuardedKey {
-    /// How every such key begins, whatever the guards hold. The caller guarantees that no other keys
-    /// begin like it.
-    pub prefix: Vec<u8>,
-    /// The keys of the guards.
-    pub guards: Vec<Vec<u8>>,
-}
-
-/// Reads the text that a guard holds from its key and what is stored there; `None`: it holds none.
-///
-/// Called without any lock of the engine's but the turn to deliver, for which nobody waits longer
-/// than for a server.
-pub type ReadGuard = Arc<dyn Fn(&[u8], &Value) -> Result<Option<Vec<u8>>> + Send + Sync>;
-
-impl GuardedKey {
-    /// The key, by what its guards hold now. `None`: there is none.
-    ///
-    /// # Errors
-    /// What reading the guards fails with.
-    fn resolve(&self, guards: &[Option<Value>], read: &ReadGuard) -> Result<Option<Vec<u8>>> {
-        let mut key = self.prefix.clone();
-        for (guard, stored) in self.guards.iter().zip(guards) {
-            let text = match stored {
-                Some(stored) => read(guard, stored)?,
-                None => None,
-            };
-            match text {
-                Some(text) => key.extend_from_slice(&text),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(key))
-    }
-
-    /// What remembering it costs: the bytes of its keys, their places, its reader.
-    fn cost(&self) -> usize {
-        let guards = self.guards.iter().map(|guard| guard.len() + 40);
-        self.prefix.len() + guards.sum::<usize>() + 400
-    }
-}
-
-/// Deletes the entries under `keys`, read by `read`, from `backend`.
-///
-/// # Errors
-/// What `backend` fails with: then it is not known which are deleted.
-pub(crate) fn delete_guarded(
-    backend: &(impl Backend + ?Sized),
-    keys: &[(&GuardedKey, &ReadGuard)],
-) -> Result<()> {
-    let guards: Vec<&[u8]> = keys
-        .iter()
-        .flat_map(|(key, _)| key.guards.iter().map(Vec::as_slice))
-        .collect();
-    let held = backend.get_many(&guards)?;
-    let mut held = held.as_slice();
-    let mut entries = Vec::with_capacity(keys.len());
-    for (key, read) in keys {
-        let (own, others) = held.split_at(key.guards.len().min(held.len()));
-        held = others;
-        entries.extend(key.resolve(own, read)?);
-    }
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
-    backend.delete_many(&entries).map(drop)
-}
 
 /// Wraps a backend and remembers deletions of entries under [`GuardedKey`]s: during an outage their
 /// guards cannot be read either. Until such a deletion is delivered no entry is read or written whose
@@ -101,116 +34,18 @@ struct State {
     next_delivery: AtomicU64,
 }
 
-#[derive(Default)]
-struct Owed {
-    deletions: BTreeMap<GuardedKey, Deletion>,
-    /// How many of the prefixes are so long.
-    lengths: BTreeMap<usize, usize>,
-    /// What `deletions` take.
-    bytes: usize,
-    last: u64,
-}
-
-#[derive(Clone)]
-struct Deletion {
-    read: ReadGuard,
-    /// When it was remembered, in the order of all that were.
-    mark: u64,
-}
-
-/// How many deletions one step delivers.
-const STEP: usize = 500;
-
-type Part = Vec<(GuardedKey, Deletion)>;
-
-fn copied<'a>(owed: impl Iterator<Item = (&'a GuardedKey, &'a Deletion)>) -> Part {
-    owed.map(|(key, deletion)| (key.clone(), deletion.clone()))
-        .collect()
-}
-
-impl Owed {
-    /// The beginnings of `key` that may be prefixes.
-    fn prefixes_of<'a>(&self, key: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        self.lengths
-            .range(..=key.len())
-            .map(|(length, _)| &key[..*length])
-    }
-
-    /// The deletions of keys that begin with `prefix`, and with no more.
-    fn under(&self, prefix: &[u8]) -> impl Iterator<Item = (&GuardedKey, &Deletion)> {
-        let from = GuardedKey {
-            prefix: prefix.to_vec(),
-            guards: Vec::new(),
-        };
-        self.deletions
-            .range(from.clone()..)
-            .take_while(move |(key, _)| key.prefix == from.prefix)
-    }
-
-    /// The deletions that may be of one of `keys`.
-    fn of(&self, keys: &[&[u8]]) -> Part {
-        let prefixes: BTreeSet<&[u8]> = keys.iter().flat_map(|key| self.prefixes_of(key)).collect();
-        let owed = prefixes.into_iter().flat_map(|prefix| self.under(prefix));
-        copied(owed)
-    }
-
-    /// Remembers a deletion; returns the reader of the same one remembered before.
-    ///
-    /// # Errors
-    /// There is no room for it in `most_bytes`.
-    fn remember(
-        &mut self,
-        key: GuardedKey,
-        read: ReadGuard,
-        most_bytes: usize,
-    ) -> Result<Option<Deletion>, Full> {
-        if !self.deletions.contains_key(&key) {
-            let bytes = self.bytes;
-            if bytes + key.cost() > most_bytes {
-                let forgotten = 1;
-                return Err(Full { forgotten, bytes });
-            }
-            self.bytes += key.cost();
-            *self.lengths.entry(key.prefix.len()).or_default() += 1;
-        }
-        self.last += 1;
-        let mark = self.last;
-        Ok(self.deletions.insert(key, Deletion { read, mark }))
-    }
-
-    fn remove(&mut self, key: &GuardedKey) -> Option<Deletion> {
-        let deletion = self.deletions.remove(key)?;
-        self.bytes -= key.cost();
-        let length = key.prefix.len();
-        if let Some(count) = self.lengths.get_mut(&length) {
-            *count -= 1;
-            if *count == 0 {
-                self.lengths.remove(&length);
-            }
-        }
-        Some(deletion)
-    }
-}
-
 impl State {
     fn lock(&self) -> MutexGuard<'_, Owed> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Strikes out those of `delivered` that have not been remembered again since.
-    fn forget(&self, delivered: &[(GuardedKey, Deletion)]) {
-        // Dropped without the lock: a reader may be the application's.
-        let mut struck = Vec::with_capacity(delivered.len());
+    fn forget(&self, delivered: &Part) {
         let mut owed = self.lock();
-        for (key, deletion) in delivered {
-            let known = owed.deletions.get(key);
-            if known.is_some_and(|known| known.mark == deletion.mark) {
-                struck.extend(owed.remove(key));
-            }
-        }
-        self.any
-            .store(!owed.deletions.is_empty(), Ordering::Release);
+        let struck = owed.strike_out(delivered);
+        self.any.store(!owed.is_empty(), Ordering::Release);
         drop(owed);
+        drop(struck);
     }
 }
 
@@ -285,7 +120,7 @@ impl<B: Backend> GuardedDeletions<B> {
             && !self.backend.is_left_alone()
             && let Some(_turn) = state.turn.try_take()
         {
-            let part = copied(state.lock().deletions.iter().take(STEP));
+            let part = state.lock().step();
             // A server that hangs leaves an operation on another one its half of the time.
             let half = deadline.remaining().unwrap_or_default() / 2;
             let delivered = deadline.at_most(half).during(|| self.deliver(&part));
@@ -363,9 +198,7 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
         let state = self.state.get();
         let mut owed = state.lock();
         let before = owed.remember(key, read, self.settings.owed_bytes);
-        state
-            .any
-            .store(!owed.deletions.is_empty(), Ordering::Release);
+        state.any.store(!owed.is_empty(), Ordering::Release);
         drop(owed);
         // What it takes the place of is dropped here, without the lock: a reader may be the
         // application's.
@@ -394,7 +227,7 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
     fn clear(&self) -> Result<bool> {
         // Nothing to settle: clearing delivers every deletion.
         let state = self.state.get();
-        let owed = copied(state.lock().deletions.iter());
+        let owed = state.lock().all();
         let outcome = self.backend.clear()?;
         state.forget(&owed);
         Ok(outcome)
@@ -461,5 +294,4 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 }
 
 #[cfg(test)]
-#[path = "guarded_tests.rs"]
 mod tests;
