@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._engine import clock_wall
+from ._engine import NativeProxies, clock_wall
 from .backends._encoded import PAGES
 from .keys.tags import tag_name
 
@@ -46,7 +46,9 @@ class EntryInfo:
 
 def entry_of(cache: Cache, key: str) -> EntryInfo | None:
     """What is under a key; None where there is nothing."""
-    value: Any = cache.get(key)
+    # What the application asks is counted; a look at an entry is not. An own `get` may do anything.
+    has_own_get = type(cache).get is not NativeProxies.get or "get" in vars(cache)
+    value: Any = cache.get(key) if has_own_get else cache._look_at(key)
     if value is None and not cache.has(key):
         return None
     backend = cache._place()[1]

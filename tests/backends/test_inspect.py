@@ -114,3 +114,24 @@ def test_a_backend_of_the_applications_own_says_less(app: Flask) -> None:
 
     entry = inspected(cache, "k")
     assert (entry.type, entry.size, entry.expires_in) == ("int", None, None)
+
+
+def test_a_look_at_an_entry_is_no_question_of_the_applications(cache: Cache) -> None:
+    cache.set("k", 1)
+    before = cache.stats()
+
+    assert inspected(cache, "k").value == 1
+    assert cache.inspect("none") is None
+
+    counted = cache.stats().delta(before).operations
+    assert (counted.hits, counted.misses) == (0, 0)
+
+
+def test_an_own_get_is_asked() -> None:
+    class Own(Cache):
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            return "own"
+
+    cache = Own(Flask("tested"), config={"CACHE_TYPE": "SimpleCache"})
+
+    assert inspected(cache, "k").value == "own"

@@ -280,3 +280,40 @@ def test_an_application_can_have_two() -> None:
 
     assert app.test_client().get("/one/data").status_code == 200
     assert app.test_client().get("/other/").status_code == 200
+
+
+def test_functions_of_one_name_are_deleted_by_their_module() -> None:
+    shop = Shop()
+    kept, computed = {}, []
+    for module in ("blog", "news"):
+
+        def index(number: int, module: str = module) -> int:
+            computed.append(module)
+            return number
+
+        index.__module__, index.__qualname__ = module, "index"
+        kept[module] = shop.cache.memoize(300)(index)
+        kept[module](1)
+    client = shop.client
+    rows = client.get("/_cache/data").get_json()["functions"]
+    answers = [
+        press(client, "delete", {"what": "function", "name": name})
+        for name in ("index", "blog:index", "blog:index (function)")
+    ]
+    computed.clear()
+    for function in kept.values():
+        function(1)
+
+    assert {"blog:index", "news:index"} <= {row["name"] for row in rows if row["can_forget"]}
+    assert [answer.status_code for answer in answers] == [400, 200, 200]
+    assert computed == ["blog"]
+
+
+def test_a_function_that_is_a_view_as_well_can_be_deleted() -> None:
+    shop = Shop()
+    shop.app.get("/price")(shop.cache.cached(60, key_prefix="price")(shop.price))
+
+    rows = {row["name"]: row for row in shop.client.get("/_cache/data").get_json()["functions"]}
+
+    assert rows["price (function)"]["can_forget"]
+    assert not rows["price (view)"]["can_forget"]

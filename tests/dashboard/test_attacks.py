@@ -150,7 +150,11 @@ def test_a_cache_that_is_not_set_up_is_a_sentence() -> None:
     assert "init_app" in answer.get_json()["error"]
 
 
-@pytest.mark.parametrize("prefix", ["/<tenant>/_cache", "/<name>/<path:asset_of>", "/_cache/"])
+@pytest.mark.parametrize(
+    "prefix",
+    ["/<tenant>/_cache", "/<name>/<path:asset_of>", "/_cache/", "/a;b/_cache", '/"b c"', "/\u00e9"],
+    ids=ascii,
+)
 def test_any_prefix_will_do(prefix: str) -> None:
     app = Flask("prefixed")
     cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})

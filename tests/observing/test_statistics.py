@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.stats import CacheStats, Latency
+from flask_caching.stats import CacheStats, Latency, _wire
 
 
 @pytest.fixture
@@ -164,3 +165,44 @@ def test_a_view_that_is_a_page_as_well_is_two_things(app: Flask, cache: Cache) -
     hits = {name: counts.hits for name, counts in functions.items()}
     name = view.__qualname__
     assert hits == {f"{name} (page)": 2, f"{name} (view)": 0}
+
+
+def in_module(module: str, name: str = "index") -> Any:
+    def function(a: int) -> int:
+        return a
+
+    function.__module__, function.__qualname__ = module, name
+    return function
+
+
+def test_functions_of_one_name_in_several_modules_are_told_apart(app: Flask, cache: Cache) -> None:
+    of_shop = cache.memoize()(in_module("shop"))
+    with app.app_context():
+        of_shop(1), of_shop(1)
+        alone = cache.stats()
+        # Imported later.
+        of_blog = cache.memoize(response_filter=lambda _: False)(in_module("blog"))
+        of_shop(1), of_blog(1)
+        together = cache.stats()
+    assert {name: counts.hits for name, counts in alone.functions.items()} == {"index": 1}
+    hits = {name: counts.hits for name, counts in together.functions.items()}
+    assert hits == {"shop:index": 2, "blog:index": 0}
+    # What is counted in between is not that of a function that was not there.
+    assert together.delta(alone).functions["shop:index"].hits == 1
+    [refusal] = together.last_refusals
+    assert (refusal.module, refusal.name) == ("blog", "index")
+
+
+def test_processes_that_know_other_functions_are_added_up_by_what_these_are(
+    app: Flask, cache: Cache
+) -> None:
+    kept = [cache.memoize()(in_module(module)) for module in ("shop", "blog")]
+    with app.app_context():
+        for function in kept:
+            function(1), function(1)
+    here, elsewhere = cache.stats(), _wire.read(_wire.written("elsewhere", cache.stats()))
+    assert elsewhere is not None
+    blog = here.functions["blog:index"]
+    there = replace(elsewhere[1], functions={"index": blog})
+    hits = {name: counts.hits for name, counts in here._with(there).functions.items()}
+    assert hits == {"shop:index": 1, "blog:index": 2}

@@ -68,7 +68,7 @@ class _FragmentPolicy(CallPolicy):
 
     def __init__(self, cache: Cache, fragments: Fragments, name: str) -> None:
         super().__init__(cache, fragments.render, Options(source_check=False))
-        self.name = name
+        self.name, self.module = name, ""
         self._fragments = fragments
         # Its page renders it: there is no fragment without one.
         self.refreshes_elsewhere = False

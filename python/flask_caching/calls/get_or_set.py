@@ -28,7 +28,7 @@ class _ValuePolicy(CallPolicy):
 
     def __init__(self, cache: Cache, options: Options) -> None:
         super().__init__(cache, _default_of, options)
-        self.name = "get_or_set"
+        self.name, self.module = "get_or_set", ""
         # The timeout is the call's.
         self.filters = True
         # What it is called with is no business of the options.

@@ -76,6 +76,7 @@ class CallPolicy:
         self.cache = cache
         self.f = f
         self.name = getattr(f, "__qualname__", repr(f))
+        self.module = str(getattr(f, "__module__", None) or "")
         inner = getattr(f, "_flask_caching_policy", None)
         self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
         self.unless = options.unless

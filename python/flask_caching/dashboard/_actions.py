@@ -90,11 +90,14 @@ def delete(cache: Cache, what: Any, name: Any) -> dict[str, Any]:
 
 
 def _forget(cache: Cache, name: str) -> dict[str, Any]:
-    named = [policy for policy in cache._policies if policy.name == name]
+    called = name.removesuffix(f" ({MemoizePolicy.kind})")
+    named = [one for one in cache._policies if called in (one.name, f"{one.module}:{one.name}")]
     memoized = [policy for policy in named if isinstance(policy, MemoizePolicy)]
     if not memoized:
         why = "it is a view: its results are deleted by their keys" if named else "there is none"
         raise BadRequest(f"No memoized function is called {name!r}: {why}.")
+    if len({policy.module for policy in memoized}) > 1:
+        raise BadRequest(f"Functions of several modules are called {name!r}: say module:function.")
     for policy in memoized:
         cache.delete_memoized_verhash(policy.wrapper)
     return {"done": f"The results of {name} are deleted."}

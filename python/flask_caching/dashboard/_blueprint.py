@@ -104,7 +104,7 @@ def blueprint(
         answer.set_cookie(
             _guard.TOKEN_COOKIE,
             token,
-            path=(request.script_root + request.path).removesuffix("data"),
+            path=_guard.cookie_path((request.script_root + request.path).removesuffix("data")),
             httponly=True,
             samesite="Strict",
             secure=request.is_secure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import logging
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -99,6 +100,13 @@ def token() -> str:
     """The token of this browser: what its cookie holds, otherwise a new one."""
     held = request.cookies.get(TOKEN_COOKIE, "")
     return held if len(held) == 43 and held.isascii() else secrets.token_urlsafe(32)
+
+
+def cookie_path(path: str) -> str:
+    """What a browser takes for the path of a cookie, and compares with a URL's as it is written:
+    the folders of ``path`` before the first with characters that one of them writes otherwise."""
+    plain = re.match(r"(/[\w.~@:+-]*)*/", path, re.ASCII)
+    return plain[0] if plain else "/"
 
 
 def _is_from_the_page() -> bool:

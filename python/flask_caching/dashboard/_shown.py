@@ -42,7 +42,11 @@ def shown(cache: Cache) -> dict[str, Any]:
     :raises CacheNotInitializedError: it is not set up for the active application.
     """
     stats = _stats(cache)
-    memoized = {policy.name for policy in cache._policies if isinstance(policy, MemoizePolicy)}
+    memoized = {
+        (policy.module, policy.name)
+        for policy in cache._policies
+        if isinstance(policy, MemoizePolicy)
+    }
     return {
         "app": current_app.name,
         # What one process says of itself alone is compared with what the same one said before.
@@ -52,7 +56,12 @@ def shown(cache: Cache) -> dict[str, Any]:
         "totals": _totals(stats),
         "latency": _buckets(stats.backend.latencies.values() if stats.backend else ()),
         "functions": [
-            {"name": name, "can_forget": name in memoized, **_row(counts)}
+            {
+                "name": name,
+                "can_forget": counts.kind == MemoizePolicy.kind
+                and (counts.module, counts.name) in memoized,
+                **_row(counts),
+            }
             for name, counts in stats.functions.items()
         ],
         "refusals": _refusals(stats),
@@ -62,17 +71,20 @@ def shown(cache: Cache) -> dict[str, Any]:
 def _refusals(stats: CacheStats) -> list[dict[str, Any]]:
     """The newest of each function for each reason, and how many there were."""
     now = clock_wall()
-    newest = {(one.name, one.reason): one.at for one in reversed(stats.last_refusals)}
-    counts = {name: function.refusals for name, function in stats.functions.items()}
-    rows = [
-        {
-            "name": name,
-            "reason": reason,
-            "age": max(0.0, now - at),
-            "count": counts.get(name, {}).get(reason),
-        }
-        for (name, reason), at in newest.items()
-    ]
+    newest = {(one.module, one.name, one.reason): one.at for one in reversed(stats.last_refusals)}
+    shown = {(one.module, one.name): name for name, one in stats.functions.items()}
+    rows = []
+    for (module, name, reason), at in newest.items():
+        called = shown.get((module, name), name)
+        counts = stats.functions.get(called)
+        rows.append(
+            {
+                "name": called,
+                "reason": reason,
+                "age": max(0.0, now - at),
+                "count": None if counts is None else counts.refusals.get(reason),
+            }
+        )
     return sorted(rows, key=itemgetter("age"))
 
 

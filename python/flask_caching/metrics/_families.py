@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from ..stats import CacheStats, Latency
+from ..stats._counts import identity
 
 __all__ = ["BOUNDS", "COUNTS", "LATENCY", "Family", "per_bound"]
 
@@ -42,12 +43,14 @@ def _of_functions(name: str, doc: str, unit: str, label: str = "", **fields: str
     """
 
     def read(stats: CacheStats) -> Iterator[Sample]:
-        for function, counts in stats.functions.items():
+        for key, counts in stats.functions.items():
+            # Which others there are changes no series.
+            module, function, kind = identity(key, counts)
             for value, field in fields.items():
-                labels = (function[:200], counts.kind, *([value] if label else []))
+                labels = (module[:200], function[:200], kind, *([value] if label else []))
                 yield labels, getattr(counts, field)
 
-    labels = ("function", "kind", *([label] if label else []))
+    labels = ("module", "function", "kind", *([label] if label else []))
     return Family(f"flask_caching_{name}", doc, unit, labels, read)
 
 

@@ -44,7 +44,7 @@ class PagePolicy(CallPolicy):
         # Every result says itself how long it is stored.
         self.filters = True
         self.rule = PageRule(
-            f"{getattr(f, '__module__', '')}.{self.name}",
+            f"{self.module}.{self.name}",
             None if options.query is None else list(options.query),
             options.host,
             options.scheme,

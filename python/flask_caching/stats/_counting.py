@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import weakref
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +19,8 @@ from ._counts import (
     Latency,
     Operations,
     Refusal,
+    identity,
+    named,
 )
 
 if TYPE_CHECKING:
@@ -58,22 +59,22 @@ def stats_of(cache: Cache, asks: bool = False) -> CacheStats:
 
     :param asks: ask the backend's servers, or look at all its files, for how much it holds.
     """
-    by_kind: dict[tuple[str, str], FunctionCounts] = {}
+    functions: dict[Any, FunctionCounts] = {}
     totals = CallCounts(**_numbers(cache._flags.retired_counts()))
     for policy in cache._policies:
-        counts = FunctionCounts(**_numbers(policy.road.counts()), kind=policy.kind)
-        known = by_kind.get((policy.name, policy.kind))
-        by_kind[policy.name, policy.kind] = counts if known is None else total(counts, known)
+        counts = FunctionCounts(
+            **_numbers(policy.road.counts()),
+            kind=policy.kind,
+            name=policy.name,
+            module=policy.module,
+        )
+        which = identity("", counts)
+        known = functions.get(which)
+        functions[which] = counts if known is None else total(counts, known)
         totals = total(totals, counts)
-    kinds = Counter(name for name, _ in by_kind)
-    functions = {
-        # A view that is also a page is two things.
-        name if kinds[name] == 1 else f"{name} ({kind})": counts
-        for (name, kind), counts in by_kind.items()
-    }
     return CacheStats(
         **{name: getattr(totals, name) for name in CallCounts.__dataclass_fields__},
-        functions=functions,
+        functions=named(functions),
         operations=Operations(*cache._asked()),
         backend=_backend_stats(cache, asks),
         last_refusals=tuple(Refusal(*refusal) for refusal in cache._flags.last_refusals()),

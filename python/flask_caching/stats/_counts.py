@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
-from ._arithmetic import difference
+from ._arithmetic import difference, total
 
 __all__ = [
     "BackendStats",
@@ -104,9 +105,13 @@ class FunctionCounts(CallCounts):
     """The counts of one function, view, page or fragment.
 
     :param kind: ``"function"``, ``"view"``, ``"page"`` or ``"fragment"``.
+    :param name: its qualified name, which functions of several modules may have.
+    :param module: of a function, its module.
     """
 
     kind: str = field(default="function", metadata=_STATE)
+    name: str = field(default="", metadata=_STATE)
+    module: str = field(default="", metadata=_STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,11 +209,13 @@ class Refusal(_Counted):
     :param name: whose.
     :param reason: why.
     :param at: when, in seconds since 1970.
+    :param module: that of its function.
     """
 
     name: str
     reason: str
     at: float
+    module: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +223,9 @@ class CacheStats(CallCounts):
     """The counts of all functions together, also of those that exist no more, and more.
 
     :param functions: the counts of each decorated function, page and fragment that still exists, by
-        its qualified name; what has one name is counted together. A fragment is ``"fragment NAME"``
-        by its name in the template, or ``"fragment template.html:12"`` where that has none or
-        makes it.
+        its qualified name; where several modules have one, by ``"module:name"``. What has one name
+        in one module is counted together. A fragment is ``"fragment NAME"`` by its name in the
+        template, or ``"fragment template.html:12"`` where that has none or makes it.
     :param operations: what was asked of the cache explicitly.
     :param backend: what is known of the active application's backend; None: there is none.
     :param last_refusals: the newest of the results that were not stored, the newest first.
@@ -239,4 +246,37 @@ class CacheStats(CallCounts):
         :param earlier: what ``cache.stats()`` returned before. Where a count is lower now, as in a
             child of ``fork()``, the difference is 0.
         """
-        return difference(self, earlier)
+        return self._combined(difference, earlier)
+
+    def _with(self, other: CacheStats) -> Self:
+        """What another process has counted as well."""
+        return self._combined(total, other)
+
+    def _combined(self, combine: Callable[[Self, Any], Self], other: CacheStats) -> Self:
+        counted = combine(self._by_identity(), other._by_identity())
+        return replace(counted, functions=named(counted.functions))
+
+    def _by_identity(self) -> Self:
+        """Its functions by what they are: their names depend on which others there are."""
+        functions: Any = {identity(key, counts): counts for key, counts in self.functions.items()}
+        return replace(self, functions=functions)
+
+
+def identity(key: str, counts: FunctionCounts) -> tuple[str, str, str]:
+    """The module, the name and the kind of a function, whatever others there are.
+
+    :param key: what it is called among these.
+    """
+    return (counts.module, counts.name or key, counts.kind)
+
+
+def named(functions: Mapping[Any, FunctionCounts]) -> dict[str, FunctionCounts]:
+    """What functions are called, by what they are; as shortly as these can be told apart."""
+    kinds = Counter((module, name) for module, name, _ in functions)
+    modules = Counter(name for _, name in kinds)
+    made = {}
+    for (module, name, kind), counts in functions.items():
+        called = name if modules[name] == 1 else f"{module}:{name}"
+        # A view that is also a page is two things.
+        made[called if kinds[module, name] == 1 else f"{called} ({kind})"] = counts
+    return made

@@ -14,7 +14,6 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ._arithmetic import total
 from ._counting import stats_of
 from ._wire import read, written
 
@@ -53,7 +52,7 @@ def stats_of_all(cache: Cache) -> CacheStats:
     for text in backend.get_many(*_keys(cache, app)):
         found = read(text)
         if found is not None and found[0] != share.name:
-            own, processes = total(own, found[1]), processes + 1
+            own, processes = own._with(found[1]), processes + 1
     return replace(own, processes=processes)
 
 

@@ -47,7 +47,12 @@ def read(text: Any) -> tuple[str, CacheStats] | None:
         stats = replace(
             _numbers(CacheStats, given),
             functions={
-                str(key): replace(_numbers(FunctionCounts, counts), kind=str(counts["kind"]))
+                str(key): replace(
+                    _numbers(FunctionCounts, counts),
+                    kind=str(counts["kind"]),
+                    name=str(counts.get("name", "")),
+                    module=str(counts.get("module", "")),
+                )
                 for key, counts in given["functions"].items()
             },
             operations=_numbers(Operations, given["operations"]),

@@ -170,15 +170,15 @@ fn shortened(text: &str) -> String {
 #[derive(Default)]
 pub(super) struct LastRefusals(Mutex<VecDeque<Refusal>>);
 
-/// Whose result was refused, why, and the seconds since 1970 when it was.
-pub(super) type Refusal = (String, String, f64);
+/// Whose result was refused, why, the seconds since 1970 when it was, and the module of whose it is.
+pub(super) type Refusal = (String, String, f64, String);
 
 impl LastRefusals {
     const MOST: usize = 50;
 
-    pub(super) fn note(&self, name: &str, reason: &str) {
+    pub(super) fn note(&self, name: &str, module: &str, reason: &str) {
         let at = clock::wall().as_secs_f64();
-        let refusal = (shortened(name), shortened(reason), at);
+        let refusal = (shortened(name), shortened(reason), at, shortened(module));
         let mut last = lock(&self.0);
         last.truncate(Self::MOST - 1);
         last.push_front(refusal);

@@ -78,12 +78,15 @@ impl Road {
 
     /// Tells statistics why a result is not stored.
     pub(super) fn note_refusal(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
-        let name = self.policy.bind(py).getattr(intern!(py, "name"))?;
+        let policy = self.policy.bind(py);
+        let name = policy.getattr(intern!(py, "name"))?.str()?;
+        let module = policy.getattr(intern!(py, "module"))?.str()?;
         self.counts.note_refusal(reason);
-        self.flags
-            .get()
-            .last_refusals
-            .note(&name.str()?.to_string_lossy(), reason);
+        self.flags.get().last_refusals.note(
+            &name.to_string_lossy(),
+            &module.to_string_lossy(),
+            reason,
+        );
         Ok(())
     }
 

@@ -121,6 +121,15 @@ impl NativeProxies {
         Ok(found)
     }
 
+    /// The same, which counts as no question of the application's.
+    #[pyo3(signature = (*args))]
+    fn _look_at<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Self::find(slf, args, None)
+    }
+
     /// The values under keys, in their order; None for each that is missing.
     ///
     /// - `keys`: each a str.
