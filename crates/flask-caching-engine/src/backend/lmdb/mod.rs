@@ -14,6 +14,7 @@ mod check;
 mod entry;
 mod environment;
 mod eviction;
+mod failure;
 mod host;
 mod listing;
 mod locks;
@@ -26,7 +27,7 @@ mod visited;
 mod writer;
 mod writing;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ use heed::{MdbError, RoTxn};
 use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
+use self::failure::failure;
 pub use self::seen::Seen;
 use self::writing::Writing;
 use super::{Backend, Presence, Value};
@@ -421,34 +423,4 @@ fn find_entry<'a>(
 
 fn find(parts: &Parts, txn: &RoTxn<'_>, key: &[u8], now: u64) -> heed::Result<Option<Value>> {
     Ok(find_entry(parts, txn, key, now)?.map(|entry| entry.value()))
-}
-
-/// What an error of LMDB means. [`ErrorKind::Protocol`]: the file is damaged.
-fn failure(operation: &'static str, path: &Path, error: &heed::Error) -> Error {
-    let kind = match error {
-        heed::Error::Mdb(
-            MdbError::Corrupted
-            | MdbError::PageNotFound
-            | MdbError::Panic
-            | MdbError::Invalid
-            | MdbError::VersionMismatch
-            | MdbError::Incompatible
-            // Nobody's mapping is larger.
-            | MdbError::MapResized,
-        ) => ErrorKind::Protocol,
-        heed::Error::Mdb(_) => ErrorKind::Refused,
-        _ => ErrorKind::Io,
-    };
-    let message = match error {
-        heed::Error::Mdb(MdbError::MapFull) => {
-            "the store is full, and what has left it cannot be used again yet: a process that is \
-             stopped while it reads keeps it"
-                .to_owned()
-        }
-        heed::Error::Mdb(MdbError::ReadersFull) => {
-            "more threads than the store has room for read it".to_owned()
-        }
-        other => other.to_string(),
-    };
-    Error::new(kind, operation, path.display().to_string(), message)
 }

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use super::failure::{Failure, Outcome};
 use super::key::{MAX_KEY_LENGTH, wire_key};
-use super::pieces;
 use super::protocol::{Direction, Entry, Protocol, Store};
+use super::spread::pieces;
 use super::wire::Wire as _;
 use super::wire::script::Script;
 use super::{Address, Distribution, KeyHash, Placement};

@@ -9,7 +9,7 @@
 //! | `protocol`, `text`, `binary` | what can be said to a server, in two languages |
 //! | `commands` | what clients are asked for beside what a cache does |
 //! | `counter` | numbers |
-//! | `spread`, `pieces` | values larger than an item |
+//! | `spread` | values larger than an item |
 
 mod address;
 mod binary;
@@ -24,7 +24,6 @@ mod failure;
 pub(crate) mod fuzzing;
 mod hash;
 mod key;
-mod pieces;
 mod pool;
 mod protocol;
 mod server;

@@ -1,5 +1,6 @@
 //! The wrapper on a backend that fails on command.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;

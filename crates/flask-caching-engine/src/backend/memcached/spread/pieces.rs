@@ -25,21 +25,21 @@ const RESERVE: usize = 1024;
 const SEAL: usize = 8 + 32;
 
 /// The key of piece `index` of `key`.
-pub(super) fn piece_key(key: &[u8], index: usize) -> Vec<u8> {
+pub(crate) fn piece_key(key: &[u8], index: usize) -> Vec<u8> {
     [key, b".", index.to_string().as_bytes()].concat()
 }
 
 /// A value put together again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Whole {
-    pub(super) data: Vec<u8>,
+pub(crate) struct Whole {
+    pub(crate) data: Vec<u8>,
     /// When it expires, in seconds since 1970, 0: never; `None`: it does not say.
-    pub(super) expires: Option<u64>,
+    pub(crate) expires: Option<u64>,
 }
 
 /// The pieces of `data`, of `chunk_size` bytes of it each, sealed for `key`. `None`: it takes more
 /// than `most`.
-pub(super) fn split(
+pub(crate) fn split(
     key: &[u8],
     data: &[u8],
     expires: u64,
@@ -77,13 +77,13 @@ pub(super) fn split(
 }
 
 /// How many pieces there are in all, going by the `first`; `None`: it does not say.
-pub(super) fn count(first: &Value) -> Option<usize> {
+pub(crate) fn count(first: &Value) -> Option<usize> {
     (first.flags & SEALED != 0).then_some((first.flags >> COUNT_SHIFT) as usize)
 }
 
 /// The value under `key` whose pieces were found as `pieces`, which begin with the first; `None`: they
 /// are not all there, or not all of one value.
-pub(super) fn join(key: &[u8], pieces: &[Option<Value>]) -> Option<Whole> {
+pub(crate) fn join(key: &[u8], pieces: &[Option<Value>]) -> Option<Whole> {
     let first = pieces.first()?.as_ref()?;
     let Some(count) = count(first) else {
         let own = pieces

@@ -1,18 +1,14 @@
 //! Values larger than an item, spread over several.
 
-use std::time::Duration;
+pub(super) mod pieces;
+mod reading;
+mod writing;
 
-use super::expiry::now;
-use super::pieces::{self, Whole, count, join, piece_key};
+use self::pieces::{count, piece_key};
+use self::reading::Reading;
 use super::{Backend, Memcached, Value};
 use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Lifetime, Result};
-
-/// More pieces than this are not asked for, whatever an entry says of itself.
-const MOST_PIECES: usize = 4096;
-
-/// How often an entry is read again whose pieces do not belong together: somebody is writing it.
-const READS: usize = 3;
 
 /// A [`Memcached`] whose values may be larger than an item.
 ///
@@ -21,22 +17,6 @@ pub struct Spread {
     memcached: Memcached,
     chunk_size: usize,
     most: usize,
-}
-
-/// What was read under a key.
-enum Reading {
-    Missing,
-    /// Pieces that do not belong together, of which this is the first: what is left of an entry, or
-    /// one that somebody is writing.
-    Torn(Value),
-    Whole(Found),
-}
-
-/// An entry as it was read.
-struct Found {
-    whole: Whole,
-    /// The first piece, by which a change of the entry is noticed.
-    first: Value,
 }
 
 impl Spread {
@@ -75,156 +55,6 @@ impl Spread {
         keys.iter()
             .flat_map(|key| (0..self.most).map(|index| piece_key(key, index)))
             .collect()
-    }
-
-    fn read(&self, keys: &[&[u8]]) -> Result<Vec<Reading>> {
-        let firsts: Vec<Vec<u8>> = keys.iter().map(|key| piece_key(key, 0)).collect();
-        let firsts = self.memcached.get_many(&slices(&firsts))?;
-        let mut others = Vec::new();
-        let mut counts = Vec::with_capacity(keys.len());
-        for (key, first) in keys.iter().zip(&firsts) {
-            let pieces = first
-                .as_ref()
-                .map_or(1, |first| count(first).unwrap_or(self.most))
-                .clamp(1, MOST_PIECES);
-            others.extend((1..pieces).map(|index| piece_key(key, index)));
-            counts.push(pieces - 1);
-        }
-        let mut others = if others.is_empty() {
-            Vec::new()
-        } else {
-            self.memcached.get_many(&slices(&others))?
-        }
-        .into_iter();
-        let readings = keys.iter().zip(firsts).zip(counts);
-        Ok(readings
-            .map(|((key, first), count)| {
-                let Some(first) = first else {
-                    return Reading::Missing;
-                };
-                let mut pieces = vec![Some(first.clone())];
-                pieces.extend(others.by_ref().take(count));
-                match join(key, &pieces) {
-                    Some(whole) => Reading::Whole(Found { whole, first }),
-                    None => Reading::Torn(first),
-                }
-            })
-            .collect())
-    }
-
-    /// What is under `key`. Where it is torn it is read again: somebody may be writing it.
-    fn read_one(&self, key: &[u8]) -> Result<Reading> {
-        let mut reading = Reading::Missing;
-        for _ in 0..READS {
-            reading = self.read(&[key])?.pop().unwrap_or(Reading::Missing);
-            if !matches!(reading, Reading::Torn(_)) {
-                break;
-            }
-        }
-        Ok(reading)
-    }
-
-    /// The entry under `key`.
-    fn find(&self, key: &[u8]) -> Result<Option<Found>> {
-        Ok(self.read_one(key)?.found())
-    }
-
-    /// The pieces of `value`, sealed; `None`, and a line of log: there would be too many.
-    fn split(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Option<Vec<Value>> {
-        let expires = lifetime
-            .whole_seconds()
-            .map_or(0, |s| now().saturating_add(s));
-        let pieces = pieces::split(key, &value.data, expires, self.chunk_size, self.most);
-        if pieces.is_none() {
-            log::warn!(
-                "the value for cache key {} is not stored: {} bytes do not fit {} pieces (maxchunk) \
-                 of {} bytes (chunksize)",
-                key.escape_ascii(),
-                value.data.len(),
-                self.most,
-                self.chunk_size,
-            );
-        }
-        pieces
-    }
-
-    /// Stores `pieces` as the pieces of `key` from `from` on; all or, as far as that is known, none.
-    fn put(&self, key: &[u8], pieces: &[Value], from: usize, lifetime: Lifetime) -> Result<bool> {
-        let keys: Vec<Vec<u8>> = (from..pieces.len()).map(|i| piece_key(key, i)).collect();
-        let entries: Vec<(&[u8], &Value)> = keys
-            .iter()
-            .map(Vec::as_slice)
-            .zip(&pieces[from..])
-            .collect();
-        if entries.is_empty() {
-            return Ok(true);
-        }
-        let stored = self.memcached.set_many(&entries, lifetime)?;
-        if stored.contains(&false) {
-            self.delete(key)?;
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    /// Puts `new` in the place of the entry `found`, or nothing. `false`: it has changed.
-    fn exchange(
-        &self,
-        key: &[u8],
-        found: &Found,
-        new: Option<&Value>,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        let lifetime = match found.whole.expires {
-            None => lifetime,
-            Some(0) => Lifetime::Forever,
-            // It is still there: a second more is nearer to the truth than none.
-            Some(at) => Lifetime::For(Duration::from_secs(at.saturating_sub(now()).max(1))),
-        };
-        self.put_over(key, found, new, lifetime)
-    }
-
-    /// The same, for a `lifetime` of its own.
-    fn put_over(
-        &self,
-        key: &[u8],
-        found: &Found,
-        new: Option<&Value>,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        let pieces = match new {
-            None => None,
-            Some(new) => match self.split(key, new, lifetime) {
-                None => return Ok(false),
-                pieces => pieces,
-            },
-        };
-        let first = pieces.as_ref().and_then(|pieces| pieces.first());
-        let first_key = piece_key(key, 0);
-        let is_done = match first {
-            Some(first) => self
-                .memcached
-                .set_if(&first_key, &found.first, first, lifetime)?,
-            None => self
-                .memcached
-                .compare_exchange(&first_key, &found.first, None, lifetime)?,
-        };
-        if !is_done {
-            return Ok(false);
-        }
-        match pieces {
-            Some(pieces) => self.put(key, &pieces, 1, lifetime),
-            None => Ok(true),
-        }
-    }
-}
-
-impl Reading {
-    fn found(self) -> Option<Found> {
-        match self {
-            Self::Whole(found) => Some(found),
-            Self::Missing | Self::Torn(_) => None,
-        }
     }
 }
 
