@@ -54,6 +54,7 @@ __all__ = [
     "is_plain",
     "lifetime_seconds",
     "longer_timeout",
+    "longest_decompressed",
     "may_spell_addresses",
     "memcached_wire_key",
     "new_version",
@@ -232,6 +233,7 @@ class Compressor:
 
 def decompress(stored: bytes) -> bytes: ...
 def escape(data: bytes) -> bytes: ...
+def longest_decompressed(packed: int) -> int: ...
 
 @final
 class Metadata:

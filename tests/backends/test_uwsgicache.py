@@ -106,6 +106,7 @@ NAMES = [
     "contract",
     "the_factory",
     "values_are_pickles",
+    "compressed_values",
     "what_is_too_large_is_refused",
     "a_full_cache_is_said",
     "odd_keys",

@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask
 from flask_caching import Cache
+from flask_caching._engine import COMPRESSED
 from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.testing import BackendContract, manual_clock
 from leased import check_leases
@@ -70,6 +71,25 @@ def values_are_pickles() -> None:
         assert pickle.loads(backend._uwsgi.cache_get("k", NAME)) == value
         backend._uwsgi.cache_update("k", pickle.dumps(value, 2), 0, NAME)
         assert backend.get("k") == value
+
+
+def compressed_values() -> None:
+    backend: Any = UWSGICache(cache=NAME)
+    long = ["the same again"] * 20_000
+    for codec in ("zstd", "lz4"):
+        backend.compression = (codec, 1024)
+        # More than a block of this cache holds, were it not compressed.
+        assert backend.set(codec, long)
+        assert backend.set("short", "short")
+        stored = backend._uwsgi.cache_get(codec, NAME)
+        assert stored.startswith(COMPRESSED)
+        assert len(stored) < 5000
+        for reader in (backend, UWSGICache(cache=NAME)):
+            assert reader.get_many(codec, "short") == [long, "short"]
+        for damaged in (stored[:-1], stored[:10], COMPRESSED + b"?" + stored[6:], stored + stored):
+            backend._uwsgi.cache_update("k", damaged, 0, NAME)
+            assert not backend.has("k")
+            assert backend.add("k", 1)
 
 
 def what_is_too_large_is_refused() -> None:

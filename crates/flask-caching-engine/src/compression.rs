@@ -26,8 +26,8 @@ const LONGEST: usize = 256 << 20;
 /// Up to this length a value may be compressed to anything.
 const HARMLESS: usize = 16 << 20;
 
-/// A longer one to no less than this part of it.
-const SMALLEST_PART: usize = 1000;
+/// A longer one takes no more than so many times its compressed bytes.
+const MOST_TIMES: usize = 1000;
 
 /// The level of zstd's that it calls its default.
 const ZSTD_LEVEL: i32 = 3;
@@ -92,7 +92,7 @@ pub fn compress(codec: Codec, minimum: usize, data: &[u8]) -> Cow<'_, [u8]> {
         Codec::Zstd => zstd::bulk::compress(data, ZSTD_LEVEL).unwrap_or_else(|_| data.to_vec()),
         Codec::Lz4 => lz4_flex::block::compress(data),
     };
-    if HEAD + packed.len() >= data.len() || !is_believable(data.len(), packed.len()) {
+    if HEAD + packed.len() >= data.len() || data.len() > longest(packed.len()) {
         return escape(data);
     }
     Cow::Owned(framed(codec.letter(), data, &packed))
@@ -119,13 +119,9 @@ pub fn decompress(stored: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     let length = shown as usize;
     let data = match letter {
         STORED => Cow::Borrowed(packed),
-        b'z' | b'4' if length > LONGEST || !is_believable(length, packed.len()) => {
-            return Err(Refusal::TooLong);
-        }
-        b'z' => Cow::Owned(zstd::bulk::decompress(packed, length).map_err(|_| Refusal::Damaged)?),
-        b'4' => {
-            Cow::Owned(lz4_flex::block::decompress(packed, length).map_err(|_| Refusal::Damaged)?)
-        }
+        b'z' | b'4' if length > longest(packed.len()) => return Err(Refusal::TooLong),
+        b'z' => Cow::Owned(unpack_zstd(packed, length)?),
+        b'4' => Cow::Owned(unpack_lz4(packed, length)?),
         _ => return Err(Refusal::Unknown),
     };
     if shown_length(&data) != shown || checksum(&data) != sum {
@@ -134,9 +130,34 @@ pub fn decompress(stored: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     Ok(data)
 }
 
-/// Whether so few bytes can honestly be so long a value: the others are made to fill the memory.
-fn is_believable(length: usize, packed: usize) -> bool {
-    length <= HARMLESS || length / SMALLEST_PART <= packed
+/// How long a value of so many compressed bytes may be, in whatever way they were made: a longer one is
+/// made to fill the memory.
+pub fn longest(packed: usize) -> usize {
+    HARMLESS.max(packed.saturating_mul(MOST_TIMES)).min(LONGEST)
+}
+
+fn unpack_zstd(packed: &[u8], length: usize) -> Result<Vec<u8>, Refusal> {
+    let mut data = room_for(length)?;
+    let unpacked = zstd::bulk::Decompressor::new()
+        .and_then(|mut unpack| unpack.decompress_to_buffer(packed, &mut data));
+    unpacked.map_err(|_| Refusal::Damaged)?;
+    Ok(data)
+}
+
+fn unpack_lz4(packed: &[u8], length: usize) -> Result<Vec<u8>, Refusal> {
+    let mut data = room_for(length)?;
+    data.resize(length, 0);
+    let unpacked = lz4_flex::block::decompress_into(packed, &mut data);
+    data.truncate(unpacked.map_err(|_| Refusal::Damaged)?);
+    Ok(data)
+}
+
+/// Room for a value; where the system has none, nobody ends for it.
+fn room_for(length: usize) -> Result<Vec<u8>, Refusal> {
+    let mut data = Vec::new();
+    data.try_reserve_exact(length)
+        .map_err(|_| Refusal::TooLong)?;
+    Ok(data)
 }
 
 fn framed(letter: u8, data: &[u8], packed: &[u8]) -> Vec<u8> {
@@ -250,6 +271,14 @@ mod tests {
             let stored = compress(codec, 0, &zeros[..LONGEST / 2]);
             assert_eq!(decompress(&stored).unwrap().len(), LONGEST / 2);
         }
+    }
+
+    #[test]
+    fn so_long_a_value_may_be() {
+        assert_eq!(longest(0), HARMLESS);
+        assert_eq!(longest(HARMLESS / 1000), HARMLESS);
+        assert_eq!(longest(100_000), 100_000_000);
+        assert_eq!(longest(usize::MAX), LONGEST);
     }
 
     #[test]

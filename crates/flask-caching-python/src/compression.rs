@@ -26,7 +26,7 @@ impl Compressor {
     }
 
     /// What to store for `data`: compressed, where it gets smaller by it.
-    fn compress<'py>(&self, data: &Bound<'py, PyBytes>) -> Bound<'py, PyBytes> {
+    fn compress<'py>(&self, data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = data.as_bytes();
         if bytes.len() < self.minimum {
             return escape(data);
@@ -46,7 +46,7 @@ pub(crate) fn mark(py: Python<'_>) -> Bound<'_, PyBytes> {
 
 /// What to store for `data` as it is: a value that begins like a compressed one is marked as none.
 #[pyfunction]
-pub(crate) fn escape<'py>(data: &Bound<'py, PyBytes>) -> Bound<'py, PyBytes> {
+pub(crate) fn escape<'py>(data: &Bound<'py, PyBytes>) -> PyResult<Bound<'py, PyBytes>> {
     to_py(data, &compression::escape(data.as_bytes()))
 }
 
@@ -60,16 +60,25 @@ pub(crate) fn decompress<'py>(stored: &Bound<'py, PyBytes>) -> PyResult<Bound<'p
         return Ok(stored.clone());
     }
     match stored.py().detach(|| compression::decompress(bytes)) {
-        Ok(data) => Ok(to_py(stored, &data)),
+        Ok(data) => to_py(stored, &data),
         Err(refusal) => Err(PyValueError::new_err(refusal.to_string())),
     }
 }
 
+/// How many bytes a value has at most that takes `packed` bytes compressed, in whatever way.
+#[pyfunction]
+pub(crate) fn longest_decompressed(packed: usize) -> usize {
+    compression::longest(packed)
+}
+
 /// `made` of `from`, which is not copied where it is the same.
-fn to_py<'py>(from: &Bound<'py, PyBytes>, made: &[u8]) -> Bound<'py, PyBytes> {
+fn to_py<'py>(from: &Bound<'py, PyBytes>, made: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     if std::ptr::eq(made, from.as_bytes()) {
-        from.clone()
-    } else {
-        PyBytes::new(from.py(), made)
+        return Ok(from.clone());
     }
+    // Where there is no memory for it, that is an error, and no panic.
+    PyBytes::new_with(from.py(), made.len(), |bytes| {
+        bytes.copy_from_slice(made);
+        Ok(())
+    })
 }

@@ -55,7 +55,7 @@ mod _engine {
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
-    use crate::compression::{Compressor, decompress, escape};
+    use crate::compression::{Compressor, decompress, escape, longest_decompressed};
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]

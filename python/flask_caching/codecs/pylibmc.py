@@ -11,6 +11,7 @@ from typing import Any
 
 from cachelib.serializers import BaseSerializer
 
+from .._engine import longest_decompressed
 from ..errors import UnstorableValueError
 from ..values.storable import serialize
 from .serialized import deserialize
@@ -51,7 +52,7 @@ class Pylibmc:
 
     def decode(self, data: bytes, flags: int) -> Any:
         if flags & _ZLIB:
-            data = zlib.decompress(data)
+            data = _inflate(data)
         kind = flags & _TYPES
         if kind == _PICKLE:
             return deserialize(self.serializer, data)
@@ -163,6 +164,21 @@ class PickledByClient(ByClient):
                 raise
             # Bytes as the application stored them before.
             return data
+
+
+def _inflate(data: bytes) -> bytes:
+    """What zlib made ``data`` of.
+
+    :raises ValueError: it is damaged, or made to fill the memory.
+    """
+    unpack = zlib.decompressobj()
+    try:
+        value = unpack.decompress(data, longest_decompressed(len(data)))
+    except zlib.error as error:
+        raise ValueError(f"its compressed bytes are damaged: {error}") from error
+    if not unpack.eof:
+        raise ValueError("it is cut off, or would be larger than a compressed value may be")
+    return value
 
 
 def _pickled(serializer: BaseSerializer, value: Any, protocol: int) -> bytes:
