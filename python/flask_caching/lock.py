@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
 
 from ._engine import Patience
 from .backends._leases import Lease, can_lease
-from .calls.offload import elsewhere
+from .calls.offload import elsewhere, stepwise
 from .errors import CacheLockError
 
 __all__ = ["CacheLock"]
@@ -68,13 +70,8 @@ class CacheLock:
             )
 
     def __enter__(self) -> Self:
-        lease, patience = self._new_lease(), Patience(self._wait)
-        while not lease.take():
-            pause = patience.next_pause()
-            if pause is None:
-                raise self._not_had()
+        for pause in self._entering(self._new_lease(), threading.Event()):
             time.sleep(pause)
-        self._lease = lease
         return self
 
     def __exit__(
@@ -88,13 +85,16 @@ class CacheLock:
             lease.free()
 
     async def __aenter__(self) -> Self:
-        lease, patience = self._new_lease(), Patience(self._wait)
-        while not await self._call(lease.take):
-            pause = patience.next_pause()
-            if pause is None:
-                raise self._not_had()
-            await asyncio.sleep(pause)
-        self._lease = lease
+        lease, gave_up = self._new_lease(), threading.Event()
+        try:
+            await stepwise(self._entering(lease, gave_up), self._is_remote)
+        except asyncio.CancelledError:
+            # It leaves a thread behind, which may come to have it only now.
+            gave_up.set()
+            if self._lease is lease:
+                self._lease = None
+            await self._call(lease.free)
+            raise
         return self
 
     async def __aexit__(
@@ -125,6 +125,19 @@ class CacheLock:
         if self._lease is not None:
             raise CacheLockError(f"the lock {self.name!r} is entered already; make another one")
         return Lease(self._backend, _PREFIX + self.name, self._timeout)
+
+    def _entering(self, lease: Lease, gave_up: threading.Event) -> Iterator[float]:
+        """The seconds from one question to the next, until it is had."""
+        patience = Patience(self._wait)
+        while not lease.take():
+            pause = patience.next_pause()
+            if pause is None:
+                raise self._not_had()
+            yield pause
+        self._lease = lease
+        if gave_up.is_set():
+            self._lease = None
+            lease.free()
 
     def _not_had(self) -> CacheLockError:
         return CacheLockError(

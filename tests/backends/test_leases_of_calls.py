@@ -270,7 +270,7 @@ def test_a_frozen_process_that_wakes_stores_nothing(config: dict[str, Any], tmp_
 def test_greenlets_go_on_while_one_waits(config: dict[str, Any]) -> None:
     script = f"""
         from gevent import monkey; monkey.patch_all()
-        import gevent
+        import gevent.event
         from flask import Flask
         from flask_caching import Cache
         def side():
@@ -278,9 +278,11 @@ def test_greenlets_go_on_while_one_waits(config: dict[str, Any]) -> None:
             return app, Cache(app, config={config!r})
         (app, cache), (other_app, other) = side(), side()
         runs = []
+        go_on = gevent.event.Event()
         def compute():
             runs.append(1)
-            gevent.sleep(0.3)
+            # Whoever blocks the others blocks those who let this one go on.
+            assert go_on.wait(50)
             return "computed"
         def call(app, cache):
             with app.app_context():
@@ -292,9 +294,9 @@ def test_greenlets_go_on_while_one_waits(config: dict[str, Any]) -> None:
             while len(ticks) < 10:
                 ticks.append(1)
                 gevent.sleep(0.01)
-        ticking = gevent.spawn(tick)
-        ticking.join()
-        assert not any(greenlet.ready() for greenlet in waiting), "somebody has blocked the others"
+        gevent.spawn(tick).join()
+        assert not any(greenlet.ready() for greenlet in waiting)
+        go_on.set()
         gevent.joinall(waiting, timeout=30)
         assert [greenlet.value for greenlet in waiting] == ["computed"] * 6
         assert runs == [1], runs

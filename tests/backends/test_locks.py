@@ -15,6 +15,7 @@ import pytest
 from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
 from flask_caching import Cache, CacheLockError
+from flask_caching.backends.simplecache import SimpleCache
 from flask_caching.testing import manual_clock
 from memcached_servers import MemcachedServer
 from redis_servers import RedisServer
@@ -116,6 +117,49 @@ def test_tasks_wait_without_keeping_the_loop(cache: Cache) -> None:
         await asyncio.gather(*(work() for _ in range(5)))
 
     asyncio.run(main())
+
+
+class Slow(SimpleCache):
+    """Its server answers when it may, and then does what it was asked to."""
+
+    _is_remote = True
+    asked, may_answer = threading.Event(), threading.Event()
+    answered = threading.Event()
+
+    def add(self, key: str, value: Any, timeout: Any = None) -> bool:
+        self.asked.set()
+        assert self.may_answer.wait(LONG)
+        return super().add(key, value, timeout)
+
+    def delete(self, key: str) -> bool:
+        try:
+            return super().delete(key)
+        finally:
+            self.answered.set()
+
+
+def test_a_task_that_is_cancelled_leaves_no_lock_behind(app: Flask) -> None:
+    backend = Slow()
+    cache = Cache(app, config={"CACHE_TYPE": lambda app, config, args, kwargs: backend})
+
+    async def enter() -> None:
+        async with cache.lock("import", timeout=3600):
+            raise AssertionError("it was cancelled before")
+
+    async def main() -> None:
+        entering = asyncio.create_task(enter())
+        await asyncio.to_thread(backend.asked.wait, LONG)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        backend.may_answer.set()
+        # The thread that still asked has it now, and lets go of it.
+        assert await asyncio.to_thread(backend.answered.wait, LONG)
+
+    with app.app_context():
+        asyncio.run(main())
+        with cache.lock("import", wait=0):
+            pass
 
 
 def test_a_killed_holder_costs_its_timeout(cache: Cache, config: dict[str, Any]) -> None:

@@ -58,17 +58,22 @@ pub enum LeaseKind {
     Over = 2,
     /// There is no value, and nobody waits for the next one: the last result was its caller's alone.
     Refused = 3,
+    /// The same, where there is an older value.
+    RefusedOver = 4,
+    /// There is an older value. It could not be computed anew, and that is tried no sooner.
+    FailedOver = 5,
 }
 
 impl Lease {
     /// Whether the entry has no value.
     pub fn is_in_place(&self) -> bool {
-        self.kind != LeaseKind::Over
+        matches!(self.kind, LeaseKind::InPlace | LeaseKind::Refused)
     }
 
-    /// Whether somebody is computing at `now`, the time since 1970, as far as is known.
-    pub fn is_held(&self, now: Duration) -> bool {
-        self.kind != LeaseKind::Refused && self.until.is_none_or(|until| now < until)
+    /// For how long it counts at `now`, the time since 1970; `None`: no more.
+    pub fn remaining(&self, now: Duration) -> Option<Duration> {
+        let left = self.until.unwrap_or(Duration::MAX).saturating_sub(now);
+        Some(left).filter(|left| !left.is_zero())
     }
 
     fn parse(rest: &[u8]) -> Option<Self> {
@@ -81,6 +86,8 @@ impl Lease {
             1 => LeaseKind::InPlace,
             2 => LeaseKind::Over,
             3 => LeaseKind::Refused,
+            4 => LeaseKind::RefusedOver,
+            5 => LeaseKind::FailedOver,
             _ => return None,
         };
         let until = point(u64::from_le_bytes(*until));
@@ -212,10 +219,16 @@ mod tests {
             value: Vec<u8>,
             fresh_until in proptest::option::of(0..u64::MAX / 2),
             tags in proptest::collection::vec((".{0,40}", ".{0,40}"), 0..5),
-            lease in proptest::option::of((0..3_usize, any::<[u8; 16]>(), proptest::option::of(0..u64::MAX / 2))),
+            lease in proptest::option::of((0..5_usize, any::<[u8; 16]>(), proptest::option::of(0..u64::MAX / 2))),
         ) {
             let lease = lease.map(|(kind, token, until)| Lease {
-                kind: [LeaseKind::InPlace, LeaseKind::Over, LeaseKind::Refused][kind],
+                kind: [
+                    LeaseKind::InPlace,
+                    LeaseKind::Over,
+                    LeaseKind::Refused,
+                    LeaseKind::RefusedOver,
+                    LeaseKind::FailedOver,
+                ][kind],
                 token,
                 until: until.map(Duration::from_millis),
             });
@@ -285,11 +298,19 @@ mod tests {
             until,
         };
         let (before, at) = (Duration::from_secs(9), Duration::from_secs(10));
-        assert!(lease(LeaseKind::InPlace, None).is_held(Duration::MAX));
-        assert!(lease(LeaseKind::Over, Some(at)).is_held(before));
-        assert!(!lease(LeaseKind::Over, Some(at)).is_held(at));
-        assert!(!lease(LeaseKind::Refused, None).is_held(before));
-        assert!(lease(LeaseKind::Refused, None).is_in_place());
-        assert!(!lease(LeaseKind::Over, None).is_in_place());
+        let endless = lease(LeaseKind::InPlace, None).remaining(before);
+        assert!(endless > Some(Duration::from_secs(1 << 40)));
+        let over = lease(LeaseKind::Over, Some(at));
+        assert_eq!(over.remaining(before), Some(Duration::from_secs(1)));
+        assert_eq!(over.remaining(at), None);
+        for (kind, is_in_place) in [
+            (LeaseKind::InPlace, true),
+            (LeaseKind::Refused, true),
+            (LeaseKind::Over, false),
+            (LeaseKind::RefusedOver, false),
+            (LeaseKind::FailedOver, false),
+        ] {
+            assert_eq!(lease(kind, None).is_in_place(), is_in_place);
+        }
     }
 }

@@ -106,6 +106,15 @@ impl Refreshes {
         }
     }
 
+    /// One of another process has failed: the next is begun after `retry`.
+    pub fn hear_of_failure(&self, scope: u64, key: &[u8], retry: Duration) {
+        let hash = self.hasher.hash_one((scope, key));
+        // One that is under way here was begun since.
+        if !matches!(self.lock().get(&hash), Some(Refresh::UnderWay(_))) {
+            self.fail(scope, key, retry);
+        }
+    }
+
     /// Whether one has failed so short a time ago that none is begun.
     pub fn has_failed(&self, scope: u64, key: &[u8]) -> bool {
         let now = clock::monotonic();
@@ -170,6 +179,19 @@ mod tests {
         refreshes.fail(1, b"k", Duration::ZERO);
         assert!(!refreshes.has_failed(1, b"k"));
         assert!(refreshes.begin(1, b"k", None).is_some());
+    }
+
+    #[test]
+    fn what_failed_elsewhere_ends_nothing_here() {
+        let refreshes = Refreshes::new();
+        let hour = Duration::from_secs(3600);
+        let one = refreshes.begin(1, b"k", None);
+        refreshes.hear_of_failure(1, b"k", hour);
+        assert!(!refreshes.has_failed(1, b"k"));
+        assert!(refreshes.begin(1, b"k", None).is_none());
+        drop(one);
+        refreshes.hear_of_failure(1, b"k", hour);
+        assert!(refreshes.begin(1, b"k", None).is_none());
     }
 
     #[test]

@@ -68,7 +68,7 @@ mod _engine {
     #[pymodule_export]
     use crate::leaders::note_leader;
     #[pymodule_export]
-    use crate::lease::{Patience, renewal_pause};
+    use crate::lease::{Patience, Renewals};
     #[pymodule_export]
     use crate::memcached::{MemcachedByteStore, memcached_wire_key};
     #[pymodule_export]

@@ -10,6 +10,11 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
+/// What a lease says.
+const HELD: &str = "held";
+const REFUSED: &str = "refused";
+const FAILED: &str = "failed";
+
 /// What is known of an entry beside its value: until when it is fresh, its tags, and its lease.
 ///
 /// :param tags: pairs of the key of a tag and its version.
@@ -46,17 +51,24 @@ impl Metadata {
         })
     }
 
-    /// This, while somebody computes the entry anew: whoever has this token, for so many seconds.
-    fn leased(&self, token: [u8; 16], seconds: f64) -> Self {
+    /// This, for so many seconds with what `says` of computing the entry anew: "held", whoever has this
+    /// token is at it; "refused", nobody is to wait for it; "failed", it is not to be tried.
+    fn leased(&self, token: [u8; 16], seconds: f64, says: &str) -> PyResult<Self> {
         let ttl = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-        Self(metadata::Metadata {
+        let kind = match says {
+            HELD => LeaseKind::Over,
+            REFUSED => LeaseKind::RefusedOver,
+            FAILED => LeaseKind::FailedOver,
+            _ => return Err(PyValueError::new_err("a lease is held, refused, or failed")),
+        };
+        Ok(Self(metadata::Metadata {
             lease: Some(Lease {
-                kind: LeaseKind::Over,
+                kind,
                 token,
                 until: Some(clock::system().saturating_add(ttl)),
             }),
             ..self.0.clone()
-        })
+        }))
     }
 
     /// This without a lease.
@@ -67,15 +79,14 @@ impl Metadata {
         })
     }
 
-    /// What the lease says: "held", "refused", or None, where it is over, too.
+    /// What the lease says: "held", "refused", "failed", or None, where it is over, too.
     #[getter]
     pub(crate) fn lease(&self) -> Option<&'static str> {
-        let lease = self.0.lease.as_ref()?;
-        if lease.is_held(clock::system()) {
-            Some("held")
-        } else {
-            (lease.kind == LeaseKind::Refused).then_some("refused")
-        }
+        Some(match self.lease_left()?.0 {
+            LeaseKind::InPlace | LeaseKind::Over => HELD,
+            LeaseKind::Refused | LeaseKind::RefusedOver => REFUSED,
+            LeaseKind::FailedOver => FAILED,
+        })
     }
 
     /// Whether the entry has a value, and not only a lease.
@@ -135,6 +146,12 @@ impl Metadata {
 }
 
 impl Metadata {
+    /// What the lease is for, and for how long it still counts.
+    pub(crate) fn lease_left(&self) -> Option<(LeaseKind, Duration)> {
+        let lease = self.0.lease.as_ref()?;
+        Some((lease.kind, lease.remaining(clock::system())?))
+    }
+
     /// For how long it has been stale; `None`: it is fresh.
     pub(crate) fn stale_for(&self) -> Option<Duration> {
         self.0.stale_for(clock::wall())

@@ -15,6 +15,16 @@ pub(crate) fn ended() -> u64 {
     REFRESHES.ended()
 }
 
+/// The refresh of an entry in another process has failed: the next is begun after `retry`.
+pub(crate) fn hear_of_failure(
+    backend: &Bound<'_, PyAny>,
+    key: &Bound<'_, PyAny>,
+    retry: Duration,
+) -> PyResult<()> {
+    REFRESHES.hear_of_failure(scope(backend), &key_bytes(key)?, retry);
+    Ok(())
+}
+
 /// The refreshes of a process: one at a time for an entry.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Refreshes(&'static Arc<refreshes::Refreshes>);

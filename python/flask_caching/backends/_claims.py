@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .._engine import MISSING, Metadata, SealedValue, replaced_methods
 from ..errors import UnstorableValueError
@@ -24,13 +24,41 @@ if TYPE_CHECKING:
     from ._encoded import Encoded
     from ._port import Port
 
-__all__ = ["Claim", "ClaimBeside", "Found", "claim_of", "end_leases", "is_current"]
+__all__ = [
+    "MOMENT",
+    "NOTHING",
+    "Claim",
+    "ClaimBeside",
+    "Found",
+    "Note",
+    "Says",
+    "claim_of",
+    "end_leases",
+    "is_current",
+]
 
 _SUFFIX = "_lease"
 #: In place of a token: the last result is its caller's alone, so that nobody waits for the next.
-_REFUSED = "refused"
+_REFUSED: Says = "refused"
 #: Seconds that this counts; see the engine's ``flight/refusals.rs``.
-_MOMENT = 1
+MOMENT = 1.0
+
+Says = Literal["refused", "failed"]
+
+
+class Note(NamedTuple):
+    """What whoever had a lease leaves behind where he has stored no result.
+
+    :param says: "refused": nobody is to wait for the next result, as the last one was its caller's
+        alone; "failed": there is none, and an older value stands; None: nothing.
+    :param seconds: for how long that counts.
+    """
+
+    says: Says | None
+    seconds: float
+
+
+NOTHING = Note(None, 0)
 
 #: Bytes and flags.
 _Stored = tuple[bytes, int]
@@ -42,7 +70,7 @@ class Found(NamedTuple):
     :param stored: the bytes and flags, or the token of who has the lease.
     :param value: the value; ``MISSING`` where there is none.
     :param metadata: what is known beside it.
-    :param lease: "held", "refused", or None.
+    :param lease: "held", "refused", "failed", or None.
     """
 
     stored: Any
@@ -151,7 +179,7 @@ class Claim:
         encoded = self._backend._encode(self._key, found.value, (), True)
         metadata = found.metadata or Metadata([])
         over = _Open(encoded.data, encoded.flags, metadata.unleased())
-        leased = self._bytes(over, over.metadata.leased(self._token, self.seconds))
+        leased = self._bytes(over, over.metadata.leased(self._token, self.seconds, "held"))
         # Where nobody can tell what is left of its life: metadata says how old it is.
         timeout = self.seconds if found.metadata is None else self._backend._timeout(None)
         if not self._store.compare_exchange(self._wire_key, found.stored, leased, timeout=timeout):
@@ -173,7 +201,7 @@ class Claim:
                     self._wire_key, self._expected, self._expected, timeout=self.seconds
                 )
             else:
-                metadata = self._over.metadata.leased(self._token, self.seconds)
+                metadata = self._over.metadata.leased(self._token, self.seconds, "held")
                 leased = self._bytes(self._over, metadata)
                 self._is_own = self._store.compare_exchange(
                     self._wire_key,
@@ -208,23 +236,25 @@ class Claim:
             refused = own and encoded.store.compare_exchange(encoded.key, expected, None)
             return False if refused else None
 
-    def end(self, is_refused: bool) -> None:
-        """Let others have it, where no result was stored.
-
-        :param is_refused: the result was its caller's alone.
-        """
+    def end(self, note: Note) -> None:
+        """Let others have it, where no result was stored."""
         with self._lock:
             expected, self._expected = self._expected, None
             if not self._is_own or expected is None:
                 return
             self._is_own = False
-            if is_refused and self._over is None:
-                note = self._bytes(self._none, Metadata.in_place(self._token, True))
-                self._store.set_if(self._wire_key, expected, note, timeout=_MOMENT)
-            else:
-                self._store.compare_exchange(
-                    self._wire_key, expected, self._before, timeout=self.seconds
-                )
+            over, (says, seconds) = self._over, note
+            if over is None:
+                if says != "refused":
+                    self._store.compare_exchange(self._wire_key, expected, None)
+                    return
+                told = self._bytes(self._none, Metadata.in_place(self._token, True))
+                self._store.set_if(self._wire_key, expected, told, timeout=seconds)
+                return
+            before = self._before
+            if says is not None and seconds > 0:
+                before = self._bytes(over, over.metadata.leased(self._token, seconds, says))
+            self._store.compare_exchange(self._wire_key, expected, before, timeout=self.seconds)
 
     def _bytes(self, open: _Open, metadata: Metadata) -> _Stored:
         data = metadata.seal(open.data)
@@ -284,19 +314,19 @@ class ClaimBeside:
         if done and not self._lease.is_held():
             port.undo(key, encoded, ())
             return None
-        self._end(is_refused=not done)
+        self._end(NOTHING if done else Note(_REFUSED, MOMENT))
         return done
 
-    def end(self, is_refused: bool) -> None:
+    def end(self, note: Note) -> None:
         """Let others have it."""
         if not self._is_over:
-            self._end(is_refused)
+            self._end(note)
 
-    def _end(self, is_refused: bool) -> None:
+    def _end(self, note: Note) -> None:
         self._is_over = True
         own, self._is_own = self._is_own, False
-        if own and self._lease.free() and is_refused:
-            self._backend.add(self._name, _REFUSED, timeout=_MOMENT)
+        if own and self._lease.free() and note.says == _REFUSED:
+            self._backend.add(self._name, _REFUSED, timeout=note.seconds)
 
 
 def end_leases(cache: Any, backend: Any, keys: tuple[Any, ...]) -> None:

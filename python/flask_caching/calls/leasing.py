@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._engine import MISSING, Claimant, Turn, renewal_pause
-from ..backends._claims import Claim, ClaimBeside, Found, claim_of, is_current
+from .._engine import MISSING, Claimant, Renewals, Turn
+from ..backends._claims import (
+    MOMENT,
+    NOTHING,
+    Claim,
+    ClaimBeside,
+    Found,
+    Note,
+    Says,
+    claim_of,
+    is_current,
+)
 from .following import lead
-from .offload import elsewhere
+from .offload import stepwise
 from .refresh import has_threads
 
 if TYPE_CHECKING:
     from .policy import CallPolicy
+    from .state import AppState
 
 __all__ = ["hold", "hold_awaited"]
 
 #: How often one who does not wait tries to have the lease of what changes under his eyes.
 _ATTEMPTS = 5
 
+_numbers = itertools.count()
+
 
 class Held:
     """The lease that a call computes under. It is let go of when nobody knows it any more.
 
     :param claim: the lease.
+    :param retry: for how many seconds nobody tries what has failed.
     """
 
-    def __init__(self, claim: Claim | ClaimBeside) -> None:
+    def __init__(self, claim: Claim | ClaimBeside, retry: float = 0) -> None:
         self.claim = claim
+        self.number = next(_numbers)
+        self._retry = retry
         self._pid = os.getpid()
 
     def write(self, port: Any, key: Any, encoded: Any, timeout: Any) -> bool | None:
@@ -47,13 +65,14 @@ class Held:
             return None
         return self.claim.write(port, key, encoded, timeout)
 
-    def over(self, is_refused: bool) -> None:
+    def over(self, says: Says | None) -> None:
         """The computation is over.
 
-        :param is_refused: its result is its caller's alone.
+        :param says: "refused": its result is its caller's alone; "failed": it has none, and an
+            older value stands.
         """
         if self._pid == os.getpid():
-            _renewals().end(self, is_refused)
+            _renewals().end(self, Note(says, self._retry if says == "failed" else MOMENT))
 
 
 class _Renewals:
@@ -62,32 +81,38 @@ class _Renewals:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._held: dict[int, tuple[weakref.ref[Held], Claim | ClaimBeside]] = {}
+        self._schedule = Renewals()
         #: Those that nobody knows any more, and those that an event loop cannot wait for.
-        self._ended: deque[tuple[Claim | ClaimBeside, bool]] = deque()
+        self._ended: deque[tuple[Claim | ClaimBeside, Note]] = deque()
         self._is_running = False
 
     def keep(self, held: Held) -> None:
         """Renew a lease until it ends."""
-        number, claim, ended = id(held), held.claim, self._ended
+        claim, ended = held.claim, self._ended
         # It may be called at any time in any thread, so it takes no lock.
-        reference = weakref.ref(held, lambda _: ended.append((claim, False)))
+        reference = weakref.ref(held, lambda _: ended.append((claim, NOTHING)))
         with self._condition:
-            self._held[number] = reference, claim
-            self._start()
+            self._held[held.number] = reference, claim
+            if self._schedule.keep(held.number, claim.seconds) or not self._is_running:
+                self._wake()
 
-    def end(self, held: Held, is_refused: bool) -> None:
+    def end(self, held: Held, note: Note) -> None:
         """Renew a lease no more, and let others have it."""
         waits = asyncio._get_running_loop() is not None
         with self._condition:
-            if self._held.pop(id(held), None) is None:
+            if not self._forget(held.number):
                 return
             if waits:
-                self._ended.append((held.claim, is_refused))
-                self._start()
+                self._ended.append((held.claim, note))
+                self._wake()
         if not waits:
-            _end(held.claim, is_refused)
+            _end(held.claim, note)
 
-    def _start(self) -> None:
+    def _forget(self, number: int) -> bool:
+        self._schedule.end(number)
+        return self._held.pop(number, None) is not None
+
+    def _wake(self) -> None:
         if self._is_running:
             self._condition.notify()
             return
@@ -104,24 +129,18 @@ class _Renewals:
         while True:
             with self._condition:
                 if not self._ended:
-                    seconds = [claim.seconds for _, claim in self._held.values()]
-                    if not seconds:
+                    pause = self._schedule.pause()
+                    if pause is None:
                         self._is_running = False
                         return
-                    self._condition.wait(renewal_pause(min(seconds)))
-                alive = [(number, *kept) for number, kept in self._held.items()]
-                is_over = bool(self._ended)
+                    self._condition.wait(pause)
+                due = [(number, *self._held[number]) for number in self._schedule.take_due()]
             while self._ended:
                 _end(*self._ended.popleft())
-            lost = []
-            for number, reference, claim in alive:
-                if reference() is None or not (is_over or _renewed(claim)):
-                    lost.append((number, reference))
-            with self._condition:
-                for number, reference in lost:
-                    kept = self._held.get(number)
-                    if kept is not None and kept[0] is reference:
-                        del self._held[number]
+            for number, reference, claim in due:
+                if reference() is None or not _renewed(claim):
+                    with self._condition:
+                        self._forget(number)
 
 
 def _renewed(claim: Claim | ClaimBeside) -> bool:
@@ -132,10 +151,10 @@ def _renewed(claim: Claim | ClaimBeside) -> bool:
         return True
 
 
-def _end(claim: Claim | ClaimBeside, is_refused: bool) -> None:
+def _end(claim: Claim | ClaimBeside, note: Note) -> None:
     # What fails here costs the others its time to live.
     with contextlib.suppress(Exception):
-        claim.end(is_refused)
+        claim.end(note)
 
 
 _made: _Renewals | None = None
@@ -172,15 +191,10 @@ def hold(policy: CallPolicy, turn: Turn) -> None:
 async def hold_awaited(policy: CallPolicy, turn: Turn) -> None:
     """The same, while the event loop goes on."""
     lead(turn)
-    steps = _steps(policy, Claimant(turn))
-    while True:
-        pause = await elsewhere(next, steps, None) if turn.waits else next(steps, None)
-        if pause is None:
-            return
-        await asyncio.sleep(pause)
+    await stepwise(_steps(policy, Claimant(turn)), turn.waits)
 
 
-def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
+def _steps(policy: CallPolicy, claimant: Claimant) -> Generator[float, None, None]:
     """The seconds from one question to the next; after the last one the turn goes on."""
     state, backend, key, port = claimant.terms()
     if getattr(backend, "_keeps_nothing", False):
@@ -189,7 +203,7 @@ def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
     try:
         claim = claim_of(port, key, state.lease_ttl)
         if claim is not None:
-            yield from _claimed(policy, claim, claimant, port, key, state.wait)
+            yield from _Attempt(policy, state, claim, claimant, port, key).steps()
         else:
             claimant.go_without()
             policy.note_no_leases(backend)
@@ -199,87 +213,82 @@ def _steps(policy: CallPolicy, claimant: Claimant) -> Iterator[float]:
         state.failed(backend, error, "reading", policy.name)
 
 
-def _claimed(
-    policy: CallPolicy,
-    claim: Claim | ClaimBeside,
-    claimant: Claimant,
-    port: Any,
-    key: Any,
-    longest: float,
-) -> Iterator[float]:
-    may_wait = not (claimant.is_forced or claimant.is_background)
-    if may_wait and claimant.is_elsewhere:
-        pause = claimant.next_pause(longest)
-        if pause is not None:
-            yield pause
-            claimant.look_again()
+@dataclass
+class _Attempt:
+    """An attempt to have a lease. What it does about what it finds, the engine says."""
+
+    policy: CallPolicy
+    state: AppState
+    claim: Claim | ClaimBeside
+    claimant: Claimant
+    port: Any
+    key: Any
+
+    def steps(self) -> Generator[float, None, None]:
+        """The seconds to wait, if any, before the call is looked for again."""
+        claim, claimant = self.claim, self.claimant
+        if claimant.is_elsewhere and claimant.may_wait and (yield from self._wait()):
             return
-    backend, is_beside = port.backend, isinstance(claim, ClaimBeside)
-    for _ in range(_ATTEMPTS):
-        if (is_beside or not claimant.is_over_value) and claim.take():
-            if is_beside and may_wait and not claimant.is_over_value and _is_there(port, key):
+        is_beside = isinstance(claim, ClaimBeside)
+        found = claim.look() if claimant.is_over_value and not is_beside else None
+        for _ in range(_ATTEMPTS):
+            step = claimant.step(None if found is None else self._kind_of(found))
+            if found is None:
+                if claim.take():
+                    self._compute()
+                    return
+            elif step == "wait" or step == "watch":
+                if step == "watch" or not (yield from self._wait()):
+                    claim.watch(found)
+                    claimant.hold(Held(claim))
+                return
+            elif step == "decline":
+                claimant.decline()
+                return
+            elif step == "look again":
+                claimant.hurry()
+                return
+            elif claim.seize(found) if step == "seize" else claim.take_over(found):
+                self._compute()
+                return
+            found = claim.look()
+        if claimant.step("value") == "seize":
+            # Others change it time and again: what is forced is stored whatever they do.
+            claimant.go_without()
+
+    def _wait(self) -> Generator[float, None, bool]:
+        """Wait for who has the lease; whether there was time left for that."""
+        pause = self.claimant.next_pause(self.state.wait)
+        if pause is None:
+            return False
+        yield pause
+        self.claimant.look_again()
+        return True
+
+    def _compute(self) -> None:
+        claim, claimant = self.claim, self.claimant
+        if isinstance(claim, ClaimBeside) and claimant.may_wait and not claimant.is_over_value:
+            value = self.port.read(self.key)
+            if value is not MISSING and value is not None:
                 # Somebody has computed it between this call's question and its lease.
-                claim.end(is_refused=False)
+                claim.end(NOTHING)
                 claimant.hurry()
-            else:
-                _compute_under(claim, claimant)
-            return
-        found = claim.look()
-        if found is None:
-            if not is_beside and claim.take():
-                _compute_under(claim, claimant)
                 return
-        elif claimant.is_forced:
-            if claim.seize(found):
-                _compute_under(claim, claimant)
-                return
-        elif found.lease == "held":
-            if claimant.is_background:
-                claimant.decline()
-                return
-            pause = claimant.next_pause(longest)
-            if pause is not None:
-                yield pause
-                claimant.look_again()
-            else:
-                claim.watch(found)
-                claimant.hold(Held(claim))
-            return
-        elif found.lease == "refused":
-            claim.watch(found)
-            claimant.hold(Held(claim))
-            return
-        elif _is_news(policy, backend, found, claimant):
-            if claimant.is_background:
-                claimant.decline()
-            else:
-                claimant.hurry()
-            return
-        elif claim.take_over(found):
-            _compute_under(claim, claimant)
-            return
-    if claimant.is_forced:
-        claimant.go_without()
+        held = Held(claim, self.state.stale_retry)
+        _renewals().keep(held)
+        claimant.hold(held)
 
-
-def _compute_under(claim: Claim | ClaimBeside, claimant: Claimant) -> None:
-    held = Held(claim)
-    _renewals().keep(held)
-    claimant.hold(held)
-
-
-def _is_there(port: Any, key: Any) -> bool:
-    value = port.read(key)
-    return value is not MISSING and value is not None
-
-
-def _is_news(policy: CallPolicy, backend: Any, found: Found, claimant: Claimant) -> bool:
-    """Whether what is there may be an answer, other than what the call has seen."""
-    if not claimant.may_hurry and not claimant.is_background:
-        return False
-    if claimant.is_over_value and not claimant.is_over_stale:
-        # The policy will not have it.
-        return False
-    if found.value is None and not policy.cache_none:
-        return False
-    return found.metadata is None or is_current(backend, found.value, found.metadata)
+    def _kind_of(self, found: Found) -> Any:
+        """What was found: "held", "refused", "failed"; "answer": it may be one; "value"."""
+        claimant = self.claimant
+        if found.lease is not None:
+            return found.lease
+        if claimant.is_over_value and not claimant.is_over_stale:
+            # The policy will not have it.
+            return "value"
+        if found.value is None and not self.policy.cache_none:
+            return "value"
+        is_answer = found.metadata is None or is_current(
+            self.port.backend, found.value, found.metadata
+        )
+        return "answer" if is_answer else "value"

@@ -7,14 +7,14 @@ import contextvars
 import functools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .._engine import Road, Turn
 from .following import over
 
-__all__ = ["elsewhere", "landed", "looked_up"]
+__all__ = ["elsewhere", "landed", "looked_up", "stepwise"]
 
 #: As many operations wait at once; further ones wait for a thread. Every operation has a deadline.
 _THREADS = 32
@@ -57,6 +57,19 @@ async def elsewhere(operation: Callable[..., Any], *args: Any) -> Any:
     """
     run = functools.partial(contextvars.copy_context().run, operation, *args)
     return await asyncio.get_running_loop().run_in_executor(_threads(), run)
+
+
+async def stepwise(steps: Iterator[float], waits: bool) -> None:
+    """Go through ``steps``, with so many seconds between them.
+
+    :param steps: yields the seconds to wait before its next step.
+    :param waits: whether a step may wait for a server.
+    """
+    while True:
+        pause = await elsewhere(next, steps, None) if waits else next(steps, None)
+        if pause is None:
+            return
+        await asyncio.sleep(pause)
 
 
 def _threads() -> ThreadPoolExecutor:

@@ -15,6 +15,7 @@ use smallvec::SmallVec;
 
 use super::counts::Event;
 use super::flags::WATCHED;
+use super::lease::FAILED;
 use super::parts::Call;
 use super::replaced::{GET, GET_MANY, SET};
 use super::road::Road;
@@ -205,6 +206,9 @@ impl Road {
             self.emit_stale(open, call)?;
             return Ok(false);
         }
+        if let Some(left) = open.leasing.failed_for() {
+            refreshes::hear_of_failure(open.backend.bind(py), open.key.bind(py), left)?;
+        }
         let policy = self.policy.bind(py);
         let is_answer = policy.call_method1(
             intern!(py, "answers_stale"),
@@ -253,7 +257,7 @@ impl Road {
         let py = error.py();
         // Others may compute it while this one is told of.
         open.flight = None;
-        open.end_lease(py, false)?;
+        open.end_lease(py, Some(FAILED))?;
         let arguments = (&open.state, &open.backend, &open.key, error);
         let policy = self.policy.bind(py);
         policy.call_method1(intern!(py, "note_failed_refresh"), arguments)?;

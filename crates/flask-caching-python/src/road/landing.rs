@@ -6,6 +6,7 @@ use pyo3::types::PyTuple;
 use smallvec::SmallVec;
 
 use super::counts::Event;
+use super::lease::REFUSED;
 use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
 use super::turn::{Doing, Encoded, Open, Outcome, Role, Step, Version};
@@ -122,8 +123,8 @@ impl Road {
             }
             open.step = Step::Written(outcome);
         }
-        let is_refused = open.is_refused();
-        if let Err(error) = open.end_lease(py, is_refused) {
+        let says = open.is_refused().then_some(REFUSED);
+        if let Err(error) = open.end_lease(py, says) {
             open.step = Step::Written(Err(error));
         }
     }

@@ -6,10 +6,12 @@
 //! a call that has just come: it may be an answer then, have another key, or nobody may compute it.
 
 use std::mem;
+use std::time::Duration;
 
 use flask_caching_engine::flight::Landing;
-use flask_caching_engine::lease::Patience;
-use pyo3::exceptions::PyRuntimeError;
+use flask_caching_engine::lease::{self, Found, Patience};
+use flask_caching_engine::metadata::LeaseKind;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,14 +21,20 @@ use super::road::Road;
 use super::turn::{Open, Outcome, Step, Turn};
 use crate::metadata::Metadata;
 
-/// How often a call is looked for again without a pause.
+/// How often a call is looked for again without a pause: what is found may be no answer time and again.
 const MOST_HURRIED: u32 = 5;
+
+/// What a lease says that has ended: the result was its caller's alone.
+pub(super) const REFUSED: &str = "refused";
+/// There is none, and an older value stands.
+pub(super) const FAILED: &str = "failed";
 
 /// What a call has to do with leases.
 #[derive(Default)]
 pub(super) struct Leasing {
     stage: Stage,
-    seen: Seen,
+    /// What the entry that was read says of a lease, and for how long.
+    seen: Option<(LeaseKind, Duration)>,
     over: Over,
     patience: Option<Patience>,
     has_waited: bool,
@@ -53,17 +61,6 @@ enum Stage {
     Declined,
 }
 
-/// What the entry that was read says of a lease.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Seen {
-    #[default]
-    None,
-    /// Somebody has it.
-    Held,
-    /// Nobody is to wait.
-    Refused,
-}
-
 /// What is under the key although the call computes.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Over {
@@ -78,16 +75,18 @@ enum Over {
 impl Leasing {
     /// Notes what the metadata of the entry says.
     pub(super) fn see(&mut self, metadata: &Metadata) {
-        self.seen = match metadata.lease() {
-            Some("held") => Seen::Held,
-            Some(_) => Seen::Refused,
-            None => Seen::None,
-        };
+        self.seen = metadata.lease_left();
     }
 
     /// Whether somebody else was seen to compute it.
     pub(super) fn is_elsewhere(&self) -> bool {
-        self.seen == Seen::Held
+        matches!(self.seen, Some((LeaseKind::InPlace | LeaseKind::Over, _)))
+    }
+
+    /// For how long nobody is to compute it anew, as somebody else could not.
+    pub(super) fn failed_for(&self) -> Option<Duration> {
+        let (kind, left) = self.seen?;
+        (kind == LeaseKind::FailedOver).then_some(left)
     }
 
     /// Whether the call has waited, and is to be looked for again.
@@ -107,7 +106,7 @@ impl Leasing {
 
     /// Nothing is known of the entry any more: it is looked for again.
     pub(super) fn forget_seen(&mut self) {
-        (self.seen, self.over) = (Seen::None, Over::Nothing);
+        (self.seen, self.over) = (None, Over::Nothing);
     }
 
     /// A value was found that is no answer; `is_stale`: it is only too old.
@@ -201,14 +200,14 @@ impl Open {
         }
     }
 
-    /// Lets other processes go on. `is_refused`: they compute side by side.
-    pub(super) fn end_lease(&mut self, py: Python<'_>, is_refused: bool) -> PyResult<()> {
+    /// Lets other processes go on. `says`: what they are to know of it.
+    pub(super) fn end_lease(&mut self, py: Python<'_>, says: Option<&str>) -> PyResult<()> {
         if !matches!(self.leasing.stage, Stage::Held(_)) {
             return Ok(());
         }
         if let Stage::Held(held) = mem::take(&mut self.leasing.stage) {
             self.leasing.stage = Stage::Without;
-            held.call_method1(py, intern!(py, "over"), (is_refused,))?;
+            held.call_method1(py, intern!(py, "over"), (says,))?;
         }
         Ok(())
     }
@@ -260,7 +259,7 @@ impl Claimant {
     /// Whether the entry that was read says that somebody computes it.
     #[getter]
     fn is_elsewhere(&self) -> bool {
-        self.with(|open| open.leasing.seen == Seen::Held)
+        self.with(|open| open.leasing.is_elsewhere())
             .unwrap_or_default()
     }
 
@@ -278,18 +277,38 @@ impl Claimant {
             .unwrap_or_default()
     }
 
-    /// Whether what is stored is not wanted, whoever computes it.
+    /// Whether its caller would wait for another process.
     #[getter]
-    fn is_forced(&self) -> bool {
-        self.with(|open| open.is_refresh && !open.conditions.is_background)
-            .unwrap_or_default()
+    fn may_wait(&self) -> bool {
+        self.with(|open| !open.is_refresh).unwrap_or_default()
     }
 
-    /// Whether nobody waits for the result.
-    #[getter]
-    fn is_background(&self) -> bool {
-        self.with(|open| open.conditions.is_background)
-            .unwrap_or_default()
+    /// What it does about its lease, in the place of which it has `found` this.
+    fn step(&self, found: Option<&str>) -> PyResult<&'static str> {
+        let found = match found {
+            None => Found::Nothing,
+            Some("held") => Found::Held,
+            Some(REFUSED) => Found::Refused,
+            Some(FAILED) => Found::Failed,
+            Some("answer") => Found::Answer,
+            Some("value") => Found::Value,
+            Some(_) => return Err(PyValueError::new_err("nothing of that kind is found")),
+        };
+        let claimant = self.with(|open| lease::Claimant {
+            is_forced: open.is_refresh && !open.conditions.is_background,
+            is_background: open.conditions.is_background,
+            may_look_again: open.leasing.hurried < MOST_HURRIED,
+        });
+        let over = || PyRuntimeError::new_err("the call is over");
+        Ok(match claimant.ok_or_else(over)?.step(found) {
+            lease::Step::Take => "take",
+            lease::Step::Seize => "seize",
+            lease::Step::TakeOver => "take over",
+            lease::Step::Wait => "wait",
+            lease::Step::Watch => "watch",
+            lease::Step::LookAgain => "look again",
+            lease::Step::Decline => "decline",
+        })
     }
 
     /// The seconds to wait before the next question, see `Patience`; None: it has waited long enough.
@@ -312,13 +331,6 @@ impl Claimant {
     /// Lets the call compute under `held`.
     fn hold(&self, held: Py<PyAny>) {
         self.change(Stage::Held(held));
-    }
-
-    /// Whether it may be looked for again without a pause: what is found may be no answer time and again.
-    #[getter]
-    fn may_hurry(&self) -> bool {
-        self.with(|open| open.leasing.hurried < MOST_HURRIED)
-            .unwrap_or_default()
     }
 
     /// Has the call looked for again at once.

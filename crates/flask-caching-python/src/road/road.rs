@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
+use super::lease::REFUSED;
 use super::options::Options;
 use super::parts::{Call, CallParts, KeyAttribute, Parts};
 use super::port::Port;
@@ -242,7 +243,7 @@ impl Road {
             self.counts.count(Event::Refused);
             self.note_refreshed(turn.py(), &open)?;
             open.refuse();
-            open.end_lease(turn.py(), true)?;
+            open.end_lease(turn.py(), Some(REFUSED))?;
         }
         self.deliver(result)
     }
@@ -294,7 +295,7 @@ impl Road {
     fn fail(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
         match turn.get().take() {
             Some(mut open) => {
-                open.end_lease(turn.py(), false)?;
+                open.end_lease(turn.py(), None)?;
                 self.note_refreshed(turn.py(), &open)
             }
             None => Ok(()),
