@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -151,7 +152,7 @@ def test_a_lease_that_is_taken_or_ends_renews_no_other(app: Flask) -> None:
 
     with app.app_context():
         for number in range(20):
-            assert cache.get_or_set(f"quick {number}", lambda: number) == number
+            assert cache.get_or_set(f"quick {number}", partial(int, number)) == number
         asyncio.run(awaited())
     opened.set()
     thread.join(LONG)
