@@ -13,8 +13,13 @@ from flask import Flask, Response
 from flask_caching import Cache
 from flask_caching.contrib.googlecloudstoragecache import GoogleCloudStorageCache
 from flask_caching.errors import CacheBackendError, CacheConfigError
+from flask_caching.metrics import opentelemetry
 from flask_caching.testing import BackendContract
 from leased import check_leases
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from servers import free_port
 
 
@@ -124,3 +129,20 @@ def test_without_the_package_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_calls_have_leases(cache: Any) -> None:
     check_leases(cache, is_atomic=TestContract.atomic)
+
+
+def test_spans_say_which_bucket(emulator: str) -> None:
+    app = Flask(__name__)
+    options = {"CACHE_GCS_BUCKET": emulator, "CACHE_OPTIONS": {"anonymous": True}}
+    cache = Cache(app, config={"CACHE_TYPE": "GoogleCloudStorageCache", **options})
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    opentelemetry(cache, MeterProvider(), provider)
+    with app.app_context():
+        cache.set("k", 1), cache.get("k")
+    spans = exporter.get_finished_spans()
+    assert [span.attributes["db.operation.name"] for span in spans] == ["set", "get"]
+    for span in spans:
+        assert span.attributes["db.namespace"] == emulator
+        assert span.attributes["server.address"] == "127.0.0.1"
+    assert repr(cache.cache).endswith(f"/{emulator} prefix='flask_cache_'>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,10 @@ class Watched:
         return {metric.name: metric.data.data_points for metric in every}
 
 
+def operation_of(span: Any) -> Any:
+    return span.attributes["db.operation.name"]
+
+
 #: What the servers of a backend are called, and the operations of `test_spans` on them.
 SYSTEMS = {
     "RedisCache": ("redis", ["SET", "GET", "MGET", "UNLINK"]),
@@ -55,6 +60,8 @@ SYSTEMS = {
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_spans(cache_on: Callable[..., Cache], name: str) -> None:
     cache = cache_on(name)
+    cache.get("found-out")
+    ports = {int(one.server.rpartition(":")[2]) for one in cache.health().servers}
     system, operations = SYSTEMS[name]
     watched = Watched(cache)
     with watched.tracer.start_as_current_span("request") as request:
@@ -73,10 +80,13 @@ def test_spans(cache_on: Callable[..., Cache], name: str) -> None:
         assert span.attributes.get("db.namespace") == ("0" if system == "redis" else None)
         assert "db.operation.batch.size" not in span.attributes
         assert "secret" not in span.to_json()
-        where = span.attributes.get("server.address")
-        # Of several servers, it is not known which one it is.
-        assert (where is None) == (name in ("RedisSentinelCache", "RedisClusterCache"))
-        port = span.attributes.get("server.port")
+        where, port = (span.attributes.get(f"server.{part}") for part in ("address", "port"))
+        if operation_of(span) == "MGET" and name == "RedisClusterCache":
+            # Two keys are on two servers.
+            assert where is None
+        else:
+            assert where == "127.0.0.1"
+            assert port in ports
         target = f" {where}:{port}" if where else ""
         assert span.name == span.attributes["db.operation.name"] + target
     durations = watched.metrics()["db.client.operation.duration"]
@@ -165,3 +175,31 @@ def test_counts(app: Flask) -> None:
     }
     assert counts == {"hit": 2, "miss": 1}
     assert watched.spans() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"), [("RedisCache", "SCAN"), ("MemcachedCache", "lru_crawler")]
+)
+def test_a_list_of_keys_has_a_span(
+    cache_on: Callable[..., Cache], name: str, operation: str
+) -> None:
+    cache = cache_on(name)
+    watched = Watched(cache)
+    backend: Any = cache.cache
+    backend._list_keys("", 10)
+    assert [operation_of(span) for span in watched.spans()] == [operation]
+
+
+def test_what_no_request_asks_for_has_none(app: Flask, config_of: Callable[[str], Any]) -> None:
+    cache = Cache(app, config={**config_of("RedisCache"), "CACHE_STATS_SHARED": 0.1})
+    watched = Watched(cache)
+    app.add_url_rule("/", view_func=lambda: "page")
+    with app.app_context():
+        cache.clear()
+        app.test_client().get("/")
+        end = time.monotonic() + 20
+        keys: list[str] = []
+        while not keys and time.monotonic() < end:
+            keys = cache.cache._list_keys("flask_caching_stats/", 10)  # type: ignore[attr-defined]
+    assert keys
+    assert {operation_of(span) for span in watched.spans()} == {"UNLINK", "SCAN"}

@@ -6,6 +6,7 @@
 pub mod backend;
 pub mod clock;
 pub mod compression;
+pub mod contacted;
 pub mod error;
 pub mod flight;
 #[cfg(any(test, fuzzing))]

@@ -13,6 +13,7 @@ mod byte_store;
 mod class_version;
 mod clock;
 mod compression;
+mod contacted;
 mod error;
 mod file;
 mod flights;
@@ -56,6 +57,8 @@ mod _engine {
     use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
     use crate::compression::{Compressor, decompress, escape, longest_decompressed};
+    #[pymodule_export]
+    use crate::contacted::{contacted_begin, contacted_end};
     #[pymodule_export]
     use crate::file::FileByteStore;
     #[pymodule_export]

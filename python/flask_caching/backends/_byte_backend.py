@@ -85,6 +85,10 @@ class ByteBackend(Counting, Wrapping):
         # Not through cachelib, which rounds fractions up.
         self.default_timeout = default_timeout  # type: ignore[assignment]
 
+    def _watched(self, store: Any) -> Any:
+        """A store as it is to be asked, where somebody watches what goes to its servers."""
+        return store if self._trace is None else self._trace(store)
+
     def _present_codec(self) -> Codec:
         """What makes bytes of values here, with the present :attr:`serializer`."""
         serializer = self.serializer

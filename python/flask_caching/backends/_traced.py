@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
-__all__ = ["BATCHES", "Traced", "command_of"]
+__all__ = ["BATCHES", "UNWATCHED", "Traced", "command_of"]
+
+#: Whether what is done is nobody's work but this package's own, and is not to be watched.
+UNWATCHED: ContextVar[bool] = ContextVar("flask_caching_unwatched", default=False)
 
 #: The methods of a store that go to a server, and the commands of Redis and Memcached that do most
 #: of their work.
@@ -49,7 +53,7 @@ BATCHES = {"redis": ("set_many",), "memcached": ("set_many", "delete_many", "del
 def command_of(system: str, method: str) -> str:
     """What does the work of a method, as its system calls it."""
     of_redis, of_memcached = _COMMANDS[method]
-    return of_memcached if system == "memcached" else of_redis
+    return {"redis": of_redis, "memcached": of_memcached}.get(system, method)
 
 
 class Traced:
@@ -70,6 +74,8 @@ class Traced:
         watch = self._watch
 
         def watched(*args: Any, **kwargs: Any) -> Any:
+            if UNWATCHED.get():
+                return method(*args, **kwargs)
             return watch(method, name, args, kwargs)
 
         return watched

@@ -117,10 +117,7 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]
-        return self._watched(cooperative(self._bytes))
-
-    def _watched(self, store: ByteStore) -> ByteStore:
-        return store if self._trace is None else cast("ByteStore", self._trace(store))
+        return cast("ByteStore", self._watched(cooperative(self._bytes)))
 
     @property
     def _deletes_in_order(self) -> bool:  # type: ignore[override]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 
 from .._engine import clock_wall, timeout_seconds
 from ..backends._byte_backend import ByteBackend
@@ -74,6 +75,7 @@ class GoogleCloudStorageCache(ByteBackend):
         ),
     )
 
+    _db_system = "gcp.cloud_storage"
     #: Objects are exchanged by their generation.
     _native_counters = False
 
@@ -109,7 +111,19 @@ class GoogleCloudStorageCache(ByteBackend):
             self.bucket = self._client.get_bucket(bucket)
         self.key_prefix = key_prefix or ""
         self.delete_expired_objects_on_read = delete_expired_objects_on_read
-        self._store = cast("ByteStore", _BucketStore(self))
+        self._objects = cast("ByteStore", _BucketStore(self))
+
+    @property
+    def _store(self) -> ByteStore:  # type: ignore[override]
+        return cast("ByteStore", self._watched(self._objects))
+
+    @property
+    def _database(self) -> str:
+        return str(self.bucket.name)
+
+    def _whereabouts(self) -> str:
+        endpoint = getattr(self._client, "api_endpoint", None) or "https://storage.googleapis.com"
+        return f"{urlsplit(endpoint).netloc.rpartition('@')[2]}/{self._database}"
 
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         return ContentTypes(serializer)

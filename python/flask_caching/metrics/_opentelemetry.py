@@ -11,6 +11,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from .._engine import contacted_begin, contacted_end
 from ..backends._traced import BATCHES, Traced, command_of
 from ._families import COUNTS, Family
 
@@ -78,10 +79,9 @@ class _Spans:
     def __init__(self, tracer: Any, duration: Any, backend: Any) -> None:
         self._tracer, self._duration = tracer, duration
         self._system = backend._db_system
+        self._has_prefix = bool(getattr(backend, "key_prefix", ""))
         self._attributes = _attributes(backend)
-        where = self._attributes.get("server.address")
-        port = self._attributes.get("server.port")
-        self._target = "" if where is None else f" {where}" if port is None else f" {where}:{port}"
+        self._target = _target(self._attributes)
 
     def __call__(self, store: Any) -> Any:
         return Traced(store, self._done)
@@ -90,9 +90,9 @@ class _Spans:
         self, method: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         operation = command_of(self._system, name)
+        if operation == "FLUSHDB" and self._has_prefix:
+            operation = "UNLINK"
         attributes = {**self._attributes, "db.operation.name": operation}
-        if name in BATCHES.get(self._system, ()) and len(args[0]) > 1:
-            attributes["db.operation.batch.size"] = len(args[0])
         with self._tracer.start_as_current_span(
             f"{operation}{self._target}",
             kind=SpanKind.CLIENT,
@@ -100,7 +100,11 @@ class _Spans:
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
+            if name in BATCHES.get(self._system, ()) and len(args[0]) > 1:
+                span.set_attribute("db.operation.batch.size", len(args[0]))
             start = perf_counter()
+            if not self._target:
+                contacted_begin()
             try:
                 return method(*args, **kwargs)
             except Exception as error:
@@ -109,7 +113,11 @@ class _Spans:
                 span.set_status(Status(StatusCode.ERROR, str(error)))
                 raise
             finally:
-                attributes.pop("db.operation.batch.size", None)
+                if not self._target:
+                    server = _server(contacted_end() or "")
+                    attributes.update(server)
+                    span.set_attributes(server)
+                    span.update_name(f"{operation}{_target(server)}")
                 self._duration.record(perf_counter() - start, attributes)
 
 
@@ -122,12 +130,20 @@ def _attributes(backend: Any) -> dict[str, Any]:
         attributes["db.namespace"] = str(database)
         where = where.removesuffix(f"/{database}")
     if "," in where or " " in where:
-        # Of several, a span cannot say which one it went to.
+        # Of several, each operation says which one it went to.
         return attributes
+    return {**attributes, **_server(where)}
+
+
+def _server(where: str) -> dict[str, Any]:
+    """A server, by its address."""
     host, colon, port = where.rpartition(":")
     if colon and port.isdigit():
-        attributes["server.address"] = host.strip("[]")
-        attributes["server.port"] = int(port)
-    elif where:
-        attributes["server.address"] = where
-    return attributes
+        return {"server.address": host.strip("[]"), "server.port": int(port)}
+    return {"server.address": where} if where else {}
+
+
+def _target(attributes: dict[str, Any]) -> str:
+    """How the names of spans end: with a server, where it is known."""
+    where, port = attributes.get("server.address"), attributes.get("server.port")
+    return "" if where is None else f" {where}" if port is None else f" {where}:{port}"

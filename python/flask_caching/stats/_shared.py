@@ -14,6 +14,7 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..backends._traced import UNWATCHED
 from ._counting import stats_of
 from ._wire import read, written
 
@@ -133,6 +134,8 @@ class _Publisher:
         threading.Thread(target=self._run, name="flask-caching statistics", daemon=True).start()
 
     def _run(self) -> None:
+        # No request asks for it.
+        UNWATCHED.set(True)
         pause = threading.Event()
         while True:
             with self._lock:

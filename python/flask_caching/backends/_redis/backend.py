@@ -132,7 +132,9 @@ class RedisBackend(Copied, _cachelib.RedisCache):
 
     def _whole_servers(self) -> Any:
         """What can be asked about all entries."""
-        return cooperative(cast("ByteStore", self._servers)) if self._servers else self._store
+        if self._servers is None:
+            return self._store
+        return self._watched(cooperative(cast("ByteStore", self._servers)))
 
     def unlink(self, *keys: str) -> int | None:
         """Remove ``keys``; the server frees their memory in the background, as :meth:`delete` does.
@@ -205,9 +207,7 @@ class RedisBackend(Copied, _cachelib.RedisCache):
         if "gevent" in sys.modules and self._servers is not None:
             store = cooperative(store)
         # A client object of the application's is watched by its own instruments.
-        if self._trace is not None and self._servers is not None:
-            return cast("ByteStore", self._trace(store))
-        return store
+        return store if self._servers is None else cast("ByteStore", self._watched(store))
 
     def _open_store(self, prefix: str) -> ByteStore:
         encoded = prefix.encode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ use super::{binary, counter};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, Probe};
-use crate::{Lifetime, Result};
+use crate::{Lifetime, Result, contacted};
 
 /// A server. The caller guarantees that keys are wire keys.
 pub(super) struct Server {
@@ -62,6 +62,7 @@ impl Server {
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
     ) -> Result<T> {
         let deadline = Deadline::of_operation(self.config.settings.operation_timeout);
+        contacted::note(&self.address);
         self.pool
             .get()
             .lend(deadline)

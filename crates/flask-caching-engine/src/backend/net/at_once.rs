@@ -2,6 +2,7 @@
 
 use std::thread::{Builder, ScopedJoinHandle, scope};
 
+use crate::contacted;
 use crate::resilience::Deadline;
 
 /// Has each of `parts` asked by `ask` at the same time, all by `deadline`; their answers in the order
@@ -14,6 +15,9 @@ pub(in crate::backend) fn at_once<Q: Sync, A: Send>(
     deadline: Deadline,
     ask: impl Fn(&Q) -> A + Sync,
 ) -> Vec<A> {
+    if parts.len() > 1 {
+        contacted::note_several();
+    }
     let ask = |part| deadline.during(|| ask(part));
     let ask = &ask;
     let Some((last, others)) = parts.split_last() else {

@@ -17,7 +17,7 @@ use super::topology::{Request, Topology};
 use super::view::Latest;
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, ServerHealth};
-use crate::{Error, ErrorKind, Result, clock};
+use crate::{Error, ErrorKind, Result, clock, contacted};
 
 /// How often the sentinels are asked where nothing goes wrong.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
@@ -95,7 +95,8 @@ impl Sentinel {
                 break;
             };
             // One that hangs leaves time for the others.
-            match self.look_at(sentinel, deadline.at_most(left / others)) {
+            let look = || self.look_at(sentinel, deadline.at_most(left / others));
+            match contacted::aside(look) {
                 Ok(view) => return Ok(view),
                 Err(error) => failure = Some(error),
             }

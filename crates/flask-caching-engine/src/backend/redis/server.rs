@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::fault;
 use super::pool::{Lease, Pool};
 use super::resp::Reply;
+use crate::contacted;
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, Health, Probe, ServerHealth};
 use crate::{Error, ErrorKind, Result};
@@ -191,6 +192,7 @@ impl Server {
         deadline: Deadline,
     ) -> Result<Sent<'_>> {
         let state = self.state.get();
+        contacted::note(&self.endpoint);
         state.health.admit(operation.name)?;
         let sent = self.try_send(operation, batch, deadline);
         if let Err(error) = &sent {

@@ -13,7 +13,7 @@ use super::topology::{Request, Topology};
 use super::view::Latest;
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, ServerHealth};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, contacted};
 use slots::{Layout, redirection, slot};
 
 /// How often a node is asked for the layout where nothing goes wrong.
@@ -126,7 +126,7 @@ impl Cluster {
                 break;
             };
             // One that hangs leaves time for another.
-            match look_at(&server, deadline.at_most(left / 2)) {
+            match contacted::aside(|| look_at(&server, deadline.at_most(left / 2))) {
                 Ok(layout) => {
                     let masters = layout
                         .masters
