@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
+from cachelib.serializers import BaseSerializer
 from flask import Flask
-from werkzeug.local import LocalProxy
 
 from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
@@ -19,7 +19,8 @@ from .backends._named import name_methods
 from .backends.spec import seconds_of
 from .calls import deletion
 from .calls.above_routes import look_at_first_request
-from .calls.context import active_app
+from .calls.context import active_app, behind_proxies
+from .calls.deletion import UNSET
 from .calls.fragments import Fragments
 from .calls.get_or_set import GetOrSet
 from .calls.memoized import MemoizePolicy
@@ -41,9 +42,7 @@ __all__ = ["Cache"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: In place of a function that is given by name.
-_UNSET: Any = ...
+T = TypeVar("T", bound="Cache")
 
 
 class Cache(Pages, Observed):
@@ -90,10 +89,19 @@ class Cache(Pages, Observed):
 
     def __copy__(self) -> Self:
         """A cache of its own for the same applications, with the same backends and settings."""
-        other = type(self).__new__(type(self))
-        Cache.__init__(other, None, self.with_jinja2_ext, self.config)
+        other = _made_anew(type(self), self.with_jinja2_ext, self.config)
         self._share_places(other)
         return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if any(self._states):
+            raise TypeError(
+                f"a {type(self).__name__} that is set up for an application cannot be pickled or "
+                "copied deeply: make it anew where it is needed, or make it at the top of a module"
+            )
+        made = (type(self), self.with_jinja2_ext, self.config)
+        usual = vars(Cache())
+        return _made_anew, made, {k: v for k, v in vars(self).items() if k not in usual} or None
 
     def init_app(self, app: Flask, config: dict[str, Any] | None = None) -> None:
         """Set the cache up for an application; it can be set up for several.
@@ -104,25 +112,32 @@ class Cache(Pages, Observed):
         """
         if not (config is None or isinstance(config, dict)):
             raise CacheConfigTypeError(f"`config` must be a dict or None, not {config!r}")
-        app = _behind_proxies(app)
+        app = behind_proxies(app)
         check_app(app)
         resolved = resolve_config(app, self.config, config)
         self.app = app
-        self._set_cache(app, resolved, config)
+        state = self._states.find(app)
+        self._set_cache(app, resolved)
+        if self._states.find(app) is state:
+            # A subclass has done it in a way of its own.
+            self._use_backend(app, resolved, app.extensions["cache"][self], None)
+        self._states[app].layers = (self.config, config)
         look_at_first_request(app, self)
         if self.with_jinja2_ext:
             setattr(app.jinja_env, JINJA_CACHE_ATTR_NAME, self)
             app.jinja_env.add_extension(CacheExtension)
 
-    def _set_cache(
-        self, app: Flask, config: dict[str, Any], given: dict[str, Any] | None = None
-    ) -> None:
+    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
         """Make the backend and keep it with the application."""
         serializer = make_serializer(config["CACHE_SERIALIZER"])
         backend = make_backend(app, config)
         hand_codecs_to(backend, serializer, config)
-        pages = self._set_up_pages(app, config)
-        state = AppState.of(self, config, (self.config, given), serializer, pages)
+        self._use_backend(app, config, backend, serializer)
+
+    def _use_backend(
+        self, app: Flask, config: dict[str, Any], backend: Any, serializer: BaseSerializer | None
+    ) -> None:
+        state = AppState.of(self, config, serializer, self._set_up_pages(app, config))
         note_greenlets()
         if state.lease:
             self._note_leases()
@@ -374,7 +389,7 @@ class Cache(Pages, Observed):
 
     def delete_cached(
         self,
-        f: Any = _UNSET,
+        f: Any = UNSET,
         /,
         path: str | None = None,
         query_args: QueryArgs | None = None,
@@ -391,13 +406,13 @@ class Cache(Pages, Observed):
         :raises TypeError: ``f`` is decorated with :meth:`memoize`.
         :raises AttributeError: ``f`` is not decorated.
         """
-        f = _named(f, kwargs)
+        f = deletion.named(f, kwargs)
         key = deletion.key_of_view(f, path, query_args, kwargs)
         # Here as well as in `delete`: an application's own may delete under another key.
         supersede_flights(self._owner_of_flights(self._place()[1]), (key,))
         return bool(self.delete(key))
 
-    def delete_memoized(self, f: Forgettable = _UNSET, /, *args: Any, **kwargs: Any) -> None:
+    def delete_memoized(self, f: Forgettable = UNSET, /, *args: Any, **kwargs: Any) -> None:
         """Forget results of a memoized function.
 
         :param f: the function; a method of an instance; a partial or a callable object of one.
@@ -409,7 +424,7 @@ class Cache(Pages, Observed):
         :raises TypeError: ``f`` is not callable.
         :raises ValueError: the instance or class is missing.
         """
-        f = _named(f, kwargs)
+        f = deletion.named(f, kwargs)
         deletion.delete_memoized(self, f, args, kwargs)
 
     def delete_memoized_verhash(self, f: Any, *args: Any) -> None:
@@ -422,21 +437,11 @@ class Cache(Pages, Observed):
         deletion.delete_versions(self, f)
 
 
-def _named(f: Any, kwargs: dict[str, Any]) -> Any:
-    """The function to delete of, also by name; an argument of its own may have that name, too."""
-    if f is not _UNSET:
-        return f
-    if "f" not in kwargs:
-        raise TypeError("the function is missing: it is the first argument")
-    return kwargs.pop("f")
-
-
-def _behind_proxies(app: Flask) -> Flask:
-    """The application that ``current_app``, or another proxy, stands for at the moment."""
-    # Not by `isinstance`, which a proxy answers for what it stands for.
-    while issubclass(type(app), LocalProxy):
-        app = app._get_current_object()  # type: ignore[attr-defined]
-    return app
+def _made_anew(kind: type[T], with_jinja2_ext: bool, config: dict[str, Any] | None) -> T:
+    """A cache of a class, which is not set up; a subclass's own ``__init__`` was called once."""
+    cache = kind.__new__(kind)
+    Cache.__init__(cache, None, with_jinja2_ext, config)
+    return cache
 
 
 name_methods(Cache)

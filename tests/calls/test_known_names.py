@@ -94,3 +94,63 @@ def test_questions_are_answered_as_the_decorators_do(cache: Cache, in_app: None)
     assert cache._is_stale(lambda value, a: value == a, 1, 2) is False
     assert cache._call_fn(function, 5) == cache._call_fn(coroutine, 5) == 5
     assert Cache()._call_fn(function, 5) == 5
+
+
+class Careful(Cache):
+    """Asks itself before it asks what a decorator was given."""
+
+    is_off = is_refreshed = is_old = False
+    asked: list[Any]
+
+    def _bypass_cache(self, unless: Any, f: Any, *args: Any, **kwargs: Any) -> bool:
+        return self.is_off or super()._bypass_cache(unless, f, *args, **kwargs)
+
+    def _forced_update(self, forced_update: Any, *args: Any, **kwargs: Any) -> bool:
+        return self.is_refreshed or super()._forced_update(forced_update, *args, **kwargs)
+
+    def _is_stale(self, is_stale: Any, rv: Any, *args: Any, **kwargs: Any) -> bool:
+        return self.is_old or super()._is_stale(is_stale, rv, *args, **kwargs)
+
+
+def test_a_subclass_decides_what_is_answered_from_the_cache(app: Flask) -> None:
+    cache = Careful(app, config={"CACHE_TYPE": "SimpleCache"})
+    runs = count()
+
+    @cache.memoize(unless=lambda f, a: a == 5, is_stale=lambda value, a: a == 6)
+    def function(a: int) -> int:
+        return next(runs)
+
+    @cache.cached(key_prefix="plain")
+    def plain() -> int:
+        return next(runs)
+
+    with app.app_context():
+        assert [function(1), function(1), function(5), function(5)] == [0, 0, 1, 2]
+        assert [function(6), function(6), plain(), plain()] == [3, 4, 5, 5]
+        cache.is_off = True
+        assert [function(1), plain()] == [6, 7]
+        cache.is_off = False
+        assert [function(1), plain()] == [0, 5]
+        cache.is_refreshed = True
+        assert [function(1), plain()] == [8, 9]
+        cache.is_refreshed = False
+        assert [function(1), plain()] == [8, 9]
+        cache.is_old = True
+        assert [function(1), plain()] == [10, 11]
+
+
+def test_a_method_that_is_put_on_the_instance_is_asked_likewise(app: Flask) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    cache._bypass_cache = lambda unless, f, *args, **kwargs: True  # type: ignore[method-assign]
+    runs = count()
+
+    @cache.memoize()
+    def function() -> int:
+        return next(runs)
+
+    with app.app_context():
+        assert [function(), function()] == [0, 1]
+
+
+def test_versions_are_made_of_text(cache: Cache) -> None:
+    assert len(cache._memoize_make_version_hash()) == 6

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cachelib
 import pytest
 from flask import Flask
 from flask_caching import Cache, SimpleCache
+from flask_caching.backends import FileSystemCache
 
 WRITES = ["set", "set_many", "add"]
 
@@ -75,6 +77,31 @@ def test_writing_method_that_is_patched_later(
         assert [number(1), number(1)] == [1, 1]
         monkeypatch.setattr(cache, method, getattr(cache, method))
         assert [number(1), number(2), number(2)] == [1, 2, 2]
+    assert cache.stats().errors == 0
+
+
+class Prefixed:
+    """Puts something before each key, as subclasses of backends do."""
+
+    def get(self, key: str) -> Any:
+        return super().get(f"mine:{key}")  # type: ignore[misc]
+
+    def set(self, key: str, value: Any, timeout: int | None = None) -> Any:
+        return super().set(f"mine:{key}", value, timeout)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("base", [SimpleCache, FileSystemCache])
+def test_versions_are_written_where_a_subclass_reads_them(
+    app: Flask, base: Any, tmp_path: Path
+) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    args = (str(tmp_path / "cache"),) if base is FileSystemCache else ()
+    app.extensions["cache"][cache] = type("Mine", (Prefixed, base), {})(*args)
+    number = counted(cache)
+    with app.app_context():
+        assert [number(1), number(1), number(2), number(1)] == [1, 1, 2, 1]
+        cache.delete_memoized(number, 1)
+        assert number(2) == 2
     assert cache.stats().errors == 0
 
 

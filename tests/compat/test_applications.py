@@ -5,6 +5,7 @@ Each test names the project whose code relies on it.
 
 from __future__ import annotations
 
+import inspect
 import struct
 import time
 from datetime import timedelta
@@ -336,3 +337,35 @@ def test_forgetting_by_keyword_by_class_and_by_key(app: Flask) -> None:
         cache.set(fragment, "<table>")
         assert cache.delete(fragment) is True
     assert client.get("/standings").text == "standings 2"
+
+
+def closed_over_arguments(function: Any) -> list[str]:
+    """The arguments of a method, as Flask-Classful looks for them behind its decorators."""
+    arguments = inspect.getfullargspec(function).args
+    if arguments[:1] == ["self"]:
+        return arguments
+    for cell in function.__closure__ or ():
+        if cell.cell_contents is function.__wrapped__:
+            return closed_over_arguments(cell.cell_contents)
+    raise AssertionError(f"{function} does not close over what it decorates")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"unless": lambda: False}, {"forced_update": lambda: False}], ids=", ".join
+)
+@pytest.mark.parametrize("decorator", ["cached", "memoize"])
+def test_routes_are_made_of_the_arguments_of_what_is_decorated(
+    app: Flask, decorator: str, options: dict[str, Any]
+) -> None:
+    """Flask-Classful: looks for them in the closures of the methods of a view."""
+    cache = Cache(app)
+
+    def method(self: Any, number: int) -> str:
+        return str(number)
+
+    async def coroutine(self: Any, number: int) -> str:
+        return str(number)
+
+    for function in (method, coroutine):
+        decorated = getattr(cache, decorator)(**options)(function)
+        assert closed_over_arguments(decorated) == ["self", "number"]

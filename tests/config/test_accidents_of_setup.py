@@ -6,6 +6,7 @@ import copy
 import hashlib
 import importlib.metadata
 import logging
+import pickle
 import typing
 from typing import Any
 
@@ -82,6 +83,36 @@ def test_a_copy_before_init_app() -> None:
     runs: list[int] = []
     f = other.memoize()(lambda: runs.append(1) or len(runs))
     assert f() == f() == 1
+
+
+class Named(Cache):
+    """Is made of other arguments than its base."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(config=SIMPLE)
+        self.name = name
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))], ids=["copied", "pickled"]
+)
+def test_a_cache_that_is_not_set_up_is_copied_deeply_and_pickled(copied: Any) -> None:
+    plain = Cache(with_jinja2_ext=False, config=SIMPLE)
+    plain.hash_method = hashlib.md5
+    other = copied(plain)
+    assert (other.with_jinja2_ext, other.config) == (False, SIMPLE)
+    assert other.hash_method is hashlib.md5
+    named = copied(Named("it"))
+    assert named.name == "it"
+    named.init_app(Flask("x"))
+    assert named.set("a", 1)
+    assert named.get("a") == 1
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_a_cache_that_is_set_up_is_not_pickled(copied: Any) -> None:
+    with pytest.raises(TypeError, match="set up for an application cannot be pickled"):
+        copied(Cache(Flask("x"), config=SIMPLE))
 
 
 class Bare:

@@ -213,3 +213,45 @@ def test_none_is_told_from_a_miss_by_a_backend_without_our_internals(value: Any)
 
     with app.app_context():
         assert function() in ((None, "computed") if value is None else (value, "computed"))
+
+
+class Watched(Cache):
+    """Looks at the settings of each backend that is made."""
+
+    seen: dict[str, Any]
+
+    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+        super()._set_cache(app, config)
+        self.seen = config
+
+
+def test_a_subclass_sees_the_settings_of_its_backend() -> None:
+    cache = Watched(Flask("x"), config={**SIMPLE, "CACHE_THRESHOLD": 5})
+    assert cache.seen["CACHE_THRESHOLD"] == 5
+    assert cache.seen["CACHE_DEFAULT_TIMEOUT"] == 300
+
+
+class Handmade(Cache):
+    """Makes its backend itself, and keeps it where Flask-Caching does."""
+
+    def _set_cache(self, app: Flask, config: dict[str, Any]) -> None:
+        app.extensions.setdefault("cache", {})[self] = SimpleCache(threshold=3)
+
+
+def test_a_subclass_makes_its_backend_itself() -> None:
+    app = Flask("x")
+    cache = Handmade(app, config={"CACHE_TYPE": "FileSystemCache", "CACHE_DEFAULT_TIMEOUT": 7})
+    runs: list[int] = []
+
+    @cache.memoize()
+    def function(a: int) -> int:
+        runs.append(a)
+        return len(runs)
+
+    for _ in range(2):
+        with app.app_context():
+            assert [function(1), function(1)] == [len(runs)] * 2
+            assert type(cache.cache) is SimpleCache
+            assert cache.set("a", 1)
+        cache.init_app(app, config=SIMPLE)
+    assert len(runs) == 2

@@ -137,16 +137,15 @@ class Port:
             self._cache.set_many({name: version}, timeout=timeout)
 
     def _adds(self) -> bool:
+        if not self._writes_versions:
+            if {"set_many", "add"} & set(replaced_methods(self._cache)):
+                return False
+            replaced = replaced_methods(self._cache, self.backend)
+            if "set_many" in replaced and "add" not in replaced:
+                # Where a subclass writes in a way of its own, our `add` would store elsewhere.
+                return False
         # The `add` that a backend inherits from cachelib's base class stores nothing.
-        overridden = (
-            set()
-            if self._writes_versions
-            else {"set_many", "add"} & set(replaced_methods(self._cache))
-        )
-        return not overridden and getattr(type(self.backend), "add", None) not in (
-            None,
-            CachelibBaseCache.add,
-        )
+        return getattr(type(self.backend), "add", None) not in (None, CachelibBaseCache.add)
 
     def _add(self, name: str, version: str, timeout: Any) -> str:
         if self.backend.add(name, version, timeout=timeout):

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from flask import ctx, has_request_context, request
+from werkzeug.local import LocalProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +18,7 @@ __all__ = [
     "active_context",
     "active_method",
     "active_request_context",
+    "behind_proxies",
     "is_debugged",
     "name_of",
     "session_of",
@@ -76,6 +78,14 @@ def active_app() -> Flask | None:
     if context is None:
         return None
     app: Flask = context.app
+    return app
+
+
+def behind_proxies(app: Flask) -> Flask:
+    """The application that ``current_app``, or another proxy, stands for at the moment."""
+    # Not by `isinstance`, which a proxy answers for what it stands for.
+    while issubclass(type(app), LocalProxy):
+        app = app._get_current_object()  # type: ignore[attr-defined]
     return app
 
 

@@ -21,7 +21,26 @@ from .view import QueryArgs, ViewPolicy
 if TYPE_CHECKING:
     from ..cache import Cache
 
-__all__ = ["delete_memoized", "delete_versions", "key_of_view", "normalized_arguments"]
+__all__ = [
+    "UNSET",
+    "delete_memoized",
+    "delete_versions",
+    "key_of_view",
+    "named",
+    "normalized_arguments",
+]
+
+#: In place of a function that is given by name.
+UNSET: Any = ...
+
+
+def named(f: Any, kwargs: dict[str, Any]) -> Any:
+    """The function to delete of, also by name; an argument of its own may have that name, too."""
+    if f is not UNSET:
+        return f
+    if "f" not in kwargs:
+        raise TypeError("the function is missing: it is the first argument")
+    return kwargs.pop("f")
 
 
 def key_of_view(

@@ -1,17 +1,19 @@
 """Methods of ``Cache`` that begin with an underscore, and that applications have come to use.
 
-They do what those of Flask-Caching 2.5.1 do. Its decorators went through them, ours do not; but a
-subclass that makes the keys of memoized functions itself is asked for them.
+They do what those of Flask-Caching 2.5.1 do. Its decorators went through them, ours do not; but
+those that a subclass has replaced are asked: ``_memoize_make_cache_key``, ``_bypass_cache``,
+``_forced_update``, ``_is_stale`` and ``_set_cache``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backends._port import Port
 from ..errors import CacheNotInitializedError
-from ..keys.versions import memver_name
+from ..keys.versions import memver_name, new_version
 from ..utils import wants_args, wants_extra_args
 from . import deletion
 from .memoized import MemoizePolicy
@@ -69,8 +71,27 @@ class KnownNames(Places):
 
     def _makes_own_keys(self) -> bool:
         """Whether a subclass makes the keys of memoized functions."""
-        own = type(self)._memoize_make_cache_key
-        return own is not KnownNames._memoize_make_cache_key
+        return self._has_own("_memoize_make_cache_key")
+
+    def _questions(self, options: Options) -> tuple[Callable[..., Any] | None, ...]:
+        """``unless``, ``forced_update`` and ``is_stale``, by way of what a subclass has put in the
+        place of the methods that ask them."""
+        asking = (
+            ("_bypass_cache", options.unless),
+            ("_forced_update", options.forced_update),
+            ("_is_stale", options.is_stale),
+        )
+        return tuple(
+            partial(getattr(self, name), question) if self._has_own(name) else question
+            for name, question in asking
+        )
+
+    def _has_own(self, name: str) -> bool:
+        """Whether a subclass, or the application, has a method of its own of this name."""
+        return name in vars(self) or getattr(type(self), name) is not getattr(KnownNames, name)
+
+    def _memoize_make_version_hash(self) -> str:
+        return new_version()
 
     def _memoize_version(
         self,

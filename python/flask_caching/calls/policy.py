@@ -79,15 +79,13 @@ class CallPolicy:
         self.module = str(getattr(f, "__module__", None) or "")
         inner = getattr(f, "_flask_caching_policy", None)
         self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
-        self.unless = options.unless
-        self.forced_update = options.forced_update
-        self.is_stale = options.is_stale
+        self.unless, self.forced_update, self.is_stale = cache._questions(options)
         self.response_filter = options.response_filter
         self.hash_method = options.hash_method
         # Whatever is true or false, as in Flask-Caching.
         self.cache_none = bool(options.cache_none)
         self.source_check = options.source_check
-        self.checks_hits = options.is_stale is not None
+        self.checks_hits = self.is_stale is not None
         self.filters = options.response_filter is not None
         self.single_flight = options.single_flight
         self.options = options
@@ -109,9 +107,9 @@ class CallPolicy:
         self.built_in_make_cache_key: Callable[..., str] = self.make_cache_key
         self._source: str | None = None
         self._noted: dict[str, object] = {}
-        self._unless_wants_args = asks(wants_args, options.unless)
-        self._forced_update_wants_args = asks(wants_args, options.forced_update)
-        self._is_stale_wants_more = asks(wants_extra_args, options.is_stale)
+        self._unless_wants_args = asks(wants_args, self.unless)
+        self._forced_update_wants_args = asks(wants_args, self.forced_update)
+        self._is_stale_wants_more = asks(wants_extra_args, self.is_stale)
 
     # What a kind of decorator says about its calls.
 
@@ -322,7 +320,7 @@ class CallPolicy:
         """Compute once more what is stored under ``key``."""
         turn = self.road.refresh_in_background(args, kwargs, key)
         if type(turn) is Turn and turn.is_open:
-            self.compute(turn, args, kwargs)
+            self.compute(turn, self.run, args, kwargs)
 
     def note_failed_refresh(self, state: AppState, backend: Any, key: Any, error: Any) -> None:
         """The old value stands: log why, once until it is refreshed again."""

@@ -174,7 +174,9 @@ class Proxies(NativeProxies):
         backend = self._place()[1]
         self._note_asked(clears=1)
         supersede_flights(self._owner_of_flights(backend), None)
-        return bool(backend.clear())
+        # Some backends return nothing.
+        done: bool = backend.clear()
+        return done
 
     def delete_tags(self, *tags: str) -> None:
         """Make every entry with one of these tags a miss, at once and in every process.

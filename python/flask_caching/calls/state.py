@@ -61,7 +61,6 @@ class AppState:
     single_flight: bool
     stats_shared: float
     config: Mapping[str, Any]
-    layers: tuple[Mapping[str, Any] | None, ...]
     wait: float
     stale_while_revalidate: float
     stale_if_error: float
@@ -72,6 +71,8 @@ class AppState:
     lease_ttl: float
     serializer: BaseSerializer | None
     pages: PageSettings
+    #: The settings that went before the application's own, the later over the earlier.
+    layers: tuple[Mapping[str, Any] | None, ...] = (None,)
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask] = field(init=False)
     #: Unlike that of any other state.
@@ -90,7 +91,6 @@ class AppState:
         cls,
         cache: Cache,
         config: Mapping[str, Any],
-        layers: tuple[Mapping[str, Any] | None, ...],
         serializer: BaseSerializer | None,
         pages: PageSettings,
     ) -> AppState:
@@ -104,7 +104,6 @@ class AppState:
             single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
             stats_shared=seconds_of(config["CACHE_STATS_SHARED"]),
             config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
-            layers=layers,
             wait=seconds_of(config["CACHE_WAIT"]),
             stale_while_revalidate=seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0),
             stale_if_error=seconds_of(config["CACHE_STALE_IF_ERROR"] or 0),
@@ -216,6 +215,10 @@ class AppStates:
         if state.app() is not app:
             raise KeyError(app)
         return state
+
+    def find(self, app: Flask) -> AppState | None:
+        """The state of an application, if it has one."""
+        return next((state for state in self if state.app() is app), None)
 
     def __iter__(self) -> Iterator[AppState]:
         return iter(list(self._by_id.values()))

@@ -341,7 +341,7 @@ class ViewPolicy(CallPolicy):
         if type(turn) is Turn and turn.is_open:
             # One that was raised is a result like any other, and is raised to whoever called.
             with suppress(HTTPException):
-                self.compute(turn, args, kwargs)
+                self.compute(turn, self.run, args, kwargs)
         else:
             # A stranger has another key: from now on a caller refreshes.
             self.refreshes_elsewhere = False

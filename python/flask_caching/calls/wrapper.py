@@ -62,18 +62,18 @@ def _answering(policy: CallPolicy) -> Callable[..., Any]:
 
 
 def _of_arguments(policy: CallPolicy) -> Callable[..., Any]:
-    begin, compute = policy.road.begin, _computer(policy)
+    begin, compute, f = policy.road.begin, policy.compute, _function(policy)
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         context = active_context(None)
         answer = begin(args, kwargs, None if context is None else context.app.extensions)
-        return answer if type(answer) is not Turn else compute(answer, args, kwargs)
+        return answer if type(answer) is not Turn else compute(answer, f, args, kwargs)
 
     return decorated_function
 
 
 def _of_request(policy: CallPolicy) -> Callable[..., Any]:
-    begin, compute = policy.road.begin, _computer(policy)
+    begin, compute, f = policy.road.begin, policy.compute, _function(policy)
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         # The contexts' attributes: Flask's proxies cost a multiple of it.
@@ -90,18 +90,26 @@ def _of_request(policy: CallPolicy) -> Callable[..., Any]:
                 request.path,
                 request.query_string,
             )
-        return answer if type(answer) is not Turn else compute(answer, args, kwargs)
+        return answer if type(answer) is not Turn else compute(answer, f, args, kwargs)
 
     return decorated_function
 
 
+def _function(policy: CallPolicy) -> Callable[..., Any]:
+    """The undecorated function as it is run, a coroutine function to its end.
+
+    The decorated one closes over it: extensions look there for the arguments of a view.
+    """
+    # A bound method would take of the C stack.
+    return policy.run if policy.is_async else policy.f
+
+
 def _computer(policy: CallPolicy) -> Callable[..., Any]:
     """What a turn is for: run the function, and bring what it returns to the road."""
-    f = policy.run if policy.is_async else policy.f
     finish, refuse, fail = policy.road.finish, policy.road.refuse, policy.road.fail
     fall_back = policy.road.fall_back
 
-    def compute(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def compute(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             result = f(*args, **kwargs)
         except BaseException as error:
@@ -111,7 +119,7 @@ def _computer(policy: CallPolicy) -> Callable[..., Any]:
             raise
         return finish(turn, result)
 
-    def compute_view(turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def compute_view(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not turn.is_open:
             return f(*args, **kwargs)
         use = SessionUse()
@@ -142,21 +150,19 @@ def _computer(policy: CallPolicy) -> Callable[..., Any]:
 
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a function with ``unless`` or ``forced_update``, which are asked first."""
-    refresh, compute = policy.road.refresh, _computer(policy)
-    # A bound method would take of the C stack.
-    run = policy.run if policy.is_async else policy.f
+    refresh, compute, f = policy.road.refresh, policy.compute, _function(policy)
     # Without the questions that there are not, a call costs a tenth less.
     asks_unless, asks_update = policy.unless is not None, policy.forced_update is not None
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         if asks_unless and policy.is_bypassed(args, kwargs):
-            return run(*args, **kwargs)
+            return f(*args, **kwargs)
         if asks_update:
             is_refreshed = policy.is_refreshed(args, kwargs)
             if is_refreshed is None:
-                return run(*args, **kwargs)
+                return f(*args, **kwargs)
             if is_refreshed:
-                return compute(refresh(args, kwargs, False), args, kwargs)
+                return compute(refresh(args, kwargs, False), f, args, kwargs)
         return answer(*args, **kwargs)
 
     return decorated_function
@@ -164,25 +170,26 @@ def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any
 
 def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a coroutine function: awaited in a running loop, run to its end elsewhere."""
+    f = policy.f
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return answer(*args, **kwargs)
-        return _await(policy, args, kwargs)
+        return _await(policy, f, args, kwargs)
 
     return decorated_function
 
 
-async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def _await(policy: CallPolicy, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a call in a running loop, which servers do not keep waiting."""
     road = policy.road
     if policy.is_bypassed(args, kwargs):
-        return await policy.f(*args, **kwargs)
+        return await f(*args, **kwargs)
     is_refreshed = policy.is_refreshed(args, kwargs)
     if is_refreshed is None:
-        return await policy.f(*args, **kwargs)
+        return await f(*args, **kwargs)
     if is_refreshed:
         answer = road.refresh(args, kwargs, True)
     else:
@@ -198,12 +205,12 @@ async def _await(policy: CallPolicy, args: tuple[Any, ...], kwargs: dict[str, An
     if type(answer) is not Turn:
         return answer
     if not answer.is_open:
-        return await policy.f(*args, **kwargs)
+        return await f(*args, **kwargs)
     lead(answer)
     use = SessionUse() if policy.is_view else None
     reason = None
     try:
-        result = await policy.f(*args, **kwargs)
+        result = await f(*args, **kwargs)
     except BaseException as error:
         if not (policy.is_view and isinstance(error, HTTPException)):
             if isinstance(error, Exception) and answer.rejects_errors:
