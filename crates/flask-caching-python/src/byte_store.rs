@@ -11,6 +11,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::error::Servers;
+use crate::observed::{self, HealthRow, LatencyRow};
 use crate::{logging, timeout};
 
 /// A stored value: its bytes and its flags.
@@ -18,12 +19,6 @@ type Stored<'py> = (Bound<'py, PyBytes>, u32);
 
 /// A stored value that may be copied: its bytes, its flags, and the seconds that it has left.
 type Copied<'py> = (Bound<'py, PyBytes>, u32, f64);
-
-/// What is known of a server; see [`ByteStore::server_health`].
-type HealthRow = (String, bool, Option<f64>, u64, Option<(String, f64)>);
-
-/// What is known of a kind of operation; see [`ByteStore::latencies_in_seconds`].
-type LatencyRow = (&'static str, u64, u64, f64, Vec<(f64, u64)>);
 
 /// A backend of the engine. Every method lets go of the GIL while the engine works.
 ///
@@ -59,7 +54,8 @@ impl ByteStore {
         Self { servers, ..self }
     }
 
-    /// Runs `operation`, which statistics know as `name`, on the backend without the GIL; then what the engine logged is handed on.
+    /// Runs `operation`, which statistics know as `name`, on the backend without the GIL; then what
+    /// the engine logged is handed on.
     pub(crate) fn run<T: Send>(
         &self,
         py: Python<'_>,
@@ -78,6 +74,10 @@ impl ByteStore {
 }
 
 #[pymethods]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a list of Python's has nothing to borrow"
+)]
 impl ByteStore {
     /// The value under `key` as `(data, flags)`, or None.
     fn get<'py>(&self, py: Python<'py>, key: &[u8]) -> PyResult<Option<Stored<'py>>> {
@@ -86,10 +86,6 @@ impl ByteStore {
     }
 
     /// The values of `keys` in their order, None for each miss.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn get_many<'py>(
         &self,
         py: Python<'py>,
@@ -104,10 +100,6 @@ impl ByteStore {
 
     /// The same, and how many seconds each entry has left that a copy of may be kept: `inf` for ever, a
     /// negative number where none may be.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn copies<'py>(
         &self,
         py: Python<'py>,
@@ -144,10 +136,6 @@ impl ByteStore {
     /// Store a value and let the entries under `extended` live as long, in one round trip where there
     /// is a server. Whether it was stored, and for each of `extended` whether it has a live entry.
     #[pyo3(signature = (key, data, flags, timeout, extended))]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn set_extending(
         &self,
         py: Python<'_>,
@@ -204,10 +192,6 @@ impl ByteStore {
     }
 
     /// Remove all `keys`; for each, whether it had a live entry.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn delete_many(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<Vec<bool>> {
         self.run(py, "delete_many", |backend| {
             backend.delete_many(&slices(&keys))
@@ -216,10 +200,6 @@ impl ByteStore {
 
     /// Remove all `keys`, whatever becomes of one of them; for each, None, or the error that says why
     /// it may not be gone.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn delete_each<'py>(
         &self,
         py: Python<'py>,
@@ -240,10 +220,6 @@ impl ByteStore {
     /// trying it now: the server has just failed. A store without a server removes them at once.
     ///
     /// :raises `CacheBackendError`: there is no room to remember them.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a list of Python's has nothing to borrow"
-    )]
     fn owe(&self, py: Python<'_>, keys: Vec<PyBackedBytes>) -> PyResult<()> {
         self.run(py, "other", |backend| backend.owe(&slices(&keys)))
     }
@@ -275,20 +251,8 @@ impl ByteStore {
     /// seconds it has been failing or None, how many calls that cost, and its last error with the
     /// seconds since then or None. No server is asked.
     fn server_health(&self) -> Vec<HealthRow> {
-        let known = self.backend.server_health().into_iter();
-        known
-            .map(|server| {
-                (
-                    server.server,
-                    server.is_left_alone,
-                    server.failing_for.map(|time| time.as_secs_f64()),
-                    server.failures,
-                    server
-                        .last_error
-                        .map(|(text, age)| (text, age.as_secs_f64())),
-                )
-            })
-            .collect()
+        let servers = self.backend.server_health().into_iter();
+        servers.map(observed::health_row).collect()
     }
 
     /// How long operations took in this process: of each kind its name, how many there were, how many
@@ -296,20 +260,8 @@ impl ByteStore {
     /// and longer than the pair before.
     #[pyo3(name = "latencies")]
     fn latencies_in_seconds(&self) -> Vec<LatencyRow> {
-        let list = self.latencies.list().into_iter();
-        list.map(|known| {
-            let buckets = known.buckets.iter();
-            let in_seconds = buckets.map(|(longest, count)| (longest.as_secs_f64(), *count));
-            let total = known.total.as_secs_f64();
-            (
-                known.operation,
-                known.count,
-                known.errors,
-                total,
-                in_seconds.collect(),
-            )
-        })
-        .collect()
+        let operations = self.latencies.list().into_iter();
+        operations.map(observed::latency_row).collect()
     }
 
     /// How many seconds the entry under `key` has left, `inf` for ever; None: it has none, or that
@@ -388,9 +340,7 @@ impl ByteStore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.lifetime(timeout)?;
-        let from_pair = |(data, flags)| Value { data, flags };
-        let expected = from_pair(expected);
-        let new = new.map(from_pair);
+        let (expected, new) = (from_pair(expected), new.map(from_pair));
         self.run(py, "other", |backend| {
             backend.compare_exchange(key, &expected, new.as_ref(), lifetime)
         })
@@ -408,7 +358,6 @@ impl ByteStore {
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<bool> {
         let lifetime = self.lifetime(timeout)?;
-        let from_pair = |(data, flags)| Value { data, flags };
         let (expected, new) = (from_pair(expected), from_pair(new));
         self.run(py, "set", |backend| {
             backend.set_if(key, &expected, &new, lifetime)
@@ -453,6 +402,10 @@ fn to_value(data: &[u8], flags: u32) -> Value {
         data: data.to_vec(),
         flags,
     }
+}
+
+fn from_pair((data, flags): (Vec<u8>, u32)) -> Value {
+    Value { data, flags }
 }
 
 fn slices(keys: &[PyBackedBytes]) -> Vec<&[u8]> {

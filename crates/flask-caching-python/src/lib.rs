@@ -25,6 +25,7 @@ mod memcached;
 mod memory;
 mod metadata;
 mod missing;
+mod observed;
 mod pages;
 mod pickled;
 mod plain_data;

@@ -1,12 +1,10 @@
 //! What an entry depends on beside its key and versions: tags, and until when it is fresh; and what
-//! becomes of a call that finds one which is not fresh any more.
+//! becomes of a call that finds one which is not fresh any more. What it is stored with: `seal.rs`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;
-use flask_caching_engine::clock::{self, Instant};
-use flask_caching_engine::{Lifetime, metadata};
+use flask_caching_engine::metadata;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -20,10 +18,9 @@ use super::parts::Call;
 use super::replaced::{GET, GET_MANY, SET};
 use super::road::Road;
 use super::turn::{Open, Role, Version};
-use crate::memory::{Sealed, Stored};
-use crate::metadata::{Metadata, SealedValue};
+use crate::metadata::SealedValue;
 use crate::pages::layout;
-use crate::{refreshes, timeout};
+use crate::refreshes;
 
 /// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
 const EPOCH: &str = "_tags";
@@ -34,7 +31,7 @@ pub(super) struct Conditions {
     /// How long after its timeout a value is answered while it is refreshed, or where that fails.
     while_refreshed: Duration,
     if_error: Duration,
-    jitter: f64,
+    pub(super) jitter: f64,
     /// For how long what was found has been stale; `None`: it is fresh.
     pub(super) stale_for: Option<Duration>,
     /// In the in-process store, where the versions of the tags of what was found or stored are.
@@ -55,20 +52,9 @@ pub(super) struct Conditions {
     pub(super) is_page: bool,
 }
 
-/// What an entry is stored with.
-pub(super) struct Seal<'py> {
-    /// How long it is kept: seconds, or None for the default.
-    pub(super) timeout: Bound<'py, PyAny>,
-    is_sealed: bool,
-    fresh_until: Option<Instant>,
-    pub(super) tags: SmallVec<[Handle; 2]>,
-    /// The same for a store of bytes.
-    pub(super) metadata: Option<Py<Metadata>>,
-}
-
 impl Conditions {
     /// The longest time after its timeout for which a value is kept.
-    fn window(&self) -> Duration {
+    pub(super) fn window(&self) -> Duration {
         self.while_refreshed.max(self.if_error)
     }
 
@@ -97,20 +83,6 @@ impl Conditions {
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.arguments.as_ref())?;
         visit.call(self.fallback.as_ref())
-    }
-}
-
-impl Seal<'_> {
-    /// A value as the in-process store keeps it.
-    pub(super) fn around(&self, stored: Stored) -> Stored {
-        if !self.is_sealed {
-            return stored;
-        }
-        Stored::Sealed(Arc::new(Sealed {
-            stored,
-            fresh_until: self.fresh_until,
-            tags: self.tags.clone(),
-        }))
     }
 }
 
@@ -305,13 +277,6 @@ impl Open {
         Ok(())
     }
 
-    /// Whether what is stored has metadata.
-    pub(super) fn is_sealed(&self) -> bool {
-        !self.conditions.window().is_zero()
-            || !self.conditions.own_tags.is_empty()
-            || self.versions.iter().any(|it| it.role == Role::Tag)
-    }
-
     /// A value that was read, without its metadata; `None` where that says that it is none: a tag was
     /// deleted, or it is too old.
     pub(super) fn opened<'py>(
@@ -365,100 +330,5 @@ impl Open {
         self.foreign(py)?
             .call_method1(intern!(py, "tags_stand"), (unknown,))?
             .is_truthy()
-    }
-
-    /// What the result is to be stored with; `None` where a tag was deleted since the call began.
-    pub(super) fn seal<'py>(
-        &self,
-        py: Python<'py>,
-        timeout: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Seal<'py>>> {
-        let mut seal = Seal {
-            timeout: timeout.clone(),
-            is_sealed: self.is_sealed(),
-            fresh_until: None,
-            tags: SmallVec::new(),
-            metadata: None,
-        };
-        if !seal.is_sealed && self.conditions.jitter <= 0.0 {
-            return Ok(Some(seal));
-        }
-        let memory = self.port.memory(py, SET);
-        let default = if let Some(memory) = memory {
-            memory.get().default_lifetime()
-        } else {
-            let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
-            timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
-        };
-        let lifetime = timeout::from_python(Some(timeout))?.resolve(default);
-        let lifetime = lifetime.jittered(self.conditions.jitter);
-        let window = self.conditions.window();
-        let kept = lifetime.and_then(window);
-        if let Lifetime::For(kept) = kept {
-            seal.timeout = kept.as_secs_f64().into_pyobject(py)?.into_any();
-        }
-        if !seal.is_sealed {
-            return Ok(Some(seal));
-        }
-        let fresh = match lifetime {
-            Lifetime::For(lifetime) if !window.is_zero() => Some(lifetime),
-            _ => None,
-        };
-        if let Some(memory) = memory {
-            seal.fresh_until = fresh.map(|lifetime| clock::monotonic().after(lifetime));
-            for version in self.versions.iter().filter(|it| it.role == Role::Tag) {
-                let Some(guard) = version.guard else {
-                    return Ok(None);
-                };
-                seal.tags.push(guard);
-            }
-            for name in &self.conditions.own_tags {
-                match memory.get().tag(name.bind(py), Some(&seal.timeout))? {
-                    Some(guard) => seal.tags.push(guard),
-                    None => return Ok(None),
-                }
-            }
-            return Ok(Some(seal));
-        }
-        let Some(tags) = self.tag_pairs(py, &seal.timeout)? else {
-            return Ok(None);
-        };
-        let fresh_until = fresh.map(|lifetime| clock::wall().saturating_add(lifetime));
-        let metadata = metadata::Metadata {
-            fresh_until,
-            tags,
-            lease: None,
-        };
-        seal.metadata = Some(Py::new(py, Metadata(metadata))?);
-        Ok(Some(seal))
-    }
-
-    /// The keys of the tags on a store of bytes, and their versions.
-    fn tag_pairs(
-        &self,
-        py: Python<'_>,
-        timeout: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<Vec<(String, String)>>> {
-        let mut pairs = Vec::new();
-        for version in self.versions.iter().filter(|it| it.role == Role::Tag) {
-            let Some(text) = &version.text else {
-                return Ok(None);
-            };
-            pairs.push((version.name.extract(py)?, text.extract(py)?));
-        }
-        if self.conditions.own_tags.is_empty() {
-            return Ok(Some(pairs));
-        }
-        let epoch = self.versions.iter().find(|it| it.role == Role::Epoch);
-        let epoch = epoch.map(|it| (&it.name, &it.text));
-        let names = PyTuple::new(py, &self.conditions.own_tags)?;
-        let made = self
-            .foreign(py)?
-            .call_method1(intern!(py, "tag_versions"), (names, timeout, epoch))?;
-        let Some(own): Option<Vec<(String, String)>> = made.extract()? else {
-            return Ok(None);
-        };
-        pairs.extend(own);
-        Ok(Some(pairs))
     }
 }

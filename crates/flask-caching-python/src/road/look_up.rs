@@ -1,6 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
-use flask_caching_engine::flight::Joined;
+use flask_caching_engine::flight::{Flight, Joined};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -33,6 +33,16 @@ pub(super) enum Arrival<'py> {
     Behind(Box<Open>),
     /// To its lease, which another process may have.
     Leasing(Box<Open>),
+}
+
+/// Who computes a call that was not found.
+enum TakeOff {
+    /// It does, and others may follow.
+    Leads(Flight),
+    /// Another one, or nobody any more: see [`Arrival::Behind`].
+    IsBehind,
+    /// It does, for itself.
+    IsAlone,
 }
 
 impl Road {
@@ -181,46 +191,19 @@ impl Road {
             Step::Read(Reading::Nothing) => self.emit_worked(py, &open, Doing::Reading)?,
             _ => {}
         }
-        if let Some(value) = value {
-            match self.is_stale(&value, call)? {
-                Some(false) if self.goes_on_past(&mut open, &value, call)? => {
-                    open.leasing.note_value(true);
-                }
-                Some(false) if open.conditions.stale_for.is_some() => {
-                    return self.deliver(value).map(Arrival::There);
-                }
-                Some(false) => {
-                    let (state, key) = (open.state.as_ref(), Some(&open.key));
-                    self.emit_looked_up(Event::Hit, state, key, call)?;
-                    self.remember(py, &mut open)?;
-                    self.note_refreshed(py, &open)?;
-                    open.share_elsewhere();
-                    return self.deliver(value).map(Arrival::There);
-                }
-                Some(true) => open.leasing.note_value(false),
-                None => return bypass(),
-            }
+        if let Some(value) = value
+            && let Some(answer) = self.answer_with(&mut open, value, call)?
+        {
+            return Ok(Arrival::There(answer));
         }
         if open.leasing.is_declined() {
             return bypass();
         }
         if !open.is_read_only && open.flight.is_none() {
-            match self.begin_flight(py, &open)? {
-                Joined::Lead(_) if self.came_meanwhile(py, &mut open)? => {
-                    open.rewind(py)?;
-                    return Ok(Arrival::Behind(open));
-                }
-                Joined::Lead(flight) => open.flight = Some(flight),
-                Joined::Follow(follower) => {
-                    self.follow(py, &mut open, follower, task)?;
-                    if open.following.waiting.is_some() {
-                        return Ok(Arrival::Behind(open));
-                    }
-                    let Joined::Lead(flight) = self.begin_flight(py, &open)? else {
-                        return bypass();
-                    };
-                    open.flight = Some(flight);
-                }
+            match self.take_off(py, &mut open, task)? {
+                TakeOff::Leads(flight) => open.flight = Some(flight),
+                TakeOff::IsBehind => return Ok(Arrival::Behind(open)),
+                TakeOff::IsAlone => return bypass(),
             }
         }
         if !open.is_read_only && self.wants_lease(py, &mut open)? {
@@ -235,6 +218,51 @@ impl Road {
         }
         note_leader(py, None)?;
         Turn::of(py, open).map(Arrival::There)
+    }
+
+    /// What a value that was found makes of a call: its answer, or the turn of one that is not cached;
+    /// `None`: it goes on.
+    fn answer_with<'py>(
+        &self,
+        open: &mut Open,
+        value: Bound<'py, PyAny>,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = value.py();
+        let Some(is_stale) = self.is_stale(&value, call)? else {
+            return Turn::bypass(py).map(Some);
+        };
+        if is_stale || self.goes_on_past(open, &value, call)? {
+            open.leasing.note_value(!is_stale);
+            return Ok(None);
+        }
+        if open.conditions.stale_for.is_none() {
+            let (state, key) = (open.state.as_ref(), Some(&open.key));
+            self.emit_looked_up(Event::Hit, state, key, call)?;
+            self.remember(py, open)?;
+            self.note_refreshed(py, open)?;
+            open.share_elsewhere();
+        }
+        self.deliver(value).map(Some)
+    }
+
+    /// Begins the flight of a call that was not found, or lets it follow another one.
+    fn take_off(&self, py: Python<'_>, open: &mut Open, task: Option<usize>) -> PyResult<TakeOff> {
+        match self.begin_flight(py, open)? {
+            Joined::Lead(_) if self.came_meanwhile(py, open)? => {
+                open.rewind(py)?;
+                return Ok(TakeOff::IsBehind);
+            }
+            Joined::Lead(flight) => return Ok(TakeOff::Leads(flight)),
+            Joined::Follow(follower) => self.follow(py, open, follower, task)?,
+        }
+        if open.following.waiting.is_some() {
+            return Ok(TakeOff::IsBehind);
+        }
+        Ok(match self.begin_flight(py, open)? {
+            Joined::Lead(flight) => TakeOff::Leads(flight),
+            Joined::Follow(_) => TakeOff::IsAlone,
+        })
     }
 
     /// Whether the policy will not have what was found; `None`: the call runs uncached.

@@ -59,6 +59,7 @@ mod replaced;
 mod request;
 #[expect(clippy::module_inception, reason = "the road of the roads")]
 mod road;
+mod seal;
 mod table;
 mod turn;
 mod versions;
