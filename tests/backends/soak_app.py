@@ -14,10 +14,12 @@ import struct
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_caching import Cache
 from flask_caching._engine import SealedValue
+from flask_caching.backends._claims import Claim
 
 FOLDER = Path(os.environ["SOAK_FOLDER"])
 
@@ -43,10 +45,27 @@ class _Failures(logging.Handler):
 logging.getLogger("flask_caching").addHandler(_Failures())
 
 
+_asked = threading.local()
+
+
+def asking(method: Any) -> Any:
+    """The same, and the thread knows since when it may have its lease."""
+
+    def ask(*args: Any) -> Any:
+        _asked.at = time.monotonic()
+        return method(*args)
+
+    return ask
+
+
+Claim.take = asking(Claim.take)  # type: ignore[method-assign]
+Claim.take_over = asking(Claim.take_over)  # type: ignore[method-assign]
+
+
 def compute(kind: str, key: int) -> int:
     """The number of a key, after long enough for others to come to their turn."""
     name = f"{os.getpid()}-{next(_serial)}"
-    note("begins", kind, key, os.getpid(), name)
+    note("begins", kind, key, os.getpid(), name, getattr(_asked, "at", time.monotonic()))
     number: int = struct.unpack_from("q", numbers, 8 * key)[0]
     time.sleep(random.random() * 0.03)
     note("ends", name)

@@ -117,6 +117,7 @@ NAMES = [
     "a_caller_refreshes",
     "damage",
     "leases",
+    "exchanges",
 ]
 
 

@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -272,6 +273,35 @@ def counted() -> None:
 
 def leases() -> None:
     check_leases(UWSGICache(cache=NAME))
+
+
+def exchanges() -> None:
+    """What else happens while an entry is exchanged in several steps."""
+    backend: Any = UWSGICache(cache=NAME)
+    store, uwsgi, turn = backend._store, backend._uwsgi, b"lock of k"
+    get = store.get
+
+    def between(act: Callable[[], object]) -> bool:
+        store.set(b"k", b"old")
+
+        def get_once(key: bytes) -> Any:
+            found, store.get = get(key), get
+            act()
+            return found
+
+        store.get = get_once
+        return bool(store.compare_exchange(b"k", (b"old", 0), (b"new", 0)))
+
+    assert not between(store.clear)
+    assert get(b"k") is None
+    # Of one whose time was over, somebody else has the turn.
+    assert not between(lambda: uwsgi.cache_update(turn, b"another's", 0, NAME))
+    assert get(b"k") is None
+    assert uwsgi.cache_get(turn, NAME) == b"another's"
+    # That one was killed.
+    assert between(lambda: None)
+    assert get(b"k") == (b"new", 0)
+    assert not uwsgi.cache_exists(turn, NAME)
 
 
 def clear() -> None:

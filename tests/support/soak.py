@@ -165,39 +165,40 @@ class Soak:
         """Of what nothing has disturbed, one computed at a time; how many were computed."""
         self._note_failures()
         by_key = defaultdict(list)
-        for kind, key, pid, begins, ends in self._computed():
-            by_key[kind, key].append((begins, ends, pid))
+        for kind, key, pid, asked, begins, ends in self._computed():
+            by_key[kind, key].append((begins, ends, pid, asked))
         for (kind, key), computed in by_key.items():
             computed.sort()
-            for at, (begins, ends, pid) in enumerate(computed):
-                for other, _, by in computed[at + 1 :]:
+            for at, (begins, ends, pid, asked) in enumerate(computed):
+                for other, _, by, asked_by in computed[at + 1 :]:
                     if other >= ends:
                         break
-                    assert self._may(key, pid, begins, other), (
+                    # On a busy machine a lease may be lost before its holder begins.
+                    assert self._may(key, (pid, by), min(asked, asked_by), other), (
                         f"{kind} {key}: computed by {pid} from {begins} to {ends}, and by {by} "
                         f"from {other}"
                     )
         return sum(map(len, by_key.values()))
 
-    def _may(self, key: int, pid: int, begins: float, other: float) -> bool:
-        """Whether something has come between the beginnings of two computations."""
+    def _may(self, key: int, pids: tuple[int, int], begins: float, other: float) -> bool:
+        """Whether something has come between a lease and the beginning of another computation."""
         return any(
             disturbance.begins <= other
             and disturbance.ends >= begins
             and disturbance.key in (None, key)
-            and disturbance.pid in (None, pid)
+            and disturbance.pid in (None, *pids)
             for disturbance in self.disturbances
         )
 
-    def _computed(self) -> Iterator[tuple[str, int, int, float, float]]:
-        """Kind, key, process, beginning and end of each computation."""
+    def _computed(self) -> Iterator[tuple[str, int, int, float, float, float]]:
+        """Kind, key, process, question for a lease, beginning and end of each computation."""
         lines = [line.split() for line in (self.folder / "computed").read_text().splitlines()]
         ends = {words[1]: float(words[2]) for words in lines if words[0] == "ends"}
         for words in lines:
             if words[0] == "begins":
-                _, kind, key, pid, name, begins = words
+                _, kind, key, pid, name, asked, begins = words
                 last = ends.get(name, self._killed.get(int(pid), float(begins)))
-                yield kind, int(key), int(pid), float(begins), last
+                yield kind, int(key), int(pid), float(asked), float(begins), last
 
     def _note_failures(self) -> None:
         for line in (self.folder / "computed").read_text().splitlines():

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import logging
 import math
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,22 +159,14 @@ class _UwsgiStore:
         return bool(self._uwsgi.cache_del(self._key(key), self._name))
 
     @contextmanager
-    def _turn(self, key: bytes) -> Iterator[None]:
+    def _turn(self, key: bytes) -> Iterator[_Turn]:
         """A turn of those that exchange an entry, which last for a moment."""
-        lock = self._key(b"lock of " + key)
-        patience = Patience(_PATIENCE)
-        absent = 0
-        # Adding a key is atomic. One that a killed worker left behind is taken over.
-        while not self._uwsgi.cache_set(lock, b"1", math.ceil(_PATIENCE), self._name):
-            absent = 0 if self._uwsgi.cache_exists(lock, self._name) else absent + 1
-            # Where nobody has it, time and again, there is no room for it.
-            if absent > _MOST_ABSENT or patience.next_pause() is None:
-                break
-            time.sleep(_PAUSE)
+        turn = _Turn(self._uwsgi, self._key(b"lock of " + key), self._name)
+        turn.wait_for()
         try:
-            yield
+            yield turn
         finally:
-            self._uwsgi.cache_del(lock, self._name)
+            turn.end()
 
     def delete_many(self, keys: list[bytes]) -> list[bool]:
         return [self.delete(key) for key in keys]
@@ -202,10 +195,17 @@ class _UwsgiStore:
 
         A plain ``set`` does not wait for it, nor does a deletion, unless entries may be leases.
         """
-        with self._turn(key):
+        with self._turn(key) as turn:
             if self.get(key) != expected:
                 return False
-            return self._remove(key) if new is None else self.set(key, *new, timeout=timeout)
+            if new is None:
+                return self._remove(key)
+            done = self.set(key, *new, timeout=timeout)
+            if done and not turn.lasts() and self.get(key) == new:
+                # A `clear`, which takes the turn away, too, may have come before this was stored.
+                self._remove(key)
+                return False
+            return done
 
     def set_if(
         self,
@@ -233,6 +233,51 @@ class _UwsgiStore:
             len(data),
             self._name,
         )
+
+
+class _Turn:
+    """The turn of one who exchanges an entry; an entry itself, which whoever has it knows.
+
+    :param uwsgi: the module.
+    :param key: its key, as uWSGI holds it.
+    :param name: the name of the cache.
+    """
+
+    def __init__(self, uwsgi: Any, key: bytes, name: str) -> None:
+        self._uwsgi = uwsgi
+        self._key = key
+        self._name = name
+        self._token = secrets.token_bytes(8)
+        self._is_had = False
+
+    def wait_for(self) -> None:
+        """Wait for it, no longer than one who was killed may have it."""
+        patience, seconds = Patience(_PATIENCE), math.ceil(_PATIENCE)
+        absent = 0
+        # Adding a key is atomic.
+        while not self._uwsgi.cache_set(self._key, self._token, seconds, self._name):
+            absent = 0 if self._uwsgi.cache_exists(self._key, self._name) else absent + 1
+            if absent > _MOST_ABSENT:
+                # Nobody has it, time and again: there is no room for it.
+                return
+            if patience.next_pause() is None:
+                # A killed worker has left it behind.
+                self._uwsgi.cache_update(self._key, self._token, seconds, self._name)
+                break
+            time.sleep(_PAUSE)
+        self._is_had = True
+
+    def lasts(self) -> bool:
+        """Whether it has not been taken away; True where it could not be had."""
+        return not self._is_had or self._is_own()
+
+    def end(self) -> None:
+        """Let others have it."""
+        if self._is_own():
+            self._uwsgi.cache_del(self._key, self._name)
+
+    def _is_own(self) -> bool:
+        return bool(self._uwsgi.cache_get(self._key, self._name) == self._token)
 
 
 def _seconds(timeout: float | timedelta | None) -> int | None:
