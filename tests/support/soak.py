@@ -153,11 +153,8 @@ class Soak:
 
     def workers(self) -> list[int]:
         """The processes of the application."""
-        assert self.gunicorn.process is not None
-        master = self.gunicorn.process.pid
-        children = Path(f"/proc/{master}/task/{master}/children")
-        wait_until(lambda: children.read_text().split(), "a worker")
-        return [int(pid) for pid in children.read_text().split()]
+        wait_until(self.gunicorn.workers, "a worker")
+        return self.gunicorn.workers()
 
     # What must hold afterwards.
 
