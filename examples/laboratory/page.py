@@ -49,21 +49,10 @@ def make_page(loads: Sequence[Load], server: CacheServer | None, gallery: str) -
     :param gallery: the address of the gallery.
     """
     app = Flask("laboratory", static_folder=None)
+    _guard(app)
+    _add_links(app, loads, gallery)
     experiments = Experiments(loads, server)
     said: deque[dict[str, Any]] = deque(maxlen=20)
-
-    @app.before_request
-    def check_host() -> None:
-        # A name that another site makes lead here is not this page's.
-        if request.host.partition(":")[0] not in ("127.0.0.1", "localhost"):
-            abort(403)
-
-    @app.after_request
-    def harden(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = POLICY
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
 
     @app.get("/")
     def page() -> Response:
@@ -97,6 +86,29 @@ def make_page(loads: Sequence[Load], server: CacheServer | None, gallery: str) -
         said.appendleft({"button": button, "came": came, "server": state})
         return jsonify(came=came)
 
+    return app
+
+
+def _guard(app: Flask) -> None:
+    """Answer this machine only, and say what a browser may make of the answers."""
+
+    @app.before_request
+    def check_host() -> None:
+        # A name that another site makes lead here is not this page's.
+        if request.host.partition(":")[0] not in ("127.0.0.1", "localhost"):
+            abort(403)
+
+    @app.after_request
+    def harden(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = POLICY
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def _add_links(app: Flask, loads: Sequence[Load], gallery: str) -> None:
+    """Lead to what the sides show themselves."""
+
     @app.get("/dashboard")
     def to_dashboard() -> ResponseReturnValue:
         return redirect(f"http://127.0.0.1:{loads[-1].side.port}/_cache/")
@@ -112,8 +124,6 @@ def make_page(loads: Sequence[Load], server: CacheServer | None, gallery: str) -
                 head = f"{load.side.title}: the newest requests, as they were answered\n\n"
                 return Response(head + "\n".join(load.log()), mimetype="text/plain")
         return abort(404)
-
-    return app
 
 
 @contextmanager

@@ -36,6 +36,7 @@ mod asked;
 mod conditions;
 mod counts;
 mod data;
+mod direction;
 mod events;
 mod flags;
 mod follow;

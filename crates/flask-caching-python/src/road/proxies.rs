@@ -3,20 +3,15 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::PyLookupError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use super::asked::{Asked, Asking, found_and_missing};
-use super::hand_on::{explained, hand_on};
-use super::port::usable_copies;
-use super::quick::{backend_of, extensions_of};
-use super::quick_shared::find_text;
-use super::replaced::{GET, GET_MANY, LookedAt, Methods, SET};
+use super::direction::Direction;
+use super::hand_on::hand_on;
+use super::replaced::SET;
 use crate::flights;
-use crate::memory::{MemoryBackend, NearCopies};
-use crate::shared::SharedByteStore;
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
@@ -25,20 +20,10 @@ use crate::shared::SharedByteStore;
 /// Whatever else is for `_get_fallback`, `_set_fallback`, ..., which take the same arguments.
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
-    direction: OnceLock<Direction>,
+    pub(super) direction: OnceLock<Direction>,
     asked: Asked,
     /// Whether deletions take more than a backend's method.
     deletes_by_fallback: AtomicBool,
-}
-
-/// Where keys lead.
-struct Direction {
-    /// Called without arguments: the active application context. Where there is none, it returns None
-    /// or raises a `LookupError`.
-    active_context: Py<PyAny>,
-    /// Keys that begin with it are those of template fragments, stored elsewhere.
-    prefix: String,
-    looked_at: LookedAt,
 }
 
 #[pymethods]
@@ -63,11 +48,7 @@ impl NativeProxies {
     /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
     /// context `active_context()` returns. Until then, all are elsewhere.
     fn _direct(&self, active_context: Py<PyAny>, prefix: String) {
-        let direction = Direction {
-            active_context,
-            prefix,
-            looked_at: LookedAt::new(),
-        };
+        let direction = Direction::new(active_context, prefix);
         self.direction.get_or_init(|| direction);
     }
 
@@ -316,144 +297,10 @@ impl NativeProxies {
         };
         if args.len() == 1
             && kwargs.is_none()
-            && let Some(native) = direction.native(&backend, GET)?
-        {
-            let found = native.get(py, &*args.get_borrowed_item(0)?)?;
-            return Ok(found.unwrap_or_else(|| py.None().into_bound(py)));
-        }
-        if args.len() == 1
-            && kwargs.is_none()
-            && let Some(copies) = direction.copies(&backend, GET)?
-            && let Some(found) = copies.get().get(py, &*args.get_borrowed_item(0)?)?
-        {
-            return Ok(found);
-        }
-        if args.len() == 1
-            && kwargs.is_none()
-            && let Some(store) = direction.shared(&backend, GET)?
-            && let Some(found) = find_text(store.get(), &*args.get_borrowed_item(0)?)?
+            && let Some(found) = direction.get(&backend, &*args.get_borrowed_item(0)?)?
         {
             return Ok(found);
         }
         hand_on(&backend, intern!(py, "get"), args, kwargs)
-    }
-}
-
-impl Direction {
-    /// The direction of `cache`, and the backend of the active application.
-    #[inline]
-    fn of<'a, 'py>(
-        cache: &'a Bound<'py, NativeProxies>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
-        let py = cache.py();
-        let Some(direction) = cache.get().direction.get() else {
-            return Ok(None);
-        };
-        let extensions = match direction.active_context.bind(py).call0() {
-            Ok(context) if !context.is_none() => {
-                extensions_of(&context.getattr(intern!(py, "app"))?)?
-            }
-            Ok(none) => none,
-            Err(error) if error.is_instance_of::<PyLookupError>(py) => py.None().into_bound(py),
-            Err(error) => return Err(error),
-        };
-        Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
-    }
-
-    /// The same, where the first of `args` may be a key that stands for itself.
-    #[inline]
-    fn of_key<'a, 'py>(
-        cache: &'a Bound<'py, NativeProxies>,
-        args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
-        let Some(found) = Self::of(cache)? else {
-            return Ok(None);
-        };
-        let is_here = !args.is_empty() && !found.0.is_fragment(&*args.get_borrowed_item(0)?);
-        Ok(is_here.then_some(found))
-    }
-
-    /// The same, where all of `keys` may be such keys.
-    fn of_keys<'a, 'py>(
-        cache: &'a Bound<'py, NativeProxies>,
-        keys: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
-        let found = Self::of(cache)?;
-        Ok(found
-            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_fragment(&key))))
-    }
-
-    /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
-    fn get_many<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        keys: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        if kwargs.is_none()
-            && let Some(native) = self.native(backend, GET_MANY)?
-        {
-            let method = intern!(backend.py(), "get_many");
-            let values = native
-                .get_many_without(keys, self.prefix.as_bytes())
-                .map_err(|error| explained(error, backend, method, keys, None))?;
-            return Ok(values.map(Bound::into_any));
-        }
-        if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {
-            return Ok(None);
-        }
-        hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
-    }
-
-    /// The copies nearby of the entries of `backend`, where they may be read and nobody has replaced
-    /// `method`.
-    #[inline]
-    fn copies<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        method: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        if !NearCopies::are_in_use() {
-            return Ok(None);
-        }
-        let replaced = self.looked_at.by_classes(None, backend)? & method;
-        usable_copies(backend, replaced)
-    }
-
-    /// Whether `key` names what is stored under another key.
-    #[inline]
-    fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
-        key.cast::<PyString>()
-            .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
-    }
-
-    /// The store that processes share behind `backend`, where nobody has replaced `method`.
-    #[inline]
-    fn shared<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        method: Methods,
-    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
-        match SharedByteStore::of(backend)? {
-            Some(store) if self.looked_at.by_classes(None, backend)? & method == 0 => {
-                Ok(Some(store))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// The in-process store behind `backend`, where nobody has replaced `method`.
-    #[inline]
-    fn native<'a>(
-        &self,
-        backend: &'a Bound<'_, PyAny>,
-        method: Methods,
-    ) -> PyResult<Option<&'a MemoryBackend>> {
-        let Ok(native) = backend.cast::<MemoryBackend>() else {
-            return Ok(None);
-        };
-        let is_original =
-            !native.get().is_patched() && self.looked_at.by_classes(None, backend)? & method == 0;
-        Ok(is_original.then(|| native.get()))
     }
 }

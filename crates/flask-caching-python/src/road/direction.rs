@@ -1,0 +1,175 @@
+//! Where the keys of explicit calls lead: to which backend, and how far without Python.
+
+use pyo3::exceptions::PyLookupError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use super::hand_on::{explained, hand_on};
+use super::port::usable_copies;
+use super::proxies::NativeProxies;
+use super::quick::{backend_of, extensions_of};
+use super::quick_shared::find_text;
+use super::replaced::{GET, GET_MANY, LookedAt, Methods};
+use crate::memory::{MemoryBackend, NearCopies};
+use crate::shared::SharedByteStore;
+
+/// Where keys lead.
+pub(super) struct Direction {
+    /// Called without arguments: the active application context. Where there is none, it returns None
+    /// or raises a `LookupError`.
+    active_context: Py<PyAny>,
+    /// Keys that begin with it are those of template fragments, stored elsewhere.
+    prefix: String,
+    looked_at: LookedAt,
+}
+
+impl Direction {
+    pub(super) fn new(active_context: Py<PyAny>, prefix: String) -> Self {
+        Self {
+            active_context,
+            prefix,
+            looked_at: LookedAt::new(),
+        }
+    }
+
+    /// The direction of `cache`, and the backend of the active application.
+    #[inline]
+    pub(super) fn of<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let py = cache.py();
+        let Some(direction) = cache.get().direction.get() else {
+            return Ok(None);
+        };
+        let extensions = match direction.active_context.bind(py).call0() {
+            Ok(context) if !context.is_none() => {
+                extensions_of(&context.getattr(intern!(py, "app"))?)?
+            }
+            Ok(none) => none,
+            Err(error) if error.is_instance_of::<PyLookupError>(py) => py.None().into_bound(py),
+            Err(error) => return Err(error),
+        };
+        Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
+    }
+
+    /// The same, where the first of `args` may be a key that stands for itself.
+    #[inline]
+    pub(super) fn of_key<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let Some(found) = Self::of(cache)? else {
+            return Ok(None);
+        };
+        let is_here = !args.is_empty() && !found.0.is_fragment(&*args.get_borrowed_item(0)?);
+        Ok(is_here.then_some(found))
+    }
+
+    /// The same, where all of `keys` may be such keys.
+    pub(super) fn of_keys<'a, 'py>(
+        cache: &'a Bound<'py, NativeProxies>,
+        keys: &Bound<'py, PyTuple>,
+    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+        let found = Self::of(cache)?;
+        Ok(found
+            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_fragment(&key))))
+    }
+
+    /// What `get` of `backend` returns, where that takes no detour through Python.
+    #[inline]
+    pub(super) fn get<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = backend.py();
+        if let Some(native) = self.native(backend, GET)? {
+            let found = native.get(py, key)?;
+            return Ok(Some(found.unwrap_or_else(|| py.None().into_bound(py))));
+        }
+        if let Some(copies) = self.copies(backend, GET)?
+            && let Some(found) = copies.get().get(py, key)?
+        {
+            return Ok(Some(found));
+        }
+        match self.shared(backend, GET)? {
+            Some(store) => find_text(store.get(), key),
+            None => Ok(None),
+        }
+    }
+
+    /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
+    pub(super) fn get_many<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        keys: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if kwargs.is_none()
+            && let Some(native) = self.native(backend, GET_MANY)?
+        {
+            let method = intern!(backend.py(), "get_many");
+            let values = native
+                .get_many_without(keys, self.prefix.as_bytes())
+                .map_err(|error| explained(error, backend, method, keys, None))?;
+            return Ok(values.map(Bound::into_any));
+        }
+        if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {
+            return Ok(None);
+        }
+        hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
+    }
+
+    /// The copies nearby of the entries of `backend`, where they may be read and nobody has replaced
+    /// `method`.
+    #[inline]
+    fn copies<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if !NearCopies::are_in_use() {
+            return Ok(None);
+        }
+        let replaced = self.looked_at.by_classes(None, backend)? & method;
+        usable_copies(backend, replaced)
+    }
+
+    /// Whether `key` names what is stored under another key.
+    #[inline]
+    fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
+        key.cast::<PyString>()
+            .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
+    }
+
+    /// The store that processes share behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn shared<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
+        match SharedByteStore::of(backend)? {
+            Some(store) if self.looked_at.by_classes(None, backend)? & method == 0 => {
+                Ok(Some(store))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The in-process store behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    pub(super) fn native<'a>(
+        &self,
+        backend: &'a Bound<'_, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<&'a MemoryBackend>> {
+        let Ok(native) = backend.cast::<MemoryBackend>() else {
+            return Ok(None);
+        };
+        let is_original =
+            !native.get().is_patched() && self.looked_at.by_classes(None, backend)? & method == 0;
+        Ok(is_original.then(|| native.get()))
+    }
+}
