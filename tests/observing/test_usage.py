@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask_caching import Cache
 from flask_caching.cli import cache as commands
-from flask_caching.stats import BackendStats
+from flask_caching.stats import BackendStats, _shared
 
 REDIS = ["RedisCache", "RedisSentinelCache", "RedisClusterCache"]
 LISTING = ["SimpleCache", "SharedCache", *REDIS, "MemcachedCache"]
@@ -96,6 +96,23 @@ def test_evictions_of_memcached(cache_on: Callable[..., Cache], memcached_server
     told = memcached_server.stats()
     backend = usage(cache)
     assert backend.evictions == int(told["evictions"])
+
+
+def test_evictions_of_all_processes_are_not_added_up(
+    cache_on: Callable[..., Cache],
+) -> None:
+    cache = cache_on("SharedCache", CACHE_THRESHOLD=10)
+    for number in range(25):
+        cache.set(str(number), number)
+    evicted = usage(cache).evictions
+    assert evicted
+    # As another process does, which shares it.
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    _shared._Share(cache, app).write(60)
+    stats = cache.stats(all_processes=True)
+    assert stats.processes == 2
+    assert stats.backend is not None
+    assert evicted <= stats.backend.evictions <= evicted + 2
 
 
 @pytest.mark.parametrize("name", LISTING)

@@ -70,6 +70,8 @@ class ByteBackend(Counting, Wrapping):
     _shortest_lease = 0.0
     #: Whether processes leave their counts in it for each other.
     _shares_counts = True
+    #: Whether each process says how many entries all of them have evicted.
+    _evicts_for_all = False
 
     _store: ByteStore
     _compression: tuple[str, int] | None = None

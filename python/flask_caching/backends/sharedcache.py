@@ -49,6 +49,7 @@ class SharedCache(ByteBackend):
     """
 
     _is_remote = False
+    _evicts_for_all = True
 
     backend_spec = BackendSpec(
         "SharedCache",

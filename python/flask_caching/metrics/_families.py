@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ..stats import CacheStats, Latency
 from ..stats._counts import identity
 
-__all__ = ["BOUNDS", "COUNTS", "LATENCY", "Family", "per_bound"]
+__all__ = ["BOUNDS", "COUNTS", "EVICTIONS", "LATENCY", "Family", "per_bound"]
 
 #: The values of a metric's labels, and its own.
 Sample = tuple[tuple[str, ...], float]
@@ -147,6 +147,8 @@ COUNTS = (
     _of_backend("bytes", "Bytes that they take.", "By", "gauge", "bytes"),
     _of_backend("evictions", "Entries that had to make room.", "{entry}", "counter", "evictions"),
 )
+
+EVICTIONS = COUNTS[-1].name
 
 #: How long operations of the backend take.
 LATENCY = (

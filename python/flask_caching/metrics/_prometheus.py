@@ -22,7 +22,7 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import ValueClass
 
 from .._engine import MemoryBackend, clock_wall
-from ._families import BOUNDS, COUNTS, LATENCY, per_bound
+from ._families import BOUNDS, COUNTS, EVICTIONS, LATENCY, per_bound
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -124,6 +124,9 @@ class _Writer(Collector):
                 name = family.name if family.kind == "gauge" else f"{family.name}_total"
                 for labels, value in family.read(stats):
                     typ = (family.kind, family.name, name, family.doc)
+                    if family.name == EVICTIONS and self._evicts_for_all():
+                        # What each process says of all of them is not added up.
+                        typ = ("gauge", name, name, family.doc)
                     self._note(typ, family.labels, labels, value)
             self._write_latencies(stats)
 
@@ -138,6 +141,9 @@ class _Writer(Collector):
             for le, count in zip(_LES, per_bound(latency), strict=True):
                 bucket = ("histogram", name, f"{name}_bucket", doc)
                 self._note(bucket, (*label_names, "le"), (*labels, le), count)
+
+    def _evicts_for_all(self) -> bool:
+        return getattr(self._cache._place()[1], "_evicts_for_all", False)
 
     def _mode(self) -> str:
         """How what several processes hold is put together."""

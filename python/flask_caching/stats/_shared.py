@@ -86,7 +86,10 @@ class _Share:
         if backend is None:
             return False
         with app.app_context():
-            text, life = written(self.name, stats_of(cache)), max(int(interval * _LIFE), 2)
+            text, life = (
+                written(self.name, _own_counts(cache, backend)),
+                max(int(interval * _LIFE), 2),
+            )
             if self._key is not None:
                 there = read(backend.get(self._key))
                 if there is None or there[0] == self.name:
@@ -104,6 +107,14 @@ class _Share:
                 None,
             )
         return True
+
+
+def _own_counts(cache: Cache, backend: Any) -> CacheStats:
+    """What this process has counted itself."""
+    stats = stats_of(cache)
+    if stats.backend is not None and backend._evicts_for_all:
+        return replace(stats, backend=replace(stats.backend, evictions=None))
+    return stats
 
 
 _shares: weakref.WeakKeyDictionary[Cache, dict[int, _Share]] = weakref.WeakKeyDictionary()
