@@ -30,6 +30,7 @@ __all__ = [
     "explain_call",
     "meant_type",
     "needs_arguments",
+    "unexpected_argument",
     "warn_of_unknown_settings",
     "why_no_factory",
 ]
@@ -274,16 +275,32 @@ def explain_call(
     if name == "set_many" and args and not hasattr(args[0], "items"):
         error.args = (f"{text}. The values go by key: set_many({{key: value}})",)
         return
-    found = re.search(r"unexpected keyword argument '(\w+)'\Z", text)
-    if found is None or found[1] not in given:
-        return
     try:
         parameters = inspect.signature(method).parameters
     except (TypeError, ValueError):
         return
-    meant = close_to(found[1], [name for name in parameters if name not in given])
+    found = re.search(r"unexpected keyword argument '(\w+)'\Z", text)
+    misspelt = found[1] if found else None
+    if found is None and re.search(r"\(\) missing \d+ required ", text):
+        # The name is wrong, not missing.
+        misspelt = next((name for name in given if name not in parameters), None)
+        text = f"{method.__qualname__}() got an unexpected keyword argument {misspelt!r}"
+    if misspelt is None or misspelt not in given:
+        return
+    meant = close_to(misspelt, [name for name in parameters if name not in given])
     if meant is not None:
         error.args = (f"{text}. Did you mean {meant!r}?",)
+
+
+def unexpected_argument(method: Callable[..., Any], given: Collection[str]) -> TypeError:
+    """The error of a call of a native method with arguments that it does not know.
+
+    :param given: their names.
+    """
+    name = next(iter(given))
+    error = TypeError(f"{method.__qualname__}() got an unexpected keyword argument {name!r}")
+    explain_call(error, method, (), given)
+    return error
 
 
 def check_ignored_arguments(f: Callable[..., Any], given: Any, takes_any: bool) -> None:

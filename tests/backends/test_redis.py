@@ -390,12 +390,15 @@ def test_options_reach_the_server(redis_server: RedisServer, admin: Any) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sockettimeout": 1}, "there is no option 'sockettimeout'. Options: client_name,"),
+        ({"sockettimeout": 1}, "there is no option 'sockettimeout'. Did you mean"),
         ({"socket_timeout": "soon"}, "'socket_timeout' must be a positive number of seconds"),
         ({"socket_timeout": 0}, "'socket_timeout' must be a positive number of seconds"),
         ({"max_connections": 0}, "'max_connections' must be a number of connections"),
         ({"decode_responses": True}, "'decode_responses' must be False"),
-        ({"encoding": "latin-1"}, "'encoding' must be 'utf-8'"),
+        (
+            {"socket_timeot": 1},
+            "there is no option 'socket_timeot'. Did you mean 'socket_timeout'?",
+        ),
         ({"protocol": 4}, "'protocol' must be 2 or 3"),
         ({"ssl": True, "ssl_cert_reqs": "maybe"}, "'ssl_cert_reqs' must be 'none'"),
         ({"ssl": True, "ssl_keyfile": "/k"}, "'ssl_keyfile' needs 'ssl_certfile'"),
@@ -407,6 +410,25 @@ def test_options_are_honoured_or_refused(options: dict[str, Any], message: str) 
     with pytest.raises(CacheConfigError) as failure:
         app_cache(CACHE_OPTIONS=options)
     assert message in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"encoding": "latin-1"}, {"encoding_errors": "replace"}],
+    ids=str,
+)
+def test_an_encoding_changes_nothing(redis_server: RedisServer, options: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match=r"encoding.*is not used") as caught:
+        cache = RedisCache("127.0.0.1", redis_server.port, key_prefix="t_", **options)
+    assert len(caught) == 1
+    assert cache.set("ü", "é")
+    assert cache.get("ü") == "é"
+    assert cache._write_client.get("t_ü") == cache._read_client.get("t_ü".encode())
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_usual_encoding_is_no_news() -> None:
+    app_cache(CACHE_OPTIONS={"encoding": "UTF-8", "encoding_errors": "strict"})
 
 
 @pytest.mark.parametrize(

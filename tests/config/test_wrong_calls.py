@@ -74,6 +74,25 @@ def test_a_wrong_call_names_the_public_class(
     assert not any(name in message for name in PRIVATE)
 
 
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [
+        (lambda backend: backend.set("a", 1, timout=5), "timeout"),
+        (lambda backend: backend.add("a", 1, time_out=5), "timeout"),
+        (lambda backend: backend.set_many({"a": 1}, tiemout=5), "timeout"),
+        (lambda backend: backend.set("a", 1, tag=["x"]), "tags"),
+        (lambda backend: backend.inc("a", detla=5), "delta"),
+        (lambda backend: backend.dec("a", dleta=5), "delta"),
+    ],
+)
+def test_what_was_meant_is_said_of_a_backend_itself(call: Callable[[Any], Any], meant: str) -> None:
+    with pytest.raises(
+        TypeError, match=rf"unexpected keyword .*Did you mean '{meant}'\?"
+    ) as failure:
+        call(SimpleCache())
+    assert str(failure.value).startswith("SimpleCache.")
+
+
 def test_what_was_meant_is_said_of_a_backend_of_the_applications_own() -> None:
     class Backend(CachelibBaseCache):
         def set(self, key: str, value: Any, timeout: Any = None, colour: str = "") -> bool:
@@ -94,6 +113,7 @@ def test_the_methods_have_signatures_and_documentation() -> None:
             assert method.__doc__, method
     expected = "(self, /, key, value, timeout=None, tags=None)"
     assert str(inspect.signature(SimpleCache.set)) == expected
+    assert str(inspect.signature(SimpleCache.inc)) == "(self, /, key, delta=1)"
 
 
 @pytest.mark.parametrize("cls", [*BACKENDS.values(), Cache], ids=lambda cls: cls.__name__)

@@ -44,6 +44,15 @@ def _called_as(
     return decorate
 
 
+def _called(method: Callable[..., R], args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
+    """What a backend's method returns; its error says what may have been meant."""
+    try:
+        return method(*args, **kwargs)
+    except (TypeError, AttributeError) as error:
+        explain_call(error, method, args, kwargs)
+        raise
+
+
 def _set_many(
     self: Proxies,
     mapping: Mapping[str, Any],
@@ -92,28 +101,28 @@ class Proxies(NativeProxies):
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return self._fragments.get(*args, **kwargs)
-        return self.cache.get(*args, **kwargs)
+        return _called(self.cache.get, args, kwargs)
 
     def _has_fallback(self, *args: Any, **kwargs: Any) -> bool:
         """``has`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args and is_fragment(args[0]):
             return any(self.cache.has(place) for place in self._fragments.places(args[0]))
-        return self.cache.has(*args, **kwargs)
+        return _called(self.cache.has, args, kwargs)
 
     def _set_fallback(self, *args: Any, **kwargs: Any) -> bool | None:
         """``set`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
-        return self.cache.set(*args, **kwargs)
+        return _called(self.cache.set, args, kwargs)
 
     def _add_fallback(self, *args: Any, **kwargs: Any) -> bool:
         """``add`` where the key may be one of a fragment, or is given by name."""
         args, kwargs = _by_position(args, kwargs)
         if args:
             args = (self._fragments.places(args[0])[0], *args[1:])
-        return self.cache.add(*args, **kwargs)
+        return _called(self.cache.add, args, kwargs)
 
     def _note_leases(self) -> None:
         """From now on entries may be leases, and deletions take away those that stand beside."""
@@ -224,11 +233,7 @@ class Proxies(NativeProxies):
         self._note_asked(writes=len(keys))
         backend: SimpleCache | None = self._backend_for_all(keys)
         if backend is not None:
-            try:
-                return backend.set_many(*args, **kwargs)
-            except (TypeError, AttributeError) as error:
-                explain_call(error, backend.set_many, args, kwargs)
-                raise
+            return _called(backend.set_many, args, kwargs)
         if not any(map(is_fragment, keys)):
             return self.cache.set_many(*args, **kwargs)
         placed = {self._fragments.places(key)[0]: value for key, value in args[0].items()}

@@ -8,6 +8,7 @@ use std::time::Duration;
 use flask_caching_engine::backend::memory::MemoryStore;
 use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -198,28 +199,34 @@ impl MemoryBackend {
     }
 
     /// Stores `value` under `key` for `timeout` seconds, with `tags`; False where it cannot be stored.
-    #[pyo3(signature = (key, value, timeout = None, tags = None))]
+    #[pyo3(signature = (key, value, timeout = None, tags = None, **others))]
+    #[pyo3(text_signature = "($self, key, value, timeout=None, tags=None)")]
     pub(crate) fn set(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
+        others: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
+        refuse(others, "set")?;
         let lifetime = self.settings.lifetime(timeout)?;
         let stored = self.freeze_with_tags(key, value, timeout, &tag_keys(tags)?)?;
         self.store_frozen(key, stored, lifetime)
     }
 
     /// Stores `value` where `key` has no entry, with `tags`; whether it did.
-    #[pyo3(signature = (key, value, timeout = None, tags = None))]
+    #[pyo3(signature = (key, value, timeout = None, tags = None, **others))]
+    #[pyo3(text_signature = "($self, key, value, timeout=None, tags=None)")]
     fn add(
         &self,
         key: &Bound<'_, PyAny>,
         value: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
         tags: Option<&Bound<'_, PyAny>>,
+        others: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<bool> {
+        refuse(others, "add")?;
         let lifetime = self.settings.lifetime(timeout)?;
         let tags = tag_keys(tags)?;
         // An entry that is there saves making a stored form of the value.
@@ -237,13 +244,16 @@ impl MemoryBackend {
     }
 
     /// Stores every pair of `mapping`, with `tags`; the keys that were stored.
-    #[pyo3(signature = (mapping, timeout = None, tags = None))]
+    #[pyo3(signature = (mapping, timeout = None, tags = None, **others))]
+    #[pyo3(text_signature = "($self, mapping, timeout=None, tags=None)")]
     fn set_many<'py>(
         &self,
         mapping: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
         tags: Option<&Bound<'py, PyAny>>,
+        others: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyList>> {
+        refuse(others, "set_many")?;
         let lifetime = self.settings.lifetime(timeout)?;
         let tags = tag_keys(tags)?;
         let done = PyList::empty(mapping.py());
@@ -302,24 +312,28 @@ impl MemoryBackend {
 
     /// Adds `delta` to the number under `key`, in one atomic step, and returns the sum. The entry
     /// keeps its lifetime; a missing one is made from 0.
-    #[pyo3(signature = (key, delta = None))]
+    #[pyo3(signature = (key, delta = None, **others))]
     #[pyo3(text_signature = "($self, key, delta=1)")]
     fn inc<'py>(
         &self,
         key: &Bound<'py, PyAny>,
         delta: Option<&Bound<'py, PyAny>>,
+        others: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        refuse(others, "inc")?;
         self.change(key, delta, number::add)
     }
 
     /// Subtracts `delta` from the number under `key`; otherwise as `inc`.
-    #[pyo3(signature = (key, delta = None))]
+    #[pyo3(signature = (key, delta = None, **others))]
     #[pyo3(text_signature = "($self, key, delta=1)")]
     fn dec<'py>(
         &self,
         key: &Bound<'py, PyAny>,
         delta: Option<&Bound<'py, PyAny>>,
+        others: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        refuse(others, "dec")?;
         self.change(key, delta, number::subtract)
     }
 
@@ -426,4 +440,20 @@ impl MemoryBackend {
     pub(super) fn store(&self) -> &MemoryStore<Stored> {
         self.store.get_or_init(|| MemoryStore::new(0))
     }
+}
+
+/// Refuses arguments whose names `method` does not know, and says what they may have meant.
+fn refuse(others: Option<&Bound<'_, PyDict>>, method: &str) -> PyResult<()> {
+    others.map_or(Ok(()), |others| Err(unexpected(others, method)))
+}
+
+#[cold]
+fn unexpected(others: &Bound<'_, PyDict>, method: &str) -> PyErr {
+    let py = others.py();
+    let error = || -> PyResult<_> {
+        let method = py.get_type::<MemoryBackend>().getattr(method)?;
+        let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
+        mistakes.call_method1(intern!(py, "unexpected_argument"), (method, others))
+    };
+    error().map_or_else(|unexpected| unexpected, PyErr::from_value)
 }

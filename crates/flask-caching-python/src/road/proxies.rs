@@ -171,6 +171,7 @@ impl NativeProxies {
                 &*args.get_borrowed_item(1)?,
                 timeout.as_ref(),
                 None,
+                None,
             )?;
             return Ok(done.into_pyobject(py)?.to_owned().into_any());
         }

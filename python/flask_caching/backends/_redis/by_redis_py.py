@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..._warn import warn
 from ...errors import CacheConfigError
-from .options import ONLY_REDIS_PY, OWN_NAMES, deadlines
+from .options import ONLY_REDIS_PY, OWN_NAMES, Options
 
 __all__ = ["cluster", "sentinels", "single"]
 
@@ -48,7 +48,7 @@ def single(
     if is_own and not wanted:
         return None
     if is_own:
-        given = {**deadlines(options), **given}
+        given = {**_deadlines(options), **given}
     if url and password:
         given["password"] = password
     with _told_of(wanted):
@@ -79,8 +79,8 @@ def sentinels(
         if not wanted:
             return None
         kind = import_module("redis.sentinel").Sentinel
-        given = {**deadlines(options), **given}
-        of_sentinels = {**deadlines(options), **of_sentinels}
+        given = {**_deadlines(options), **given}
+        of_sentinels = {**_deadlines(options), **of_sentinels}
     with _told_of(wanted):
         found = kind(sentinels=addresses, sentinel_kwargs=of_sentinels, **given)
         return found.master_for(master), found.slave_for(master)
@@ -102,7 +102,7 @@ def cluster(
         if not wanted:
             return None
         kind = import_module("redis.cluster").RedisCluster
-        given = {**deadlines(options), **given}
+        given = {**_deadlines(options), **given}
     if url:
         make = partial(kind.from_url, url, **given)
     else:
@@ -180,3 +180,14 @@ def _is_own(thing: Any) -> bool:
 def _theirs(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options without those that redis-py does not know."""
     return {name: value for name, value in options.items() if name not in OWN_NAMES}
+
+
+def _deadlines(options: Mapping[str, Any]) -> dict[str, Any]:
+    """redis-py's names for our deadlines, for where it does the work: it has none of its own.
+
+    :param options: those of a cache, by whatever names.
+    :raises CacheConfigError: one cannot be a deadline.
+    """
+    ours = Options({name: options[name] for name in options if name in OWN_NAMES})
+    names = ("socket_timeout", "socket_connect_timeout")
+    return {name: ours.for_redis_py[name] for name in names}

@@ -11,12 +11,14 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..._warn import warn
 from ...errors import CacheConfigError
+from ...mistakes import close_to
 from .. import _addresses
 from .._addresses import RedisUrl, secret_text
 from ..spec import as_flag, as_number
 
-__all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "Options", "deadlines", "parse_url"]
+__all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "Options", "parse_url"]
 
 #: Seconds to connect in, and for one operation as a whole, where nothing else is said.
 DEFAULT_DEADLINE = 1.0
@@ -151,7 +153,7 @@ class Options:
         if problem is not None:
             shown = f", not {value!r}" if name in _SHOWN and not in_url else ""
             raise CacheConfigError(f"{self._source}: {name!r} must be {problem}{shown}")
-        if name in _KNOWN:
+        if name in _KNOWN and not name.startswith("encoding"):
             self.for_redis_py[name] = value
 
     def _unknown(self, name: str, in_url: bool) -> str:
@@ -160,10 +162,12 @@ class Options:
                 f"{self._source}: {name!r} is an option of redis-py, which is not installed: pip "
                 f"install redis, or leave it out. Options here: {', '.join(sorted(_KNOWN))}"
             )
-        called = (
-            "such an option" if in_url and self._url and self._url.hidden else f"option {name!r}"
-        )
-        return f"{self._source}: there is no {called}. Options: {', '.join(sorted(_KNOWN))}"
+        known = f"Options: {', '.join(sorted(_KNOWN))}"
+        if in_url and self._url and self._url.hidden:
+            return f"{self._source}: there is no such option. {known}"
+        meant = close_to(name, _KNOWN)
+        hint = f"Did you mean {meant!r}? " if meant else ""
+        return f"{self._source}: there is no option {name!r}. {hint}{known}"
 
     def _has_login(self) -> bool:
         return bool(self.connection["username"] or self.connection["password"])
@@ -270,17 +274,6 @@ class Options:
         self._tls["only_tls13"] = version == ssl.TLSVersion.TLSv1_3
 
 
-def deadlines(options: Mapping[str, Any]) -> dict[str, Any]:
-    """redis-py's names for our deadlines, for where it does the work: it has none of its own.
-
-    :param options: those of a cache, by whatever names.
-    :raises CacheConfigError: one cannot be a deadline.
-    """
-    ours = Options({name: options[name] for name in options if name in OWN_NAMES})
-    names = ("socket_timeout", "socket_connect_timeout")
-    return {name: ours.for_redis_py[name] for name in names}
-
-
 def parse_url(url: str) -> RedisUrl:
     """What a Redis URL says of the place of the server, and of the options here.
 
@@ -365,6 +358,17 @@ def _only(*allowed: Any, words: str) -> Callable[[Options, Any], None]:
     return take
 
 
+def _unused(*usual: Any, why: str) -> Callable[[Options, Any], None]:
+    """An option that changes nothing here."""
+
+    def take(options: Options, value: Any) -> None:
+        if (value.lower() if isinstance(value, str) else value) not in usual:
+            shown = ", ".join(name for name in _KNOWN if _KNOWN[name] is take)
+            warn(f"{options._source}: {shown}={value!r} is not used, as {why}", UserWarning)
+
+    return take
+
+
 def _breaker_failures(options: Options, value: Any) -> None:
     options._put("breaker_failures", int(_number(value, "a whole number", whole=True)))
 
@@ -426,8 +430,8 @@ _KNOWN: dict[str, Callable[[Options, Any], None]] = {
     "health_check_interval": Options._take_health_check_interval,
     "retry_on_timeout": _switch("retry_on_timeout"),
     "protocol": Options._take_protocol,
-    "encoding": _only(None, "utf-8", "utf8", words="'utf-8', as keys are encoded"),
-    "encoding_errors": _only(None, "strict", words="'strict'"),
+    "encoding": _unused(None, "utf-8", "utf8", why="keys are always UTF-8, values are bytes"),
+    "encoding_errors": _unused(None, "strict", why="any text can be a key"),
     "decode_responses": _only(
         None, False, "false", "0", words="False: what is stored is bytes, not text"
     ),

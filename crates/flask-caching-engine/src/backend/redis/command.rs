@@ -135,6 +135,27 @@ pub(super) fn incr(key: &[u8], delta: i64, lifetime: Lifetime) -> Batch {
     Batch::of(&[b"EVAL", INCR, b"1", key, delta.as_bytes(), life.as_bytes()])
 }
 
+/// Makes a counter where there is none. One that is to expire at once has to be there to be added to.
+pub(super) fn begin_count(key: &[u8], lifetime: Lifetime) -> Batch {
+    let zero = Value::from(b"0".to_vec());
+    let lifetime = match lifetime {
+        Lifetime::Expired => Lifetime::For(Duration::from_millis(1)),
+        lifetime => lifetime,
+    };
+    set(key, &zero, lifetime, true)
+}
+
+/// Lets `key` end in `duration`, rounded up to whole seconds.
+pub(super) fn expire(key: &[u8], duration: Duration) -> Batch {
+    let seconds = duration.as_millis().div_ceil(1000).to_string();
+    Batch::of(&[b"EXPIRE", key, seconds.as_bytes()])
+}
+
+/// Asks for all keys that start with `prefix`.
+pub(super) fn keys(prefix: &[u8]) -> Batch {
+    Batch::of(&[b"KEYS", &literal_pattern(prefix)])
+}
+
 /// Lets `key` live for `lifetime`, where it would end sooner: then a fourth of it longer, where that
 /// is to be `seldom`.
 pub(super) fn extend(key: &[u8], lifetime: Lifetime, seldom: bool) -> Batch {
@@ -268,15 +289,22 @@ impl Reader<'_> {
             return Err(self.unexpected(&reply));
         };
         let mut parts = parts.into_iter();
-        let (Some(Reply::Data(cursor)), Some(Reply::Array(keys))) = (parts.next(), parts.next())
-        else {
+        let (Some(Reply::Data(cursor)), Some(keys)) = (parts.next(), parts.next()) else {
             return Err(self.unexpected(&Reply::Nil));
+        };
+        Ok((cursor, self.keys(keys)?))
+    }
+
+    /// A list of keys.
+    pub(super) fn keys(self, reply: Reply) -> Result<Vec<Vec<u8>>> {
+        let Reply::Array(keys) = reply else {
+            return Err(self.unexpected(&reply));
         };
         let keys = keys.into_iter().map(|key| match key {
             Reply::Data(key) => Ok(key),
             other => Err(self.unexpected(&other)),
         });
-        Ok((cursor, keys.collect::<Result<_>>()?))
+        keys.collect()
     }
 
     pub(super) fn unexpected(self, reply: &Reply) -> Error {

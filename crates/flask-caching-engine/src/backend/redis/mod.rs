@@ -8,6 +8,7 @@ mod cluster;
 mod command;
 mod config;
 mod connection;
+mod denied;
 mod directory;
 mod fault;
 #[cfg(any(test, fuzzing))]

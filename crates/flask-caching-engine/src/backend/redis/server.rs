@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::connection::Connection;
+use super::denied;
 use super::fault;
 use super::pool::{Lease, Pool};
 use super::resp::Reply;
@@ -292,13 +293,15 @@ impl Server {
         Ok(replies)
     }
 
-    /// The error of a reply by which the server refuses to do its work at all.
+    /// The error of a reply by which the server refuses to do its work at all. What another command can
+    /// stand in for is none.
     fn refusal(&self, operation: Operation, reply: &Reply) -> Option<Error> {
         let Reply::Error(message) = reply else {
             return None;
         };
         let error = fault::server(operation.name, self.endpoint.server(), message);
-        let redirection = matches!(fault::code(message), "MOVED" | "ASK");
-        (!redirection && error.kind() != ErrorKind::Value).then_some(error)
+        let is_work =
+            !matches!(fault::code(message), "MOVED" | "ASK") && denied::of(message).is_none();
+        (is_work && error.kind() != ErrorKind::Value).then_some(error)
     }
 }

@@ -1,10 +1,12 @@
 //! What the first and the last bytes of an entry tell of it, which are cheaper to have than all.
 
 use super::Redis;
+use crate::backend::Presence;
+use crate::backend::redis::denied::Replaceable;
 use crate::backend::redis::resp::Reply;
 use crate::backend::redis::server::{Batch, Operation};
 use crate::backend::redis::topology::Request;
-use crate::backend::{Backend, Presence};
+use crate::backend::redis::{command, fault};
 use crate::{Result, compression, metadata};
 
 impl Redis {
@@ -17,17 +19,23 @@ impl Redis {
     ) -> Result<[Reply; 3]> {
         let first = (compression::MARK.len() - 1).to_string();
         let last = format!("-{}", metadata::MAGIC.len());
-        let requests = [
-            command,
-            Batch::of(&[b"GETRANGE", key, b"0", first.as_bytes()]),
-            Batch::of(&[b"GETRANGE", key, last.as_bytes(), b"-1"]),
-        ]
-        .map(|command| Request { key, command });
+        let edges: &[Batch] = if self.denied.has(Replaceable::GetRange) {
+            &[command::get(key)]
+        } else {
+            &[
+                Batch::of(&[b"GETRANGE", key, b"0", first.as_bytes()]),
+                Batch::of(&[b"GETRANGE", key, last.as_bytes(), b"-1"]),
+            ]
+        };
+        let commands = std::iter::once(command).chain(edges.iter().cloned());
+        let requests: Vec<_> = commands.map(|command| Request { key, command }).collect();
         let replies = self.topology.ask(operation, &requests, self.deadline())?;
         let mut replies = replies.into_iter();
-        Ok(std::array::from_fn(|_| {
-            replies.next().unwrap_or(Reply::Nil)
-        }))
+        let mut next = || replies.next();
+        let (done, beginning) = (next().unwrap_or(Reply::Nil), next().unwrap_or(Reply::Nil));
+        // All of it has both.
+        let end = next().unwrap_or_else(|| beginning.clone());
+        Ok([done, beginning, end])
     }
 
     /// What the edges of a live entry tell.
@@ -36,13 +44,14 @@ impl Redis {
             (Reply::Data(beginning), Reply::Data(end)) => Ok(Presence::of(beginning, end)),
             // Another program's list or hash is nothing that was sealed.
             (Reply::Error(message), _) if message.contains("WRONGTYPE") => Ok(Presence::Plain),
-            // A user of the server who may not ask so.
-            _ => {
-                let found = self.get(key)?;
-                Ok(found.map_or(Presence::Missing, |value| {
-                    Presence::of(&value.data, &value.data)
-                }))
+            (Reply::Nil, _) => Ok(Presence::Missing),
+            (reply, _) if self.denied.by(reply, Replaceable::GetRange) => {
+                let reply = self.one(Operation::read("get"), key, command::get(key))?;
+                self.told(key, &reply, &reply)
             }
+            // There is an entry, which this user of the server may not read at all.
+            (Reply::Error(message), _) if fault::code(message) == "NOPERM" => Ok(Presence::Plain),
+            (reply, _) => Err(self.reader(Operation::read("get")).unexpected(reply)),
         }
     }
 }

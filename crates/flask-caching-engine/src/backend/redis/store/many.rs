@@ -121,7 +121,12 @@ impl Redis {
         let mut deleted = vec![false; keys.len()];
         let chunks = keys.chunks(MOST_KEYS).zip(deleted.chunks_mut(MOST_KEYS));
         for (step, (chunk, into)) in chunks.enumerate() {
-            let ask = || self.over(operation, b"UNLINK", chunk);
+            let ask = || {
+                self.removed(
+                    |name| self.over(operation, name, chunk),
+                    |parts, denies| parts.iter().any(|(_, reply)| denies(reply)),
+                )
+            };
             for (part, reply) in self.next_step(step == 0, ask)? {
                 // One command says how many there were, not which.
                 let count = self.reader(operation).integer(&reply)?;

@@ -2,11 +2,13 @@
 
 mod edges;
 mod many;
+mod stand_ins;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::command::{self, Reader};
+use super::denied::{Denied, Replaceable};
 use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
@@ -23,6 +25,7 @@ pub struct Redis {
     operation_timeout: Duration,
     /// Whether each extension of a lifetime is told to somebody, and so there are better few.
     extends_seldom: bool,
+    denied: Denied,
 }
 
 impl Redis {
@@ -36,6 +39,7 @@ impl Redis {
             clear_prefix,
             operation_timeout,
             extends_seldom: false,
+            denied: Denied::default(),
         }
     }
 
@@ -79,11 +83,7 @@ impl Redis {
     /// more. Deleting is allowed to a server that is out of memory.
     fn drop_old(&self, key: &[u8], error: &Error) {
         if error.kind() == ErrorKind::Refused
-            && let Err(also) = self.one(
-                Operation::remove("delete"),
-                key,
-                Batch::of(&[b"UNLINK", key]),
-            )
+            && let Err(also) = self.remove(key)
         {
             log::debug!("the value under a key that could not be overwritten stays: {also}");
         }
@@ -101,8 +101,14 @@ impl Redis {
         loop {
             let step = command::scan(&cursor, &self.clear_prefix);
             cursor = self.next_step(is_first, || {
-                let replies = server.exchange(operation, &step, self.deadline())?;
-                let (next, keys) = reader.scanned(first(replies))?;
+                let reply = first(server.exchange(operation, &step, self.deadline())?);
+                let (next, keys) = if self.denied.by(&reply, Replaceable::Scan) {
+                    let all = command::keys(&self.clear_prefix);
+                    let replies = server.exchange(operation, &all, self.deadline())?;
+                    (b"0".to_vec(), reader.keys(first(replies))?)
+                } else {
+                    reader.scanned(reply)?
+                };
                 if !keys.is_empty() {
                     self.delete_many(&keys.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
                 }
@@ -165,10 +171,12 @@ impl Backend for Redis {
             key,
             command: command::set(key, value, lifetime, false),
         }];
-        requests.extend(extended.iter().map(|key| Request {
-            key,
-            command: command::extend(key, lifetime, self.extends_seldom),
-        }));
+        if !self.denied.has(Replaceable::Eval) {
+            requests.extend(extended.iter().map(|key| Request {
+                key,
+                command: command::extend(key, lifetime, self.extends_seldom),
+            }));
+        }
         let mut replies = self
             .topology
             .ask(operation, &requests, self.deadline())?
@@ -178,9 +186,11 @@ impl Backend for Redis {
         if let Err(error) = &stored {
             self.drop_old(key, error);
         }
-        let live = replies
-            .map(|reply| reader.done(&reply))
-            .collect::<Result<_>>()?;
+        let live = extended.iter().map(|key| match replies.next() {
+            Some(reply) if !self.denied.by(&reply, Replaceable::Eval) => reader.done(&reply),
+            _ => self.prolong(key, lifetime),
+        });
+        let live = live.collect::<Result<_>>()?;
         Ok((stored?, live))
     }
 
@@ -195,9 +205,8 @@ impl Backend for Redis {
     }
 
     fn delete(&self, key: &[u8]) -> Result<bool> {
-        let operation = Operation::remove("delete");
-        let reply = self.one(operation, key, Batch::of(&[b"UNLINK", key]))?;
-        self.reader(operation).done(&reply)
+        let reply = self.remove(key)?;
+        self.reader(Operation::remove("delete")).done(&reply)
     }
 
     fn has(&self, key: &[u8]) -> Result<bool> {
@@ -259,19 +268,11 @@ impl Backend for Redis {
     }
 
     fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        let operation = Operation::store("incr").once();
-        let reply = self.one(operation, key, command::incr(key, delta, lifetime))?;
-        self.reader(operation).integer(&reply)
+        self.count(key, delta, lifetime)
     }
 
     fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        let operation = Operation::remove("extend");
-        let reply = self.one(
-            operation,
-            key,
-            command::extend(key, lifetime, self.extends_seldom),
-        )?;
-        self.reader(operation).done(&reply)
+        self.prolong(key, lifetime)
     }
 
     fn compare_exchange(
