@@ -84,7 +84,7 @@ class _Likeness(NamedTuple):
 
     :param base: what it is here.
     :param module: where the library has its own.
-    :param names: what they are called there.
+    :param names: what they are called there, or what stands for those that a version has not.
     """
 
     base: type[Exception]
@@ -99,6 +99,22 @@ _PYLIBMC = "pylibmc"
 #: which takes longer than all of this package.
 _LIKENESSES = {
     "RedisAuthenticationError": _Likeness(CacheBackendError, _REDIS, ("AuthenticationError",)),
+    "RedisMasterNotFoundError": _Likeness(
+        CacheBackendError, "redis.sentinel", ("MasterNotFoundError", "ConnectionError")
+    ),
+    "RedisBusyLoadingError": _Likeness(
+        CacheBackendError, _REDIS, ("BusyLoadingError", "ConnectionError")
+    ),
+    "RedisClusterDownError": _Likeness(
+        CacheBackendError, _REDIS, ("ClusterDownError", "ConnectionError")
+    ),
+    "RedisNoPermissionError": _Likeness(
+        CacheBackendError, _REDIS, ("NoPermissionError", "ResponseError")
+    ),
+    "RedisOutOfMemoryError": _Likeness(
+        CacheBackendError, _REDIS, ("OutOfMemoryError", "ResponseError")
+    ),
+    "RedisReadOnlyError": _Likeness(CacheBackendError, _REDIS, ("ReadOnlyError", "ResponseError")),
     "RedisConnectionError": _Likeness(CacheBackendError, _REDIS, ("ConnectionError",)),
     "RedisTimeoutError": _Likeness(CacheBackendError, _REDIS, ("TimeoutError",)),
     "RedisResponseError": _Likeness(CacheBackendError, _REDIS, ("ResponseError",)),
@@ -153,7 +169,7 @@ def _theirs(likeness: _Likeness) -> tuple[type[Exception], ...]:
     """The library's exceptions; none where it is not installed, or is another by its name."""
     try:
         module = import_module(likeness.module)
-        found = [getattr(module, name) for name in likeness.names]
+        found = [getattr(module, name) for name in likeness.names if hasattr(module, name)]
     except Exception:
         # Whatever the library raises when it is imported must not hide what the server did.
         return ()
@@ -164,8 +180,8 @@ def _theirs(likeness: _Likeness) -> tuple[type[Exception], ...]:
 def like_redis(error: Exception) -> type[Exception]:
     """The class of ours for what a client of redis-py, or one like it, has raised."""
     for name, likeness in _LIKENESSES.items():
-        if likeness.module == _REDIS and likeness.base is CacheBackendError:
+        if name.startswith("Redis") and likeness.base is CacheBackendError:
             made: type[Exception] = __getattr__(name)
-            if isinstance(error, made.__bases__[1:]):
+            if isinstance(error, made.__bases__[1:2]):
                 return made
     return CacheBackendError

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import redis
+import redis.sentinel
 from flask import Flask
 from flask_caching import Cache, errors
 from flask_caching.backends import MemcachedCache, RedisCache, RedisClusterCache, RedisSentinelCache
@@ -123,6 +124,42 @@ def test_a_client_object_raises_what_its_library_does(closed, redis_server):
     cache.set("k", "text")
     with pytest.raises(redis.exceptions.ResponseError):
         cache.inc("k")
+
+
+def test_sentinels_that_name_no_master(closed):
+    cache = RedisSentinelCache([("127.0.0.1", closed)], "the-master", key_prefix="p:")
+    for _ in range(2):
+        kinds = redis.sentinel.MasterNotFoundError, redis.exceptions.ConnectionError
+        error = raised(lambda: cache.get("k"), *kinds)
+    assert pickle.loads(pickle.dumps(error)).args == error.args
+
+
+def test_what_a_server_refuses_is_told_apart_as_by_redis_py(redis_server):
+    admin = redis_server.admin
+    cache = RedisCache("127.0.0.1", redis_server.port, key_prefix="refused:")
+    admin.execute_command("ACL", "SETUSER", "nobody", "reset", "on", ">pw", "+ping")
+    nobody = RedisCache(
+        "127.0.0.1", redis_server.port, username="nobody", password="pw", key_prefix="refused:"
+    )
+    raised(lambda: nobody.get("k"), redis.exceptions.NoPermissionError)
+    admin.config_set("maxmemory", "1")
+    try:
+        raised(lambda: cache.set("k", 1), redis.exceptions.OutOfMemoryError)
+    finally:
+        admin.config_set("maxmemory", "300mb")
+    admin.replicaof("127.0.0.1", "1")
+    try:
+        raised(lambda: cache.set("k", 1), redis.exceptions.ReadOnlyError)
+    finally:
+        admin.replicaof("NO", "ONE")
+
+
+@pytest.mark.parametrize("name", ["OutOfMemoryError", "ResponseError", "BusyLoadingError"])
+def test_what_a_client_object_raises_is_told_apart(name, redis_server):
+    kind = getattr(redis.exceptions, name)
+    found = errors.like_redis(kind("what failed"))
+    assert found.__name__ == f"Redis{name}"
+    assert issubclass(found, kind)
 
 
 @pytest.mark.parametrize("name", ["DataError", "ReadOnlyError", "InvalidResponse", "WatchError"])

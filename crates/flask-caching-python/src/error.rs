@@ -1,6 +1,6 @@
 //! The only mapping from engine errors to Python exceptions.
 
-use flask_caching_engine::backend::redis::LoginRefused;
+use flask_caching_engine::backend::redis::{LoginRefused, NO_MASTER};
 use flask_caching_engine::{Error, ErrorKind};
 use pyo3::exceptions::PyException;
 use pyo3::import_exception;
@@ -69,12 +69,24 @@ impl Servers {
     /// What the exception is called in `flask_caching.errors`. `None`: it is not the servers'.
     fn exception(self, error: &Error) -> Option<&'static str> {
         Some(match (self, error.kind()) {
-            (Self::Redis, ErrorKind::Unavailable | ErrorKind::Io) => "RedisConnectionError",
+            (Self::Redis, ErrorKind::Unavailable) if error.message() == NO_MASTER => {
+                "RedisMasterNotFoundError"
+            }
+            (Self::Redis, ErrorKind::Unavailable | ErrorKind::Io) => match code(error) {
+                "LOADING" => "RedisBusyLoadingError",
+                "CLUSTERDOWN" => "RedisClusterDownError",
+                _ => "RedisConnectionError",
+            },
             (Self::Redis, ErrorKind::Timeout) => "RedisTimeoutError",
             (Self::Redis, ErrorKind::Refused) if is_about_login(error) => {
                 "RedisAuthenticationError"
             }
-            (Self::Redis, ErrorKind::Refused) => "RedisResponseError",
+            (Self::Redis, ErrorKind::Refused) => match code(error) {
+                "NOPERM" => "RedisNoPermissionError",
+                "OOM" => "RedisOutOfMemoryError",
+                "READONLY" => "RedisReadOnlyError",
+                _ => "RedisResponseError",
+            },
             (Self::Redis, ErrorKind::Protocol) => "RedisProtocolError",
             (Self::Redis, ErrorKind::Value) => "RedisValueError",
             (Self::Memcached, ErrorKind::Unavailable | ErrorKind::Timeout) => {
@@ -86,6 +98,11 @@ impl Servers {
             _ => return None,
         })
     }
+}
+
+/// What an error reply of Redis begins with.
+fn code(error: &Error) -> &str {
+    error.message().split(' ').next().unwrap_or_default()
 }
 
 fn is_about_login(error: &Error) -> bool {

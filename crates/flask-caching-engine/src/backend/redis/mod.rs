@@ -31,7 +31,7 @@ mod view;
 pub use config::{ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login};
 pub use fault::LoginRefused;
 pub use listening::Listener;
-pub use sentinel::SentinelConfig;
+pub use sentinel::{NO_MASTER, SentinelConfig};
 pub use servers::Servers;
 pub use store::Redis;
 pub use tls::{Tls, TlsOptions, Verification};

@@ -26,6 +26,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 const VERSION_KEY: &[u8] = b"_memver";
 const TAGS_KEY: &[u8] = b"_tags";
 
+/// The message of the error that no sentinel has named a master.
+pub const NO_MASTER: &str = "no sentinel names a master that can be used";
+
 /// How to find the master.
 #[derive(Clone, Debug)]
 pub struct SentinelConfig {
@@ -105,7 +108,7 @@ impl Sentinel {
             ErrorKind::Unavailable,
             operation.name,
             self.target.clone(),
-            "no sentinel names a master that can be used",
+            NO_MASTER,
         );
         Err(match failure {
             Some(cause) => error.with_source(cause),
