@@ -173,3 +173,13 @@ def test_what_is_written_wrongly_is_a_sentence(app: Flask) -> None:
     said = warm(app, "http://me:hunter2@127.0.0.1:1/", status=2)
     assert "has a user name in it" in said
     assert "hunter2" not in said
+
+
+def test_pages_are_asked_for_under_the_host_that_visitors_come_to(app: Flask) -> None:
+    host = "https://shop.example"
+    warm(app, "--base-url", host, "/page/1")
+    assert app.test_client().get("/page/1", base_url=host).get_data() == b"1"
+    assert app.extensions["asked"] == ["1"]
+    for wrong in ("shop.example", "https://", "/"):
+        said = warm(app, "--base-url", wrong, "/page/1", status=2)
+        assert "is no URL with a host" in said

@@ -49,6 +49,12 @@ class _Outcome(NamedTuple):
 @click.argument("urls", nargs=-1)
 @click.option("--file", "file", type=click.File(), help="A URL a line; - is standard input.")
 @click.option("--sitemap", help="A sitemap, or an index of some: a file, a path, or a URL.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Under which scheme and host paths are asked for, as https://shop.example: pages are kept "
+    "for each. Otherwise those of SERVER_NAME and PREFERRED_URL_SCHEME.",
+)
 @click.option("--concurrency", type=click.IntRange(1, 64), default=4, show_default=True)
 @about_a_cache
 def warm(
@@ -56,6 +62,7 @@ def warm(
     urls: tuple[str, ...],
     file: IO[str] | None,
     sitemap: str | None,
+    base_url: str | None,
     concurrency: int,
 ) -> None:
     """Ask for pages, so that the cache has them.
@@ -75,8 +82,10 @@ def warm(
             raise click.UsageError(f"{url!r} is neither a path, which begins with /, nor a URL")
         if is_remote(url) and "@" in urlsplit(url).netloc:
             raise click.UsageError("a URL has a user name in it: no page is asked for with one")
+    if base_url is not None and not (is_remote(base_url) and urlsplit(base_url).netloc):
+        raise click.UsageError(f"--base-url {base_url!r} is no URL with a host")
     before = cache.stats()
-    outcomes = _ask(app, wanted, concurrency)
+    outcomes = _ask(app, wanted, base_url, concurrency)
     counted = cache.stats().delta(before)
     failed = {url: outcome for url, outcome in outcomes.items() if not outcome.is_good}
     answered = len(wanted) - len(failed)
@@ -103,11 +112,13 @@ def _say_of_servers(outcomes: list[_Outcome]) -> None:
     click.echo(f"by their answers: {counts[True]} hits, {counts[False]} misses{silent}")
 
 
-def _ask(app: Flask, wanted: list[str], concurrency: int) -> dict[str, _Outcome]:
+def _ask(
+    app: Flask, wanted: list[str], base_url: str | None, concurrency: int
+) -> dict[str, _Outcome]:
     """What becomes of each page; a bar shows how far it is, where somebody looks."""
     pool = ThreadPoolExecutor(concurrency)
     try:
-        answers: Iterable[_Outcome] = pool.map(_asker(app), wanted)
+        answers: Iterable[_Outcome] = pool.map(_asker(app, base_url), wanted)
         if not sys.stderr.isatty():
             return dict(zip(wanted, answers, strict=True))
         # Not in what a program may read.
@@ -119,14 +130,14 @@ def _ask(app: Flask, wanted: list[str], concurrency: int) -> dict[str, _Outcome]
         pool.shutdown(cancel_futures=True)
 
 
-def _asker(app: Flask) -> Callable[[str], _Outcome]:
-    """Asks for a URL."""
+def _asker(app: Flask, base_url: str | None) -> Callable[[str], _Outcome]:
+    """Asks for a URL; for a path, under the scheme and host of ``base_url``."""
 
     def ask(url: str) -> _Outcome:
         try:
             if url.startswith("/"):
                 # A request is none of the command's context.
-                with app.test_client().get(url) as response:
+                with app.test_client().get(url, base_url=base_url) as response:
                     response.get_data()
                     return _Outcome(response.status)
             with urllib.request.urlopen(quote(url, safe=_AS_THEY_ARE), timeout=TIMEOUT) as answer:
