@@ -40,8 +40,10 @@ class Gunicorn(Server):
     def __init__(self, folder: Path, application: Path, *options: str) -> None:
         self.port = free_port()
         command = [sys.executable, "-c", _RUN, "--bind", f"127.0.0.1:{self.port}"]
-        # Or all that this user runs share one.
-        command += ["--no-control-socket", "--chdir", str(application.parent)]
+        # All that one user runs would share a control socket.
+        # With gevent it waits, now and then, for connections that are over.
+        command += ["--no-control-socket", "--graceful-timeout", "5"]
+        command += ["--chdir", str(application.parent)]
         command += [*options, f"{application.stem}:app"]
         super().__init__(command, folder)
 
