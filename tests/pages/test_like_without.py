@@ -97,6 +97,8 @@ def application(
             response.headers.add("X-Hook", "1")
         elif hook == "body" and response.status_code == 200 and response.is_sequence:
             response.set_data(response.get_data() + b"!")
+        elif hook == "case" and response.status_code == 200 and response.is_sequence:
+            response.set_data(response.get_data().swapcase())
         return response
 
     return app
@@ -137,7 +139,7 @@ REQUEST = st.tuples(
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=4, max_size=4),
-    hook=st.sampled_from(["", "header", "body"]),
+    hook=st.sampled_from(["", "header", "body", "case"]),
     options=st.sampled_from(OPTIONS),
     store=st.sampled_from(["SimpleCache", "SimpleCache", "FileSystemCache"]),
     requests=st.lists(REQUEST, min_size=1, max_size=12),

@@ -16,6 +16,7 @@ from flask import (
     after_this_request,
     make_response,
     request,
+    request_finished,
     send_file,
     session,
 )
@@ -180,6 +181,56 @@ def test_what_is_larger_goes_through() -> None:
     paged = Paged(lambda run: "x" * 101, settings={"CACHE_PAGE_MAX_BYTES": 100})
     assert not paged.is_stored()
     assert paged.status().endswith("detail=too-large")
+
+
+def test_how_large_it_is_is_counted_in_bytes() -> None:
+    paged = Paged(lambda run: Response(["\u20ac" * 40]), settings={"CACHE_PAGE_MAX_BYTES": 100})
+    assert paged.status().endswith("detail=too-large")
+
+
+def test_a_store_that_keeps_nothing_has_stored_nothing() -> None:
+    paged = Paged(settings={"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True})
+    assert paged.status() == "flask-caching; fwd=uri-miss; detail=not-kept"
+    assert not paged.is_stored()
+
+
+def test_a_hook_may_change_a_body_and_leave_its_length() -> None:
+    paged = Paged()
+
+    @paged.app.after_request
+    def change(response: Response) -> Response:
+        response.set_data(response.get_data().upper())
+        return response
+
+    answers = [paged.get() for _ in range(3)]
+    assert [answer.data for answer in answers] == [b"RUN 1"] * 3
+    assert len({answer.headers["ETag"] for answer in answers}) == 1
+
+
+def test_who_changes_an_answer_after_it_is_made_is_heeded() -> None:
+    paged = Paged()
+
+    def change(sender: Flask, response: Response, **_: Any) -> None:
+        response.headers["X-Late"] = "1"
+
+    with request_finished.connected_to(change, paged.app):
+        answers = [paged.get() for _ in range(2)]
+    answers.append(paged.get())
+    assert [answer.headers.get("X-Late") for answer in answers] == ["1", "1", None]
+    assert {answer.data for answer in answers} == {b"run 1"}
+
+
+def test_a_class_of_responses_has_a_say_about_what_is_sent() -> None:
+    class Own(Response):
+        def get_wsgi_headers(self, environ: Any) -> Any:
+            headers = super().get_wsgi_headers(environ)
+            headers["X-Own"] = "1"
+            return headers
+
+    paged = Paged()
+    paged.app.response_class = Own
+    assert [paged.get().headers["X-Own"] for _ in range(3)] == ["1"] * 3
+    assert paged.runs == 1
 
 
 def test_hooks_are_part_of_the_answer_once() -> None:

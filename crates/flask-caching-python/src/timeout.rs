@@ -43,23 +43,6 @@ pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
     )))
 }
 
-/// The seconds that an entry stored with `timeout` is fresh, shortened by a random share of up to `jitter`;
-/// 0: for ever. Negative: it is over at once.
-#[pyfunction]
-pub(crate) fn lifetime_seconds(
-    timeout: Option<&Bound<'_, PyAny>>,
-    default_timeout: Option<&Bound<'_, PyAny>>,
-    jitter: f64,
-) -> PyResult<f64> {
-    let default = from_python(default_timeout)?.resolve(Lifetime::Forever);
-    let lifetime = from_python(timeout)?.resolve(default).jittered(jitter);
-    Ok(match lifetime {
-        Lifetime::Forever => 0.0,
-        Lifetime::For(duration) => duration.as_secs_f64(),
-        Lifetime::Expired => -1.0,
-    })
-}
-
 /// The longer one of two timeouts, where None is the `default_timeout`.
 #[pyfunction]
 pub(crate) fn longer_timeout<'py>(

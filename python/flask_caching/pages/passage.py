@@ -6,28 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import (
     PageHeaders,
-    lifetime_seconds,
     page_answer,
     page_rendition,
     page_standing,
     page_unchanged,
 )
-from ..calls.context import session_of
+from ..calls.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
-from .rules import why_not_kept, why_not_shared
-from .stored import RENDITIONS, Taken, is_as_it_was, response_of, take
+from .rules import keeps_nothing, why_not_kept
+from .sent import send
+from .stored import (
+    HEADERS,
+    RENDITIONS,
+    STATUS,
+    Taken,
+    body_of,
+    is_as_it_was,
+    response_of,
+    take,
+)
 
 if TYPE_CHECKING:
+    from flask import Flask
     from werkzeug.datastructures import Headers
     from werkzeug.wrappers import Response
 
     from .._engine import PageFront, Turn
     from ..calls.state import AppState
     from .policy import PagePolicy
+    from .settings import PageSettings
     from .stored import Page
 
-__all__ = ["Answered", "Passage", "passage_of"]
+__all__ = ["Passage", "passage_of"]
 
 _MARK = "_flask_caching_page"
 
@@ -42,7 +53,7 @@ _OF_THE_BODY = (
 )
 
 #: What is no reason to say anything in the log.
-_USUAL = frozenset({"status", "vary-learned"})
+_USUAL = frozenset({"status", "vary-learned", "not-kept"})
 
 
 def passage_of(context: Any) -> Passage | None:
@@ -50,45 +61,33 @@ def passage_of(context: Any) -> Passage | None:
     return getattr(context, _MARK, None)
 
 
-class Answered:
-    """What a page's view has come to, as the road is told.
-
-    :param page: the page.
-    :param lifetime: seconds for which it is fresh; 0: for ever.
-    :param response: the answer, for who says its tags.
-    :param call: the arguments of the view.
-    """
-
-    __slots__ = ("call", "has_tags", "lifetime", "page", "response")
-
-    def __init__(self, page: Page, lifetime: float, response: Response, call: Any) -> None:
-        self.page, self.lifetime = page, lifetime
-        self.response, self.call = response, call
-        #: Whether its tags could be had.
-        self.has_tags = True
-
-
 class Passage:
     """One request on its way.
 
     :param policy: what is said of its page.
     :param context: the context of the request.
+    :param app: its application.
     """
 
     response: Any = None
     _turn: Turn | None = None
     _page: Page | None = None
     _taken: Taken | None = None
+    #: What the answer says of itself, which hooks may have changed since it was taken.
+    _headers: PageHeaders | None = None
     _call: Any = ((), {})
-    _place: tuple[AppState, Any] | None = None
+    _known_state: AppState | None = None
     _forward = "uri-miss"
     _detail: str | None = None
     #: The status that the view answered with where an old page is answered in its place.
     _failed_with: int | None = None
 
-    def __init__(self, policy: PagePolicy, context: Any) -> None:
+    def __init__(self, policy: PagePolicy, context: Any, app: Flask) -> None:
+        # Not the context, which has it: a cycle would keep the answer until it is collected.
         self.policy = policy
-        self.context = context
+        self.app = app
+        self.request = context.request
+        self.environ: dict[str, Any] = context.request.environ
         setattr(context, _MARK, self)
         self._hooks = len(getattr(context, "_after_request_functions", ()))
 
@@ -101,7 +100,7 @@ class Passage:
     def hit(self, page: Page) -> Response:
         """It was answered from the cache."""
         self._page = page
-        response = self.response = response_of(self.context.app, page)
+        response = self.response = response_of(self.app, page)
         return response
 
     def fall_back(self, page: Page, status: int) -> Response:
@@ -112,35 +111,44 @@ class Passage:
     def miss(self, turn: Turn, response: Response, uses_session: bool, call: Any) -> None:
         """The view has answered."""
         self._turn, self.response, self._call = turn, response, call
-        cookies = self.policy.page.cookies
+        self._detail = self._why_not_taken(response, uses_session)
+
+    def _why_not_taken(self, response: Response, uses_session: bool) -> str | None:
+        cookies, context = self.policy.page.cookies, active_request_context(None)
         if uses_session and self._session_cookie() not in cookies:
-            self._detail = "session"
-        elif reads_others(self.context.request, cookies):
-            self._detail = "cookies-read"
-        elif len(getattr(self.context, "_after_request_functions", ())) > self._hooks:
-            self._detail = "after-this-request"
-        else:
-            headers = PageHeaders(response.headers._list)
-            self._detail = self._why_not_shared(response, headers) or self._why_not_kept(response)
-            if self._detail is None:
-                self._taken = take(response, headers)
+            return "session"
+        if reads_others(self.request, cookies):
+            return "cookies-read"
+        if len(getattr(context, "_after_request_functions", ())) > self._hooks:
+            return "after-this-request"
+        state = self._state()
+        most_bytes = state.pages.most_bytes if state else 0
+        reason = self._judge(response) or why_not_kept(response, most_bytes)
+        if reason is None and self._headers is not None:
+            self._taken = taken = take(response, self._headers)
+            if len(taken.body) > most_bytes:
+                return "too-large"
+        return reason
+
+    def _judge(self, response: Response) -> str | None:
+        """Why an answer is not for others, by what it says itself."""
+        self._headers, reason = self.policy.form.judge(
+            response.status_code, response.headers._list, "HTTP_AUTHORIZATION" in self.environ
+        )
+        return reason
 
     def _session_cookie(self) -> str:
-        name: str = self.context.app.config.get("SESSION_COOKIE_NAME", "session")
+        name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
         return name
 
     def _state(self) -> AppState | None:
-        if self._place is None:
-            self._place = self.policy.place()
-        return None if self._place is None else self._place[0]
-
-    def _why_not_shared(self, response: Response, headers: PageHeaders) -> str | None:
-        is_authorized = "HTTP_AUTHORIZATION" in self._environ()
-        return why_not_shared(response.status_code, headers, self.policy.page, is_authorized)
-
-    def _why_not_kept(self, response: Response) -> str | None:
-        state = self._state()
-        return why_not_kept(response, state.pages.most_bytes if state else 0)
+        state = self._known_state
+        if state is None:
+            try:
+                state = self._known_state = self.policy.cache._states[self.app]
+            except KeyError:
+                return None
+        return state
 
     # What becomes of it when the application has processed the response.
 
@@ -159,109 +167,117 @@ class Passage:
         state = self._state()
         if state is None:
             return final
-        says_status, front = state.pages.says_status, state.pages.front
-        if self._page is not None:
-            if processed is not self.response:
-                # Somebody has put another response in its place.
-                return final
-            return self._answer_found(self._page, final, says_status, front)
-        stored = self._store(processed, final, state)
-        said = self._said(stored is not None)
-        if stored is None:
-            if says_status:
-                final.headers.add("Cache-Status", said)
+        if self._page is None:
+            return self._conclude_miss(processed, final, state)
+        if processed is not self.response:
+            # Somebody has put another response in its place.
             return final
-        taken, is_whole = self._taken, self.policy.page.in_front
-        if is_whole and front is not None:
-            self._learn(front)
-        if is_whole or (taken and final.headers._list == list(taken.headers.kept)):
-            return self._whole(final, page_answer(stored, self._environ(), says_status, said, True))
-        return self._answer(final, stored, said if says_status else None)
+        return self._conclude_hit(self._page, final, state.pages)
 
-    def _answer_found(
-        self, page: Page, final: Response, says_status: bool, front: PageFront | None
-    ) -> Response:
+    def _conclude_hit(self, page: Page, final: Response, settings: PageSettings) -> Response:
         said = None
         if self._failed_with is not None:
             ttl = page_standing(page)[1]
             said = f"flask-caching; fwd=stale; fwd-status={self._failed_with}; ttl={ttl}"
-        if self.policy.page.in_front:
-            if front is not None:
-                self._learn(front)
-            final = response_of(self.context.app, page)
-        elif not is_as_it_was(final, page):
-            status = dict(page_answer(page, {}, True, said)[1][-2:])
-            final.headers["Age"] = status["Age"]
-            return self._answer(final, page, status["Cache-Status"] if says_status else None)
-        return self._whole(final, page_answer(page, self._environ(), says_status, said))
+        if not is_as_it_was(final, page[STATUS], page[HEADERS], body_of(page)):
+            if not self.policy.page.in_front:
+                status = dict(page_answer(page, {}, True, said)[1][-2:])
+                final.headers["Age"] = status["Age"]
+                shown = status["Cache-Status"] if settings.says_status else None
+                return self._answer(final, page, shown)
+            final = response_of(self.app, page)
+        self._learn(settings.front)
+        answer = page_answer(page, self.environ, settings.says_status, said)
+        return send(final, answer, page, self.environ)
 
-    def _environ(self) -> dict[str, Any]:
-        environ: dict[str, Any] = self.context.request.environ
-        return environ
+    def _conclude_miss(self, processed: Any, final: Response, state: AppState) -> Response:
+        settings, taken = state.pages, self._taken
+        is_same = taken is not None and is_as_it_was(
+            final, taken.status, taken.headers.kept, taken.body
+        )
+        page = self._store(processed, final, is_same, state)
+        said = self._said(page is not None)
+        if page is None:
+            if settings.says_status:
+                final.headers.add("Cache-Status", said)
+            return final
+        if not is_same and not self.policy.page.in_front:
+            return self._answer(final, page, said if settings.says_status else None)
+        self._learn(settings.front)
+        answer = page_answer(page, self.environ, settings.says_status, said, True)
+        return send(final, answer, page, self.environ)
 
-    def _store(self, processed: Any, final: Response, state: AppState) -> Page | None:
-        """The page that was stored, if one was."""
-        turn, policy, options = self._turn, self.policy, self.policy.page
+    def _store(
+        self, processed: Any, final: Response, is_same: bool, state: AppState
+    ) -> Page | None:
+        """The page that was stored, if one was.
+
+        :param is_same: whether hooks have left the answer alone.
+        """
+        turn = self._turn
         if turn is None:
             return None
         self._turn = None
-        taken, headers = self._taken, None
-        if self._detail is None and processed is not self.response:
-            self._detail = "replaced"
-        if self._detail is None and taken is not None:
-            headers = taken.headers
-            if final.headers._list != list(headers.kept) or final.status != taken.status:
-                headers = PageHeaders(final.headers._list)
-                self._detail = self._why_not_shared(final, headers)
-            self._detail = self._detail or self._why_not_kept(final)
-        if self._detail is None and self._needs_session_cookie():
-            self._detail = "session"
-        if (
-            self._detail is None
-            and options.in_front
-            and reads_others(self.context.request, (*options.cookies, self._session_cookie()))
-        ):
-            # Hooks that came after the view are part of the page.
-            self._detail = "cookies-read"
-        if self._detail is None and headers is not None and headers.vary:
-            self._detail = policy.learns(headers.vary)
-        if self._detail is not None or headers is None or taken is None:
+        if self._detail is None:
+            self._detail = self._why_not_stored(processed, final, is_same, state)
+        made = self._make(final, state) if self._detail is None else None
+        if made is None:
             self._refuse(turn)
             return None
-        while_refreshed, if_error, jitter = policy.given_rules(state)
-        lifetime = self._lifetime(headers, jitter)
-        if lifetime < 0:
-            self._detail = "stale"
-            self._refuse(turn)
+        if self.policy.road.finish_page(turn, *made):
+            return made[0]
+        self._detail = "not-kept"
+        return None
+
+    def _why_not_stored(
+        self, processed: Any, final: Response, is_same: bool, state: AppState
+    ) -> str | None:
+        if processed is not self.response:
+            return "replaced"
+        if not is_same:
+            reason = self._judge(final) or why_not_kept(final, state.pages.most_bytes)
+            if reason is not None:
+                return reason
+        cookies, name = self.policy.page.cookies, self._session_cookie()
+        session = session_of(active_request_context(None))
+        if session is not None and getattr(session, "accessed", False) and name not in cookies:
+            return "session"
+        # Hooks that came after the view are part of a page in front.
+        is_read = self.policy.page.in_front and reads_others(self.request, (*cookies, name))
+        if is_read:
+            return "cookies-read"
+        vary = self._headers.vary if self._headers is not None else ()
+        return self.policy.learns(vary) if vary else None
+
+    def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:
+        """The page of an answer, for how many seconds it is fresh, and the keys of its tags; None
+        where it is not stored, of which ``_detail`` says why."""
+        policy, taken, headers, backend = self.policy, self._taken, self._headers, self._backend()
+        assert taken is not None
+        assert headers is not None
+        if keeps_nothing(backend):
+            self._detail = "not-kept"
             return None
-        if options.in_front:
+        if policy.page.in_front:
             # As they are sent: nobody completes them there.
-            sent = final.get_wsgi_headers(self._environ())
-            self._taken = taken = take(final, PageHeaders(sent._list))
-        windows = headers.windows(while_refreshed, if_error)
-        page = policy.form.make(taken.status, taken.headers, taken.body, lifetime, windows)
-        answered = Answered(page, lifetime, final, self._call)
-        policy.road.finish(turn, answered)
-        if not turn.is_stored:
-            self._detail = "not-kept" if answered.has_tags else "tags"
+            taken = take(final, PageHeaders(final.get_wsgi_headers(self.environ)._list))
+        timeout = policy.wrapper.cache_timeout
+        if type(timeout) is not int:
+            timeout = normalize_timeout(timeout)
+        timeouts = (timeout, getattr(backend, "default_timeout", 300))
+        made = policy.form.make(*taken, headers, timeouts, policy.given_rules(state))
+        if made is None:
+            self._detail = "stale"
             return None
-        return page
+        tags = policy.tags_of(final, self._call) if policy.asks_tags else ()
+        if tags is None:
+            self._detail = "tags"
+            return None
+        return (*made, tags)
 
-    def _lifetime(self, headers: PageHeaders, jitter: float) -> float:
-        """The seconds for which the answer is fresh; 0: for ever; negative: it is stale at once."""
-        timeout = headers.freshness
-        if timeout == 0:
-            return -1.0
-        if timeout is None:
-            timeout = normalize_timeout(self.policy.wrapper.cache_timeout)
-        default = getattr(self._place[1] if self._place else None, "default_timeout", 300)
-        return lifetime_seconds(timeout, default, jitter)
-
-    def _needs_session_cookie(self) -> bool:
-        """Whether the session was used and its cookie is no part of the page."""
-        session = session_of(self.context)
-        used = session is not None and getattr(session, "accessed", False)
-        return bool(used) and self._session_cookie() not in self.policy.page.cookies
+    def _backend(self) -> Any:
+        cache = self.policy.cache
+        return cache.cache if cache._chooses_backend else self.app.extensions["cache"][cache]
 
     def _refuse(self, turn: Turn) -> None:
         detail = self._detail or ""
@@ -277,25 +293,15 @@ class Passage:
                 detail,
             )
 
-    def _learn(self, front: PageFront) -> None:
-        front.learn(self._environ()["PATH_INFO"], self.policy.road)
+    def _learn(self, front: PageFront | None) -> None:
+        if front is not None and self.policy.page.in_front:
+            front.learn(self.environ["PATH_INFO"], self.policy.road)
 
     def _said(self, is_stored: bool) -> str:
         said = f"flask-caching; fwd={self._forward}"
         if is_stored:
             return f"{said}; stored"
         return said if self._detail is None else f"{said}; detail={self._detail}"
-
-    def _whole(self, response: Response, answer: Any) -> Response:
-        """The answer that stands in front of Flask, given from within."""
-        status, headers, body = answer
-        response.headers._list[:] = headers
-        if status[:3] == "304":
-            response.status = status
-            response.response = []
-        elif body:
-            response.response = body
-        return response
 
     def _answer(self, final: Response, page: Page, said: str | None) -> Response:
         """What hooks have made of a page, with what a cache adds; or that the client has it."""
@@ -308,7 +314,7 @@ class Passage:
             has_codings = (
                 bool(others) and is_same and found.may_be_encoded and own in (None, identity[2])
             )
-            chosen = page_rendition(page, self._environ()) if has_codings else identity
+            chosen = page_rendition(page, self.environ) if has_codings else identity
             etag = chosen[2] if is_same else None
             headers.extend(self.policy.form.added(final.status, found, present, etag, has_codings))
             if chosen is not identity:
@@ -319,7 +325,7 @@ class Passage:
         if said is not None:
             headers.add("Cache-Status", said)
         if final.status_code == 200 and page_unchanged(
-            self._environ(), headers.get("ETag"), headers.get("Last-Modified")
+            self.environ, headers.get("ETag"), headers.get("Last-Modified")
         ):
             final.status = "304 NOT MODIFIED"
             final.response = []

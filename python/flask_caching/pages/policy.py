@@ -41,8 +41,10 @@ class PagePolicy(CallPolicy):
     def __init__(self, cache: Cache, f: Callable[..., Any], options: PageOptions) -> None:
         super().__init__(cache, f, options.shared)
         self.page = options
-        # Every result says itself how long it is stored.
-        self.filters = True
+        #: Runs the view.
+        self.answer = self.run if self.is_async else f
+        #: Whether tags depend on the answer.
+        self.asks_tags = callable(options.shared.tags)
         self.rule = PageRule(
             f"{self.module}.{self.name}",
             None if options.query is None else list(options.query),
@@ -52,7 +54,12 @@ class PagePolicy(CallPolicy):
             list(options.cookies),
         )
         cookie = ["Cookie"] if options.cookies else []
-        self.form = PageForm([*options.vary, *cookie], options.etag, list(options.compress))
+        self.form = PageForm(
+            [*options.vary, *cookie],
+            options.etag,
+            list(options.compress),
+            list(options.statuses),
+        )
 
     def make_wrapper(self) -> Callable[..., Any]:
         return page_view(self)
@@ -88,17 +95,9 @@ class PagePolicy(CallPolicy):
         environ = active_request_context(None).request.environ
         return self.rule.key(name_of(state.app()), environ)[0]
 
-    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
-        """A page and its timeout; what has none was refused before."""
-        return rv.page, rv.lifetime
-
-    def tags_of(
-        self, rv: Any, call: tuple[tuple[Any, ...], dict[str, Any]]
-    ) -> tuple[str, ...] | None:
-        # Begun in front of Flask, the call had no arguments.
-        tags = super().tags_of(rv.response, rv.call)
-        rv.has_tags = tags is not None
-        return tags
+    def makes_plain_keys(self) -> bool:
+        place = self.place()
+        return place is not None and not (self.has_conditions or place[0].has_conditions)
 
     def rules(self, state: AppState) -> tuple[float, float, float]:
         # How long it is fresh, a page says itself.

@@ -102,7 +102,7 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
             # Who hears them expects to be in the application.
             return None
         with visiting(app, environ):
-            answer = road.begin((), {}, app.extensions, method, environ)
+            answer = road.begin((), {}, app.extensions, method, environ, app.name)
         if type(answer) is Turn:
             environ[TURN] = (road, answer)
             return None

@@ -1,4 +1,7 @@
-"""Which answers may be stored: RFC 9111 for a shared cache in an origin."""
+"""Which requests a page answers, and which bodies may be stored.
+
+What headers say of that: the engine's ``page/facts.rs``.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
-    from .._engine import PageHeaders
-    from .options import PageOptions
 
-__all__ = ["bypassed", "why_not_kept", "why_not_shared"]
+__all__ = ["bypassed", "keeps_nothing", "why_not_kept"]
 
 #: Requests with these headers want what the origin alone can decide.
 _FOR_THE_ORIGIN = {
@@ -33,35 +34,8 @@ def bypassed(method: str, environ: dict[str, Any]) -> str | None:
     return None
 
 
-def why_not_shared(
-    status: int, headers: PageHeaders, options: PageOptions, is_authorized: bool
-) -> str | None:
-    """Why an answer is not for others, in one word or a few with dashes; None: it may be.
-
-    :param status: its status.
-    :param headers: its headers.
-    :param is_authorized: whether the request had ``Authorization``.
-    """
-    if status not in options.statuses:
-        return "status"
-    if headers.sets_cookie:
-        return "set-cookie"
-    vary = headers.vary
-    if vary:
-        if "*" in vary:
-            return "vary-star"
-        if "cookie" in vary and not options.cookies:
-            return "vary-cookie"
-    forbidden = headers.forbidden_by
-    if forbidden is not None:
-        return forbidden
-    if is_authorized and not headers.is_for_all:
-        return "authorization"
-    return None
-
-
 def why_not_kept(response: Response, most_bytes: int) -> str | None:
-    """Why the body of an answer is not stored, likewise.
+    """Why the body of an answer is not stored, in one word or a few with dashes; None: it may be.
 
     :param most_bytes: the largest.
     """
@@ -72,3 +46,8 @@ def why_not_kept(response: Response, most_bytes: int) -> str | None:
         return "call-on-close"
     size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
     return "too-large" if size > most_bytes else None
+
+
+def keeps_nothing(backend: Any) -> bool:
+    """Whether a backend takes whatever it is given and has none of it, as ``NullCache``."""
+    return bool(getattr(backend, "_keeps_nothing", False))

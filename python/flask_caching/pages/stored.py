@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
 __all__ = [
+    "HEADERS",
+    "IS_COMPLETE",
     "RENDITIONS",
+    "STATUS",
     "Page",
     "Taken",
     "body_of",
@@ -32,9 +35,10 @@ __all__ = [
 #: A page as it is stored.
 Page = tuple[Any, ...]
 
-#: Where in it the bodies are: tuples of a coding, a body, an entity tag, and headers.
-RENDITIONS = 9
-_STATUS, _HEADERS, _LENGTH = 1, 2, 10
+#: Where in it its status and headers are; the bodies, as tuples of a coding, a body, an entity tag,
+#: and headers; and whether a server sends the headers as they are.
+STATUS, HEADERS, RENDITIONS, IS_COMPLETE = 1, 2, 9, 10
+_LENGTH = 11
 
 
 class Taken(NamedTuple):
@@ -55,6 +59,9 @@ def take(response: Response, headers: PageHeaders) -> Taken:
 
     :param headers: its headers.
     """
+    parts: Any = response.response
+    if type(parts) is list and len(parts) == 1 and type(parts[0]) is bytes:
+        return Taken(response.status, headers, parts[0])
     return Taken(response.status, headers, response.get_data())
 
 
@@ -67,7 +74,7 @@ def body_of(page: Page) -> bytes:
 def response_of(app: Flask, page: Page) -> Response:
     """The response that a page was made of."""
     # As a list: a body by itself would be measured first.
-    return app.response_class([body_of(page)], page[_STATUS], headers_of(page[_HEADERS]))
+    return app.response_class([body_of(page)], page[STATUS], headers_of(page[HEADERS]))
 
 
 def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
@@ -77,13 +84,15 @@ def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
     return headers
 
 
-def is_as_it_was(response: Response, page: Page) -> bool:
-    """Whether hooks have left alone what :func:`response_of` has made of a page."""
+def is_as_it_was(
+    response: Response, status: str, headers: tuple[tuple[str, str], ...], body: bytes
+) -> bool:
+    """Whether a response still has what was taken from it, or what it was made of."""
     parts: Any = response.response
     return (
         type(parts) is list
         and len(parts) == 1
-        and parts[0] is body_of(page)
-        and response.status == page[_STATUS]
-        and response.headers._list == list(page[_HEADERS])
+        and parts[0] is body
+        and response.status == status
+        and tuple(response.headers._list) == headers
     )

@@ -35,7 +35,7 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             return policy.run(*args, **kwargs)
         request, app = active.request, active_context(None).app
         environ = request.environ
-        passage = Passage(policy, active)
+        passage = Passage(policy, active, app)
         handed = environ.pop(TURN, None)
         if asks_unless and policy.is_bypassed(args, kwargs):
             passage.forward("bypass", "unless")
@@ -43,7 +43,7 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
         if handed is not None and handed[0] is road:
             answer = handed[1]
         else:
-            answer = begin(args, kwargs, app.extensions, request.method, environ)
+            answer = begin(args, kwargs, app.extensions, request.method, environ, app.name)
         if type(answer) is not Turn:
             if is_page(answer):
                 return passage.hit(answer)
@@ -88,14 +88,14 @@ def _compute(
 
 
 def _response(passage: Passage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Response:
-    app = active_context(None).app
+    app = passage.app
     try:
-        rv = passage.policy.run(*args, **kwargs)
+        rv = passage.policy.answer(*args, **kwargs)
     except HTTPException as error:
         # What answers it is part of the page.
         rv = app.handle_user_exception(error)
     if isinstance(rv, HTTPException):
         # Flask would make a stream of it.
-        rv = rv.get_response(passage.context.request.environ)
+        rv = rv.get_response(passage.environ)
     response: Response = app.make_response(rv)
     return response

@@ -118,16 +118,34 @@ impl Facts {
     }
 
     /// Which directive keeps shared caches away, if one does.
-    #[must_use]
-    pub fn forbidden_by(&self) -> Option<&'static str> {
+    fn forbidden_by(&self) -> Option<&'static str> {
         let at = self.forbidden.iter().position(|is_said| *is_said)?;
         Some(FORBIDDEN[at])
     }
 
     /// Whether it may be stored for who proves who they are (RFC 9111, 3.5).
-    #[must_use]
-    pub fn is_for_all(&self) -> bool {
+    fn is_for_all(&self) -> bool {
         self.is_public || self.lifetimes[0] != Lifetime::Unsaid
+    }
+
+    /// Why it is not for others, in one word or a few with dashes; `None`: it may be.
+    ///
+    /// `has_cookies`: whether cookies are part of its page. `is_authorized`: whether the request had
+    /// `Authorization`.
+    #[must_use]
+    pub fn why_not_shared(&self, has_cookies: bool, is_authorized: bool) -> Option<&'static str> {
+        let varies_by = |name: &str| self.vary.iter().any(|it| it == name);
+        if self.sets_cookie {
+            return Some("set-cookie");
+        }
+        if varies_by("*") {
+            return Some("vary-star");
+        }
+        if !has_cookies && varies_by("cookie") {
+            return Some("vary-cookie");
+        }
+        self.forbidden_by()
+            .or((is_authorized && !self.is_for_all()).then_some("authorization"))
     }
 
     /// Whether its body may be sent in another coding.
@@ -337,6 +355,22 @@ mod tests {
         assert!(control("public").is_for_all());
         assert!(control("s-maxage=1").is_for_all());
         assert!(!control("max-age=1").is_for_all());
+    }
+
+    #[test]
+    fn what_is_one_visitors_is_not_for_others() {
+        let why = |name: &str, value: &str, cookies, authorized| {
+            of(&[(name, value)]).why_not_shared(cookies, authorized)
+        };
+        assert_eq!(why("Set-Cookie", "a=b", true, false), Some("set-cookie"));
+        assert_eq!(why("Vary", "Accept, *", true, false), Some("vary-star"));
+        assert_eq!(why("Vary", "Cookie", false, false), Some("vary-cookie"));
+        assert_eq!(why("Vary", "Cookie", true, false), None);
+        let control = "Cache-Control";
+        assert_eq!(why(control, "no-store", true, false), Some("no-store"));
+        assert_eq!(why(control, "max-age=1", true, true), Some("authorization"));
+        assert_eq!(why(control, "public", true, true), None);
+        assert_eq!(why(control, "max-age=1", false, false), None);
     }
 
     #[test]

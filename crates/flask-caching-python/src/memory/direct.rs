@@ -78,19 +78,6 @@ impl MemoryBackend {
         })
     }
 
-    /// The caller's own copy of the value under `key`, a handle to it, and where its tags are.
-    pub(crate) fn find_value<'py>(
-        &self,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<(Bound<'py, PyAny>, Handle, Tags)>> {
-        let Some((stored, handle)) = self.find(key.py(), key)? else {
-            return Ok(None);
-        };
-        let tags = stored.tags();
-        let value = self.load(key, stored, handle)?;
-        Ok(value.map(|value| (value, handle, tags)))
-    }
-
     /// The caller's own copy of what [`Moment::peek`] found. An entry that cannot be read is
     /// `None`: reading it by its key says so and removes it.
     #[inline]

@@ -1,14 +1,15 @@
 //! How the pages of one decorated view are made.
 
-use flask_caching_engine::clock;
-use flask_caching_engine::page::{self, Coding, Page, Variant};
+use flask_caching_engine::page::{self, Coding, Freshness, Page, Variant};
+use flask_caching_engine::{Lifetime, clock};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use super::headers::PageHeaders;
 use super::layout::{self, Parts};
 use super::{from_latin1, latin1};
+use crate::timeout;
 
 /// How the pages of one decorated view are made of its answers.
 #[pyclass(frozen, module = "flask_caching._engine")]
@@ -18,12 +19,25 @@ pub(crate) struct PageForm {
     /// Whether an answer of status 200 without an entity tag gets one.
     makes_etag: bool,
     codings: Vec<Coding>,
+    /// Of which statuses answers may be stored.
+    statuses: Vec<u16>,
 }
+
+/// A timeout, and that of the backend.
+type Timeouts<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// A page, and for how many seconds it is fresh; 0: for ever.
+type Made<'py> = (Bound<'py, PyTuple>, f64);
 
 #[pymethods]
 impl PageForm {
     #[new]
-    fn new(vary: Vec<String>, makes_etag: bool, codings: Vec<String>) -> PyResult<Self> {
+    fn new(
+        vary: Vec<String>,
+        makes_etag: bool,
+        codings: Vec<String>,
+        statuses: Vec<u16>,
+    ) -> PyResult<Self> {
         let coding = |name: &String| {
             Coding::from_name(name)
                 .ok_or_else(|| PyValueError::new_err(format!("{name:?} is no coding")))
@@ -32,24 +46,59 @@ impl PageForm {
             vary,
             makes_etag,
             codings: codings.iter().map(coding).collect::<PyResult<_>>()?,
+            statuses,
         })
     }
 
-    /// The page of an answer.
+    /// The headers of an answer, and why it is not for others, in one word or a few with dashes; None:
+    /// it may be.
+    ///
+    /// - `status`: its status code.
+    /// - `pairs`: names and values.
+    /// - `is_authorized`: whether its request had `Authorization`.
+    fn judge(
+        &self,
+        status: u16,
+        pairs: &Bound<'_, PyList>,
+        is_authorized: bool,
+    ) -> PyResult<(PageHeaders, Option<&'static str>)> {
+        let headers = PageHeaders::new(pairs)?;
+        let reason = if self.statuses.contains(&status) {
+            headers
+                .facts
+                .why_not_shared(self.has_cookies(), is_authorized)
+        } else {
+            Some("status")
+        };
+        Ok((headers, reason))
+    }
+
+    /// The page of an answer, and for how many seconds it is fresh from now on, 0 for ever; None: it is
+    /// stale at once.
     ///
     /// - `status`: as in `200 OK`.
-    /// - `lifetime`: seconds for which it is fresh from now on; 0: for ever.
-    /// - `windows`: seconds for which it is answered after that while it is refreshed, and where that
-    ///   fails.
+    /// - `headers`: those that are stored.
+    /// - `said`: those that say how long it is fresh.
+    /// - `timeouts`: what is meant where they do not say: a timeout, and that of the backend.
+    /// - `rules`: for how many seconds after that it is answered while it is refreshed, and where that
+    ///   fails, where it does not say; and the largest share that its lifetime is shortened by.
     fn make<'py>(
         &self,
-        py: Python<'py>,
         status: &Bound<'py, PyString>,
         headers: &PageHeaders,
         body: &Bound<'py, PyBytes>,
-        lifetime: f64,
-        windows: (f64, f64),
-    ) -> PyResult<Bound<'py, PyTuple>> {
+        said: &PageHeaders,
+        timeouts: Timeouts<'py>,
+        rules: (f64, f64, f64),
+    ) -> PyResult<Option<Made<'py>>> {
+        let py = status.py();
+        let now = clock::wall();
+        let (while_refreshed, if_error, jitter) = rules;
+        let lifetime = lifetime(&said.facts.freshness(now), &timeouts)?.jittered(jitter);
+        if lifetime == Lifetime::Expired {
+            return Ok(None);
+        }
+        let (while_refreshed, if_error) = said.windows(while_refreshed, if_error);
         let bytes = body.as_bytes();
         let is_ok = status.to_string_lossy().starts_with("200");
         let made =
@@ -63,28 +112,27 @@ impl PageForm {
         let etag = made.as_ref().or(headers.facts.etag.as_ref());
         let etag = PyString::new(py, etag.map_or("", String::as_str));
         let added = self.added_to(headers, made, !variants.is_empty());
-        let (while_refreshed, if_error) = windows;
-        let age = layout::milliseconds(headers.facts.age(clock::wall()));
-        let lifetime = if lifetime > 0.0 {
-            layout::milliseconds(lifetime).max(1).saturating_add(age)
-        } else {
-            0
+        let age = layout::milliseconds(headers.facts.age(now));
+        let (seconds, kept) = match lifetime {
+            Lifetime::For(duration) => {
+                let kept = layout::in_milliseconds(duration).max(1);
+                (duration.as_secs_f64(), kept.saturating_add(age))
+            }
+            _ => (0.0, 0),
         };
-        layout::assemble(
-            py,
-            &Parts {
-                status: status.clone(),
-                headers: headers.kept.bind(py).clone(),
-                added: PyTuple::new(py, added)?,
-                stored: layout::now().saturating_sub(age),
-                lifetime,
-                while_refreshed: layout::milliseconds(while_refreshed),
-                if_error: layout::milliseconds(if_error),
-                body: body.clone(),
-                etag,
-                variants,
-            },
-        )
+        let parts = Parts {
+            status: status.clone(),
+            headers: headers.kept.bind(py).clone(),
+            added: PyTuple::new(py, added)?,
+            stored: layout::in_milliseconds(now).saturating_sub(age),
+            lifetime: kept,
+            while_refreshed: layout::milliseconds(while_refreshed),
+            if_error: layout::milliseconds(if_error),
+            body: body.clone(),
+            etag,
+            variants,
+        };
+        Ok(Some((layout::assemble(py, &parts)?, seconds)))
     }
 
     /// The headers that an answer which hooks have changed gets beside its own.
@@ -109,6 +157,11 @@ impl PageForm {
 }
 
 impl PageForm {
+    /// Whether cookies are part of a page.
+    fn has_cookies(&self) -> bool {
+        self.vary.iter().any(|name| name == "Cookie")
+    }
+
     fn added_to(
         &self,
         headers: &PageHeaders,
@@ -147,6 +200,21 @@ impl PageForm {
         };
         self.codings.iter().filter_map(variant).collect()
     }
+}
+
+/// How long an answer is fresh, by what it says itself or the `timeouts`.
+fn lifetime(freshness: &Freshness, timeouts: &Timeouts<'_>) -> PyResult<Lifetime> {
+    Ok(match freshness {
+        Freshness::Stale => Lifetime::Expired,
+        Freshness::Seconds(seconds) => {
+            Lifetime::from_seconds(*seconds).unwrap_or(Lifetime::Expired)
+        }
+        Freshness::Unsaid => {
+            let (given, default) = timeouts;
+            let default = timeout::from_python(default.as_ref())?.resolve(Lifetime::Forever);
+            timeout::from_python(given.as_ref())?.resolve(default)
+        }
+    })
 }
 
 /// The entity tag of an answer in another coding: a strong one is of one row of bytes (RFC 9110, 8.8.3.3).

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use flask_caching_engine::clock;
-use flask_caching_engine::page::{Facts, Freshness};
+use flask_caching_engine::page::Facts;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 
@@ -34,7 +33,7 @@ pub(crate) struct PageHeaders {
 impl PageHeaders {
     /// - `pairs`: names and values.
     #[new]
-    fn new(pairs: &Bound<'_, PyList>) -> PyResult<Self> {
+    pub(super) fn new(pairs: &Bound<'_, PyList>) -> PyResult<Self> {
         let mut facts = Facts::default();
         let mut leaves_out = false;
         for pair in pairs {
@@ -63,28 +62,10 @@ impl PageHeaders {
         })
     }
 
-    /// Whether it sets a cookie.
-    #[getter]
-    fn sets_cookie(&self) -> bool {
-        self.facts.sets_cookie
-    }
-
     /// The names in `Vary`, in lower case.
     #[getter]
     fn vary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.facts.vary)
-    }
-
-    /// Which directive keeps shared caches away, or None.
-    #[getter]
-    fn forbidden_by(&self) -> Option<&'static str> {
-        self.facts.forbidden_by()
-    }
-
-    /// Whether it may be stored for who proves who they are.
-    #[getter]
-    fn is_for_all(&self) -> bool {
-        self.facts.is_for_all()
     }
 
     /// Whether its body may be sent in another coding.
@@ -92,21 +73,13 @@ impl PageHeaders {
     fn may_be_encoded(&self) -> bool {
         self.facts.may_be_encoded()
     }
+}
 
-    /// The seconds for which it is fresh: None where it does not say, 0 where it is stale at once.
-    #[getter]
-    fn freshness(&self) -> Option<f64> {
-        match self.facts.freshness(clock::wall()) {
-            Freshness::Unsaid => None,
-            Freshness::Stale => Some(0.0),
-            Freshness::Seconds(seconds) => Some(seconds),
-        }
-    }
-
+impl PageHeaders {
     /// For how many seconds after that it is answered while it is refreshed, and where that fails.
     ///
     /// - `while_refreshed`, `if_error`: the same where it does not say.
-    fn windows(&self, while_refreshed: f64, if_error: f64) -> (f64, f64) {
+    pub(super) fn windows(&self, while_refreshed: f64, if_error: f64) -> (f64, f64) {
         let given = [while_refreshed, if_error]
             .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
         let [one, other] = self.facts.windows(given).map(|window| window.as_secs_f64());

@@ -1,13 +1,14 @@
 //! A stored page as the in-process store hands it out by reference: a tuple of immutable things,
 //!
 //! `("page", status, headers, added, stored, lifetime, while_refreshed, if_error, last_modified,
-//! renditions)`,
+//! renditions, is_complete)`,
 //!
-//! the times in milliseconds. A rendition is what is answered in one coding: `(coding, body, etag,
+//! the times in milliseconds; whether a server sends the headers as they are. A rendition is what is answered in one coding: `(coding, body, etag,
 //! headers, bare)`, the last two with what is added to them, and for an answer without a body. The first
 //! is the body as it is, whose coding is `""`.
 
-use flask_caching_engine::clock;
+use std::time::Duration;
+
 use flask_caching_engine::page::{Coding, Header, Variant};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -24,7 +25,7 @@ pub(crate) const WHILE_REFRESHED: usize = 6;
 pub(crate) const IF_ERROR: usize = 7;
 pub(crate) const LAST_MODIFIED: usize = 8;
 pub(crate) const RENDITIONS: usize = 9;
-const LENGTH: usize = 10;
+const LENGTH: usize = 11;
 
 pub(crate) const CODING: usize = 0;
 pub(crate) const BODY: usize = 1;
@@ -68,9 +69,9 @@ pub(crate) fn is_page(value: &Bound<'_, PyAny>) -> bool {
     page.len() == LENGTH && page.get_item(0).is_ok_and(is_mark)
 }
 
-/// Milliseconds since 1970.
-pub(super) fn now() -> u64 {
-    u64::try_from(clock::wall().as_millis()).unwrap_or(u64::MAX)
+/// A time in milliseconds.
+pub(super) fn in_milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Seconds in milliseconds; none where they are none.
@@ -89,16 +90,22 @@ pub(super) fn assemble<'py>(py: Python<'py>, parts: &Parts<'py>) -> PyResult<Bou
     for variant in &parts.variants {
         renditions.push(rendition(parts, Some(variant))?);
     }
-    let mut last_modified = None;
+    let (mut last_modified, mut has_length, mut is_complete) = (None, false, true);
     for pair in parts.headers.iter_borrowed() {
-        if name_of(&pair)?
-            .to_string_lossy()
-            .eq_ignore_ascii_case("last-modified")
-        {
-            last_modified = Some(pair.cast::<PyTuple>()?.get_item(1)?);
-            break;
+        let name = name_of(&pair)?;
+        let name = name.to_string_lossy();
+        match name.len() {
+            8 if name.eq_ignore_ascii_case("location") => is_complete = false,
+            13 if last_modified.is_none() && name.eq_ignore_ascii_case("last-modified") => {
+                last_modified = Some(pair.cast::<PyTuple>()?.get_item(1)?);
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => has_length = true,
+            16 if name.eq_ignore_ascii_case("content-location") => is_complete = false,
+            _ => {}
         }
     }
+    // What has no body has other headers than these (RFC 9110, 8.6).
+    let has_body = !matches!(parts.status.to_str(), Ok(status) if is_without_body(status));
     let page = (
         MARK,
         &parts.status,
@@ -110,6 +117,7 @@ pub(super) fn assemble<'py>(py: Python<'py>, parts: &Parts<'py>) -> PyResult<Bou
         parts.if_error,
         last_modified,
         PyTuple::new(py, renditions)?,
+        is_complete && has_length && has_body,
     );
     page.into_pyobject(py)
 }
@@ -203,6 +211,10 @@ fn encoded<'py>(
         Ok((name, value).into_pyobject(py)?.into_any())
     };
     pairs.iter().map(changed).collect()
+}
+
+fn is_without_body(status: &str) -> bool {
+    status.starts_with('1') || status.starts_with("204") || status.starts_with("304")
 }
 
 fn is_of_the_body(name: &str) -> bool {

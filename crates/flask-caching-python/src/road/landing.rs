@@ -49,17 +49,31 @@ impl Road {
         Self::take_windows(open, &result)?;
         if is_missing(&timeout) {
             self.counts.count(Event::Refused);
-        } else if let Some(encoded) = self.encode(open, &result)? {
-            open.step = Step::Encoded {
-                encoded,
-                timeout: timeout.unbind(),
-                is_none: result.is_none(),
-            };
-        }
-        if !matches!(open.step, Step::Encoded { .. }) {
             open.refuse();
+        } else {
+            self.encode_for(open, &result, timeout)?;
         }
         Ok(result)
+    }
+
+    /// Lets a result be stored for `timeout` seconds, where it can be.
+    pub(super) fn encode_for<'py>(
+        &self,
+        open: &mut Open,
+        result: &Bound<'py, PyAny>,
+        timeout: Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        match self.encode(open, result)? {
+            None => open.refuse(),
+            Some(encoded) => {
+                open.step = Step::Encoded {
+                    encoded,
+                    timeout: timeout.unbind(),
+                    is_none: result.is_none(),
+                };
+            }
+        }
+        Ok(())
     }
 
     /// The timeout of a result that nobody has a say about; `None` where somebody may have.
@@ -323,11 +337,20 @@ impl Open {
         if !self.made_until.as_ref().is_some_and(has_passed) {
             return Ok(());
         }
-        let foreign = self.foreign(py)?;
         // A tag's version that is lost stays so.
         let made = |it: &&Version| it.is_new && it.role == Role::Key;
         for version in self.versions.iter().filter(made) {
-            if gone.contains(&version.name)? {
+            if !gone.contains(&version.name)? {
+                continue;
+            }
+            if let (Some(memory), Some(text)) =
+                (self.port.memory(py, VERSION_WRITES), &version.text)
+            {
+                // It is gone: no other one is under its name.
+                let (name, text) = (version.name.bind(py), text.bind(py));
+                memory.get().make_version(name, text, timeout)?;
+            } else {
+                let foreign = self.foreign(py)?;
                 let arguments = (&version.name, &version.text, timeout);
                 foreign.call_method1(intern!(py, "add_version"), arguments)?;
             }

@@ -2,14 +2,17 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAnyMethods, PyDict, PyString, PyTuple};
+use pyo3::types::{PyAnyMethods, PyDict, PyFloat, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use super::part::Part;
 use super::parts::{Call, Kind, Parts};
-use super::quick::Quick;
+use super::quick::{NativeKey, Quick};
 use super::request::Request;
 use super::road::Road;
 use super::turn::{Open, Role, Turn, Version};
+use super::versions::new_version;
+use crate::memory::MemoryBackend;
 use crate::pages::PageRule;
 use crate::stack;
 
@@ -123,6 +126,83 @@ impl Road {
             open.versions.push(Version::named(&name, Role::Key)?);
         }
         Ok(true)
+    }
+
+    /// The key of a page's request, whose application is named, and its versions, of which those that are
+    /// missing are made; `None` where the policy has to make it.
+    pub(super) fn native_page_key<'py>(
+        &self,
+        rule: &PageRule,
+        call: &Call<'_, 'py>,
+        memory: &MemoryBackend,
+    ) -> PyResult<Option<NativeKey<'py>>> {
+        let py = call.args.py();
+        let app = call.request.as_ref().and_then(|request| request.query);
+        let app = app.and_then(|app| app.cast_exact::<PyString>().ok());
+        let (Some(app), Some((environ, false)), Some(timeout)) = (
+            app,
+            plain_request(call)?,
+            self.attributes.plain_timeout(py)?,
+        ) else {
+            return Ok(None);
+        };
+        let (mut key, names) = rule.key(&app.to_string_lossy(), environ)?;
+        let mut versions = SmallVec::new();
+        let mut made_until = None;
+        for name in names.iter_borrowed() {
+            let mut version = Version::named(&name, Role::Key)?;
+            let name = version.name.bind(py);
+            let (text, guard) = if let Some(found) = memory.find_text(name)? {
+                found
+            } else {
+                if memory.is_of_copies() {
+                    return Ok(None);
+                }
+                let text = PyString::new(py, &new_version());
+                let Some((guard, until)) = memory.make_version(name, &text, Some(&timeout))? else {
+                    return Ok(None);
+                };
+                version.is_new = true;
+                made_until = Some(Py::new(py, until)?);
+                (text, guard)
+            };
+            key.push_str(text.to_str()?);
+            version.text = Some(text.unbind());
+            version.guard = Some(guard);
+            versions.push(version);
+        }
+        Ok(Some(NativeKey {
+            key: PyString::new(py, &key).into_any(),
+            versions,
+            made_until,
+        }))
+    }
+
+    /// Stores what a turn has made, a `page` that is fresh for `lifetime` seconds and has the keys of
+    /// `tags`; whether it is stored.
+    pub(super) fn finish_with_page(
+        &self,
+        turn: &Turn,
+        page: &Bound<'_, PyTuple>,
+        lifetime: f64,
+        tags: Vec<Py<PyString>>,
+    ) -> PyResult<bool> {
+        let py = page.py();
+        let Some(mut open) = turn.take() else {
+            return Ok(false);
+        };
+        self.emit_computed(turn);
+        self.timed(py, || {
+            open.conditions.own_tags = tags;
+            Self::take_windows(&mut open, page)?;
+            let timeout = PyFloat::new(py, lifetime).into_any();
+            self.encode_for(&mut open, page, timeout)?;
+            self.write_open(py, &mut open);
+            turn.note_outcome(&open);
+            self.note_refreshed(py, &open)?;
+            self.conclude_open(*open, page.clone().into_any())
+        })?;
+        Ok(turn.is_stored())
     }
 
     /// The page that answers a request, where it is quickly found; otherwise `None`.

@@ -7,7 +7,8 @@ use flask_caching_engine::flight::Joined;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::PyDict;
+use smallvec::SmallVec;
 
 use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
@@ -15,11 +16,12 @@ use super::port::{Port, usable_copies};
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
 use super::road::Road;
 use super::table::Found;
-use super::turn::{Open, Role, Turn, Version};
+use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::leaders::note_leader;
 use crate::memory::{MemoryBackend, NearCopies};
+use crate::timeout::Deadline;
 
 /// How far the quick way leads.
 pub(super) enum Quick<'py> {
@@ -30,6 +32,15 @@ pub(super) enum Quick<'py> {
     /// To a key that the application's own `get` has nothing under.
     Absent(Bound<'py, PyAny>),
     Unknown,
+}
+
+/// A key that was made natively.
+pub(super) struct NativeKey<'py> {
+    pub(super) key: Bound<'py, PyAny>,
+    /// The versions in it.
+    pub(super) versions: SmallVec<[Version; 1]>,
+    /// When those expire that were made for it.
+    pub(super) made_until: Option<Py<Deadline>>,
 }
 
 /// What the table has of a call.
@@ -211,47 +222,39 @@ impl Road {
         policy.call_method1(intern!(py, "stand_aside"), arguments)
     }
 
-    /// The key of a call of plain arguments, and the version in it; `None` where the policy has to make
-    /// it.
+    /// The key of a call, and the versions in it; `None` where the policy has to make it.
     fn native_key<'py>(
         &self,
         call: &Call<'_, 'py>,
         parts: &Parts,
         backend: &Bound<'py, MemoryBackend>,
-    ) -> PyResult<Option<(Bound<'py, PyAny>, Version)>> {
+    ) -> PyResult<Option<NativeKey<'py>>> {
         let py = call.args.py();
         let memory = backend.get();
-        let Kind::Arguments {
-            recipe: Some(recipe),
-            ..
-        } = &self.parts.get().kind
-        else {
-            return Ok(None);
-        };
-        if !call.kwargs.is_empty()
+        let kind = &self.parts.get().kind;
+        let can_be = matches!(
+            kind,
+            Kind::Page(_)
+                | Kind::Arguments {
+                    recipe: Some(_),
+                    ..
+                }
+        );
+        if !can_be
+            || !call.kwargs.is_empty() && !self.options.is_page
             || self.replaces_writes(backend)?
             || !self.makes_plain_keys(py, memory.scope())?
         {
             return Ok(None);
         }
-        let Some((text, guard)) = memory.find_text(recipe.version_name.bind(py))? else {
-            return Ok(None);
-        };
-        // A version that an application has made up is not a text that a key can be made of here.
-        let (Some(mut key), Ok(version)) =
-            (recipe.prefix(py, parts, call.args.len())?, text.to_str())
-        else {
-            return Ok(None);
-        };
-        key.push_str(version);
-        let version = Version {
-            name: recipe.version_name.clone_ref(py),
-            text: Some(text.unbind()),
-            guard: Some(guard),
-            is_new: false,
-            role: Role::Key,
-        };
-        Ok(Some((PyString::new(py, &key).into_any(), version)))
+        match kind {
+            Kind::Page(rule) => self.native_page_key(rule.get(), call, memory),
+            Kind::Arguments {
+                recipe: Some(recipe),
+                ..
+            } => recipe.native_key(parts, call.args, memory),
+            _ => Ok(None),
+        }
     }
 
     /// Whether something is replaced that writes. Nobody writes to copies.
@@ -261,8 +264,8 @@ impl Road {
             && self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0)
     }
 
-    /// Begins a call of plain arguments that the table does not know: its key is made here. It is
-    /// remembered when it is asked for again: many a call is made once.
+    /// Begins a call of plain arguments, or a page's, that the table does not know: its key is made here.
+    /// It is remembered when it is asked for again: many a call is made once.
     fn begin_natively<'py>(
         &self,
         call: &Call<'_, 'py>,
@@ -274,22 +277,25 @@ impl Road {
         if self.options.has_conditions {
             return Ok(Quick::Unknown);
         }
-        let Some((key, version)) = self.native_key(call, &parts, backend)? else {
+        let Some(native) = self.native_key(call, &parts, backend)? else {
             return Ok(Quick::Unknown);
         };
-        if let Some((value, handle, tags)) = memory.find_value(&key)? {
-            if value.is_none() {
+        let NativeKey { key, versions, .. } = native;
+        if let Some(entry) = memory.find_entry(&key)? {
+            // A page may say itself that it is an answer while it is not fresh.
+            if entry.value.is_none() || entry.stale_for.is_some() {
                 return Ok(Quick::Unknown);
             }
             let row = self.row(parts);
+            let guards = versions.iter().filter_map(|version| version.guard);
             let found = Found {
-                guards: version.guard.into_iter().chain(tags).collect(),
-                value: handle,
+                guards: guards.chain(entry.tags).collect(),
+                value: entry.handle,
                 key: None,
             };
             memory.remember(py, row, found);
             self.count_hit(memory);
-            return Ok(Quick::Answer(value));
+            return Ok(Quick::Answer(entry.value));
         }
         if memory.is_of_copies() {
             return Ok(Quick::Unknown);
@@ -304,7 +310,9 @@ impl Road {
         let mut open = Box::new(Open::new(backend, Port::to_memory(backend)));
         open.flight = Some(flight);
         open.key = key.unbind();
-        open.versions.push(version);
+        open.versions = versions;
+        open.made_until = native.made_until;
+        open.conditions.is_page = self.options.is_page;
         Turn::of(py, open).map(Quick::Answer)
     }
 

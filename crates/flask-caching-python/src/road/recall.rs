@@ -1,5 +1,8 @@
 //! What was answered before: a call is found in the table of the store, and entered into it.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -7,8 +10,8 @@ use super::counts::Event;
 use super::flags::WATCHED;
 use super::parts::{Call, Kind, Parts};
 use super::replaced::{GET, GET_MANY};
-use super::road::Road;
-use super::table::{Found, Key};
+use super::road::{Road, new_number};
+use super::table::{Found, Key, Row};
 use super::turn::{Open, Turn};
 
 /// A value that was found before, and its key where somebody wants to hear of it.
@@ -119,6 +122,29 @@ impl Road {
             memory.get().remember(py, row, Found { guards, value, key });
         }
         Ok(())
+    }
+}
+
+impl Road {
+    /// What tells its rows from those of other roads, and from its own while keys were made otherwise.
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        let epoch = self.flags.get().epoch();
+        if self.epoch.load(Ordering::Relaxed) != epoch {
+            self.number.store(new_number(), Ordering::Relaxed);
+            self.epoch.store(epoch, Ordering::Relaxed);
+        }
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// What a call of these `parts` is found by.
+    pub(super) fn row(&self, parts: Parts) -> Row {
+        Row {
+            road: self.number(),
+            current: Arc::downgrade(&self.number),
+            hash: parts.hash,
+            parts: parts.into_list(),
+        }
     }
 }
 

@@ -3,10 +3,14 @@
 
 use flask_caching_engine::key::memoize_prefix;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
+use smallvec::smallvec;
 
 use super::part::Part;
 use super::parts::Parts;
+use super::quick::NativeKey;
+use super::turn::{Role, Version};
+use crate::memory::MemoryBackend;
 
 /// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
 #[derive(FromPyObject)]
@@ -24,6 +28,37 @@ pub(crate) struct Recipe {
 }
 
 impl Recipe {
+    /// The key of a call, and the version in it; `None` where the policy has to make it.
+    pub(super) fn native_key<'py>(
+        &self,
+        parts: &Parts,
+        args: &Bound<'py, PyTuple>,
+        memory: &MemoryBackend,
+    ) -> PyResult<Option<NativeKey<'py>>> {
+        let py = args.py();
+        let Some((text, guard)) = memory.find_text(self.version_name.bind(py))? else {
+            return Ok(None);
+        };
+        // A version that an application has made up is not a text that a key can be made of here.
+        let (Some(mut key), Ok(version)) = (self.prefix(py, parts, args.len())?, text.to_str())
+        else {
+            return Ok(None);
+        };
+        key.push_str(version);
+        let version = Version {
+            name: self.version_name.clone_ref(py),
+            text: Some(text.unbind()),
+            guard: Some(guard),
+            is_new: false,
+            role: Role::Key,
+        };
+        Ok(Some(NativeKey {
+            key: PyString::new(py, &key).into_any(),
+            versions: smallvec![version],
+            made_until: None,
+        }))
+    }
+
     /// The part of the key that `given` arguments make; `None` where they are not plain data alone, or
     /// do not fit the function. They are printed as they were read: what another thread makes of them
     /// meanwhile is another call's.

@@ -7,18 +7,17 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
 use super::lease::REFUSED;
 use super::options::Options;
-use super::parts::{Call, CallParts, KeyAttribute, Parts};
+use super::parts::{Call, CallParts, KeyAttribute};
 use super::port::Port;
 use super::quick::Quick;
 use super::replaced::LookedAt;
 use super::request::Request;
-use super::table::Row;
 use super::turn::{Open, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
@@ -45,8 +44,8 @@ pub(crate) struct Road {
     pub(super) looked_at: LookedAt,
     pub(super) counts: Counts,
     /// What tells its rows from those of other roads, in the epoch beside it.
-    number: Arc<AtomicU64>,
-    epoch: AtomicU64,
+    pub(super) number: Arc<AtomicU64>,
+    pub(super) epoch: AtomicU64,
     /// The scope of a backend, and the epoch, under which keys are made natively.
     pub(super) plain_keys: (AtomicU64, AtomicU64),
 }
@@ -232,6 +231,18 @@ impl Road {
         })
     }
 
+    /// Stores the `page` that a turn has made, which is fresh for `lifetime` seconds (0: for ever) and has
+    /// the keys of `tags`; whether it is stored.
+    fn finish_page(
+        &self,
+        turn: &Bound<'_, Turn>,
+        page: &Bound<'_, PyTuple>,
+        lifetime: f64,
+        tags: Vec<Py<PyString>>,
+    ) -> PyResult<bool> {
+        self.finish_with_page(turn.get(), page, lifetime, tags)
+    }
+
     /// Gives the result of a turn to the caller, and stores nothing: it is not for others.
     fn refuse<'py>(
         &self,
@@ -410,27 +421,6 @@ impl Road {
         }
         Ok(value)
     }
-
-    /// What tells its rows from those of other roads, and from its own while keys were made otherwise.
-    #[inline]
-    pub(super) fn number(&self) -> u64 {
-        let epoch = self.flags.get().epoch();
-        if self.epoch.load(Ordering::Relaxed) != epoch {
-            self.number.store(new_number(), Ordering::Relaxed);
-            self.epoch.store(epoch, Ordering::Relaxed);
-        }
-        self.number.load(Ordering::Relaxed)
-    }
-
-    /// What a call of these `parts` is found by.
-    pub(super) fn row(&self, parts: Parts) -> Row {
-        Row {
-            road: self.number(),
-            current: Arc::downgrade(&self.number),
-            hash: parts.hash,
-            parts: parts.into_list(),
-        }
-    }
 }
 
 impl Drop for Road {
@@ -440,7 +430,7 @@ impl Drop for Road {
     }
 }
 
-fn new_number() -> u64 {
+pub(super) fn new_number() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed)
 }

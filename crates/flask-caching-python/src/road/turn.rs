@@ -273,7 +273,7 @@ impl Turn {
 
     /// Whether its result was stored.
     #[getter]
-    fn is_stored(&self) -> bool {
+    pub(super) fn is_stored(&self) -> bool {
         self.stored.load(Ordering::Relaxed)
     }
 

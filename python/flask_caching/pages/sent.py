@@ -1,0 +1,81 @@
+"""Answers as they are sent."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Response
+
+from .stored import IS_COMPLETE
+
+if TYPE_CHECKING:
+    from .stored import Page
+
+__all__ = ["send"]
+
+#: Where a response has what is sent of it.
+_SENT = "_flask_caching_sent"
+
+#: What makes of a response what is sent.
+_SENDING = (
+    "__call__",
+    "get_wsgi_response",
+    "get_wsgi_headers",
+    "get_app_iter",
+    "iter_encoded",
+    "close",
+)
+
+
+def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -> Response:
+    """Make a response the answer that stands in front of Flask, given from within.
+
+    :param answer: its status, headers and body.
+    :param page: the page that it was made of.
+    :param environ: the request's.
+    """
+    status, headers, body = answer
+    response.headers._list[:] = headers
+    if status[:3] == "304":
+        response.status_code = 304
+        response.response = body
+    elif body:
+        response.response = body
+    if page[IS_COMPLETE] and not getattr(response, "_on_close", True):
+        # Nothing is left for it to complete, which takes longer than all the rest.
+        cls: Any = type(response)
+        sending = _sending_class(cls)
+        if sending is not None:
+            response.__class__ = sending
+            response.__dict__[_SENT] = (environ, *answer, response.response)
+    return response
+
+
+@functools.lru_cache(maxsize=32)
+def _sending_class(cls: Any) -> Any:
+    """A subclass whose objects are sent as they are; None: the class has a say about that."""
+    if any(getattr(cls, name) is not getattr(Response, name) for name in _SENDING):
+        return None
+
+    def get_wsgi_response(self: Any, environ: dict[str, Any]) -> Any:
+        sent = self.__dict__.pop(_SENT, None)
+        if sent is not None:
+            known, status, headers, body, parts = sent
+            if (
+                known is environ
+                and self.response is parts
+                and self.status == status
+                and self.headers._list == headers
+                and not self._on_close
+            ):
+                return body, status, headers
+        return cls.get_wsgi_response(self, environ)
+
+    members = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "get_wsgi_response": get_wsgi_response,
+    }
+    return type(cls)(cls.__name__, (cls,), members)
