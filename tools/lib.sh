@@ -13,6 +13,13 @@ die() {
     exit 1
 }
 
+[ -w "$root" ] || die "$root cannot be written to by $(id -un): everything is built in it, so clone it elsewhere"
+
+# need_number NAME VALUE: a verb's argument that has to be a whole number is one.
+need_number() {
+    [[ $2 =~ ^[0-9]+$ ]] || die "$1 has to be a whole number, not '$2'"
+}
+
 # need_cargo: a toolchain that can build the project is on PATH, or a sentence says what to do.
 need_cargo() {
     local needed found update="install it with https://rustup.rs"

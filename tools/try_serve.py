@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 PATIENCE = 180.0
 
@@ -31,7 +33,7 @@ def main() -> None:
         port: int = probe.getsockname()[1]
     # A session of its own, to end what make starts as well.
     serving = subprocess.Popen(
-        ["make", "serve", f"PORT={port}"],
+        ["make", "--directory", str(Path(__file__).parents[1]), "serve", f"PORT={port}"],
         start_new_session=True,
         # A shell lets what it runs in the background, as this may be, ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -43,7 +45,8 @@ def main() -> None:
                 sys.exit("make serve ended before it answered, see above")
             time.sleep(0.1)
     finally:
-        os.killpg(serving.pid, signal.SIGINT)  # what Ctrl-C does
+        with suppress(ProcessLookupError):
+            os.killpg(serving.pid, signal.SIGINT)  # what Ctrl-C does
         try:
             serving.wait(PATIENCE)
         except subprocess.TimeoutExpired:

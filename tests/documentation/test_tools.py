@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -72,6 +73,9 @@ def test_without_a_toolchain_it_is_said_where_to_get_one(tmp_path: Path) -> None
         (("tools/bench", "everything"), "usage: tools/bench compare|growth|smoke"),
         (("tools/wheel", "--sdits"), "usage: tools/wheel [--sdist | --for PYTHON]"),
         (("tools/wheel", "--for"), "usage: tools/wheel [--sdist | --for PYTHON]"),
+        (("tools/demo", "--serve", "http"), "PORT has to be a whole number, not 'http'"),
+        (("env", "SECONDS_EACH=1m", "tools/fuzz"), "SECONDS has to be a whole number, not '1m'"),
+        (("env", "SECONDS_EACH=-1", "tools/soak"), "SECONDS has to be a whole number, not '-1'"),
         ((sys.executable, "tools/pythons.py", "soon"), "a version such as 3.14, not soon"),
         ((sys.executable, "tools/pythons.py", "3.0"), "no CPython >= 3.11 and below 3.0"),
         ((sys.executable, "-S", "tools/versions.py"), "flask is not installed for"),
@@ -126,3 +130,24 @@ def test_without_make_it_is_said_that_it_is_missing(tmp_path: Path) -> None:
 def test_the_gallery_says_that_a_port_cannot_be_served() -> None:
     command = (sys.executable, "-m", "gallery", "--serve", "99999")
     assert "port 99999 cannot be served" in complaint(*command, cwd=ROOT / "examples")
+
+
+def test_a_checkout_that_cannot_be_written_to() -> None:
+    # Not `tmp_path`, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "a checkout"
+        shutil.copytree(ROOT / "tools", root / "tools")
+        for path in (root, root.parent):
+            path.chmod(0o555)
+        done = subprocess.run(
+            ["bash", root / "tools" / "develop"],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            user=None if os.geteuid() else "nobody",
+        )
+        root.parent.chmod(0o755)
+        root.chmod(0o755)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{root} cannot be written to by ")
+    assert "\n" not in done.stderr.strip()
