@@ -6,6 +6,7 @@ import contextlib
 import gc
 import logging
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -183,18 +184,64 @@ def test_a_forked_child_hears_for_itself(server: RedisServer) -> None:
     assert is_current(cache)
 
 
+PRELOADED = """
+    import os, sys, time, types
+    from near import Nearby
+    import redis
+
+    server = types.SimpleNamespace(port=int(sys.argv[1]), admin=redis.Redis(port=int(sys.argv[1])))
+    Nearby(server).start()
+    child = os.fork()
+    if child:
+        print(child, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_parent_is_sent_nothing_any_more(server: RedisServer) -> None:
+    """A child does not keep open what its parent heard of changes by."""
+    command = [sys.executable, "-c", textwrap.dedent(PRELOADED), str(server.port)]
+    parent = subprocess.Popen(
+        command, env={**os.environ, "PYTHONPATH": str(SUPPORT)}, stdout=subprocess.PIPE, text=True
+    )
+    with parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        try:
+            assert len(listeners(server)) == 1
+            parent.kill()
+            wait_until(lambda: not listeners(server), "the connection to be closed")
+            os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def listeners(server: RedisServer) -> list[int]:
+    """The connections by which changes are heard of, the oldest first."""
+    clients = server.admin.client_list()
+    return sorted(int(client["id"]) for client in clients if "B" in client["flags"])
+
+
+def test_prefixes_are_heard_of_each_by_itself(server: RedisServer) -> None:
+    near = Nearby(server)
+    cache = near.start()
+    cache.cache.key_prefix = f"second {near.prefix}"
+    near.start()
+    first, _ = listeners(server)
+    # The first prefix finds no way back, and the second goes on.
+    near.admin.config_set("maxclients", len(near.admin.client_list()) - 1)
+    near.admin.client_kill_filter(_id=first)
+    cache.set("k", 1)
+    near.settle(lambda: cache.get("k"))
+
+
 def test_copies_that_are_gone_are_heard_of_no_more(server: RedisServer) -> None:
     near = Nearby(server, CACHE_NEAR_SILENCE=SILENCE)
     near.start()
-    listeners = [client for client in near.admin.client_list() if "B" in client["flags"]]
-    assert len(listeners) == 1
-    admin = near.admin
+    assert len(listeners(server)) == 1
     del near
     gc.collect()
-    wait_until(
-        lambda: not [client for client in admin.client_list() if "B" in client["flags"]],
-        "the connection to be closed",
-    )
+    wait_until(lambda: not listeners(server), "the connection to be closed")
 
 
 GREENLETS = """
@@ -300,3 +347,28 @@ def test_a_lease_is_asked_of_the_server(server: RedisServer) -> None:
         assert lease.take()
         assert lease.is_held()
         backend.get("leased")
+
+
+def test_a_lost_server_is_warned_of_once_where_copies_are_wanted(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"CACHE_OPTIONS": {"breaker_reset": 0.05}}
+    left = Nearby(server, CACHE_REDIS_HOST="localhost", **options)
+    wanted = Nearby(server, CACHE_REDIS_HOST="127.0.0.1", **options)
+    left.start()
+    wanted.start()
+    with caplog.at_level(logging.DEBUG, "flask_caching.engine"):
+        server.kill()
+
+        def said(what: str, host: str) -> list[str]:
+            found(wanted.cache, "k")
+            texts = [record.getMessage() for record in caplog.records]
+            return [text for text in texts if what in text and host in text]
+
+        def were_many() -> bool:
+            hosts = ("localhost", "127.0.0.1")
+            return all(len(said("not heard of any more", host)) > 30 for host in hosts)
+
+        wait_until(were_many, "many attempts", patience=120)
+        assert len(said("CACHE_NEAR", "127.0.0.1")) == 1
+        assert not said("CACHE_NEAR", "localhost")

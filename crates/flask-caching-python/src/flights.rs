@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use flask_caching_engine::backend::redis::close_inherited;
 use flask_caching_engine::flight::{Flight, Flights, Joined, Overtaken, this_thread};
 use flask_caching_engine::layer::near;
 use pyo3::prelude::*;
@@ -191,9 +192,11 @@ pub(crate) fn flights_under_way() -> usize {
     FLIGHTS.len()
 }
 
-/// Forgets the computations of the process that this one was forked from.
+/// Forgets the computations of the process that this one was forked from, and what that hears of changes
+/// by.
 #[pyfunction]
 pub(crate) fn forget_flights() {
     FLIGHTS.forget();
     near::forget_in_child();
+    close_inherited();
 }

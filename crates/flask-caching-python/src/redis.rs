@@ -123,9 +123,9 @@ impl RedisServers {
         default_timeout: Option<&Bound<'_, PyAny>>,
         copies: Option<&Bound<'_, NearCopies>>,
     ) -> PyResult<ByteStore> {
-        let near = copies.and_then(|copies| copies.as_super().get().near());
-        let backend: Arc<dyn Backend> = match near {
-            Some(near) => Arc::new(self.0.copied(clear_prefix, near)),
+        let listener = copies.and_then(|copies| copies.as_super().get().listener());
+        let backend: Arc<dyn Backend> = match listener {
+            Some(listener) => Arc::new(self.0.copied(clear_prefix, listener)),
             None => Arc::new(self.0.cache(clear_prefix)),
         };
         let store = ByteStore::new(backend, default_timeout)?;
@@ -157,7 +157,7 @@ impl RedisServers {
     ) -> PyResult<Bound<'py, NearCopies>> {
         let most = most.map(seconds).transpose()?;
         let near = Arc::new(Near::new(prefix, threshold, most, seconds(silence)?));
-        let listener = self.0.listener(&near);
+        let listener = Arc::new(self.0.listener(&near));
         NearCopies::open(py, near, listener, (threshold, max_bytes), read)
     }
 
@@ -224,6 +224,7 @@ impl Connection {
             tls: tls.map(Arc::new),
             keepalive: self.keepalive.map(KeepaliveSettings::read).transpose()?,
             resp3: self.resp3,
+            is_inherited: true,
             client_name: self.client_name,
             health_check_interval: self.health_check_interval.map(seconds).transpose()?,
             max_connections: self.max_connections,

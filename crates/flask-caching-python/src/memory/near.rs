@@ -29,7 +29,7 @@ static IN_USE: AtomicBool = AtomicBool::new(false);
 /// What makes a store one of copies.
 pub(super) struct Copies {
     near: Arc<Near>,
-    listener: Listener,
+    listener: Arc<Listener>,
     /// What was spoiled last when the store was emptied.
     emptied_at: AtomicU64,
 }
@@ -44,7 +44,7 @@ impl MemoryBackend {
     fn open_copies(
         &self,
         near: Arc<Near>,
-        listener: Listener,
+        listener: Arc<Listener>,
         (threshold, max_bytes): (usize, usize),
         read: Py<PyAny>,
     ) {
@@ -63,6 +63,11 @@ impl MemoryBackend {
     /// What is known of the originals, where this is a store of copies.
     pub(crate) fn near(&self) -> Option<&Arc<Near>> {
         self.copies.get().map(|copies| &copies.near)
+    }
+
+    /// What hears of changes of the originals, where this is a store of copies.
+    pub(crate) fn listener(&self) -> Option<&Arc<Listener>> {
+        self.copies.get().map(|copies| &copies.listener)
     }
 
     /// Whether it is a store of copies.
@@ -141,7 +146,7 @@ impl NearCopies {
     pub(crate) fn open(
         py: Python<'_>,
         near: Arc<Near>,
-        listener: Listener,
+        listener: Arc<Listener>,
         most: (usize, usize),
         read: Py<PyAny>,
     ) -> PyResult<Bound<'_, Self>> {

@@ -101,6 +101,8 @@ pub struct ConnectionConfig {
     pub keepalive: Option<Keepalive>,
     /// Whether to speak version 3 of the protocol; version 2 says the same here.
     pub resp3: bool,
+    /// Whether children of `fork()` keep it open, which is no matter where they are not sent to.
+    pub is_inherited: bool,
     /// The name of the connection, for `CLIENT LIST`.
     pub client_name: Option<String>,
     /// A connection idle for longer than this is asked whether it lives before it is used.
@@ -139,6 +141,7 @@ impl Default for ConnectionConfig {
             tls: None,
             keepalive: Some(Keepalive::default()),
             resp3: false,
+            is_inherited: true,
             client_name: None,
             health_check_interval: None,
             max_connections: None,

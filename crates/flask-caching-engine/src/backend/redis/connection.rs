@@ -31,8 +31,7 @@ impl Connection {
     ) -> Result<Self> {
         let failed = |error| fault::connecting(operation, endpoint.server(), error);
         let login = config.login(operation, endpoint)?;
-        let tls = config.tls.as_deref();
-        let stream = Stream::connect(endpoint, config.keepalive, tls, deadline).map_err(failed)?;
+        let stream = Stream::connect(endpoint, config, deadline).map_err(failed)?;
         let mut connection = Self {
             stream,
             incoming: Incoming::new(),

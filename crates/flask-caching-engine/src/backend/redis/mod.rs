@@ -13,8 +13,10 @@ mod directory;
 mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod inherited;
 mod listening;
 mod pool;
+mod prompt;
 mod recent;
 mod resp;
 mod sentinel;
@@ -30,6 +32,7 @@ mod view;
 
 pub use config::{ConnectionConfig, CredentialProvider, Endpoint, Keepalive, Login};
 pub use fault::LoginRefused;
+pub use inherited::close_inherited;
 pub use listening::Listener;
 pub use sentinel::{NO_MASTER, SentinelConfig};
 pub use servers::Servers;

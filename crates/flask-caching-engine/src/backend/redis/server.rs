@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::connection::Connection;
@@ -100,8 +99,6 @@ pub(super) struct Server {
 struct State {
     pool: Pool,
     health: Health,
-    /// Whether this process hears of what changes there.
-    is_followed: AtomicBool,
 }
 
 /// Commands that have been sent and not been answered yet.
@@ -130,7 +127,6 @@ impl Server {
             state: PerProcess::new(move || State {
                 pool: Pool::new(),
                 health: Health::new(target.clone(), &settings).probed(Probe::clone(&probe)),
-                is_followed: AtomicBool::new(false),
             }),
         }
     }
@@ -142,17 +138,6 @@ impl Server {
     /// How it is connected to.
     pub(super) fn config(&self) -> &ConnectionConfig {
         &self.config
-    }
-
-    /// Whether this process hears of what changes there.
-    pub(super) fn is_followed(&self) -> bool {
-        self.state.get().is_followed.load(Ordering::Acquire)
-    }
-
-    /// This process hears of what changes there from now on, or no longer.
-    pub(super) fn set_followed(&self, is_followed: bool) {
-        let state = self.state.get();
-        state.is_followed.store(is_followed, Ordering::Release);
     }
 
     /// Whether it failed a moment ago and is being left alone: nothing would be tried now.

@@ -67,15 +67,15 @@ impl Servers {
         self.resilient(self.redis(clear_prefix.into()))
     }
 
-    /// The same, of whose entries there are copies that `near` knows of. Every change of a lifetime costs
-    /// a copy, so that lifetimes are extended by a fourth more than they have to be.
+    /// The same, of whose entries there are copies, of which `listener` hears. Every change of a lifetime
+    /// costs a copy, so that lifetimes are extended by a fourth more than they have to be.
     pub fn copied(
         &self,
         clear_prefix: impl Into<Vec<u8>>,
-        near: &Arc<Near>,
+        listener: &Arc<Listener>,
     ) -> Spoiling<GuardedDeletions<Resilient<Redis>>> {
-        let redis = self.redis(clear_prefix.into()).extending_seldom();
-        Spoiling::new(self.resilient(redis), Arc::clone(near))
+        let redis = self.redis(clear_prefix.into()).heard_of_by(listener);
+        Spoiling::new(self.resilient(redis), Arc::clone(listener.near()))
     }
 
     fn redis(&self, clear_prefix: Vec<u8>) -> Redis {

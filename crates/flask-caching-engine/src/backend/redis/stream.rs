@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::net::{RecvFlags, sockopt};
 use rustls::{ClientConnection, StreamOwned};
 
-use super::config::{Endpoint, Keepalive};
-use super::tls::Tls;
+use super::config::{ConnectionConfig, Endpoint, Keepalive};
+use super::inherited::NotInherited;
 use crate::backend::net;
 use crate::resilience::Deadline;
 
@@ -27,15 +27,14 @@ impl Stream {
     /// Connects to `endpoint`, before `deadline`.
     pub(super) fn connect(
         endpoint: &Endpoint,
-        keepalive: Option<Keepalive>,
-        tls: Option<&Tls>,
+        config: &ConnectionConfig,
         deadline: Deadline,
     ) -> io::Result<Self> {
         let (socket, host) = match endpoint {
             Endpoint::Tcp(host, port) => {
                 let socket = net::connect_tcp(host, *port, deadline)?;
                 socket.set_nodelay(true)?;
-                if let Some(keepalive) = keepalive {
+                if let Some(keepalive) = config.keepalive {
                     set_keepalive(&socket, keepalive)?;
                 }
                 (Socket::Tcp(socket), host.as_str())
@@ -45,13 +44,19 @@ impl Stream {
                 (Socket::Unix(socket), "localhost")
             }
         };
+        let not_inherited = if config.is_inherited {
+            None
+        } else {
+            NotInherited::new(socket.fd())
+        };
         let timed = Timed {
+            not_inherited,
             socket,
             deadline,
             read_timeout: None,
             write_timeout: None,
         };
-        let Some(tls) = tls else {
+        let Some(tls) = &config.tls else {
             return Ok(Self::Plain(timed));
         };
         let mut stream = StreamOwned::new(tls.session(host)?, timed);
@@ -112,6 +117,9 @@ impl Write for Stream {
 
 /// A socket whose reads and writes end by a deadline, however many there are.
 pub(super) struct Timed {
+    /// The first of the fields: it ends before the socket is closed.
+    #[expect(dead_code, reason = "it stands while the socket is open")]
+    not_inherited: Option<NotInherited>,
     socket: Socket,
     deadline: Deadline,
     read_timeout: Option<Duration>,

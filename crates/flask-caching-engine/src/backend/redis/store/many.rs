@@ -138,8 +138,8 @@ impl Redis {
         Ok(deleted)
     }
 
-    /// The entries of `keys` and what is left of their lifetimes, from the servers that are told of
-    /// every change of them first.
+    /// The entries of `keys` and what is left of their lifetimes, as far as somebody hears of the
+    /// changes there.
     ///
     /// A change between the two questions is heard of after both, and spoils what they made.
     fn copies_of(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
@@ -159,7 +159,7 @@ impl Redis {
             .into_iter()
             .zip(lives)
             .map(|((value, whose), (life, of))| {
-                let is_heard_of = Arc::ptr_eq(&whose, &of) && whose.is_followed();
+                let is_heard_of = Arc::ptr_eq(&whose, &of) && self.is_heard_of(&whose);
                 let left = command::lifetime(&life).filter(|_| is_heard_of);
                 let left = left.unwrap_or(Lifetime::Expired);
                 let value = reader.value(value)?;

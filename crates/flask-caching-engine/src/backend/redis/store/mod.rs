@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::command::{self, Reader};
 use super::denied::{Denied, Replaceable};
+use super::listening::Listener;
 use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
@@ -23,8 +24,8 @@ pub struct Redis {
     /// What [`Backend::clear`] removes: keys that start with it; everything where it is empty.
     clear_prefix: Vec<u8>,
     operation_timeout: Duration,
-    /// Whether each extension of a lifetime is told to somebody, and so there are better few.
-    extends_seldom: bool,
+    /// Who hears of each change. There are better few extensions of lifetimes then.
+    listener: Option<Arc<Listener>>,
     denied: Denied,
 }
 
@@ -38,17 +39,23 @@ impl Redis {
             topology,
             clear_prefix,
             operation_timeout,
-            extends_seldom: false,
+            listener: None,
             denied: Denied::default(),
         }
     }
 
-    /// The same, which extends lifetimes by a fourth more than it is asked to, and so more seldom.
-    pub(super) fn extending_seldom(self) -> Self {
+    /// The same, of whose changes `listener` hears: lifetimes are extended by a fourth more than they
+    /// have to be, and so more seldom.
+    pub(super) fn heard_of_by(self, listener: &Arc<Listener>) -> Self {
         Self {
-            extends_seldom: true,
+            listener: Some(Arc::clone(listener)),
             ..self
         }
+    }
+
+    fn is_heard_of(&self, server: &Arc<Server>) -> bool {
+        let listener = self.listener.as_ref();
+        listener.is_some_and(|listener| listener.hears_of(server))
     }
 
     fn deadline(&self) -> Deadline {
@@ -174,7 +181,7 @@ impl Backend for Redis {
         if !self.denied.has(Replaceable::Eval) {
             requests.extend(extended.iter().map(|key| Request {
                 key,
-                command: command::extend(key, lifetime, self.extends_seldom),
+                command: command::extend(key, lifetime, self.listener.is_some()),
             }));
         }
         let mut replies = self

@@ -60,7 +60,7 @@ impl Redis {
         let operation = Operation::remove("extend");
         let reader = self.reader(operation);
         if lifetime == Lifetime::Expired || !self.denied.has(Replaceable::Eval) {
-            let script = command::extend(key, lifetime, self.extends_seldom);
+            let script = command::extend(key, lifetime, self.listener.is_some());
             let reply = self.one(operation, key, script)?;
             if !self.denied.by(&reply, Replaceable::Eval) {
                 return reader.done(&reply);

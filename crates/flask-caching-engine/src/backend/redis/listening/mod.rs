@@ -5,33 +5,28 @@
 //! What is sent there arrives in order: an answer to a `PING` says that every change before the
 //! question has been heard of. Nothing else is taken for a sign of life.
 
+mod ear;
+
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::config::ConnectionConfig;
-use super::connection::Connection;
-use super::fault;
-use super::resp::{self, Message, Reply};
+use ear::Ear;
+
 use super::server::{Operation, Server};
 use super::topology::Topology;
-use crate::clock::{self, Instant};
+use crate::clock::Instant;
 use crate::layer::near::Near;
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, Settings};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind};
 
 /// How often in a silence that is too long the servers are asked.
 const QUESTIONS: u32 = 4;
 const SOONEST: Duration = Duration::from_millis(10);
 const LATEST: Duration = Duration::from_secs(1);
-/// After how long it is tried again what failed, and what a server has refused.
-const RETRY: Duration = Duration::from_millis(200);
-/// After so many failures it is said that nobody can be heard, and tried more seldom.
-const MANY: u32 = 25;
-const RETRY_REFUSED: Duration = Duration::from_secs(30);
 
 const LISTEN: &str = "near";
 
@@ -50,6 +45,10 @@ struct State {
     links: Mutex<Vec<Arc<Link>>>,
     /// Why nobody listens.
     trouble: Mutex<Option<Trouble>>,
+    /// Whether copies were asked for since a server was lost: somebody wants to know.
+    is_wanted: AtomicBool,
+    /// Whether it was said that a server cannot be heard.
+    is_warned: AtomicBool,
 }
 
 struct Trouble {
@@ -78,14 +77,29 @@ impl Listener {
                     is_begun: AtomicBool::new(false),
                     links: Mutex::default(),
                     trouble: Mutex::default(),
+                    is_wanted: AtomicBool::new(false),
+                    is_warned: AtomicBool::new(false),
                 })
             }),
         }
     }
 
-    /// Listens from now on, unless it does; returns at once.
+    /// What it tells of changes.
+    pub(super) fn near(&self) -> &Arc<Near> {
+        &self.near
+    }
+
+    /// Whether this process hears of what changes on `server`.
+    pub(super) fn hears_of(&self, server: &Arc<Server>) -> bool {
+        lock(&self.state.get().links)
+            .iter()
+            .any(|link| Arc::ptr_eq(&link.server, server) && link.is_heard())
+    }
+
+    /// Listens from now on, unless it does; returns at once. It is called where a copy is wanted.
     pub fn begin(&self) {
         let state = self.state.get();
+        state.is_wanted.store(true, Ordering::Relaxed);
         if state.is_begun.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -120,7 +134,21 @@ impl State {
         let heard = links.iter().map(|link| link.heard.load(Ordering::Acquire));
         match heard.min() {
             None | Some(0) => near.heard_until(Instant(0)),
-            Some(heard) => near.heard_until(Instant(heard).after(near.silence())),
+            Some(heard) => {
+                near.heard_until(Instant(heard).after(near.silence()));
+                self.is_warned.store(false, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Says once that a server cannot be heard, where somebody wants copies: a cache that was left
+    /// has nobody.
+    fn warn_of_silence(&self, error: &Error) {
+        if self.is_wanted.load(Ordering::Relaxed) && !self.is_warned.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "CACHE_NEAR: nothing is heard of what changes, so that the cache goes on without \
+                 copies and asks the server each time: {error}"
+            );
         }
     }
 
@@ -148,11 +176,16 @@ impl State {
         let mut present = lock(&self.links);
         near.heard_until(Instant(0));
         for old in std::mem::replace(&mut *present, links) {
-            old.server.set_followed(false);
             old.heard.store(0, Ordering::Release);
             old.is_over.store(true, Ordering::Release);
         }
         near.spoil_all();
+    }
+}
+
+impl Link {
+    fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire) > 0
     }
 }
 
@@ -237,186 +270,4 @@ impl Supervisor {
             }
         }
     }
-}
-
-/// Follows one server.
-struct Ear {
-    state: Arc<State>,
-    link: Arc<Link>,
-    every: Duration,
-    silence: Duration,
-    settings: Settings,
-}
-
-impl Ear {
-    fn run(self) {
-        let mut failures = 0;
-        while !self.is_over() {
-            let is_heard = || self.link.heard.load(Ordering::Acquire) > 0;
-            let Err(error) = self.listen() else {
-                return;
-            };
-            failures = if is_heard() { 1 } else { failures + 1 };
-            self.lose();
-            if self.is_over() {
-                return;
-            }
-            log::debug!("changes are not heard of any more: {error}");
-            self.state.note_trouble(Some(&error));
-            if failures == MANY && !is_refusal(error.kind()) {
-                log::warn!(
-                    "CACHE_NEAR: nothing is heard of what changes, so that the cache goes on without \
-                     copies and asks the server each time: {error}"
-                );
-            }
-            self.pause(match error.kind() {
-                kind if is_refusal(kind) => RETRY_REFUSED,
-                _ if failures >= MANY => LATEST,
-                _ => RETRY,
-            });
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.link.is_over.load(Ordering::Acquire) || self.state.near.strong_count() == 0
-    }
-
-    fn pause(&self, pause: Duration) {
-        let deadline = Deadline::after(pause);
-        while let Ok(left) = deadline.remaining() {
-            if self.is_over() {
-                return;
-            }
-            thread::park_timeout(left.min(LATEST));
-        }
-    }
-
-    /// Nothing is known any more of what this server has.
-    fn lose(&self) {
-        if let Some(near) = self.state.near.upgrade() {
-            self.link.server.set_followed(false);
-            self.link.heard.store(0, Ordering::Release);
-            self.state.vouch(&near);
-            near.spoil_all();
-        }
-    }
-
-    /// Listens until it is over; otherwise returns what has gone wrong.
-    fn listen(&self) -> Result<()> {
-        let (mut connection, mut heard) = self.connect()?;
-        let server = &self.link.server;
-        let failed = |error| fault::io(LISTEN, server.endpoint().server(), error);
-        if let Some(near) = self.state.near.upgrade() {
-            server.set_followed(true);
-            near.begin_listening();
-            self.link.heard.store(heard.0, Ordering::Release);
-            self.state.note_trouble(None);
-            self.state.vouch(&near);
-        }
-        let mut asked = None;
-        while !self.is_over() {
-            let now = clock::real();
-            match asked {
-                None if now.since(heard) >= self.every => {
-                    let mut ping = Vec::new();
-                    resp::encode(&mut ping, &[b"PING"]);
-                    connection
-                        .send(&ping, Deadline::after(self.silence))
-                        .map_err(failed)?;
-                    asked = Some(now);
-                }
-                Some(since) if now.since(since) >= self.silence => {
-                    return Err(failed(Deadline::after(self.silence).timed_out()));
-                }
-                _ => {}
-            }
-            connection.set_deadline(Deadline::after(self.every));
-            match connection.wait() {
-                Err(error) if is_timeout(&error) => continue,
-                outcome => outcome.map_err(failed)?,
-            }
-            connection.set_deadline(Deadline::after(self.silence));
-            match connection.message().map_err(failed)? {
-                Message::Push(parts) => self.heed(&parts),
-                Message::Reply(Reply::Error(message)) => {
-                    return Err(fault::server(LISTEN, server.endpoint().server(), &message));
-                }
-                Message::Reply(_) => {
-                    heard = asked.take().unwrap_or(heard);
-                    self.link.heard.store(heard.0, Ordering::Release);
-                    if let Some(near) = self.state.near.upgrade() {
-                        self.state.vouch(&near);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// A connection that hears of changes, and since when.
-    fn connect(&self) -> Result<(Connection, Instant)> {
-        let server = &self.link.server;
-        let target = || server.endpoint().server();
-        let config = ConnectionConfig {
-            resp3: true,
-            ..server.config().clone()
-        };
-        let deadline = Deadline::after(self.settings.connect_timeout.max(self.silence));
-        let mut connection = Connection::open(LISTEN, server.endpoint(), &config, deadline)?;
-        let Some(near) = self.state.near.upgrade() else {
-            return Ok((connection, Instant(0)));
-        };
-        let mut track = Vec::new();
-        let words: [&[u8]; 6] = [
-            b"CLIENT",
-            b"TRACKING",
-            b"ON",
-            b"BCAST",
-            b"PREFIX",
-            near.prefix(),
-        ];
-        let words = if near.prefix().is_empty() {
-            &words[..4]
-        } else {
-            &words
-        };
-        resp::encode(&mut track, words);
-        let failed = |error| fault::io(LISTEN, target(), error);
-        connection.send(&track, deadline).map_err(failed)?;
-        match connection.receive().map_err(failed)? {
-            Reply::Error(message) => Err(fault::server(LISTEN, target(), &message)),
-            // Nothing was copied before now.
-            _ => Ok((connection, clock::real())),
-        }
-    }
-
-    /// Does as a message says that nobody asked for.
-    fn heed(&self, parts: &[Reply]) {
-        let (Some(Reply::Data(kind)), Some(near)) = (parts.first(), self.state.near.upgrade())
-        else {
-            return;
-        };
-        if kind != b"invalidate" {
-            return;
-        }
-        match parts.get(1) {
-            Some(Reply::Array(keys)) => {
-                for key in keys {
-                    match key {
-                        Reply::Data(key) => near.spoil(key),
-                        _ => near.spoil_all(),
-                    }
-                }
-            }
-            // The database was emptied.
-            _ => near.spoil_all(),
-        }
-    }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
-    )
 }
