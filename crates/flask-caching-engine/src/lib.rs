@@ -7,6 +7,7 @@ pub mod backend;
 pub mod clock;
 pub mod compression;
 pub mod contacted;
+pub mod counts;
 pub mod error;
 pub mod flight;
 #[cfg(any(test, fuzzing))]

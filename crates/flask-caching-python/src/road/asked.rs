@@ -7,7 +7,7 @@ use flask_caching_engine::clock::{self, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use super::counts::increase;
+use flask_caching_engine::counts::increase;
 
 /// Keys that were found, not found, written and deleted, and calls of `clear`.
 #[derive(Default)]

@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::counts::Event;
 use super::flags::WATCHED;
 use super::lease::FAILED;
 use super::parts::Call;
@@ -21,6 +20,7 @@ use super::turn::{Open, Role, Version};
 use crate::metadata::SealedValue;
 use crate::pages::layout;
 use crate::refreshes;
+use flask_caching_engine::counts::Event;
 
 /// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
 const EPOCH: &str = "_tags";

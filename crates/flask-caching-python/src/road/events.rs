@@ -6,11 +6,11 @@ use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::counts::Event;
 use super::flags::{OUTAGE, WATCHED};
 use super::parts::Call;
 use super::road::Road;
 use super::turn::{Doing, Open, Turn};
+use flask_caching_engine::counts::Event;
 
 impl Road {
     /// Tells everybody of a hit or a miss. `key`: `None` where nobody is waiting for it.

@@ -15,13 +15,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::counts::Event;
 use super::replaced::SET;
 use super::road::Road;
 use super::turn::{Encoded, Following, Open, Role, Step, Turn};
 use crate::leaders::leaders;
 use crate::missing::is_missing;
 use crate::{flights, timeout};
+use flask_caching_engine::counts::Event;
 
 /// How often a thread that waits looks whether it was interrupted.
 const INTERRUPTIBLE: Duration = Duration::from_millis(50);

@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
 
-use super::counts::Event;
 use super::lease::REFUSED;
 use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
@@ -16,6 +15,7 @@ use crate::metadata::Metadata;
 use crate::missing::is_missing;
 use crate::pages::layout;
 use crate::timeout::Deadline;
+use flask_caching_engine::counts::Event;
 
 impl Road {
     /// Decides whether a result is stored, and as what. Returns it as the caller gets it.

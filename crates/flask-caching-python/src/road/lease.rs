@@ -16,10 +16,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::counts::Event;
 use super::road::Road;
 use super::turn::{Open, Outcome, Step, Turn};
 use crate::metadata::Metadata;
+use flask_caching_engine::counts::Event;
 
 /// How often a call is looked for again without a pause: what is found may be no answer time and again.
 const MOST_HURRIED: u32 = 5;

@@ -6,7 +6,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
 use super::quick::Quick;
 use super::road::Road;
@@ -15,6 +14,7 @@ use crate::error::CacheKeyError;
 use crate::leaders::note_leader;
 use crate::missing::missing;
 use crate::{flights, refreshes};
+use flask_caching_engine::counts::Event;
 
 /// How far a call gets without its backend.
 pub(super) enum Approach<'py> {

@@ -34,7 +34,6 @@
 mod arguments;
 mod asked;
 mod conditions;
-mod counts;
 mod data;
 mod direction;
 mod events;

@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use smallvec::SmallVec;
 
-use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
 use super::port::{Port, usable_copies};
 use super::replaced::{GET, GET_MANY, Methods, WRITES};
@@ -22,6 +21,7 @@ use crate::flights;
 use crate::leaders::note_leader;
 use crate::memory::{MemoryBackend, NearCopies};
 use crate::timeout::Deadline;
+use flask_caching_engine::counts::Event;
 
 /// How far the quick way leads.
 pub(super) enum Quick<'py> {

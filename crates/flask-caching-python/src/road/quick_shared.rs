@@ -8,7 +8,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{intern, types::PyBytes};
 
-use super::counts::Event;
 use super::parts::{Call, Kind, Parts};
 use super::quick::{Quick, backend_of};
 use super::recipe::Recipe;
@@ -18,6 +17,7 @@ use crate::error::unless_raised;
 use crate::memory::is_scalar;
 use crate::scalars;
 use crate::shared::{Loaded, SharedByteStore};
+use flask_caching_engine::counts::Event;
 
 impl Road {
     /// Goes the quick way on the shared store.

@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::counts::Event;
 use super::flags::WATCHED;
 use super::parts::{Call, Kind, Parts};
 use super::replaced::{GET, GET_MANY};
 use super::road::{Road, new_number};
 use super::table::{Found, Key, Row};
 use super::turn::{Open, Turn};
+use flask_caching_engine::counts::Event;
 
 /// A value that was found before, and its key where somebody wants to hear of it.
 type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);

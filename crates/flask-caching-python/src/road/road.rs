@@ -9,7 +9,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::counts::{Counts, CountsRow, Event};
 use super::flags::CacheFlags;
 use super::lease::REFUSED;
 use super::options::Options;
@@ -21,6 +20,7 @@ use super::request::Request;
 use super::turn::{Open, Turn};
 use crate::memory::MemoryBackend;
 use crate::stack;
+use flask_caching_engine::counts::{Counts, CountsRow, Event};
 
 /// The road of the calls of one decorated function, or of the fragments of one label.
 ///

@@ -1,22 +1,28 @@
 //! How often what became of calls, what they cost, and why results were not stored.
+//!
+//! Whoever counts guarantees that no other thread does at the same time, as Python's lock does.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flask_caching_engine::clock::{self, Instant};
+use crate::clock::{self, Instant};
 
 /// What became of a call.
 #[derive(Clone, Copy)]
-pub(super) enum Event {
+pub enum Event {
+    /// It was answered from the cache.
     Hit,
+    /// It was not found, or not wanted.
     Miss,
+    /// Its result was stored.
     Stored,
     /// The policy or the backend would not have the result.
     Refused,
     /// Something was deleted meanwhile, so that the result is not stored.
     Superseded,
+    /// The cache failed while it was looked up or its result stored.
     Error,
     /// The policy was asked what the call is: it could not be told from the call itself.
     Described,
@@ -56,7 +62,7 @@ const OTHER_REASONS: &str = "other reasons";
 
 /// What became of the calls of one function, or of those that are gone.
 #[derive(Default)]
-pub(super) struct Counts {
+pub struct Counts {
     events: [AtomicU64; EVENTS.len()],
     /// Nanoseconds that computations took.
     computing: AtomicU64,
@@ -65,29 +71,30 @@ pub(super) struct Counts {
     refusals: Mutex<BTreeMap<String, u64>>,
 }
 
-/// [`Counts`] for Python: events by name, seconds that computations took and that hits have saved,
+/// [`Counts`] for people: events by name, seconds that computations took and that hits have saved,
 /// refusals by reason.
-pub(super) type CountsRow = (HashMap<&'static str, u64>, f64, f64, BTreeMap<String, u64>);
+pub type CountsRow = (HashMap<&'static str, u64>, f64, f64, BTreeMap<String, u64>);
 
 impl Counts {
+    /// Counts what became of a call.
     #[inline]
-    pub(super) fn count(&self, event: Event) {
+    pub fn count(&self, event: Event) {
         increase(&self.events[event as usize], 1);
     }
 
     /// Counts a computation that began at `started`.
-    pub(super) fn computed(&self, started: Instant) {
+    pub fn computed(&self, started: Instant) {
         increase(&self.computing, nanoseconds(clock::exact().since(started)));
         self.count(Event::Computed);
     }
 
     /// Notes why a result is refused, which is counted elsewhere.
-    pub(super) fn note_refusal(&self, reason: &str) {
+    pub fn note_refusal(&self, reason: &str) {
         count_reason(&mut lock(&self.refusals), reason, 1);
     }
 
     /// Counts as well what `others` have counted.
-    pub(super) fn add(&self, others: &Self) {
+    pub fn add(&self, others: &Self) {
         for (count, other) in self.events.iter().zip(&others.events) {
             increase(count, other.load(Ordering::Relaxed));
         }
@@ -101,7 +108,7 @@ impl Counts {
     }
 
     /// Begins anew: in a child of `fork()`, whose parent has counted the calls until then.
-    pub(super) fn reset(&self) {
+    pub fn reset(&self) {
         for count in self.events.iter().chain([&self.computing, &self.saved]) {
             count.store(0, Ordering::Relaxed);
         }
@@ -117,14 +124,16 @@ impl Counts {
     }
 
     /// Those of many, which were added.
-    pub(super) fn row_of_many(&self) -> CountsRow {
+    #[must_use]
+    pub fn row_of_many(&self) -> CountsRow {
         let (by_name, spent, _, refusals) = self.row();
         let saved = Duration::from_nanos(self.saved.load(Ordering::Relaxed));
         (by_name, spent, saved.as_secs_f64(), refusals)
     }
 
     /// Those of one function.
-    pub(super) fn row(&self) -> CountsRow {
+    #[must_use]
+    pub fn row(&self) -> CountsRow {
         let events = self.events.iter();
         let by_name = EVENTS
             .into_iter()
@@ -144,9 +153,10 @@ fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Adds to a count, which stays at the largest number rather than beginning anew.
 #[inline]
-pub(super) fn increase(count: &AtomicU64, by: u64) {
-    // Whoever counts has the GIL: an exchange would cost a hit a twentieth.
+pub fn increase(count: &AtomicU64, by: u64) {
+    // An exchange would cost a hit a twentieth.
     let sum = count.load(Ordering::Relaxed).saturating_add(by);
     count.store(sum, Ordering::Relaxed);
 }
@@ -168,15 +178,16 @@ fn shortened(text: &str) -> String {
 
 /// The refusals that came last, of all functions of a cache.
 #[derive(Default)]
-pub(super) struct LastRefusals(Mutex<VecDeque<Refusal>>);
+pub struct LastRefusals(Mutex<VecDeque<Refusal>>);
 
 /// Whose result was refused, why, the seconds since 1970 when it was, and the module of whose it is.
-pub(super) type Refusal = (String, String, f64, String);
+pub type Refusal = (String, String, f64, String);
 
 impl LastRefusals {
     const MOST: usize = 50;
 
-    pub(super) fn note(&self, name: &str, module: &str, reason: &str) {
+    /// Notes that a result of `name` in `module` is refused.
+    pub fn note(&self, name: &str, module: &str, reason: &str) {
         let at = clock::wall().as_secs_f64();
         let refusal = (shortened(name), shortened(reason), at, shortened(module));
         let mut last = lock(&self.0);
@@ -185,11 +196,13 @@ impl LastRefusals {
     }
 
     /// The newest first.
-    pub(super) fn list(&self) -> Vec<Refusal> {
+    #[must_use]
+    pub fn list(&self) -> Vec<Refusal> {
         lock(&self.0).iter().cloned().collect()
     }
 
-    pub(super) fn reset(&self) {
+    /// Begins anew.
+    pub fn reset(&self) {
         lock(&self.0).clear();
     }
 }
