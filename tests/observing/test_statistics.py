@@ -206,3 +206,17 @@ def test_processes_that_know_other_functions_are_added_up_by_what_these_are(
     there = replace(elsewhere[1], functions={"index": blog})
     hits = {name: counts.hits for name, counts in here._with(there).functions.items()}
     assert hits == {"shop:index": 1, "blog:index": 2}
+
+
+def test_what_nullcache_forgets_is_not_counted_as_stored(app: Flask) -> None:
+    cache = Cache(app, config={"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True})
+
+    @cache.memoize()
+    def function(a: int) -> int:
+        return a
+
+    with app.app_context():
+        function(1), function(1)
+    stats = cache.stats()
+    assert (stats.misses, stats.stored, stats.refused) == (2, 0, 2)
+    assert stats.refusals == {"the backend refused it": 2}

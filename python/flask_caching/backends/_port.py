@@ -253,8 +253,9 @@ class Port:
         """Store what :meth:`encode` made, and nothing else."""
         if self._writes:
             return bool(self.backend._write(encoded, timeout))
-        # Some caches return nothing.
-        return self._cache.set(key, encoded, timeout=timeout) is not False
+        # Some caches return nothing; one says that it stores, and does not.
+        done = self._cache.set(key, encoded, timeout=timeout) is not False
+        return done and not getattr(self.backend, "_keeps_nothing", False)
 
     def undo(self, key: Any, encoded: Any, versions: tuple[tuple[str, str], ...]) -> None:
         """Take away what was stored although something was deleted meanwhile.

@@ -119,7 +119,7 @@ class Operations(_Counted):
     """How often the cache was asked explicitly: ``cache.get()``, ``cache.set()`` and their like.
 
     Calls of decorated functions are not among them, but where an application has put a method of
-    its own in the place of one of these, or the backend is not one of this package's.
+    its own in the place of one of these, or the backend is NullCache or none of this package's.
 
     :param hits: keys that ``get``, ``get_many`` and ``get_dict`` found.
     :param misses: keys that they did not find.
