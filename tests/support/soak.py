@@ -23,6 +23,8 @@ __all__ = ["KEYS", "TTL", "Soak"]
 
 KEYS = 6
 KINDS = ("memoized", "cached", "stale", "tagged")
+#: Seconds in which a process on a busy machine may come from a version to its lease.
+LOOKING = 0.5
 #: Of a lease, in seconds; so long and half as long are processes frozen.
 TTL = 4.0
 
@@ -117,7 +119,8 @@ class Soak:
             new = self._acknowledged[key] + 1
             while new <= struct.unpack_from("q", self._numbers, 8 * key)[0]:
                 new += 1
-            struct.pack_into("q", self._numbers, 8 * key, new)
+            # Not `pack_into`, which makes it 0 for a moment.
+            self._numbers[8 * key : 8 * key + 8] = struct.pack("q", new)
             begins = time.monotonic()
             done = self._get(f"/forget/{how}/{key}") == "done"
             # One that nobody has heard of may still be under way.
@@ -173,7 +176,8 @@ class Soak:
                     # On a busy machine a lease may be lost before its holder begins.
                     assert self._may(key, (pid, by), min(asked, asked_by), other), (
                         f"{kind} {key}: computed by {pid} from {begins} to {ends}, and by {by} "
-                        f"from {other}"
+                        f"from {other}, who asked at {asked} and {asked_by}; last of all came "
+                        f"{self._last_before(other)}"
                     )
         return sum(map(len, by_key.values()))
 
@@ -181,11 +185,16 @@ class Soak:
         """Whether something has come between a lease and the beginning of another computation."""
         return any(
             disturbance.begins <= other
-            and disturbance.ends >= begins
+            # What is deleted for all keys are versions: one that was read before is another key.
+            and disturbance.ends >= begins - (LOOKING if disturbance.key is None else 0)
             and disturbance.key in (None, key)
             and disturbance.pid in (None, *pids)
             for disturbance in self.disturbances
         )
+
+    def _last_before(self, moment: float) -> list[Disturbance]:
+        before = [it for it in self.disturbances if it.begins <= moment]
+        return sorted(before, key=lambda it: it.ends)[-5:]
 
     def _computed(self) -> Iterator[tuple[str, int, int, float, float, float]]:
         """Kind, key, process, question for a lease, beginning and end of each computation."""

@@ -85,7 +85,8 @@ class _Workers:
         self._waiting: queue.Queue[Refresh] = queue.Queue(_MOST_WAITING)
         self._lock = threading.Lock()
         self._threads = 0
-        self._idle = 0
+        #: Those that are not over.
+        self._begun = 0
 
     def submit(self, refresh: Refresh, most: int) -> bool:
         """Have ``refresh`` run by one of at most ``most`` threads; whether there was room."""
@@ -94,7 +95,8 @@ class _Workers:
         except queue.Full:
             return False
         with self._lock:
-            starts = self._threads < most and self._waiting.qsize() > self._idle
+            self._begun += 1
+            starts = self._threads < min(most, self._begun)
             self._threads += starts
         if starts:
             try:
@@ -109,15 +111,14 @@ class _Workers:
 
     def _work(self) -> None:
         while True:
-            with self._lock:
-                self._idle += 1
             refresh = self._waiting.get()
-            with self._lock:
-                self._idle -= 1
             try:
                 refresh.run()
             except BaseException:
                 logger.exception("A refresh in the background ended.")
+            finally:
+                with self._lock:
+                    self._begun -= 1
             # Whatever it holds is not kept while the thread waits.
             del refresh
 

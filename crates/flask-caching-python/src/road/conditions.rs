@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::metadata;
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -220,6 +221,9 @@ impl Road {
     }
 
     /// What is answered in place of an error; `None`: nobody waits.
+    ///
+    /// # Errors
+    /// That error, where nobody waits.
     pub(super) fn fall_back_of<'py>(
         &self,
         mut open: Box<Open>,
@@ -237,6 +241,10 @@ impl Road {
             Some(value) => {
                 self.emit_stale(&open, call)?;
                 self.deliver(value.into_bound(py)).map(Some)
+            }
+            // Nobody waits; what ends with the contexts of the call is to hear of it.
+            None if error.is_instance_of::<PyBaseException>() => {
+                Err(PyErr::from_value(error.clone()))
             }
             None => Ok(None),
         }

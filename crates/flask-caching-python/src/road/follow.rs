@@ -23,7 +23,7 @@ use crate::missing::is_missing;
 use crate::{flights, timeout};
 use flask_caching_engine::counts::Event;
 
-/// How often a thread that waits looks whether it was interrupted.
+/// How often the main thread looks whether it was interrupted while it waits.
 const INTERRUPTIBLE: Duration = Duration::from_millis(50);
 
 /// A result, for the calls that waited for it.
@@ -273,8 +273,15 @@ impl Following {
         let (Some(waiting), Some(until)) = (&self.waiting, &self.until) else {
             return Ok(());
         };
+        // Signals are the main thread's: nobody else comes back for them, which would take the GIL from who
+        // computes.
+        let longest = if is_main_thread(py)? {
+            INTERRUPTIBLE
+        } else {
+            Duration::MAX
+        };
         while let Ok(left) = until.remaining() {
-            let time = left.min(INTERRUPTIBLE);
+            let time = left.min(longest);
             if py.detach(|| waiting.landing_within(time).is_some()) {
                 break;
             }
@@ -282,4 +289,11 @@ impl Following {
         }
         Ok(())
     }
+}
+
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import(intern!(py, "threading"))?;
+    let main = threading.call_method0(intern!(py, "main_thread"))?;
+    let ident = threading.call_method0(intern!(py, "get_ident"))?;
+    main.getattr(intern!(py, "ident"))?.eq(ident)
 }

@@ -314,7 +314,7 @@ impl Road {
     }
 
     /// The function of a turn has failed, or its result is an error, and an old value stands: that is
-    /// returned; None where nobody waits for it.
+    /// returned; where nobody waits for it, None, or that failure raised.
     fn fall_back<'py>(
         &self,
         turn: &Bound<'py, Turn>,
