@@ -211,7 +211,7 @@ class Cache(Pages, Observed):
             be set) and ``make_cache_key``.
         """
 
-        check_timeout("cached", timeout)
+        check_timeout(self, "cached", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,
@@ -283,7 +283,7 @@ class Cache(Pages, Observed):
             be set), ``make_cache_key`` and ``delete_memoized``.
         """
 
-        check_timeout("memoize", timeout)
+        check_timeout(self, "memoize", timeout)
         options = Options(
             unless=unless,
             forced_update=forced_update,

@@ -14,7 +14,7 @@ from cachelib import BaseCache as CachelibBaseCache
 from cachelib.serializers import BaseSerializer
 from werkzeug.utils import import_string
 
-from ._warn import warn
+from ._warn import warn, warn_of_negative
 from .backends import _registry
 from .backends._settings import COMPRESSION, FOR_EVERY_FACTORY
 from .backends.base import BaseCache
@@ -240,7 +240,9 @@ def resolve_config(app: Flask, *layers: dict[str, Any] | None) -> dict[str, Any]
     if "default_timeout" in options:
         config["CACHE_DEFAULT_TIMEOUT"] = options["default_timeout"]
         _DEFAULT_TIMEOUT.check(config)
-    config["CACHE_DEFAULT_TIMEOUT"] = normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"])
+    config["CACHE_DEFAULT_TIMEOUT"] = timeout = normalize_timeout(config["CACHE_DEFAULT_TIMEOUT"])
+    if timeout is not None and timeout < 0:
+        warn_of_negative("CACHE_DEFAULT_TIMEOUT", timeout)
     return config
 
 

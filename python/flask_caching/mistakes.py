@@ -14,7 +14,7 @@ from typing import Any
 from flask.views import View
 
 from ._engine import timeout_seconds
-from ._warn import warn
+from ._warn import warn, warn_of_negative
 from .backends import _registry
 from .errors import CacheConfigTypeError
 from .utils import normalize_timeout
@@ -102,12 +102,24 @@ def _meant_setting(name: str, known: Collection[str]) -> str | None:
 # The backend.
 
 
+#: What backends are called elsewhere.
+_OTHER_TYPES = {
+    **dict.fromkeys(("memory", "inmemory", "locmem", "local", "dict", "ram"), "SimpleCache"),
+    **dict.fromkeys(("file", "files", "disk", "filebased"), "FileSystemCache"),
+    **dict.fromkeys(("mem", "memcache", "pymemcache", "pylibmc"), "MemcachedCache"),
+    **dict.fromkeys(("none", "dummy", "disabled", "off"), "NullCache"),
+    **dict.fromkeys(("gcs", "googlecloudstorage"), "GoogleCloudStorageCache"),
+}
+
+
 def meant_type(name: str) -> str:
     """A question for the backend that a ``CACHE_TYPE`` nearly names, and a blank; or nothing."""
     last = name.rpartition(".")[2]
     known = {one: spec.name for spec in _registry.specs() for one in (spec.name, *spec.deprecated)}
     by_lower = {one.lower(): one for one in known}
-    close = by_lower.get(f"{last.lower()}cache") or close_to(last, known)
+    word = re.sub(r"\W|_", "", last.lower())
+    other = _OTHER_TYPES.get(word.removesuffix("cache").removesuffix("backend"))
+    close = other or by_lower.get(f"{word}cache") or close_to(last, known)
     return "" if close is None else f"Did you mean {known[close]!r}? "
 
 
@@ -167,6 +179,18 @@ def check_jinja2_flag(with_jinja2_ext: Any) -> None:
         )
 
 
+#: What takes any number of keys, for what takes one.
+_FOR_ONE = {"get": "get_many", "delete": "delete_many"}
+
+#: What arguments are called elsewhere.
+_OTHER_ARGUMENTS = {
+    **dict.fromkeys(("ttl", "ex", "expire", "expires", "expiry", "expiration"), "timeout"),
+    **dict.fromkeys(("seconds", "max_age", "lifetime", "time"), "timeout"),
+    **dict.fromkeys(("amount", "by", "step", "count"), "delta"),
+    **dict.fromkeys(("name", "k"), "key"),
+    **dict.fromkeys(("val", "data", "v"), "value"),
+}
+
 #: The methods that take any number of keys.
 _FOR_MANY = ("get_many", "get_dict", "delete_many", "unlink")
 
@@ -178,13 +202,19 @@ def _kind(value: Any) -> str:
 # The decorators.
 
 
-def check_timeout(decorator: str, timeout: Any) -> None:
+def check_timeout(cache: Any, decorator: str, timeout: Any) -> None:
     """Refuse a function in the place of the timeout, and warn of what else is none.
 
+    :param cache: whose decorator it is.
     :param decorator: ``cached``, ``memoize`` or ``page``.
-    :raises TypeError: it is a function.
+    :raises TypeError: it is a function, or in the place of the cache.
     :raises ValueError: it is a text that is no number.
     """
+    if not hasattr(cache, "init_app"):
+        raise TypeError(
+            f"{decorator} is called on the class: make a cache first, as cache = Cache(app), "
+            f"and write @cache.{decorator}({cache!r})"
+        )
     if callable(timeout) or isinstance(timeout, (classmethod, staticmethod)):
         name = getattr(timeout, "__name__", repr(timeout))
         raise TypeError(
@@ -195,10 +225,12 @@ def check_timeout(decorator: str, timeout: Any) -> None:
     if timeout is None:
         return
     try:
-        is_one = not math.isnan(timeout_seconds(timeout))
+        seconds = timeout_seconds(timeout)
     except (TypeError, ValueError, OverflowError):
-        is_one = False
-    if not is_one:
+        seconds = math.nan
+    if seconds < 0:
+        warn_of_negative("timeout", timeout)
+    elif math.isnan(seconds):
         warn(
             f"timeout={timeout!r} is no timeout, so nothing is cached: write a number of seconds, "
             "a timedelta, or None for CACHE_DEFAULT_TIMEOUT",
@@ -269,6 +301,10 @@ def explain_call(
     """
     text = str(error)
     name = getattr(method, "__name__", "")
+    for_many = _FOR_ONE.get(name)
+    if for_many and args and (len(args) > 1 or isinstance(args[0], (list, tuple, set, frozenset))):
+        error.args = (f"{text}. It is for one key; for several: {for_many}(*keys)",)
+        return
     if name in _FOR_MANY and args and isinstance(args[0], (list, tuple, set, frozenset)):
         error.args = (f"{text}. The keys go one by one: {name}(*keys)",)
         return
@@ -287,7 +323,10 @@ def explain_call(
         text = f"{method.__qualname__}() got an unexpected keyword argument {misspelt!r}"
     if misspelt is None or misspelt not in given:
         return
-    meant = close_to(misspelt, [name for name in parameters if name not in given])
+    left = [name for name in parameters if name not in given]
+    meant = close_to(misspelt, left)
+    if meant is None and _OTHER_ARGUMENTS.get(misspelt) in left:
+        meant = _OTHER_ARGUMENTS[misspelt]
     if meant is not None:
         error.args = (f"{text}. Did you mean {meant!r}?",)
 

@@ -298,6 +298,7 @@ def test_foreign_types_are_a_miss_that_is_replaced(cache: RedisCache, admin: Any
     assert cache.get("k") == "ours"
 
 
+@pytest.mark.filterwarnings("ignore:timeout=-1 is over at once")
 @pytest.mark.parametrize("timeout", [-1, -0.5, -1000])
 def test_a_negative_timeout_is_expired_at_once(cache: RedisCache, timeout: float) -> None:
     cache.set("k", "old")
@@ -306,6 +307,12 @@ def test_a_negative_timeout_is_expired_at_once(cache: RedisCache, timeout: float
     cache.set("k", "old")
     assert cache.set_many({"k": "new"}, timeout=timeout) == ["k"]
     assert cache.get("k") is None
+
+
+def test_what_does_not_expire_elsewhere_is_told_of(cache: RedisCache) -> None:
+    with pytest.warns(UserWarning, match="write 0 for what does not expire") as caught:
+        assert cache.set("k", "new", timeout=-1)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_lifetimes_have_fractions(cache: RedisCache, admin: Any) -> None:

@@ -122,7 +122,10 @@ def test_every_kind_of_timeout_is_taken(cache: Cache, clock: ManualClock, timeou
 def test_a_negative_timeout_stores_nothing_that_is_found(cache: Cache) -> None:
     runs = []
 
-    @cache.memoize(timeout=-1)
+    with pytest.warns(UserWarning, match="write 0 for what does not expire"):
+        decorator = cache.memoize(timeout=-1)
+
+    @decorator
     def function() -> int:
         runs.append(1)
         return len(runs)

@@ -98,6 +98,14 @@ def test_other_settings_are_the_applications_own(name: str) -> None:
         ("Redis", "no such backend. Did you mean 'RedisCache'"),
         ("FilesystemCache", "no such backend. Did you mean 'FileSystemCache'"),
         ("Memcached", "no such backend. Did you mean 'MemcachedCache'"),
+        ("FileCache", "Did you mean 'FileSystemCache'"),
+        ("file_based", "Did you mean 'FileSystemCache'"),
+        ("memory", "Did you mean 'SimpleCache'"),
+        ("django.core.cache.backends.locmem.LocMemCache", "mean 'SimpleCache'"),
+        ("memcache", "Did you mean 'MemcachedCache'"),
+        ("dummy", "Did you mean 'NullCache'"),
+        ("gcs", "Did you mean 'GoogleCloudStorageCache'"),
+        (" SimpleCache ", "Did you mean 'SimpleCache'"),
         ("unheard-of", "no such backend. Names: FileSystemCache"),
         ("flask_caching.backends", "which is a module: name the backend in it"),
         ("flask_caching.backends.rediscache", "which is a module.*Did you mean 'RedisCache'"),
@@ -150,6 +158,19 @@ def test_settings_in_the_place_of_another_argument() -> None:
     app.config.update(SIMPLE)
     (said,) = messages(lambda: Cache(app, {"CACHE_DEFAULT_TIMEOUT": 5}))  # type: ignore[arg-type]
     assert "Cache(app, config={...})" in said
+
+
+@pytest.mark.parametrize("timeout", [-1, "-1", -0.5])
+def test_a_default_timeout_that_is_over_at_once(timeout: Any) -> None:
+    (said,) = messages(lambda: make(CACHE_DEFAULT_TIMEOUT=timeout))
+    assert said.startswith(f"CACHE_DEFAULT_TIMEOUT={float(timeout):g} is over at once")
+    assert said.endswith("write 0 for what does not expire")
+
+
+@pytest.mark.parametrize("decorator", [Cache.cached, Cache.memoize, Cache.page])
+def test_a_decorator_that_is_called_on_the_class(decorator: Any) -> None:
+    with pytest.raises(TypeError, match=rf"make a cache first.*@cache.{decorator.__name__}\(50\)"):
+        decorator(50)
 
 
 # Values.

@@ -58,6 +58,11 @@ def test_no_method_is_called_by_the_name_of_a_class_that_nobody_knows(backend: A
         (lambda cache: cache.get_many(kye="a"), "'kye'"),
         (lambda cache: cache.set_many(), "'mapping'"),
         (lambda cache: cache.inc("a", 1, 2), "argument"),
+        (lambda cache: cache.set("a", 1, ttl=5), "'ttl'. Did you mean 'timeout'?"),
+        (lambda cache: cache.add("a", 1, expire=5), "'expire'. Did you mean 'timeout'?"),
+        (lambda cache: cache.set_many({"a": 1}, ex=5), "'ex'. Did you mean 'timeout'?"),
+        (lambda cache: cache.get("a", "default"), "for several: get_many(*keys)"),
+        (lambda cache: cache.delete("a", "b"), "for several: delete_many(*keys)"),
     ],
     ids=lambda given: given if isinstance(given, str) else "",
 )

@@ -94,7 +94,7 @@ class Pages(KnownNames):
         :raises CacheConfigError: ``in_front`` is true, and an application of this cache has not
             ``CACHE_PAGES_IN_FRONT``.
         """
-        check_timeout("page", timeout)
+        check_timeout(self, "page", timeout)
         options = PageOptions(
             query=query,
             vary=vary,

@@ -329,7 +329,7 @@ class BackendContract:
     def test_a_negative_timeout_is_expired_at_once(self) -> None:
         self._requires("expires")
         self.cache.set("key", "old")
-        assert self.cache.set("key", "new", timeout=-1)
+        assert self.cache.set("key", "new", timeout=-2)
         assert self.cache.get("key") is None
         self.cache.add("key", "new", timeout=timedelta(seconds=-1))
         assert self.cache.get("key") is None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import BaseSerializer, RedisSerializer
 
 from ..._engine import MISSING, RedisServers
+from ..._warn import warn_of_negative
 from ...codecs.redis import RedisCodec
 from ...errors import CacheBackendError, CacheConfigError, like_redis
 from .. import _cachelib, _tagged
@@ -181,6 +182,13 @@ class RedisBackend(Copied, _cachelib.RedisCache):
 
     # What stands in for the get_many above stands beside it: see `_access`.
     _read_many = ByteBackend._read_many
+
+    def _timeout(self, timeout: Any) -> Any:
+        timeout = super()._timeout(timeout)
+        if timeout == -1:
+            # Which is for ever for cachelib's RedisCache.
+            warn_of_negative("timeout", timeout)
+        return timeout
 
     def _get_prefix(self) -> str:
         prefix = self.key_prefix
