@@ -141,3 +141,100 @@ fn a_value_that_is_too_large_is_refused_and_leaves_nothing() {
     assert!(!store.has(b"key").unwrap());
     assert!(store.has(b"other").unwrap());
 }
+
+fn set(store: &LmdbStore, key: &str, length: usize) -> bool {
+    let value = Value::from(vec![b'x'; length]);
+    let stored = store.set(key.as_bytes(), &value, Lifetime::Forever);
+    let is_stored = stored.unwrap();
+    if is_stored {
+        assert_eq!(store.get(key.as_bytes()).unwrap(), Some(value), "{key}");
+    }
+    is_stored
+}
+
+/// What was stored last is there whatever the sizes were before, and the store is as full as it may be.
+#[test]
+fn values_that_grow_and_shrink_where_they_are_always_find_room() {
+    for max_bytes in [1 << 20, 4 << 20] {
+        let (store, _directory) = open(max_bytes, 0);
+        for length in [10, 1900, 2500, 20_000, 100_000, 3000, 10] {
+            for number in 0..300 {
+                assert!(set(&store, &format!("key {number}"), length));
+            }
+            let held = store.held().unwrap();
+            assert!(held.bytes <= max_bytes, "{length}: {held:?}");
+            assert!(held.entries > 5, "{length}: {held:?}");
+        }
+        assert_eq!(store.held().unwrap().entries, 300);
+    }
+}
+
+#[test]
+fn a_large_value_finds_room_among_small_ones() {
+    for max_bytes in [1 << 20, 8 << 20] {
+        let (store, _directory) = open(max_bytes, 0);
+        let mut numbers = Numbers(7);
+        for _ in 0..max_bytes / 500 {
+            set(&store, &format!("small {}", numbers.next() % 10_000), 400);
+        }
+        let large = usize::try_from(max_bytes / 5).unwrap();
+        for number in 0..8 {
+            assert!(set(&store, &format!("large {number}"), large));
+        }
+        for number in 0..500 {
+            assert!(set(&store, &format!("again {number}"), 400));
+        }
+        let held = store.held().unwrap();
+        assert!(
+            held.bytes <= max_bytes && held.bytes > max_bytes / 3,
+            "{held:?}"
+        );
+    }
+}
+
+#[test]
+fn many_at_once_may_be_more_than_there_is_room_for() {
+    let (store, _directory) = open(2 << 20, 0);
+    for (count, length) in [(300, 30_000), (5, 400_000), (5000, 300), (2, 10)] {
+        let keys: Vec<_> = (0..count).map(|n| format!("{length}: {n}")).collect();
+        let value = Value::from(vec![b'x'; length]);
+        let entries: Vec<_> = keys.iter().map(|key| (key.as_bytes(), &value)).collect();
+        let stored = store.set_many(&entries, Lifetime::Forever).unwrap();
+        assert_eq!(stored, vec![true; count]);
+        let last = keys.last().unwrap().as_bytes();
+        assert_eq!(store.get(last).unwrap(), Some(value.clone()));
+    }
+    let keys: Vec<_> = (0..5000).map(|n| format!("300: {n}")).collect();
+    let keys: Vec<_> = keys.iter().map(String::as_bytes).collect();
+    let entries = store.held().unwrap().entries;
+    let deleted = store.delete_many(&keys).unwrap();
+    let deleted = deleted.into_iter().filter(|deleted| *deleted).count() as u64;
+    assert!(deleted > 1000 && deleted + store.held().unwrap().entries == entries);
+}
+
+#[test]
+fn sizes_of_chance_never_fill_the_file_for_good() {
+    let (store, _directory) = open(1 << 20, 0);
+    let mut numbers = Numbers(11);
+    for _ in 0..4000 {
+        let key = format!("key {}", numbers.next() % 300);
+        if numbers.next().is_multiple_of(5) {
+            store.delete(key.as_bytes()).unwrap();
+        } else {
+            let most = 10_u64.pow(2 + u32::try_from(numbers.next() % 4).unwrap());
+            set(
+                &store,
+                &key,
+                usize::try_from(numbers.next() % most).unwrap(),
+            );
+        }
+    }
+    let held = store.held().unwrap();
+    assert!(held.bytes <= 1 << 20 && held.evictions > 100, "{held:?}");
+    let keys = store.keys(b"", usize::MAX).unwrap();
+    assert_eq!(keys.len() as u64, held.entries);
+    let keys: Vec<_> = keys.iter().map(Vec::as_slice).collect();
+    assert_eq!(store.delete_many(&keys).unwrap(), vec![true; keys.len()]);
+    let held = store.held().unwrap();
+    assert_eq!((held.bytes, held.entries), (0, 0));
+}

@@ -23,7 +23,8 @@ use std::time::Duration;
 use heed::types::Bytes;
 use heed::{Database, Env};
 
-use super::room::Room;
+use super::pages::Pages;
+use super::room::{Claim, Room};
 use super::visited::Visited;
 use super::writer::Writer;
 use super::{Options, opening};
@@ -54,6 +55,8 @@ pub(super) struct Parts {
     pub(super) order: Table,
     /// Expiry and order → place.
     pub(super) expiry: Table,
+    /// Number and place → piece of a long value.
+    pub(super) pieces: Table,
     /// What the store says of itself.
     pub(super) about: Table,
     pub(super) seed: u64,
@@ -61,6 +64,7 @@ pub(super) struct Parts {
     /// `None`: LMDB writes by calls.
     pub(super) room: Option<Room>,
     pub(super) page_size: u64,
+    pub(super) pages: Pages,
     pub(super) visited: Visited,
     pub(super) writer: Writer,
     /// The store's own directory, and its file's device and inode.
@@ -75,6 +79,14 @@ impl Parts {
     /// How many bytes of the file are in use.
     pub(super) fn used(&self) -> u64 {
         (self.env.info().last_page_number as u64 + 1) * self.page_size
+    }
+
+    /// Makes sure that there is room on the disk for what is claimed.
+    pub(super) fn ensure_room(&self, claim: &Claim) -> heed::Result<()> {
+        if let Some(room) = &self.room {
+            room.ensure(claim, self.writer.taken())?;
+        }
+        Ok(())
     }
 }
 

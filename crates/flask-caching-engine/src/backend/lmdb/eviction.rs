@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use heed::RwTxn;
 
-use super::entry::{Entry, Place};
+use super::entry::{Head, Place};
 use super::environment::Parts;
+use super::pieces;
 
 /// How many entries that have expired a write takes away, at most, where there is room.
 const SWEPT: usize = 4;
@@ -17,12 +18,9 @@ const SWEPT: usize = 4;
 /// How many entries the hand passes for one that leaves, at most.
 const PASSED: usize = 256;
 
-/// How many entries leave for one write, at most.
-const LEAVING: usize = 512;
-
-/// How many of them for the sake of pages that are filled less than was counted on. A transaction
-/// needs a new page for each that it changes: many would not have room themselves.
-const LEAVING_PAGES: usize = 8;
+/// How many entries leave in the transaction of a write, at most: it needs a new page for each that it
+/// changes. More leave before.
+pub(super) const LEAVING: usize = 8;
 
 const SIZE: &[u8] = b"size";
 
@@ -55,13 +53,13 @@ impl Size {
         parts.about.put(txn, SIZE, numbers.as_flattened())
     }
 
-    pub(super) fn add(&mut self, entry: &Entry<'_>) {
-        self.bytes += entry.cost();
+    pub(super) fn add(&mut self, cost: u64) {
+        self.bytes += cost;
         self.entries += 1;
     }
 
-    pub(super) fn remove(&mut self, entry: &Entry<'_>) {
-        self.bytes = self.bytes.saturating_sub(entry.cost());
+    pub(super) fn remove(&mut self, cost: u64) {
+        self.bytes = self.bytes.saturating_sub(cost);
         self.entries = self.entries.saturating_sub(1);
     }
 }
@@ -71,17 +69,18 @@ pub(super) fn expiry_key(expires: u64, order: u64) -> [u8; 16] {
     (u128::from(expires) << 64 | u128::from(order)).to_be_bytes()
 }
 
-/// Takes the entry at `place` out of all tables; `stored`: what it is there.
+/// Takes the entry at `place` out of all tables.
 pub(super) fn remove(
     parts: &Parts,
     txn: &mut RwTxn<'_>,
     place: &Place,
-    entry: &Entry<'_>,
+    head: &Head,
     size: &mut Size,
 ) -> heed::Result<()> {
-    let (expires, order) = (entry.expires, entry.order);
-    size.remove(entry);
+    let (expires, order) = (head.expires, head.order);
+    size.remove(head.cost());
     parts.entries.delete(txn, place)?;
+    pieces::discard(parts, txn, head)?;
     parts.order.delete(txn, &order.to_be_bytes())?;
     if expires != super::entry::NEVER {
         parts.expiry.delete(txn, &expiry_key(expires, order))?;
@@ -89,7 +88,8 @@ pub(super) fn remove(
     Ok(())
 }
 
-/// Makes room for `bytes` in a store that may hold `limit`, an entry included.
+/// Makes room for `bytes` in a store that may hold `limit`, an entry included; `false`: more entries would
+/// have to leave than do here.
 pub(super) fn make_room(
     parts: &Parts,
     txn: &mut RwTxn<'_>,
@@ -97,36 +97,19 @@ pub(super) fn make_room(
     limit: Size,
     now: u64,
     size: &mut Size,
-) -> heed::Result<()> {
-    let mut swept = 0;
-    while (swept < SWEPT || is_over(*size, bytes, limit)) && swept < LEAVING {
-        if !sweep(parts, txn, now, size)? {
-            break;
+) -> heed::Result<bool> {
+    let mut gone = 0;
+    while gone < SWEPT && sweep(parts, txn, now, size)? {
+        gone += 1;
+    }
+    while is_over(*size, bytes, limit) {
+        let is_gone = gone < LEAVING && (sweep(parts, txn, now, size)? || evict(parts, txn, size)?);
+        if !is_gone {
+            return Ok(false);
         }
-        swept += 1;
+        gone += 1;
     }
-    for _ in 0..LEAVING {
-        if !is_over(*size, bytes, limit) || !evict(parts, txn, size)? {
-            break;
-        }
-    }
-    for _ in 0..LEAVING_PAGES {
-        if in_pages(parts, txn)? <= limit.bytes || !evict(parts, txn, size)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// How many bytes the pages of the tables have.
-fn in_pages(parts: &Parts, txn: &heed::RoTxn<'_>) -> heed::Result<u64> {
-    let mut bytes = 0;
-    for table in [parts.entries, parts.order, parts.expiry] {
-        let stat = table.stat(txn)?;
-        let pages = stat.branch_pages + stat.leaf_pages + stat.overflow_pages;
-        bytes += pages as u64 * u64::from(stat.page_size);
-    }
-    Ok(bytes)
+    Ok(true)
 }
 
 pub(super) fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
@@ -134,7 +117,12 @@ pub(super) fn is_over(size: Size, bytes: u64, limit: Size) -> bool {
 }
 
 /// Takes away the entry that expired first; `false`: none has.
-fn sweep(parts: &Parts, txn: &mut RwTxn<'_>, now: u64, size: &mut Size) -> heed::Result<bool> {
+pub(super) fn sweep(
+    parts: &Parts,
+    txn: &mut RwTxn<'_>,
+    now: u64,
+    size: &mut Size,
+) -> heed::Result<bool> {
     let Some((key, place)) = parts.expiry.first(txn)? else {
         return Ok(false);
     };
@@ -197,9 +185,9 @@ fn take_away(
     place: &[u8],
     size: &mut Size,
 ) -> heed::Result<bool> {
-    let stored = parts.entries.get(txn, place)?.map(<[u8]>::to_vec);
-    match (stored.as_deref().map(Entry::read), place.try_into()) {
-        (Some(Some(entry)), Ok(place)) => remove(parts, txn, place, &entry, size)?,
+    let stored = parts.entries.get(txn, place)?;
+    match (stored.map(Head::read), place.try_into()) {
+        (Some(Some((head, _))), Ok(place)) => remove(parts, txn, place, &head, size)?,
         // Damaged: it is not known what else there is of it.
         (Some(None), _) => {
             parts.entries.delete(txn, place)?;

@@ -1,7 +1,8 @@
 //! The keys of a store.
 
 use super::LmdbStore;
-use super::entry::{self, Entry};
+use super::entry::{self, Head};
+use super::pieces::entry_of;
 use crate::Result;
 
 impl LmdbStore {
@@ -16,10 +17,13 @@ impl LmdbStore {
             let mut keys = Vec::new();
             for stored in parts.entries.iter(txn)? {
                 // What is damaged is no entry.
-                let entry = Entry::read(stored?.1);
+                let Some((head, rest)) = Head::read(stored?.1) else {
+                    continue;
+                };
+                let entry = entry_of(parts, txn, &head, rest)?;
                 let live =
-                    entry.filter(|entry| entry.is_live(now) && entry.key.starts_with(prefix));
-                keys.extend(live.map(|entry| entry.key.to_vec()));
+                    entry.filter(|entry| entry.is_live(now) && entry.key().starts_with(prefix));
+                keys.extend(live.map(|entry| entry.key().to_vec()));
                 if keys.len() >= most {
                     break;
                 }

@@ -8,7 +8,7 @@
 //! - `environment`: one open environment for each process and directory, anew after a fork.
 //! - `room`: what is written has room on the disk before it is written.
 //! - `writer`: the turn to write, which unlike LMDB's can be waited for with a deadline.
-//! - `entry`: the format of entries. `eviction`, `visited`: what leaves a full store.
+//! - `entry`, `pieces`: the format of entries. `pages`: room within the file. `eviction`, `visited`: what leaves a full store.
 
 mod check;
 mod entry;
@@ -20,6 +20,8 @@ mod listing;
 mod locks;
 mod mapping;
 mod opening;
+mod pages;
+mod pieces;
 mod room;
 mod seen;
 mod structure;
@@ -37,6 +39,7 @@ use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
 use self::failure::failure;
+use self::pieces::entry_at;
 pub use self::seen::Seen;
 use self::writing::Writing;
 use super::{Backend, Presence, Value};
@@ -137,7 +140,7 @@ impl LmdbStore {
         let now = entry::now();
         self.read("get", |parts, txn| {
             let guard = find_entry(parts, txn, guard, now)?;
-            let key = guard.and_then(|guard| complete(guard.data));
+            let key = guard.and_then(|guard| complete(guard.data()));
             key.map_or(Ok(None), |key| find(parts, txn, &key, now))
         })
     }
@@ -254,7 +257,7 @@ impl Backend for LmdbStore {
         self.read("has", |parts, txn| {
             let found = find_entry(parts, txn, key, now)?;
             Ok(found.map_or(Presence::Missing, |entry| {
-                Presence::of(entry.data, entry.data)
+                Presence::of(entry.data(), entry.data())
             }))
         })
     }
@@ -304,9 +307,14 @@ impl Backend for LmdbStore {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.write("delete_many", |writing| {
-            keys.iter().map(|key| writing.delete(key)).collect()
-        })
+        let mut deleted = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(self.changes_at_once()?) {
+            deleted.extend(self.write("delete_many", |writing| {
+                let deleted = chunk.iter().map(|key| writing.delete(key));
+                deleted.collect::<heed::Result<Vec<_>>>()
+            })?);
+        }
+        Ok(deleted)
     }
 
     fn clear(&self) -> Result<bool> {
@@ -380,10 +388,12 @@ impl Backend for LmdbStore {
     }
 
     fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
-        /// So many are written in one turn that others do not wait long.
-        const AT_ONCE: usize = 1000;
+        let at_once = self.changes_at_once()?;
         let mut stored = Vec::with_capacity(entries.len());
-        for chunk in entries.chunks(AT_ONCE) {
+        let mut rest = entries;
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(self.in_one_turn(rest, at_once)?);
+            rest = behind;
             let fits: Vec<_> = chunk
                 .iter()
                 .map(|(key, value)| self.fits(key, value))
@@ -412,9 +422,8 @@ fn find_entry<'a>(
     now: u64,
 ) -> heed::Result<Option<Entry<'a>>> {
     let place = place(parts.seed, key);
-    let stored = parts.entries.get(txn, &place)?;
-    let entry = stored.and_then(Entry::read);
-    let live = entry.filter(|entry| entry.key == key && entry.is_live(now));
+    let entry = entry_at(parts, txn, &place)?;
+    let live = entry.filter(|entry| entry.key() == key && entry.is_live(now));
     if live.is_some() {
         parts.visited.mark(&place);
     }
@@ -422,5 +431,5 @@ fn find_entry<'a>(
 }
 
 fn find(parts: &Parts, txn: &RoTxn<'_>, key: &[u8], now: u64) -> heed::Result<Option<Value>> {
-    Ok(find_entry(parts, txn, key, now)?.map(|entry| entry.value()))
+    Ok(find_entry(parts, txn, key, now)?.map(Entry::into_value))
 }

@@ -28,6 +28,7 @@ use super::check;
 use super::environment::{Parts, Table};
 use super::host::{self, Host};
 use super::locks;
+use super::pages::Pages;
 use super::room::Room;
 use super::visited::Visited;
 use super::writer::Writer;
@@ -35,7 +36,7 @@ use super::{Options, PATIENCE, failure, writing};
 use crate::{Error, ErrorKind, Result};
 
 pub(super) const DATA: &str = "data.mdb";
-const FORMAT: &str = "flask-caching-shared-1";
+const FORMAT: &str = "flask-caching-shared-2";
 const OPENING_PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 2046;
 const OPERATION: &str = "opening the shared cache";
@@ -278,7 +279,7 @@ fn open_store(
     let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD;
     flags.set(EnvFlags::WRITE_MAP, room.is_some());
     let mut open = EnvOpenOptions::new();
-    open.map_size(map_size).max_dbs(3).max_readers(READERS);
+    open.map_size(map_size).max_dbs(4).max_readers(READERS);
     // SAFETY: the file is on a local file system, in a directory of this user, and opened once in this
     // process (`environment.rs`). Flags that LMDB calls unsafe cost durability, not memory safety.
     let env = unsafe {
@@ -294,7 +295,7 @@ fn open_store(
         let _turn = turn.ok_or_else(|| writing::stopped(OPERATION, shown()))?;
         new_tables(&env).map_err(|error| failure(OPERATION, &path, &error))?
     };
-    let ([entries, order, expiry, about], seed) = tables;
+    let ([entries, order, expiry, pieces, about], seed) = tables;
     let data = fs::metadata(path.join(DATA)).map_err(io_error)?;
     let identity = (data.dev(), data.ino());
     let page_size = u64::from(env.stat().page_size);
@@ -303,11 +304,13 @@ fn open_store(
         entries,
         order,
         expiry,
+        pieces,
         about,
         seed,
         max_bytes: current.max_bytes,
         room,
         page_size,
+        pages: Pages::new(map_size as u64, page_size),
         visited,
         writer,
         path,
@@ -319,7 +322,7 @@ fn open_store(
 const SEED: &[u8] = b"seed";
 
 /// The tables of a store, those of [`Parts`] in their order, and its seed.
-type Tables = ([Table; 4], u64);
+type Tables = ([Table; 5], u64);
 
 /// The tables of the store; `None`: some are missing. No turn to write is needed to look.
 fn existing_tables(env: &heed::Env) -> heed::Result<Option<Tables>> {
@@ -330,16 +333,17 @@ fn existing_tables(env: &heed::Env) -> heed::Result<Option<Tables>> {
         open(Some("entries"))?,
         open(Some("order"))?,
         open(Some("expiry"))?,
+        open(Some("pieces"))?,
         open(None)?,
     );
-    let (Some(entries), Some(order), Some(expiry), Some(about)) = tables else {
+    let (Some(entries), Some(order), Some(expiry), Some(pieces), Some(about)) = tables else {
         return Ok(None);
     };
     let seed = about.get(&txn, SEED)?;
     let seed = seed.and_then(|seed| seed.try_into().ok().map(u64::from_le_bytes));
     // Or they are closed with it.
     txn.commit()?;
-    Ok(seed.map(|seed| ([entries, order, expiry, about], seed)))
+    Ok(seed.map(|seed| ([entries, order, expiry, pieces, about], seed)))
 }
 
 /// The tables of the store, which are made where they are missing.
@@ -349,10 +353,11 @@ fn new_tables(env: &heed::Env) -> heed::Result<Tables> {
     let entries = env.create_database(&mut txn, Some("entries"))?;
     let order = env.create_database(&mut txn, Some("order"))?;
     let expiry = env.create_database(&mut txn, Some("expiry"))?;
+    let pieces = env.create_database(&mut txn, Some("pieces"))?;
     let seed = random();
     about.put(&mut txn, SEED, &seed.to_le_bytes())?;
     txn.commit()?;
-    Ok(([entries, order, expiry, about], seed))
+    Ok(([entries, order, expiry, pieces, about], seed))
 }
 
 /// The size of the mapping, which the file never grows past: a tenth more than the entries may take,

@@ -35,7 +35,7 @@ impl LmdbStore {
                 place: place(parts.seed, key),
                 expires: found.expires,
             };
-            Ok(Some((found.value(), seen)))
+            Ok(Some((found.into_value(), seen)))
         })
     }
 

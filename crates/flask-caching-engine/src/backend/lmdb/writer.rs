@@ -39,6 +39,7 @@ impl Writer {
         let writer = Self(Mapping::of(file, LENGTH)?);
         if is_new || is_alone {
             writer.taken().store(0, Ordering::Relaxed);
+            writer.note_left(true);
             writer.make()?;
         }
         Ok(writer)
@@ -48,6 +49,21 @@ impl Writer {
     pub(super) fn taken(&self) -> &AtomicU64 {
         // SAFETY: inside the mapping, aligned, and behind the mutex.
         unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN).cast()) }
+    }
+
+    /// Whether there are pieces that nobody needs any more; with the turn.
+    pub(super) fn is_left(&self) -> bool {
+        self.left().load(Ordering::Relaxed) != 0
+    }
+
+    /// Notes whether there are; with the turn. Who is killed leaves it to the next.
+    pub(super) fn note_left(&self, is_left: bool) {
+        self.left().store(u64::from(is_left), Ordering::Relaxed);
+    }
+
+    fn left(&self) -> &AtomicU64 {
+        // SAFETY: as that of `taken`, behind which it is.
+        unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN + 8).cast()) }
     }
 
     fn mutex(&self) -> *mut pthread_mutex_t {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use heed::{MdbError, PutFlags, RwTxn};
 
-use super::entry::{self, Entry, NEVER, Place, place};
+use super::entry::{self, Entry, Head, NEVER, New, Place, place};
 use super::environment::Parts;
 use super::eviction::{self, Size, expiry_key};
+use super::pages::{self, CHANGE, Wanted};
+use super::pieces::{self, entry_at, entry_of};
 use super::room::Claim;
 use super::{LmdbStore, PATIENCE, failure};
 use crate::{Error, ErrorKind, Lifetime, Result, Value, clock};
@@ -18,7 +20,14 @@ pub(super) struct Writing<'a> {
     limit: Size,
     now: u64,
     size: Size,
+    /// [`Size`] as it was.
+    before: Size,
     claim: Claim,
+    /// How many pages were in use when it began to store, and what has been stored since needs.
+    used: Option<u64>,
+    wanted: Wanted,
+    /// Whether what is wanted is written however many pages are in use.
+    is_insistent: bool,
     /// The last place in the order of eviction that was given.
     order: u64,
     buffer: Vec<u8>,
@@ -66,7 +75,6 @@ impl LmdbStore {
             };
             let is_full = matches!(error, heed::Error::Mdb(MdbError::MapFull));
             if is_full && clock::exact().since(start) < PATIENCE {
-                self.give_way(parts, operation)?;
                 drop(turn);
                 pause(attempt);
                 continue;
@@ -79,45 +87,52 @@ impl LmdbStore {
         unreachable!("the loop ends by returning")
     }
 
+    /// Writes, and once more where entries have to leave first.
     fn write_once<T>(
         &self,
         parts: &Parts,
         write: impl Fn(&mut Writing<'_>) -> heed::Result<T>,
     ) -> heed::Result<T> {
         let mut writing = Writing::begin(parts, self.options.threshold)?;
-        let before = writing.size;
-        let result = write(&mut writing)?;
-        if writing.size != before {
-            let size = writing.size;
-            size.write(parts, &mut writing.txn)?;
-        }
-        writing.txn.commit()?;
+        let result = match write(&mut writing) {
+            Err(heed::Error::Mdb(MdbError::MapFull)) => {
+                let (mut wanted, limit, now) = (writing.wanted, writing.limit, writing.now);
+                // What comes behind is not counted yet.
+                wanted.pages = wanted.pages.max(parts.pages.at_once());
+                drop(writing);
+                parts.env.clear_stale_readers()?;
+                pages::make_way(parts, wanted, limit, now)?;
+                writing = Writing::begin(parts, self.options.threshold)?;
+                // There is what room there can be.
+                writing.is_insistent = true;
+                write(&mut writing)?
+            }
+            result => result?,
+        };
+        writing.commit()?;
+        // It is written: what this fails to take away, the next one does.
+        let _ = pages::sweep_left(parts);
         Ok(result)
     }
 
-    /// Takes away a part of what there is, where the file has no room because its pages are more
-    /// scattered than was counted on.
-    fn give_way(&self, parts: &Parts, operation: &'static str) -> Result<()> {
-        let give = || {
-            parts.env.clear_stale_readers()?;
-            // One in a transaction, which itself needs room for the pages that it changes.
-            for _ in 0..16 {
-                let mut txn = parts.env.write_txn()?;
-                let mut size = Size::read(parts, &txn)?;
-                if size.bytes < parts.max_bytes / 2 {
-                    // It is not the entries.
-                    break;
-                }
-                eviction::evict(parts, &mut txn, &mut size)?;
-                size.write(parts, &mut txn)?;
-                txn.commit()?;
-            }
-            Ok(())
-        };
-        match give() {
-            Err(heed::Error::Mdb(MdbError::MapFull)) => Ok(()),
-            other => other.map_err(|error| failure(operation, &self.path, &error)),
-        }
+    /// How many entries are changed in one turn.
+    pub(super) fn changes_at_once(&self) -> Result<usize> {
+        /// Others do not wait long.
+        const MOST: u64 = 1000;
+        let at_once = self.environment()?.parts().pages.at_once() / CHANGE;
+        Ok(usize::try_from(at_once.min(MOST)).unwrap_or(1))
+    }
+
+    /// How many of `entries`, of which there is one at least, are stored in one turn.
+    pub(super) fn in_one_turn(&self, entries: &[(&[u8], &Value)], at_once: usize) -> Result<usize> {
+        let pages = self.environment()?.parts().pages;
+        let mut sum = 0;
+        let fit = entries.iter().take(at_once).take_while(|(key, value)| {
+            // Another one may have to leave for each.
+            sum += 2 * CHANGE + pages.of(entry::cost(key.len() + value.data.len()));
+            sum <= pages.at_once()
+        });
+        Ok(fit.count().max(1))
     }
 }
 
@@ -134,6 +149,10 @@ impl<'a> Writing<'a> {
             },
             now: entry::now(),
             size,
+            before: size,
+            used: None,
+            wanted: Wanted::default(),
+            is_insistent: false,
             claim: Claim::new(parts.used()),
             // Later than all that were given before, with room for those of this transaction.
             order: (txn.id() as u64) << 16,
@@ -142,14 +161,17 @@ impl<'a> Writing<'a> {
         })
     }
 
+    fn commit(mut self) -> heed::Result<()> {
+        if self.size != self.before {
+            self.size.write(self.parts, &mut self.txn)?;
+        }
+        self.txn.commit()
+    }
+
     /// The live value under `key`.
     pub(super) fn live(&self, key: &[u8]) -> heed::Result<Option<Entry<'_>>> {
-        let stored = self
-            .parts
-            .entries
-            .get(&self.txn, &place(self.parts.seed, key))?;
-        let entry = stored.and_then(Entry::read);
-        Ok(entry.filter(|entry| entry.key == key && entry.is_live(self.now)))
+        let entry = entry_at(self.parts, &self.txn, &place(self.parts.seed, key))?;
+        Ok(entry.filter(|entry| entry.key() == key && entry.is_live(self.now)))
     }
 
     /// Stores a value for `lifetime`.
@@ -161,123 +183,160 @@ impl<'a> Writing<'a> {
     }
 
     fn put_until(&mut self, key: &[u8], data: &[u8], flags: u32, expires: u64) -> heed::Result<()> {
-        self.claim.store(key.len() + data.len());
-        self.ensure_room()?;
+        let length = key.len() + data.len();
+        let cost = entry::cost(length);
+        self.want(cost, entry::is_long(length))?;
+        self.claim.store(length);
+        self.parts.ensure_room(&self.claim)?;
         let place = place(self.parts.seed, key);
         let former = self.former(&place, key)?;
-        let mut entry = Entry {
+        self.make_room(&place, cost)?;
+        let order = match former {
+            // It keeps its place among those that may leave, as if it was read.
+            Some(order) if self.has_order(order)? => {
+                self.parts.visited.mark(&place);
+                order
+            }
+            _ => self.take_order(&place)?,
+        };
+        let pieces = if entry::is_long(length) {
+            self.next_order()
+        } else {
+            0
+        };
+        let new = New {
             expires,
-            order: 0,
+            order,
             flags,
             key,
             data,
         };
-        let cost = entry.cost();
-        let order = if let Some((former, order)) = former {
-            // It keeps its place among those that may leave, as if it was read.
-            self.parts.visited.mark(&place);
-            if former != NEVER && former != expires {
-                let row = expiry_key(former, order);
-                self.parts.expiry.delete(&mut self.txn, &row)?;
-            }
-            order
-        } else {
-            self.take_order(&place, cost)?
-        };
-        entry.order = order;
-        entry.write(&mut self.buffer);
-        self.parts
-            .entries
-            .put(&mut self.txn, &place, &self.buffer)?;
+        new.write(pieces, &mut self.buffer);
+        let mut record = &self.buffer[..];
+        if pieces != 0 {
+            let (head, body) = entry::divided(&self.buffer);
+            pieces::store(self.parts, &mut self.txn, pieces, body)?;
+            record = head;
+        }
+        self.parts.entries.put(&mut self.txn, &place, record)?;
         if expires != NEVER {
             let row = expiry_key(expires, order);
             self.parts.expiry.put(&mut self.txn, &row, &place)?;
         }
-        self.size.add(&entry);
+        self.size.add(cost);
         Ok(())
     }
 
-    /// A place in the order of eviction for a new entry, for which room is made.
-    fn take_order(&mut self, place: &Place, cost: u64) -> heed::Result<u64> {
-        let (limit, now) = (self.limit, self.now);
-        if eviction::is_over(self.size, cost, limit) {
-            self.claim.evict();
-            self.ensure_room()?;
+    /// Counts what is about to be stored; fails where there are not so many pages.
+    fn want(&mut self, cost: u64, is_long: bool) -> heed::Result<()> {
+        let used = match self.used {
+            Some(used) => used,
+            None => *self.used.insert(pages::used(self.parts, &self.txn)?),
+        };
+        self.wanted.bytes += cost;
+        self.wanted.pages += CHANGE;
+        if is_long {
+            self.wanted.pages += self.parts.pages.of(cost);
         }
-        eviction::make_room(self.parts, &mut self.txn, cost, limit, now, &mut self.size)?;
-        self.order += 1;
-        // What was at this place before is not this one.
-        self.parts.visited.take(place);
-        let row = self.order.to_be_bytes();
-        let (txn, flags) = (&mut self.txn, PutFlags::APPEND);
-        self.parts.order.put_with_flags(txn, flags, &row, place)?;
-        Ok(self.order)
+        if self.is_insistent || self.parts.pages.fit(used, self.wanted.pages) {
+            return Ok(());
+        }
+        Err(heed::Error::Mdb(MdbError::MapFull))
     }
 
-    /// What is at `place`: the expiry and the order of an entry under `key`, whose size is not counted any
-    /// more. An entry of another key that is found there is taken away.
-    fn former(&mut self, place: &Place, key: &[u8]) -> heed::Result<Option<(u64, u64)>> {
+    /// Makes room for an entry of this `cost` at `place`; what is still there is counted no more.
+    fn make_room(&mut self, place: &Place, cost: u64) -> heed::Result<()> {
+        if eviction::is_over(self.size, cost, self.limit) {
+            self.claim.evict();
+            self.parts.ensure_room(&self.claim)?;
+            // Or it might leave, and be counted twice.
+            self.parts.entries.delete(&mut self.txn, place)?;
+        }
+        let (txn, size) = (&mut self.txn, &mut self.size);
+        let is_made = eviction::make_room(self.parts, txn, cost, self.limit, self.now, size)?;
+        if is_made || self.is_insistent {
+            return Ok(());
+        }
+        Err(heed::Error::Mdb(MdbError::MapFull))
+    }
+
+    /// Whether a place in the order of eviction is still taken.
+    fn has_order(&self, order: u64) -> heed::Result<bool> {
+        let found = self.parts.order.get(&self.txn, &order.to_be_bytes())?;
+        Ok(found.is_some())
+    }
+
+    /// A place in the order of eviction for a new entry.
+    fn take_order(&mut self, place: &Place) -> heed::Result<u64> {
+        let order = self.next_order();
+        // What was at this place before is not this one.
+        self.parts.visited.take(place);
+        let row = order.to_be_bytes();
+        let (txn, flags) = (&mut self.txn, PutFlags::APPEND);
+        self.parts.order.put_with_flags(txn, flags, &row, place)?;
+        Ok(order)
+    }
+
+    fn next_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    /// The place in the order of eviction of what is at `place` under `key`, whose size and expiry are not
+    /// counted any more. An entry of another key that is found there is taken away.
+    fn former(&mut self, place: &Place, key: &[u8]) -> heed::Result<Option<u64>> {
         let Some(stored) = self.parts.entries.get(&self.txn, place)? else {
             return Ok(None);
         };
-        let Some(entry) = Entry::read(stored) else {
+        let Some((head, rest)) = Head::read(stored) else {
             // Its rows elsewhere lead to what is stored now.
             return Ok(None);
         };
-        if entry.key == key {
-            self.size.remove(&entry);
-            return Ok(Some((entry.expires, entry.order)));
+        let found = entry_of(self.parts, &self.txn, &head, rest)?;
+        if found.is_some_and(|found| found.key() == key) {
+            self.size.remove(head.cost());
+            pieces::discard(self.parts, &mut self.txn, &head)?;
+            if head.expires != NEVER {
+                let row = expiry_key(head.expires, head.order);
+                self.parts.expiry.delete(&mut self.txn, &row)?;
+            }
+            return Ok(Some(head.order));
         }
-        let stored = stored.to_vec();
-        if let Some(entry) = Entry::read(&stored) {
-            eviction::remove(self.parts, &mut self.txn, place, &entry, &mut self.size)?;
-        }
+        eviction::remove(self.parts, &mut self.txn, place, &head, &mut self.size)?;
         Ok(None)
-    }
-
-    /// Makes sure that there is room for what is claimed.
-    fn ensure_room(&self) -> heed::Result<()> {
-        if let Some(room) = &self.parts.room {
-            room.ensure(&self.claim, self.parts.writer.taken())?;
-        }
-        Ok(())
     }
 
     /// Removes `key`; whether it had a live entry.
     pub(super) fn delete(&mut self, key: &[u8]) -> heed::Result<bool> {
         self.claim.delete();
-        self.ensure_room()?;
+        self.parts.ensure_room(&self.claim)?;
         let place = place(self.parts.seed, key);
         let Some(stored) = self.parts.entries.get(&self.txn, &place)? else {
             return Ok(false);
         };
-        let Some(entry) = Entry::read(stored) else {
+        let Some((head, rest)) = Head::read(stored) else {
             self.parts.entries.delete(&mut self.txn, &place)?;
             return Ok(false);
         };
-        if entry.key != key {
-            return Ok(false);
-        }
-        let is_live = entry.is_live(self.now);
-        // Without the value, of which nothing is needed but its length.
-        let (expires, order, cost) = (entry.expires, entry.order, entry.cost());
-        self.size.bytes = self.size.bytes.saturating_sub(cost);
-        self.size.entries = self.size.entries.saturating_sub(1);
-        self.parts.entries.delete(&mut self.txn, &place)?;
-        self.parts
-            .order
-            .delete(&mut self.txn, &order.to_be_bytes())?;
-        if expires != NEVER {
-            let row = expiry_key(expires, order);
-            self.parts.expiry.delete(&mut self.txn, &row)?;
-        }
+        let is_live = match entry_of(self.parts, &self.txn, &head, rest)? {
+            Some(entry) if entry.key() != key => return Ok(false),
+            found => found.is_some_and(|entry| entry.is_live(self.now)),
+        };
+        eviction::remove(self.parts, &mut self.txn, &place, &head, &mut self.size)?;
         Ok(is_live)
     }
 
     /// Removes everything.
     pub(super) fn clear(&mut self) -> heed::Result<()> {
-        self.ensure_room()?;
-        for table in [self.parts.entries, self.parts.order, self.parts.expiry] {
+        self.parts.ensure_room(&self.claim)?;
+        let Parts {
+            entries,
+            order,
+            expiry,
+            pieces,
+            ..
+        } = self.parts;
+        for table in [entries, order, expiry, pieces] {
             table.clear(&mut self.txn)?;
         }
         self.size = Size {
@@ -297,7 +356,7 @@ impl<'a> Writing<'a> {
         let found = self.live(key)?;
         let (number, flags, expires) = match &found {
             None => (Some(0), 0, entry::expiry(lifetime, self.now)),
-            Some(entry) => (number(entry.data), entry.flags, Some(entry.expires)),
+            Some(entry) => (number(entry.data()), entry.flags, Some(entry.expires)),
         };
         let Some(number) = number else {
             return Ok(Err("the stored value is not an integer"));
@@ -318,7 +377,7 @@ impl<'a> Writing<'a> {
             return Ok(false);
         };
         if let Some(until) = until.filter(|until| *until > entry.expires) {
-            let (data, flags) = (entry.data.to_vec(), entry.flags);
+            let (data, flags) = (entry.data().to_vec(), entry.flags);
             self.put_until(key, &data, flags, until)?;
         }
         Ok(true)
@@ -333,7 +392,7 @@ impl<'a> Writing<'a> {
     ) -> heed::Result<bool> {
         let found = self.live(key)?;
         let same =
-            found.filter(|entry| entry.data == expected.data && entry.flags == expected.flags);
+            found.filter(|entry| entry.data() == expected.data && entry.flags == expected.flags);
         let Some(expires) = same.map(|entry| entry.expires) else {
             return Ok(false);
         };
@@ -354,7 +413,7 @@ impl<'a> Writing<'a> {
     ) -> heed::Result<bool> {
         let is_there = self
             .live(key)?
-            .is_some_and(|it| it.data == expected.data && it.flags == expected.flags);
+            .is_some_and(|it| it.data() == expected.data && it.flags == expected.flags);
         if is_there {
             self.put(key, value, lifetime)?;
         }
