@@ -25,6 +25,7 @@ mod memcached;
 mod memory;
 mod metadata;
 mod missing;
+mod mistakes;
 mod observed;
 mod pages;
 mod pickled;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use flask_caching_engine::backend::memory::MemoryStore;
 use flask_caching_engine::clock;
 use pyo3::gc::{PyTraverseError, PyVisit};
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -21,6 +20,7 @@ use super::value::Stored;
 use super::weight;
 use crate::flights;
 use crate::missing::missing;
+use crate::mistakes::refuse;
 use crate::road::Table;
 use crate::timeout;
 
@@ -440,20 +440,4 @@ impl MemoryBackend {
     pub(super) fn store(&self) -> &MemoryStore<Stored> {
         self.store.get_or_init(|| MemoryStore::new(0))
     }
-}
-
-/// Refuses arguments whose names `method` does not know, and says what they may have meant.
-fn refuse(others: Option<&Bound<'_, PyDict>>, method: &str) -> PyResult<()> {
-    others.map_or(Ok(()), |others| Err(unexpected(others, method)))
-}
-
-#[cold]
-fn unexpected(others: &Bound<'_, PyDict>, method: &str) -> PyErr {
-    let py = others.py();
-    let error = || -> PyResult<_> {
-        let method = py.get_type::<MemoryBackend>().getattr(method)?;
-        let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
-        mistakes.call_method1(intern!(py, "unexpected_argument"), (method, others))
-    };
-    error().map_or_else(|unexpected| unexpected, PyErr::from_value)
 }

@@ -31,45 +31,34 @@
 //!    never for a result that is somebody's alone.
 //! 7. The function runs in Python, between the doors: a recursion takes none of the C stack.
 
-mod arguments;
-mod asked;
 mod conditions;
-mod data;
-mod direction;
 mod events;
+mod explicit;
 mod flags;
 mod follow;
 mod fragments;
-mod hand_on;
-mod kinds;
 mod landing;
 mod lease;
 mod look_up;
 mod options;
 mod page;
-mod part;
 mod parts;
 mod port;
-mod proxies;
 mod quick;
-mod quick_shared;
 mod recall;
-mod recipe;
 mod replaced;
-mod request;
 #[expect(clippy::module_inception, reason = "the road of the roads")]
 mod road;
-mod seal;
 mod table;
 mod turn;
 mod versions;
 mod ways;
 
+pub(crate) use explicit::NativeProxies;
 pub(crate) use flags::CacheFlags;
 pub(crate) use fragments::FragmentFinder;
 pub(crate) use lease::Claimant;
 pub(crate) use parts::CallParts;
-pub(crate) use proxies::NativeProxies;
 pub(crate) use replaced::{METHODS, replaced_methods};
 pub(crate) use road::Road;
 pub(crate) use table::{Found, Key, Row, Table};

@@ -5,10 +5,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyDict, PyFloat, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::part::Part;
+use super::parts::Part;
+use super::parts::Request;
 use super::parts::{Call, Kind, Parts};
 use super::quick::{NativeKey, Quick};
-use super::request::Request;
 use super::road::Road;
 use super::turn::{Open, Role, Turn, Version};
 use super::versions::new_version;

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use smallvec::SmallVec;
 
-use super::part::Part;
+use super::parts::Part;
 use super::parts::Parts;
 
 /// What all rows may keep alive, in bytes.

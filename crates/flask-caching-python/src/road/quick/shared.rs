@@ -8,20 +8,23 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{intern, types::PyBytes};
 
-use super::parts::{Call, Kind, Parts};
-use super::quick::{Quick, backend_of};
-use super::recipe::Recipe;
-use super::replaced::{GET, GET_MANY};
-use super::road::Road;
+use super::{Quick, backend_of};
 use crate::error::unless_raised;
 use crate::memory::is_scalar;
+use crate::road::parts::Recipe;
+use crate::road::parts::{Call, Kind, Parts};
+use crate::road::replaced::{GET, GET_MANY};
+use crate::road::road::Road;
 use crate::scalars;
 use crate::shared::{Loaded, SharedByteStore};
 use flask_caching_engine::counts::Event;
 
 impl Road {
     /// Goes the quick way on the shared store.
-    pub(super) fn begin_on_shared<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
+    pub(in crate::road) fn begin_on_shared<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+    ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         if self.options.has_conditions {
             return Ok(Quick::Unknown);
@@ -119,7 +122,7 @@ impl Road {
 }
 
 /// What is under `key`; `None`: nothing, or something unusual.
-pub(super) fn find<'py>(
+pub(crate) fn find<'py>(
     store: &SharedByteStore,
     key: &Bound<'py, PyString>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -139,7 +142,7 @@ pub(super) fn find<'py>(
 }
 
 /// The same, where `key` is a string.
-pub(super) fn find_text<'py>(
+pub(crate) fn find_text<'py>(
     store: &SharedByteStore,
     key: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {

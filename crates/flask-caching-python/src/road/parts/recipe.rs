@@ -6,11 +6,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use smallvec::smallvec;
 
+use super::Parts;
 use super::part::Part;
-use super::parts::Parts;
-use super::quick::NativeKey;
-use super::turn::{Role, Version};
 use crate::memory::MemoryBackend;
+use crate::road::quick::NativeKey;
+use crate::road::turn::{Role, Version};
 
 /// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
 #[derive(FromPyObject)]
@@ -18,7 +18,7 @@ pub(crate) struct Recipe {
     /// The function's name as it stands in keys.
     name: String,
     /// The key of the version of its results.
-    pub(super) version_name: Py<PyString>,
+    pub(crate) version_name: Py<PyString>,
     /// How many arguments it takes by position.
     positional: usize,
     /// The reprs of the defaults of the last of them.
@@ -29,7 +29,7 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     /// The key of a call, and the version in it; `None` where the policy has to make it.
-    pub(super) fn native_key<'py>(
+    pub(in crate::road) fn native_key<'py>(
         &self,
         parts: &Parts,
         args: &Bound<'py, PyTuple>,
@@ -62,7 +62,7 @@ impl Recipe {
     /// The part of the key that `given` arguments make; `None` where they are not plain data alone, or
     /// do not fit the function. They are printed as they were read: what another thread makes of them
     /// meanwhile is another call's.
-    pub(super) fn prefix(
+    pub(crate) fn prefix(
         &self,
         py: Python<'_>,
         parts: &Parts,

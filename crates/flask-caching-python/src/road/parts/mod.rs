@@ -1,5 +1,12 @@
 //! What the calls of one function are told apart by.
 
+mod arguments;
+mod data;
+mod kinds;
+mod part;
+mod recipe;
+mod request;
+
 use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
@@ -9,12 +16,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::arguments::{self, Considered};
-use super::kinds::Kinds;
+pub(super) use self::part::Part;
+pub(super) use self::recipe::Recipe;
+pub(super) use self::request::Request;
+
+use self::arguments::Considered;
+use self::kinds::Kinds;
+use self::request::{RequestParts, read_fragment};
 use super::page::read_page;
-use super::part::Part;
-use super::recipe::Recipe;
-use super::request::{Request, RequestParts, read_fragment};
 use crate::error::unless_raised;
 use crate::pages::PageRule;
 

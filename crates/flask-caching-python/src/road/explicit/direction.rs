@@ -5,17 +5,18 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::hand_on::{explained, hand_on};
-use super::port::usable_copies;
+use super::hand_on::hand_on;
 use super::proxies::NativeProxies;
-use super::quick::{backend_of, extensions_of};
-use super::quick_shared::find_text;
-use super::replaced::{GET, GET_MANY, LookedAt, Methods};
 use crate::memory::{MemoryBackend, NearCopies};
+use crate::mistakes::explained;
+use crate::road::port::usable_copies;
+use crate::road::quick::find_text;
+use crate::road::quick::{backend_of, extensions_of};
+use crate::road::replaced::{GET, GET_MANY, LookedAt, Methods};
 use crate::shared::SharedByteStore;
 
 /// Where keys lead.
-pub(super) struct Direction {
+pub(crate) struct Direction {
     /// Called without arguments: the active application context. Where there is none, it returns None
     /// or raises a `LookupError`.
     active_context: Py<PyAny>,
@@ -25,7 +26,7 @@ pub(super) struct Direction {
 }
 
 impl Direction {
-    pub(super) fn new(active_context: Py<PyAny>, prefix: String) -> Self {
+    pub(crate) fn new(active_context: Py<PyAny>, prefix: String) -> Self {
         Self {
             active_context,
             prefix,
@@ -35,7 +36,7 @@ impl Direction {
 
     /// The direction of `cache`, and the backend of the active application.
     #[inline]
-    pub(super) fn of<'a, 'py>(
+    pub(crate) fn of<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
     ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
         let py = cache.py();
@@ -55,7 +56,7 @@ impl Direction {
 
     /// The same, where the first of `args` may be a key that stands for itself.
     #[inline]
-    pub(super) fn of_key<'a, 'py>(
+    pub(crate) fn of_key<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         args: &Bound<'py, PyTuple>,
     ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
@@ -67,7 +68,7 @@ impl Direction {
     }
 
     /// The same, where all of `keys` may be such keys.
-    pub(super) fn of_keys<'a, 'py>(
+    pub(crate) fn of_keys<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         keys: &Bound<'py, PyTuple>,
     ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
@@ -78,7 +79,7 @@ impl Direction {
 
     /// What `get` of `backend` returns, where that takes no detour through Python.
     #[inline]
-    pub(super) fn get<'py>(
+    pub(crate) fn get<'py>(
         &self,
         backend: &Bound<'py, PyAny>,
         key: &Bound<'py, PyAny>,
@@ -100,7 +101,7 @@ impl Direction {
     }
 
     /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.
-    pub(super) fn get_many<'py>(
+    pub(crate) fn get_many<'py>(
         &self,
         backend: &Bound<'py, PyAny>,
         keys: &Bound<'py, PyTuple>,
@@ -160,7 +161,7 @@ impl Direction {
 
     /// The in-process store behind `backend`, where nobody has replaced `method`.
     #[inline]
-    pub(super) fn native<'a>(
+    pub(crate) fn native<'a>(
         &self,
         backend: &'a Bound<'_, PyAny>,
         method: Methods,

@@ -10,8 +10,8 @@ use pyo3::types::{PyDict, PyTuple};
 use super::asked::{Asked, Asking, found_and_missing};
 use super::direction::Direction;
 use super::hand_on::hand_on;
-use super::replaced::SET;
 use crate::flights;
+use crate::road::replaced::SET;
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
@@ -20,7 +20,7 @@ use crate::flights;
 /// Whatever else is for `_get_fallback`, `_set_fallback`, ..., which take the same arguments.
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
-    pub(super) direction: OnceLock<Direction>,
+    pub(crate) direction: OnceLock<Direction>,
     asked: Asked,
     /// Whether deletions take more than a backend's method.
     deletes_by_fallback: AtomicBool,

@@ -19,7 +19,7 @@ const MOST_PARTS: u32 = 1 << 17;
 ///
 /// # Errors
 /// Python raised one; what is changed meanwhile by another thread is among the reasons.
-pub(super) fn is_plain(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is_plain(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Look::for_what(|_| Ok(false)).is_all(value, 0)
 }
 
@@ -29,7 +29,7 @@ pub(super) fn is_plain(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 ///
 /// # Errors
 /// As [`is_plain`].
-pub(super) fn is_told_by_repr(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn is_told_by_repr(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut look = Look::for_what(is_unchangeable);
     if value.is_exact_instance_of::<PySet>() || value.is_exact_instance_of::<PyFrozenSet>() {
         let items = value.py().get_type::<PyTuple>().call1((value,))?;
@@ -40,7 +40,7 @@ pub(super) fn is_told_by_repr(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Whether a repr identifies its object. An address does not: the ordinary path has a token for such
 /// an object, and looks closer where a number may be the address of another one.
-pub(super) fn is_telling(text: &Bound<'_, PyString>, object: &Bound<'_, PyAny>) -> bool {
+pub(crate) fn is_telling(text: &Bound<'_, PyString>, object: &Bound<'_, PyAny>) -> bool {
     let Some(shown) = shown_exactly(text) else {
         return false;
     };
@@ -68,7 +68,7 @@ fn has_hexadecimal(shown: &str) -> bool {
 
 /// Whether the repr of what is told apart by it can be looked up: there are time zones that print the
 /// address of a file.
-pub(super) fn is_exact(text: &Bound<'_, PyString>) -> bool {
+pub(crate) fn is_exact(text: &Bound<'_, PyString>) -> bool {
     shown_exactly(text).is_some_and(|shown| !has_hexadecimal(shown))
 }
 

@@ -4,23 +4,23 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::Parts;
 use super::data::{is_exact, is_plain, is_told_by_repr};
 use super::kinds::Kinds;
 use super::part::{Itself, Part, same_text};
-use super::parts::Parts;
 use crate::error::unless_raised;
 use crate::memory::is_scalar;
 
 /// What tells the calls of a function apart: their arguments, but for those that are left out of keys,
 /// and the defaults that may be another value by the next call.
-pub(super) struct Considered {
+pub(crate) struct Considered {
     left_out_places: Vec<usize>,
     left_out_names: Vec<Py<PyString>>,
     changeable: Vec<Py<PyAny>>,
 }
 
 impl Considered {
-    pub(super) fn new(
+    pub(crate) fn new(
         left_out_places: Vec<usize>,
         left_out_names: Vec<Py<PyString>>,
         changeable: Vec<Py<PyAny>>,
@@ -35,7 +35,7 @@ impl Considered {
     /// What tells a call apart of what is given by position, after the defaults. These count where they
     /// are overridden, too: the same call is then known twice at worst.
     #[inline]
-    pub(super) fn by_position<'a, 'py>(
+    pub(crate) fn by_position<'a, 'py>(
         &'a self,
         args: &'a Bound<'py, PyTuple>,
     ) -> impl Iterator<Item = Borrowed<'a, 'py, PyAny>> {
@@ -52,7 +52,7 @@ impl Considered {
 
     /// What tells a call apart of what is given by name: the names and the arguments, all at once. To
     /// look at an argument may run code that changes the dict, and then its iterator panics.
-    pub(super) fn by_name<'py>(
+    pub(crate) fn by_name<'py>(
         &self,
         kwargs: &Bound<'py, PyDict>,
     ) -> Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)> {
@@ -68,7 +68,7 @@ impl Considered {
             .collect()
     }
 
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         self.changeable
             .iter()
             .try_for_each(|default| visit.call(default))
@@ -81,7 +81,7 @@ impl Considered {
 /// # Errors
 /// `KeyboardInterrupt` and its like.
 #[inline]
-pub(super) fn read(
+pub(crate) fn read(
     parts: &mut Parts,
     kinds: &Kinds,
     considered: &Considered,

@@ -1,24 +1,15 @@
-//! Calls of a backend's methods with whatever an application gave, and what is said where that is wrong.
+//! What is said where an application gave arguments that a method does not take.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-/// What `method` of `backend` returns.
-pub(super) fn hand_on<'py>(
-    backend: &Bound<'py, PyAny>,
-    method: &Bound<'py, PyString>,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let outcome = backend.call_method(method, args, kwargs);
-    outcome.map_err(|error| explained(error, backend, method, args, kwargs))
-}
+use crate::memory::MemoryBackend;
 
 /// The error of a call, which says what may have been meant where it is about the arguments.
 #[cold]
-pub(super) fn explained(
+pub(crate) fn explained(
     error: PyErr,
     backend: &Bound<'_, PyAny>,
     method: &Bound<'_, PyString>,
@@ -39,4 +30,20 @@ pub(super) fn explained(
         Ok(_) => error,
         Err(unexpected) => unexpected,
     }
+}
+
+/// Refuses arguments whose names `method` does not know, and says what they may have meant.
+pub(crate) fn refuse(others: Option<&Bound<'_, PyDict>>, method: &str) -> PyResult<()> {
+    others.map_or(Ok(()), |others| Err(unexpected(others, method)))
+}
+
+#[cold]
+fn unexpected(others: &Bound<'_, PyDict>, method: &str) -> PyErr {
+    let py = others.py();
+    let error = || -> PyResult<_> {
+        let method = py.get_type::<MemoryBackend>().getattr(method)?;
+        let mistakes = py.import(intern!(py, "flask_caching.mistakes"))?;
+        mistakes.call_method1(intern!(py, "unexpected_argument"), (method, others))
+    };
+    error().map_or_else(|unexpected| unexpected, PyErr::from_value)
 }

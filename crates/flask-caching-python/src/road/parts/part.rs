@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyFloat, PyString, PyWeakrefMethods, PyWeakrefReference};
 
 /// An argument, or a part of a request or a fragment.
-pub(super) enum Part {
+pub(crate) enum Part {
     None,
     Bool(bool),
     Int(i64),
@@ -28,20 +28,20 @@ pub(super) enum Part {
 
 /// One object, which does not live longer for it: its address, and a weak reference. While that is
 /// alive, the address is no other's.
-pub(super) struct Itself(usize, Py<PyWeakrefReference>);
+pub(crate) struct Itself(usize, Py<PyWeakrefReference>);
 
 /// What a weak reference takes, in bytes; as a rule an object has one.
 const WEIGHT_OF_REFERENCE: usize = 72;
 
 impl Part {
     #[inline]
-    pub(super) fn text(text: &Bound<'_, PyString>) -> Self {
+    pub(crate) fn text(text: &Bound<'_, PyString>) -> Self {
         Self::Text(text.clone().unbind())
     }
 
     /// Strings and bytes keep the hash they were once asked for.
     #[inline]
-    pub(super) fn hash_into(&self, py: Python<'_>, hasher: &mut impl Hasher) -> PyResult<()> {
+    pub(crate) fn hash_into(&self, py: Python<'_>, hasher: &mut impl Hasher) -> PyResult<()> {
         match self {
             Self::None => hasher.write_u8(0),
             Self::Bool(value) => hasher.write_u8(1 + u8::from(*value)),
@@ -60,7 +60,7 @@ impl Part {
     /// Whether both are the same. Compares numbers, addresses and the text of exact strings and bytes:
     /// no Python code runs.
     #[inline]
-    pub(super) fn is(&self, py: Python<'_>, other: &Self) -> bool {
+    pub(crate) fn is(&self, py: Python<'_>, other: &Self) -> bool {
         match (self, other) {
             (Self::None, Self::None) => true,
             (Self::Bool(one), Self::Bool(other)) => one == other,
@@ -79,12 +79,12 @@ impl Part {
     }
 
     /// Whether it is plain data, given by position.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         !matches!(self, Self::Printed(..) | Self::Object(_) | Self::Keyword(_))
     }
 
     /// Writes plain data as its repr; `false` where no text can hold that.
-    pub(super) fn print(&self, py: Python<'_>, text: &mut String) -> PyResult<bool> {
+    pub(crate) fn print(&self, py: Python<'_>, text: &mut String) -> PyResult<bool> {
         let printed = match self {
             Self::None => {
                 text.push_str("None");
@@ -110,7 +110,7 @@ impl Part {
     }
 
     /// What it keeps alive, in bytes.
-    pub(super) fn weight(&self, py: Python<'_>) -> usize {
+    pub(crate) fn weight(&self, py: Python<'_>) -> usize {
         let length = |text: &Py<PyString>| text.bind(py).len().unwrap_or(0);
         size_of::<Self>()
             + match self {
@@ -123,7 +123,7 @@ impl Part {
     }
 
     /// What of it the garbage collector is to see.
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match self {
             Self::Printed(_, Itself(_, reference)) | Self::Object(Itself(_, reference)) => {
                 visit.call(reference)
@@ -136,22 +136,22 @@ impl Part {
 impl Itself {
     /// # Errors
     /// `TypeError` where the object cannot be referred to weakly.
-    pub(super) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         let reference = PyWeakrefReference::new(object)?;
         Ok(Self(object.as_ptr().addr(), reference.unbind()))
     }
 
-    pub(super) fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         Self(self.0, self.1.clone_ref(py))
     }
 
     /// Whether it is this object, which is alive.
     #[inline]
-    pub(super) fn is_object(&self, object: &Bound<'_, PyAny>) -> bool {
+    pub(crate) fn is_object(&self, object: &Bound<'_, PyAny>) -> bool {
         self.0 == object.as_ptr().addr() && self.is_alive(object.py())
     }
 
-    pub(super) fn is_alive(&self, py: Python<'_>) -> bool {
+    pub(crate) fn is_alive(&self, py: Python<'_>) -> bool {
         self.1.bind(py).upgrade().is_some()
     }
 
@@ -164,7 +164,7 @@ impl Itself {
 
 /// Whether two exact strings are equal.
 #[inline]
-pub(super) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool {
+pub(crate) fn same_text(one: &Bound<'_, PyString>, other: &Py<PyString>) -> bool {
     // Both are exact strings: `==` compares their characters and runs nothing else.
     one.as_ptr() == other.as_ptr() || one.as_any().eq(other.bind(one.py())).unwrap_or(false)
 }

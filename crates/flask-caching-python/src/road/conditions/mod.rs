@@ -1,6 +1,8 @@
 //! What an entry depends on beside its key and versions: tags, and until when it is fresh; and what
 //! becomes of a call that finds one which is not fresh any more. What it is stored with: `seal.rs`.
 
+mod seal;
+
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;

@@ -10,26 +10,26 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
 
-use super::replaced::SET;
-use super::turn::{Open, Role};
 use crate::memory::{MemoryBackend, Sealed, Stored};
 use crate::metadata::Metadata;
+use crate::road::replaced::SET;
+use crate::road::turn::{Open, Role};
 use crate::timeout;
 
 /// What an entry is stored with.
-pub(super) struct Seal<'py> {
+pub(crate) struct Seal<'py> {
     /// How long it is kept: seconds, or None for the default.
-    pub(super) timeout: Bound<'py, PyAny>,
+    pub(crate) timeout: Bound<'py, PyAny>,
     is_sealed: bool,
     fresh_until: Option<Instant>,
-    pub(super) tags: SmallVec<[Handle; 2]>,
+    pub(crate) tags: SmallVec<[Handle; 2]>,
     /// The same for a store of bytes.
-    pub(super) metadata: Option<Py<Metadata>>,
+    pub(crate) metadata: Option<Py<Metadata>>,
 }
 
 impl Seal<'_> {
     /// A value as the in-process store keeps it.
-    pub(super) fn around(&self, stored: Stored) -> Stored {
+    pub(crate) fn around(&self, stored: Stored) -> Stored {
         if !self.is_sealed {
             return stored;
         }
@@ -43,14 +43,14 @@ impl Seal<'_> {
 
 impl Open {
     /// Whether what is stored has metadata.
-    pub(super) fn is_sealed(&self) -> bool {
+    pub(crate) fn is_sealed(&self) -> bool {
         !self.conditions.window().is_zero()
             || !self.conditions.own_tags.is_empty()
             || self.versions.iter().any(|it| it.role == Role::Tag)
     }
 
     /// What the result is to be stored with; `None` where a tag was deleted since the call began.
-    pub(super) fn seal<'py>(
+    pub(crate) fn seal<'py>(
         &self,
         py: Python<'py>,
         timeout: &Bound<'py, PyAny>,
@@ -66,12 +66,11 @@ impl Open {
             return Ok(Some(seal));
         }
         let memory = self.port.memory(py, SET);
-        let default = match memory {
-            Some(memory) => memory.get().default_lifetime(),
-            None => {
-                let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
-                timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
-            }
+        let default = if let Some(memory) = memory {
+            memory.get().default_lifetime()
+        } else {
+            let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
+            timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
         };
         let lifetime = timeout::from_python(Some(timeout))?.resolve(default);
         let lifetime = lifetime.jittered(self.conditions.jitter);

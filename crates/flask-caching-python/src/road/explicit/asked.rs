@@ -11,7 +11,7 @@ use flask_caching_engine::counts::increase;
 
 /// Keys that were found, not found, written and deleted, and calls of `clear`.
 #[derive(Default)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     counts: [AtomicU64; 5],
     /// Called with how many keys were found, how many not, and the seconds that took.
     listener: OnceLock<Py<PyAny>>,
@@ -19,7 +19,7 @@ pub(super) struct Asked {
 
 /// Where an event is counted in [`Asked`].
 #[derive(Clone, Copy)]
-pub(super) enum Asking {
+pub(crate) enum Asking {
     Hits,
     Misses,
     Writes,
@@ -29,35 +29,35 @@ pub(super) enum Asking {
 
 impl Asked {
     #[inline]
-    pub(super) fn count(&self, what: Asking, by: usize) {
+    pub(crate) fn count(&self, what: Asking, by: usize) {
         increase(&self.counts[what as usize], by as u64);
     }
 
-    pub(super) fn counts(&self) -> [u64; 5] {
+    pub(crate) fn counts(&self) -> [u64; 5] {
         std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed))
     }
 
     /// Counts begin anew.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         for count in &self.counts {
             count.store(0, Ordering::Relaxed);
         }
     }
 
     /// `listener` hears of what was asked for from now on. The first call counts.
-    pub(super) fn listen(&self, listener: Py<PyAny>) {
+    pub(crate) fn listen(&self, listener: Py<PyAny>) {
         let _ = self.listener.set(listener);
     }
 
     /// When a question begins, where somebody listens.
     #[inline]
-    pub(super) fn start(&self) -> Option<Instant> {
+    pub(crate) fn start(&self) -> Option<Instant> {
         self.listener.get().map(|_| clock::exact())
     }
 
     /// Counts what was found and what was missing of what was asked for since `start`.
     #[inline]
-    pub(super) fn note_found(
+    pub(crate) fn note_found(
         &self,
         py: Python<'_>,
         start: Option<Instant>,
@@ -79,7 +79,7 @@ impl Asked {
 
 /// How many of the values that a method for many keys has answered, a list or a dict, are there, and
 /// how many are missing.
-pub(super) fn found_and_missing(values: &Bound<'_, PyAny>) -> (usize, usize) {
+pub(crate) fn found_and_missing(values: &Bound<'_, PyAny>) -> (usize, usize) {
     let values = match values.cast::<PyDict>() {
         Ok(by_key) => by_key.values(),
         Err(_) => match values.cast::<PyList>() {

@@ -42,16 +42,16 @@ struct Kind {
 }
 
 /// The kinds of objects that a function was called with. No class lives longer for it.
-pub(super) struct Kinds(Mutex<Vec<Kind>>);
+pub(crate) struct Kinds(Mutex<Vec<Kind>>);
 
 impl Kinds {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
     /// What `argument` is told apart by; `None` where its kind is not known.
     #[inline]
-    pub(super) fn part(&self, argument: &Bound<'_, PyAny>) -> PyResult<Option<Part>> {
+    pub(crate) fn part(&self, argument: &Bound<'_, PyAny>) -> PyResult<Option<Part>> {
         let py = argument.py();
         let Some((identified_by, class)) = self.known(argument) else {
             return Ok(None);
@@ -82,7 +82,7 @@ impl Kinds {
     ///
     /// # Errors
     /// `KeyboardInterrupt` and its like.
-    pub(super) fn learn(
+    pub(crate) fn learn(
         &self,
         considered: &Considered,
         args: &Bound<'_, PyTuple>,
@@ -145,7 +145,7 @@ impl Kinds {
     }
 
     /// Forgets every kind.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let emptied = std::mem::take(&mut *self.lock());
         drop(emptied);
     }

@@ -1,6 +1,8 @@
 //! The quick way: a call that was answered before, or is made of plain data, on the in-process store,
 //! where nothing is unusual.
 
+mod shared;
+
 use std::sync::atomic::Ordering;
 
 use flask_caching_engine::flight::Joined;
@@ -9,6 +11,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use smallvec::SmallVec;
+
+pub(super) use self::shared::find_text;
 
 use super::parts::{Call, Kind, Parts};
 use super::port::{Port, usable_copies};

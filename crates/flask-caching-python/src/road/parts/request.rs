@@ -3,20 +3,20 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyFloat, PyInt, PyList, PyString, PyTuple};
 
+use super::Parts;
 use super::part::Part;
-use super::parts::Parts;
 
 /// A request as the decorated function hands it over.
-pub(super) struct Request<'a, 'py> {
-    pub(super) method: &'a Bound<'py, PyAny>,
-    pub(super) path: &'a Bound<'py, PyAny>,
-    pub(super) query: Option<&'a Bound<'py, PyAny>>,
+pub(crate) struct Request<'a, 'py> {
+    pub(crate) method: &'a Bound<'py, PyAny>,
+    pub(crate) path: &'a Bound<'py, PyAny>,
+    pub(crate) query: Option<&'a Bound<'py, PyAny>>,
 }
 
 impl<'a, 'py> Request<'a, 'py> {
     /// A request of all its parts; `None` where one is not given.
     #[inline]
-    pub(super) fn new(
+    pub(crate) fn new(
         method: Option<&'a Bound<'py, PyAny>>,
         path: Option<&'a Bound<'py, PyAny>>,
         query: Option<&'a Bound<'py, PyAny>>,
@@ -31,16 +31,16 @@ impl<'a, 'py> Request<'a, 'py> {
 
 /// What of a request makes the key.
 #[derive(Clone, Copy)]
-pub(super) struct RequestParts {
-    pub(super) path: bool,
-    pub(super) query: bool,
+pub(crate) struct RequestParts {
+    pub(crate) path: bool,
+    pub(crate) query: bool,
 }
 
 impl RequestParts {
     /// Reads what the key of a request is made of; `false` where its method or kind forbids a short
     /// cut.
     #[inline]
-    pub(super) fn read(
+    pub(crate) fn read(
         self,
         py: Python<'_>,
         request: Option<&Request<'_, '_>>,
@@ -78,7 +78,7 @@ impl RequestParts {
 /// may forbid a short cut, as that of a tag that deletes does (`no_timeout` stands for none), or its
 /// name or one of its keys may have another text next time.
 #[inline]
-pub(super) fn read_fragment(
+pub(crate) fn read_fragment(
     tag: &Bound<'_, PyTuple>,
     no_timeout: &str,
     parts: &mut Parts,

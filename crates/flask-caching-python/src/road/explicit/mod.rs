@@ -1,0 +1,9 @@
+//! What an application asks of a cache explicitly, by its proxies: where that leads, and how often it
+//! is asked.
+
+mod asked;
+mod direction;
+mod hand_on;
+mod proxies;
+
+pub(crate) use proxies::NativeProxies;
