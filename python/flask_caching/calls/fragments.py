@@ -13,7 +13,6 @@ from .context import active_context
 from .following import lead
 from .offload import landed, looked_up
 from .policy import CallPolicy, Description, Options
-from .server_timing import note
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -93,17 +92,6 @@ class _FragmentPolicy(CallPolicy):
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
         return str(rv) if type(rv) is not str else MISSING
-
-    def signal(
-        self,
-        is_hit: bool,
-        state: AppState,
-        key: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """Note a hit or a miss; no signal tells of fragments."""
-        note("hits" if is_hit else "misses")
 
 
 class _Roads(dict[str, Road]):

@@ -10,7 +10,6 @@ from ..mistakes import close_to, needs_arguments
 from ..utils import normalize_timeout
 from .fragments import is_fragment
 from .policy import CallPolicy, Description, Options
-from .server_timing import note
 from .wrapper import wrap
 
 if TYPE_CHECKING:
@@ -51,17 +50,6 @@ class _ValuePolicy(CallPolicy):
 
     def timeout_of(self, rv: Any) -> Any:
         return None
-
-    def signal(
-        self,
-        is_hit: bool,
-        state: AppState,
-        key: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """Note a hit or a miss; no signal tells of what has no decorated function."""
-        note("hits" if is_hit else "misses")
 
 
 def _default_of(key: Any, default: Any, timeout: Any) -> Any:

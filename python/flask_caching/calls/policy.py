@@ -52,8 +52,9 @@ class CallPolicy:
     :param options: the decorator's.
     """
 
-    hit_signal: NamedSignal
-    miss_signal: NamedSignal
+    #: What tells of hits and misses; None: no signal does.
+    hit_signal: NamedSignal | None = None
+    miss_signal: NamedSignal | None = None
     #: What it is about, for statistics.
     kind = "function"
     #: Whether receivers of its signals are given ``f``: a receiver need not take what is not sent.
@@ -372,7 +373,7 @@ class CallPolicy:
         """Note a hit or a miss, and send its signal, if somebody listens."""
         note("hits" if is_hit else "misses")
         signal = self.hit_signal if is_hit else self.miss_signal
-        if state.enable_signals and signal.receivers:
+        if signal is not None and state.enable_signals and signal.receivers:
             function = {"f": self.f} if self.signals_function else {}
             signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
 

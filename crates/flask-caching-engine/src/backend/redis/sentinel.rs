@@ -166,6 +166,14 @@ impl Sentinel {
         })
     }
 
+    /// Notes the keys of an operation that writes: replicas may not have what it wrote.
+    fn note_written<'k>(&self, operation: Operation, keys: impl Iterator<Item = &'k [u8]>) {
+        if operation.writes {
+            let now = clock::steady();
+            keys.for_each(|key| self.state.get().recent.note(key, now));
+        }
+    }
+
     /// Whether `key` is to be read from the master.
     fn needs_master(&self, key: &[u8]) -> bool {
         is_version(key) || self.state.get().recent.covers(key, clock::steady())
@@ -229,13 +237,7 @@ impl Sentinel {
 
 impl Topology for Sentinel {
     fn parts(&self, operation: Operation, keys: &[&[u8]]) -> Vec<Vec<usize>> {
-        if operation.writes {
-            let recent = &self.state.get().recent;
-            let now = clock::steady();
-            for key in keys {
-                recent.note(key, now);
-            }
-        }
+        self.note_written(operation, keys.iter().copied());
         if operation.writes || operation.reads_latest {
             return vec![(0..keys.len()).collect()];
         }
@@ -245,16 +247,6 @@ impl Topology for Sentinel {
             .into_iter()
             .filter(|part| !part.is_empty())
             .collect()
-    }
-
-    fn ask(
-        &self,
-        operation: Operation,
-        requests: &[Request<'_>],
-        deadline: Deadline,
-    ) -> Result<Vec<Reply>> {
-        let replies = self.ask_whom(operation, requests, deadline)?;
-        Ok(replies.into_iter().map(|(reply, _)| reply).collect())
     }
 
     fn look_again(
@@ -276,13 +268,7 @@ impl Topology for Sentinel {
         requests: &[Request<'_>],
         deadline: Deadline,
     ) -> Result<Vec<(Reply, Arc<Server>)>> {
-        if operation.writes {
-            let recent = &self.state.get().recent;
-            let now = clock::steady();
-            for request in requests {
-                recent.note(request.key, now);
-            }
-        }
+        self.note_written(operation, requests.iter().map(|it| it.key));
         if operation.writes || operation.reads_latest {
             return self.ask_master(operation, requests, deadline);
         }

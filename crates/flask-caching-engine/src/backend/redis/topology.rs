@@ -29,7 +29,10 @@ pub(super) trait Topology: Send + Sync {
         operation: Operation,
         requests: &[Request<'_>],
         deadline: Deadline,
-    ) -> Result<Vec<Reply>>;
+    ) -> Result<Vec<Reply>> {
+        let replies = self.ask_whom(operation, requests, deadline)?;
+        Ok(replies.into_iter().map(|(reply, _)| reply).collect())
+    }
 
     /// As [`ask`](Self::ask), and who gave each of the replies.
     ///

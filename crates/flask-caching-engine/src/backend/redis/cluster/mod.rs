@@ -264,16 +264,6 @@ impl Topology for Cluster {
             .collect()
     }
 
-    fn ask(
-        &self,
-        operation: Operation,
-        requests: &[Request<'_>],
-        deadline: Deadline,
-    ) -> Result<Vec<Reply>> {
-        let replies = self.ask_whom(operation, requests, deadline)?;
-        Ok(replies.into_iter().map(|(reply, _)| reply).collect())
-    }
-
     fn look_again(
         &self,
         operation: Operation,
