@@ -66,6 +66,12 @@ def test_simplecache_with_several_workers(monkeypatch: pytest.MonkeyPatch, tmp_p
         ("gunicorn.conf.py", "workers = 1\nthreads = 9\n", False),
         ("gunicorn.conf.py", "workers = int(settings()['workers'])\n", False),
         ("gunicorn.conf.py", "workers = (", False),
+        ("gunicorn.conf.py", "workers: int = 4", True),
+        ("gunicorn.conf.py", "workers: int", False),
+        ("gunicorn.conf.py", "workers = int(os.environ.get('NUMBER_OF_WORKERS', '4'))", True),
+        ("gunicorn.conf.py", "workers = int(getenv('NUMBER_OF_WORKERS'))", False),
+        ("gunicorn.conf.py", "workers = settings.get('NUMBER_OF_WORKERS', 4)", False),
+        ("gunicorn.conf.py", "workers = os.environ.get(*names)", False),
         ("Procfile", "release: make\nweb: gunicorn -w 3 app:app\n", True),
         ("Procfile", "web: gunicorn app:app --workers=2\n", True),
         ("Procfile", "web: gunicorn -w3 app:app\n", True),
@@ -167,3 +173,14 @@ def test_a_wait_longer_than_the_workers(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_no_cache_at_all() -> None:
     assert found({"CACHE_TYPE": "NullCache", "CACHE_NO_NULL_WARNING": True}) == ["null"]
+
+
+def test_a_number_of_workers_that_the_environment_has_is_the_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gunicorn.conf.py").write_text(
+        "import os\nworkers = int(os.getenv('NUMBER_OF_WORKERS', 4))\n"
+    )
+    assert found({"CACHE_TYPE": "SimpleCache"}) == ["workers"]
+    monkeypatch.setenv("NUMBER_OF_WORKERS", "1")
+    assert found({"CACHE_TYPE": "SimpleCache"}) == []

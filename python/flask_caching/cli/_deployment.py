@@ -47,8 +47,9 @@ def _of_gunicorn(name: str, *flags: str) -> float | None:
         return None
     said = None
     for node in tree.body:
-        if isinstance(node, ast.Assign) and name in map(_name, node.targets):
-            said = _value(node.value)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and name in map(_name, targets):
+            said = None if node.value is None else _value(node.value)
     return said
 
 
@@ -79,11 +80,17 @@ _ARITHMETIC: dict[type, Any] = {
 
 
 def _value(node: ast.expr) -> float | None:
-    """A number that is written, or reckoned from the number of processors."""
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return float(node.value)  # type: ignore[arg-type]
+    """A number that is written, in the environment, or reckoned from the number of processors."""
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float, str):
+        return _number(str(node.value))
     if isinstance(node, ast.Call) and _name(node.func) in ("cpu_count", "process_cpu_count"):
         return float(os.cpu_count() or 1)
+    if isinstance(node, ast.Call) and _name(node.func) in ("int", "float") and node.args:
+        return _value(node.args[0])
+    if isinstance(node, ast.Call) and _reads_environment(node.func):
+        name, *default = node.args or [node.func]
+        said = _number(os.environ.get(str(getattr(name, "value", ""))))
+        return _value(default[0]) if said is None and default else said
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         left, right = _value(node.left), _value(node.right)
         if left is not None and right is not None:
@@ -91,7 +98,13 @@ def _value(node: ast.expr) -> float | None:
     return None
 
 
-def _name(node: ast.expr) -> str:
+def _reads_environment(function: ast.expr) -> bool:
+    """Whether it is ``os.environ.get``, or ``os.getenv``."""
+    owner = getattr(function, "value", None)
+    return _name(function) == "getenv" or (_name(function), _name(owner)) == ("get", "environ")
+
+
+def _name(node: ast.expr | None) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 

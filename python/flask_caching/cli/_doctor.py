@@ -75,7 +75,6 @@ def _several_workers(cache: Cache, state: Any, backend: Any) -> Iterator[Finding
 
 
 def _signing(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
-    serializer = type(getattr(backend, "serializer", None)).__name__
     if (
         getattr(backend, "_is_remote", False)
         and not getattr(backend, "signing_keys", None)
@@ -84,7 +83,7 @@ def _signing(cache: Cache, state: Any, backend: Any) -> Iterator[Finding]:
         yield (
             "signing",
             f"{type(backend).__name__} without CACHE_SIGNING_KEY: whoever can write to the server "
-            f"can have this application run any code, by {serializer or 'pickle'}. Set a key.",
+            f"can have this application run any code, by a pickle. Set a key.",
         )
 
 
