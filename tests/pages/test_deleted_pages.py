@@ -51,6 +51,15 @@ def test_a_page_that_all_share_is_among_them(options: dict[str, Any]) -> None:
     assert paged.get().data == b"run 2"
 
 
+@pytest.mark.parametrize("host", ["one.example", "one.example:80"])
+def test_a_page_is_deleted_by_its_host_with_the_default_port_and_without(host: str) -> None:
+    paged = Paged()
+    for _ in range(2):
+        paged.get(environ_overrides={"HTTP_HOST": host})
+        paged.cache.delete_page("/page", host="one.example:80")
+    assert paged.runs == 2
+
+
 @pytest.mark.parametrize("path", ["page", "", None, 7])
 def test_what_is_no_path_is_refused(path: Any) -> None:
     with pytest.raises(ValueError, match="path"):
@@ -73,6 +82,28 @@ def test_a_change_makes_the_pages_of_its_url_stale(
     paged.get("/page?a=1")
     paged.client.open("/page", method=method)
     assert (paged.get("/page?a=1").data == b"run 2") is is_stale
+
+
+@pytest.mark.parametrize(
+    ("base", "host", "is_same"),
+    [
+        ("http://one.example", "one.example:80", True),
+        ("http://one.example", "one.example:443", False),
+        ("https://one.example", "one.example:443", True),
+        ("http://one.example:8080", "one.example", False),
+    ],
+)
+def test_the_default_port_of_a_scheme_counts_as_none(base: str, host: str, is_same: bool) -> None:
+    paged = Paged()
+    paged.app.add_url_rule("/page", "change", lambda: "changed", methods=["POST"])
+    named = [base.partition("://")[2], host]
+    for kept, changed in (named, named[::-1]):
+        paged.cache.clear()
+        before = paged.runs
+        paged.get(base_url=base, environ_overrides={"HTTP_HOST": kept})
+        paged.client.post("/page", base_url=base, environ_overrides={"HTTP_HOST": changed})
+        paged.get(base_url=base, environ_overrides={"HTTP_HOST": kept})
+        assert paged.runs - before == (2 if is_same else 1)
 
 
 def test_a_change_elsewhere_makes_nothing_stale() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Response, make_response, request
+from flask_caching.testing import manual_clock
 from paged import Paged
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -174,3 +176,50 @@ def test_a_mounted_application_has_pages_of_its_own() -> None:
         environ: dict[str, Any] = {"SCRIPT_NAME": root}
         assert paged.get(environ_overrides=environ).data.decode() == root
     assert paged.runs == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"vary": ("Accept-Language",)},
+        {"cookies": ("a",)},
+        {"vary": ("Accept-Language",), "stale_if_error": 9, "tags": ("all",)},
+    ],
+    ids=["vary", "cookies", "conditions"],
+)
+def test_that_only_a_variant_is_missing_is_said(options: dict[str, Any]) -> None:
+    with manual_clock() as clock:
+        paged = Paged(**options)
+
+        def forwarded(value: str, path: str = "/page") -> str:
+            headers = {"Accept-Language": value, "Cookie": f"a={value}"}
+            said: str = paged.get(path, headers=headers).headers["Cache-Status"]
+            return said.removeprefix("flask-caching; ")
+
+        assert forwarded("de") == "fwd=uri-miss; stored"
+        assert forwarded("en") == "fwd=vary-miss; stored"
+        assert forwarded("en").startswith("hit")
+        assert forwarded("en", "/page?other") == "fwd=uri-miss; stored"
+        paged.cache.delete_page("/page")
+        assert forwarded("en") == "fwd=uri-miss; stored"
+        clock.advance(100)
+        assert forwarded("de") == "fwd=uri-miss; stored"
+
+
+def test_what_another_process_has_stored_is_not_known(tmp_path: Path) -> None:
+    settings = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)}
+    one, other = (Paged(settings=settings, vary=("Accept-Language",)) for _ in range(2))
+    assert one.status(headers={"Accept-Language": "de"}) == "flask-caching; fwd=uri-miss; stored"
+    assert other.status(headers={"Accept-Language": "en"}) == "flask-caching; fwd=miss; stored"
+
+
+def test_a_header_that_was_learned_makes_no_variant() -> None:
+    def view(run: int) -> Response:
+        response = make_response("x")
+        response.headers["Vary"] = "X-Kind"
+        return response
+
+    paged = Paged(view)
+    assert paged.status() == "flask-caching; fwd=uri-miss; detail=vary-learned"
+    assert paged.status() == "flask-caching; fwd=uri-miss; stored"
+    assert paged.status(headers={"X-Kind": "a"}) == "flask-caching; fwd=vary-miss; stored"

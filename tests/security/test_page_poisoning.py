@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
 from flask import g, request, session
 from paged import Paged
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 
@@ -259,6 +262,18 @@ def test_cookies_beside_those_that_are_named(in_front: bool, read: Any) -> None:
     assert paged.get("/x", headers={"Cookie": "a=1; user=ann"}).data == b"ann"
     assert paged.get("/x", headers={"Cookie": "a=1; user=bob"}).data == b"bob"
     assert paged.get("/x", headers={"Cookie": "a=nobody"}).data == b"nobody"
+
+
+def test_cookies_stay_what_they_are(in_front: bool) -> None:
+    def view() -> str:
+        copies = (pickle.loads(pickle.dumps(request.cookies)), copy.deepcopy(request.cookies))
+        assert all(isinstance(it, ImmutableMultiDict) for it in (request.cookies, *copies))
+        return repr((*copies, request.cookies, len(request.cookies), request.cookies.to_dict()))
+
+    paged = paged_at("/x", view, in_front)
+    with paged.app.test_request_context("/x", headers={"Cookie": "a=1; b=2"}):
+        expected = view()
+    assert paged.get("/x", headers={"Cookie": "a=1; b=2"}).data.decode() == expected
 
 
 def test_named_cookies_may_be_read(in_front: bool) -> None:

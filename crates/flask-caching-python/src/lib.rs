@@ -85,7 +85,7 @@ mod _engine {
     #[pymodule_export]
     use crate::pages::{
         PageForm, PageFront, PageHeaders, PageRule, page_answer, page_decode, page_encode,
-        page_guards, page_rendition, page_standing, page_unchanged,
+        page_guards, page_guards_of, page_rendition, page_standing, page_unchanged,
     };
     #[pymodule_export]
     use crate::plain_data::is_plain;

@@ -58,6 +58,14 @@ def _noting_class(cls: type) -> type:
             method = getattr(cls, name, None)
             if callable(method):
                 members[name] = _noting(method, is_by_name)
+    reduce = members["__reduce_ex__"]
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        # A pickle has them as what they are without this.
+        made_by, *rest = reduce(self, protocol)
+        return (cls if made_by is type(self) else made_by, *rest)
+
+    members["__reduce_ex__"] = __reduce_ex__
     return type(cls)(cls.__name__, (cls,), members)
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 
-from .._engine import PageFront, hold_flights, page_guards
+from .._engine import PageFront, hold_flights, page_guards, page_guards_of
 from .._types import Cached, Timeout
 from ..calls.known_names import KnownNames
 from ..calls.wrapper import wrap
@@ -137,7 +137,8 @@ class Pages(KnownNames):
             other arguments.
         :param query: forget only the pages with these query arguments, of those that are part of
             the page: a query string, a mapping, or pairs. None: with any.
-        :param host: forget only the pages of this host, with its port if it has one. None: of any.
+        :param host: forget only the pages of this host, with its port if it is not 80 or 443. None:
+            of any.
         :raises ValueError: ``path`` is no path.
         :raises CacheBackendError: the server cannot be asked; it is told when it can.
         """
@@ -158,13 +159,9 @@ class Pages(KnownNames):
 
     def _forget_pages_of(self, environ: dict[str, Any]) -> None:
         """Forget the pages of a URL that a request has changed (RFC 9111, 4.4)."""
-        location = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-        host = environ.get("HTTP_HOST")
-        if host is None:
-            host = f"{environ.get('SERVER_NAME', '')}:{environ.get('SERVER_PORT', '')}"
         state, backend = self._place()
         try:
-            self._delete_guards(page_guards(location, host))
+            self._delete_guards(page_guards_of(environ))
         except Exception as error:
             state.failed(backend, error, "storing", "the pages of a URL")
 

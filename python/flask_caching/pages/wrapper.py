@@ -65,6 +65,7 @@ def _compute(
 ) -> Response:
     """Run the view, and take from its response what may be stored when the request ends."""
     road = passage.policy.road
+    passage.forward(road.missing_of_page(turn, passage.app.name, passage.environ), None)
     use = SessionUse()
     reason = None
     try:

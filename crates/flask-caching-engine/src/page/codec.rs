@@ -182,6 +182,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_seeds_of_its_fuzzer_are_of_this_format() {
+        let whole = include_bytes!("../../../../fuzz/seeds/stored_page/whole");
+        let page = decode(whole).expect("a page");
+        assert_eq!(page.variants.len(), 3);
+        let cut = include_bytes!("../../../../fuzz/seeds/stored_page/cut");
+        assert!(is_page(cut));
+        assert_eq!(decode(cut), None);
+    }
+
     proptest! {
         #[test]
         fn a_page_comes_back_as_it_was(page in page()) {

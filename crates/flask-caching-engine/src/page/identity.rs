@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 
 /// Takes the parts of a request one after the other. Each is preceded by its length, so that no two
 /// lists of parts read the same.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Identity(Sha256);
 
 impl Identity {
@@ -37,10 +37,22 @@ impl Identity {
         }
     }
 
+    /// The digest of all parts.
+    #[must_use]
+    pub fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
     /// The digest of all parts, in hexadecimal.
     #[must_use]
     pub fn finish(self) -> String {
-        hexadecimal(&self.0.finalize())
+        hexadecimal(&self.digest())
+    }
+
+    /// The first half of that.
+    #[must_use]
+    pub fn finish_short(self) -> String {
+        hexadecimal(&self.digest()[..16])
     }
 }
 
@@ -92,10 +104,12 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub(crate) use bytes::{page_decode, page_encode};
 pub(crate) use form::PageForm;
 pub(crate) use front::PageFront;
 pub(crate) use headers::PageHeaders;
-pub(crate) use rule::{PageRule, page_guards};
+pub(crate) use rule::{PageRule, page_guards, page_guards_of};
 
 use std::borrow::Cow;
 

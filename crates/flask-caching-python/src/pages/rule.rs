@@ -1,7 +1,11 @@
 //! What tells the pages of one decorated view apart.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use flask_caching_engine::clock::{self, Instant};
 use flask_caching_engine::page::Identity;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -21,7 +25,20 @@ pub(crate) struct PageRule {
     /// The headers that count, by their names in a WSGI environment. More become known.
     headers: Mutex<Arc<Vec<Py<PyString>>>>,
     cookies: Vec<Vec<u8>>,
+    stored: Stored,
 }
+
+/// The URIs that a page was stored of, whatever its variant.
+#[derive(Default)]
+struct Stored {
+    /// By a hash, until when it is fresh; `None`: for ever.
+    uris: Mutex<HashMap<u64, Option<Instant>>>,
+    /// Whether some were forgotten.
+    has_forgotten: AtomicBool,
+}
+
+/// URIs are forgotten when so many are known.
+const MOST_URIS: usize = 4096;
 
 #[pymethods]
 impl PageRule {
@@ -42,6 +59,7 @@ impl PageRule {
             scheme,
             headers: Mutex::new(Arc::new(in_order(headers))),
             cookies: bytes(cookies),
+            stored: Stored::default(),
         }
     }
 
@@ -53,7 +71,7 @@ impl PageRule {
 
     /// From now on these headers count, too, by their names in a WSGI environment.
     fn learn(&self, names: Vec<Py<PyString>>) {
-        let mut known = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.headers);
         let mut all: Vec<_> = Python::attach(|py| known.iter().map(|n| n.clone_ref(py)).collect());
         all.extend(names);
         let old = std::mem::replace(&mut *known, Arc::new(in_order(all)));
@@ -68,26 +86,8 @@ impl PageRule {
         environ: &Bound<'py, PyDict>,
     ) -> PyResult<(String, Bound<'py, PyTuple>)> {
         let py = environ.py();
-        let get = |name| text(environ, name);
-        let empty = PyString::new(py, "");
-        let or_empty = |found: Option<Bound<'py, PyString>>| found.unwrap_or_else(|| empty.clone());
-        let script = or_empty(get(intern!(py, "SCRIPT_NAME"))?);
-        let path = or_empty(get(intern!(py, "PATH_INFO"))?);
-        let query = or_empty(get(intern!(py, "QUERY_STRING"))?);
-        let query = latin1(&query);
-        let host = host_of(environ)?;
-        let mut identity = Identity::default();
-        identity.part(self.seed.as_bytes());
-        identity.part(app.as_bytes());
-        if self.scheme {
-            identity.part(&latin1(&or_empty(get(intern!(py, "wsgi.url_scheme"))?)));
-        }
-        if self.host {
-            identity.part(host.as_bytes());
-        }
-        identity.part(&latin1(&script));
-        identity.part(&latin1(&path));
-        identity.written_query(&query, self.query.as_deref());
+        let target = Target::of(environ)?;
+        let mut identity = self.uri(app, &target);
         // Who proves who they are gets nothing that was made for others.
         let is_authorized = environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?;
         identity.part(&[u8::from(is_authorized)]);
@@ -95,17 +95,16 @@ impl PageRule {
         for name in known.iter() {
             let name = name.bind(py);
             identity.part(&latin1(name));
-            if let Some(value) = get(name)? {
+            if let Some(value) = text(environ, name)? {
                 identity.part(&latin1(&value));
             }
             identity.part(b"\0");
         }
         if !self.cookies.is_empty() {
-            let header = or_empty(get(intern!(py, "HTTP_COOKIE"))?);
+            let header = or_empty(environ, intern!(py, "HTTP_COOKIE"))?;
             self.add_cookies(&latin1(&header), &mut identity);
         }
-        let location = [latin1(&script), latin1(&path)].concat();
-        let guards = self.guards(&location, &host, &query);
+        let guards = self.guards(&target.location(), target.host(), &latin1(&target.query));
         Ok((
             format!("page:{}", identity.finish()),
             PyTuple::new(py, guards)?,
@@ -121,8 +120,62 @@ impl PageRule {
 }
 
 impl PageRule {
+    /// The URI of a request, as far as it counts.
+    fn uri(&self, app: &str, target: &Target<'_>) -> Identity {
+        let mut identity = Identity::default();
+        identity.part(self.seed.as_bytes());
+        identity.part(app.as_bytes());
+        if self.scheme {
+            identity.part(&latin1(&target.scheme));
+        }
+        if self.host {
+            identity.part(target.host.as_bytes());
+        }
+        identity.part(&latin1(&target.script));
+        identity.part(&latin1(&target.path));
+        identity.written_query(&latin1(&target.query), self.query.as_deref());
+        identity
+    }
+
+    /// A number for the URI of a request; `None` where it has one page alone.
+    pub(crate) fn uri_with_variants(
+        &self,
+        app: &str,
+        environ: &Bound<'_, PyDict>,
+    ) -> PyResult<Option<u64>> {
+        if self.cookies.is_empty() && self.known().is_empty() {
+            return Ok(None);
+        }
+        let digest = self.uri(app, &Target::of(environ)?).digest();
+        Ok(digest.first_chunk().map(|first| u64::from_le_bytes(*first)))
+    }
+
+    /// A page of a URI is stored, which is fresh for so many seconds; 0: for ever.
+    pub(crate) fn note_stored(&self, uri: u64, lifetime: f64) {
+        let lifetime = Duration::try_from_secs_f64(lifetime).ok();
+        let until = lifetime.filter(|it| !it.is_zero());
+        let until = until.map(|lifetime| clock::monotonic().after(lifetime));
+        let mut uris = lock(&self.stored.uris);
+        if uris.len() >= MOST_URIS {
+            uris.clear();
+            self.stored.has_forgotten.store(true, Ordering::Relaxed);
+        }
+        uris.insert(uri, until);
+    }
+
+    /// Whether this process has stored a page of a URI that is still fresh; `None`: it has forgotten.
+    pub(crate) fn has_stored(&self, uri: u64) -> Option<bool> {
+        let now = clock::monotonic();
+        let uris = lock(&self.stored.uris);
+        match uris.get(&uri) {
+            Some(until) => Some(until.is_none_or(|until| until > now)),
+            None if self.stored.has_forgotten.load(Ordering::Relaxed) => None,
+            None => Some(false),
+        }
+    }
+
     pub(crate) fn known(&self) -> Arc<Vec<Py<PyString>>> {
-        Arc::clone(&self.headers.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&lock(&self.headers))
     }
 
     pub(crate) fn has_cookies(&self) -> bool {
@@ -131,20 +184,20 @@ impl PageRule {
 
     /// The versions that a page depends on: of its path, and of that with its host, its query, or both,
     /// which ever fewer pages have in common.
-    fn guards(&self, path: &[u8], host: &str, query: &[u8]) -> Vec<String> {
+    fn guards(&self, path: &[u8], host: &str, query: &[u8]) -> [String; 4] {
         let host = if self.host { host } else { SHARED };
         let query = match self.query.as_deref() {
             Some([]) => Query::Shared,
-            names => Query::Of(query, names),
+            names => Query::of(query, names),
         };
+        let path = of_path(path);
+        let (any, own) = (of_host(&path, ANY), of_host(&path, host));
         [
-            (ANY, Query::Any),
-            (host, Query::Any),
-            (ANY, query),
-            (host, query),
+            guard(any.clone(), Query::Any),
+            guard(own.clone(), Query::Any),
+            guard(any, query),
+            guard(own, query),
         ]
-        .map(|(host, query)| guard(path, host, query))
-        .to_vec()
     }
 
     fn add_cookies(&self, header: &[u8], identity: &mut Identity) {
@@ -175,17 +228,37 @@ pub(crate) fn page_guards<'py>(
     host: Option<&str>,
     query: Option<&Bound<'py, PyString>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let location = latin1(path);
+    let location = of_path(&latin1(path));
     let query = query.map(latin1);
-    let hosts = host.map_or(vec![ANY], |host| vec![host, SHARED]);
+    let hosts = match host {
+        None => vec![ANY],
+        // Of which scheme is not known.
+        Some(host) => vec![
+            host,
+            without_port(host, "80"),
+            without_port(host, "443"),
+            SHARED,
+        ],
+    };
     let queries = query.as_deref().map_or(vec![Query::Any], |query| {
-        vec![Query::Of(query, None), Query::Shared]
+        vec![Query::of(query, None), Query::Shared]
     });
-    let names = hosts.iter().flat_map(|host| {
-        let of_query = |query: &Query<'_>| guard(&location, host, *query);
-        queries.iter().map(of_query).collect::<Vec<_>>()
-    });
-    PyTuple::new(path.py(), names.collect::<Vec<_>>())
+    let mut names = Vec::new();
+    for host in hosts {
+        let own = of_host(&location, host);
+        names.extend(queries.iter().map(|query| guard(own.clone(), *query)));
+    }
+    names.dedup();
+    PyTuple::new(path.py(), names)
+}
+
+/// The names of the versions that the pages of a request's path on its host depend on.
+#[pyfunction]
+pub(crate) fn page_guards_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyTuple>> {
+    let target = Target::of(environ)?;
+    let path = of_path(&target.location());
+    let names = [target.host(), SHARED].map(|host| guard(of_host(&path, host), Query::Any));
+    PyTuple::new(environ.py(), names)
 }
 
 /// Names once each, in an order that all processes have.
@@ -203,26 +276,93 @@ fn in_order(names: Vec<Py<PyString>>) -> Vec<Py<PyString>> {
 const ANY: &str = "*";
 const SHARED: &str = "";
 
+/// What a request asks for.
+struct Target<'py> {
+    scheme: Bound<'py, PyString>,
+    host: String,
+    script: Bound<'py, PyString>,
+    path: Bound<'py, PyString>,
+    query: Bound<'py, PyString>,
+}
+
+impl<'py> Target<'py> {
+    fn of(environ: &Bound<'py, PyDict>) -> PyResult<Self> {
+        let py = environ.py();
+        Ok(Self {
+            scheme: or_empty(environ, intern!(py, "wsgi.url_scheme"))?,
+            host: host_of(environ)?,
+            script: or_empty(environ, intern!(py, "SCRIPT_NAME"))?,
+            path: or_empty(environ, intern!(py, "PATH_INFO"))?,
+            query: or_empty(environ, intern!(py, "QUERY_STRING"))?,
+        })
+    }
+
+    /// The path with the prefix that the application is mounted under.
+    fn location(&self) -> Vec<u8> {
+        [latin1(&self.script), latin1(&self.path)].concat()
+    }
+
+    /// The host without the port that its scheme has anyway (RFC 9110, 4.2.3).
+    fn host(&self) -> &str {
+        match &*self.scheme.to_string_lossy() {
+            "http" => without_port(&self.host, "80"),
+            "https" => without_port(&self.host, "443"),
+            _ => &self.host,
+        }
+    }
+}
+
+fn or_empty<'py>(
+    environ: &Bound<'py, PyDict>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyString>> {
+    let found = text(environ, name)?;
+    Ok(found.unwrap_or_else(|| PyString::new(environ.py(), "")))
+}
+
 /// Of which query a version is.
 #[derive(Clone, Copy)]
-enum Query<'a> {
+enum Query {
     Any,
     /// Of the pages that all queries share.
     Shared,
-    /// Of those with the arguments of a query that have one of the names; `None`: with all of them.
-    Of(&'a [u8], Option<&'a [Vec<u8>]>),
+    /// Of those with these arguments.
+    Of([u8; 32]),
 }
 
-fn guard(path: &[u8], host: &str, query: Query<'_>) -> String {
+impl Query {
+    /// The arguments of a query that have one of the names; `None`: all of them.
+    fn of(query: &[u8], names: Option<&[Vec<u8>]>) -> Self {
+        let mut identity = Identity::default();
+        identity.query(query, names);
+        Self::Of(identity.digest())
+    }
+}
+
+fn of_path(path: &[u8]) -> Identity {
     let mut identity = Identity::default();
     identity.part(path);
+    identity
+}
+
+fn of_host(path: &Identity, host: &str) -> Identity {
+    let mut identity = path.clone();
     identity.part(host.to_ascii_lowercase().as_bytes());
+    identity
+}
+
+fn guard(mut identity: Identity, query: Query) -> String {
     match query {
         Query::Any => identity.part(b"*"),
         Query::Shared => identity.part(b""),
-        Query::Of(query, names) => identity.query(query, names),
+        Query::Of(digest) => identity.part(&digest),
     }
-    format!("page:{}_memver", &identity.finish()[..32])
+    format!("page:{}_memver", identity.finish_short())
+}
+
+fn without_port<'a>(host: &'a str, port: &str) -> &'a str {
+    let rest = host.strip_suffix(port);
+    rest.and_then(|rest| rest.strip_suffix(':')).unwrap_or(host)
 }
 
 /// The host that a request names; otherwise the server's own.
@@ -237,4 +377,8 @@ fn host_of(environ: &Bound<'_, PyDict>) -> PyResult<String> {
         text.map_or_else(String::new, |text| text.to_string_lossy().into_owned())
     };
     Ok(format!("{}:{}", show(name), show(port)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

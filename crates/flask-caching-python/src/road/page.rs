@@ -178,6 +178,41 @@ impl Road {
         }))
     }
 
+    /// What was missing of a turn's page: `uri-miss`, `vary-miss` where there is another variant of it, or
+    /// `miss` where that is not known (RFC 9211, 2.2).
+    pub(super) fn what_was_missing(
+        &self,
+        turn: &Turn,
+        app: &str,
+        environ: &Bound<'_, PyDict>,
+    ) -> PyResult<&'static str> {
+        const URI: &str = "uri-miss";
+        let Kind::Page(rule) = &self.parts.get().kind else {
+            return Ok(URI);
+        };
+        let Some(uri) = rule.get().uri_with_variants(app, environ)? else {
+            return Ok(URI);
+        };
+        let Some(mut open) = turn.take() else {
+            return Ok(URI);
+        };
+        open.conditions.uri = Some(uri);
+        // Without the versions that it depends on, no page stands.
+        let is_first = open
+            .versions
+            .iter()
+            .any(|it| it.role == Role::Key && it.is_new);
+        let is_shared = !open.port.is_memory();
+        turn.put_back(open);
+        Ok(match rule.get().has_stored(uri) {
+            _ if is_first => URI,
+            Some(true) => "vary-miss",
+            // Another process may have stored one.
+            Some(false) if !is_shared => URI,
+            _ => "miss",
+        })
+    }
+
     /// Stores what a turn has made, a `page` that is fresh for `lifetime` seconds and has the keys of
     /// `tags`; whether it is stored.
     pub(super) fn finish_with_page(
@@ -199,6 +234,13 @@ impl Road {
             self.encode_for(&mut open, page, timeout)?;
             self.write_open(py, &mut open);
             turn.note_outcome(&open);
+            if let (Kind::Page(rule), Some(uri), true) = (
+                &self.parts.get().kind,
+                open.conditions.uri,
+                turn.is_stored(),
+            ) {
+                rule.get().note_stored(uri, lifetime);
+            }
             self.note_refreshed(py, &open)?;
             self.conclude_open(*open, page.clone().into_any())
         })?;

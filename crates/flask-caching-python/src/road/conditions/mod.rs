@@ -53,6 +53,8 @@ pub(super) struct Conditions {
     pub(super) is_background: bool,
     /// The values are pages, which say themselves how long they may be old.
     pub(super) is_page: bool,
+    /// The URI of the page, where it has several.
+    pub(super) uri: Option<u64>,
 }
 
 impl Conditions {
