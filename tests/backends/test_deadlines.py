@@ -27,9 +27,9 @@ from memcached_servers import MemcachedServer
 from redis_servers import RedisServer
 
 #: Short, so that the tests are; long enough for a busy machine.
-DEADLINE = 0.4
+DEADLINE = 0.8
 #: What may come on top of it on a busy machine; less than a second deadline.
-SLACK = 0.35
+SLACK = 0.75
 
 
 @contextlib.contextmanager

@@ -250,7 +250,8 @@ def test_views_and_functions_go_on_without_the_server(
     for _ in range(20):
         assert client.get("/view").status_code == 200
         assert client.get("/memo/a").text == "A"
-    assert time.perf_counter() - start < DEADLINE + RESET
+    # Forty calls waited once, or a few times where the server was tried again meanwhile.
+    assert time.perf_counter() - start < 5 * DEADLINE
     server.resume()
     with client.application.app_context():
         back_again(cache.cache)

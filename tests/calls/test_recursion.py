@@ -51,6 +51,9 @@ def test_a_deep_recursion_of_functions_has_its_result(kind: str) -> None:
 @pytest.mark.parametrize("kind", OF_CALLBACKS)
 @pytest.mark.parametrize(("depth", "stack"), [(470, 768), (5000, 0)])
 def test_a_deep_recursion_of_callbacks_is_no_crash(kind: str, depth: int, stack: int) -> None:
+    if kind == "printed":
+        # Each level prints, once more, all that are below it.
+        depth = min(depth, 1000)
     assert outcome(kind, depth, stack) in (str(depth), "RecursionError")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +42,9 @@ class Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         write_frame(self._process.stdin, (str(HERE / f"{module}.py"), function, arguments))
-        ready, _, _ = select.select([self._process.stdout], [], [], self.TIMEOUT)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            ready = selector.select(self.TIMEOUT)
         assert ready, f"{module}.{function} has not answered for {self.TIMEOUT} s"
         succeeded, answer = read_frame(self._process.stdout)
         assert succeeded, answer
