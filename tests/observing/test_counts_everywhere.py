@@ -252,6 +252,39 @@ def test_hits_of_copies_nearby(cache_on: Callable[..., Cache]) -> None:
     assert not any(latency.count for latency in delta.backend.latencies.values())
 
 
+def test_hits_of_copies_nearby_that_go_the_whole_way(cache_on: Callable[..., Cache]) -> None:
+    cache = cache_on("RedisCache", CACHE_NEAR=True)
+
+    @cache.memoize()
+    def function(a: int, *, keyword: int = 0) -> int:
+        return a + keyword
+
+    @cache.memoize(unless=lambda: False)
+    def again(a: list[int]) -> int:
+        return len(a)
+
+    def ask() -> int:
+        function(1, keyword=2)
+        again([1])
+        assert cache.get("k") == 1
+        assert cache.get_many("k", "none") == [1, None]
+        assert cache.get_dict("k") == {"k": 1}
+        delta = cache.stats().delta(earlier)
+        return delta.operations.near_hits
+
+    cache.set("k", 1)
+    earlier = cache.stats()
+    wait_until(lambda: ask() and cache.cache._quick.state()[0], "a copy nearby")
+    ask()
+    earlier = cache.stats()
+    for _ in range(10):
+        ask()
+    delta = cache.stats().delta(earlier)
+    assert (delta.hits, delta.near_hits) == (20, 20)
+    assert (delta.operations.hits, delta.operations.near_hits) == (30, 30)
+    assert delta.operations.misses == 10
+
+
 def test_every_operation_of_a_store_can_be_traced() -> None:
     from flask_caching._engine import ByteStore, MemcachedByteStore
     from flask_caching.backends._traced import _COMMANDS

@@ -42,6 +42,7 @@ def test_operations(cache: Cache) -> None:
         "writes": 5,
         "deletions": 4,
         "clears": 1,
+        "near_hits": 0,
     }
 
 

@@ -78,6 +78,13 @@ def _failures(stats: CacheStats) -> Iterator[Sample]:
             yield (stats.backend.name, operation), latency.errors
 
 
+def _operations(stats: CacheStats) -> dict[str, Any]:
+    """Without those that are among the others."""
+    counts = stats.operations.as_dict()
+    del counts["near_hits"]
+    return counts
+
+
 #: The labels of what operations of the backend come to.
 _OPERATION = ("backend", "operation")
 
@@ -134,7 +141,7 @@ COUNTS = (
         "Explicit operations: keys found, not found, written and deleted; clears.",
         "{operation}",
         ("operation",),
-        partial(_of_mapping, lambda stats: stats.operations.as_dict()),
+        partial(_of_mapping, _operations),
     ),
     Family(
         "flask_caching_backend_errors",

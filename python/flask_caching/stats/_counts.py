@@ -127,6 +127,7 @@ class Operations(_Counted):
     :param deletions: keys that were to be deleted, by ``delete_memoized`` and its like, too,
         whether there was something under them or not.
     :param clears: calls of ``clear``.
+    :param near_hits: of the hits, those that this process's copy of a server's entries answered.
     """
 
     hits: int = 0
@@ -134,6 +135,7 @@ class Operations(_Counted):
     writes: int = 0
     deletions: int = 0
     clears: int = 0
+    near_hits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,6 @@ mod weight;
 pub(crate) use backend::MemoryBackend;
 pub(crate) use immutable::is_scalar;
 pub(crate) use key::text_bytes;
-pub(crate) use near::{BegunCopies, NearCopies};
+pub(crate) use near::{BegunCopies, NearCopies, answers_of_copies, note_answer};
 pub(crate) use sealed::Sealed;
 pub(crate) use value::Stored;

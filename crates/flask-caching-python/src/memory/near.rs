@@ -4,6 +4,7 @@
 //! server, and is there while nothing is heard of its original; nothing is ever written to it but
 //! copies. See [`flask_caching_engine::layer::near`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -25,6 +26,26 @@ use crate::missing::missing;
 
 /// Whether any cache of this process has copies.
 static IN_USE: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static ANSWERS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often copies have answered this thread, so that whoever asks a backend can tell whether they did
+/// this time.
+#[inline]
+pub(crate) fn answers_of_copies() -> u64 {
+    if NearCopies::are_in_use() {
+        ANSWERS.get()
+    } else {
+        0
+    }
+}
+
+/// Notes that a copy has answered.
+pub(crate) fn note_answer() {
+    ANSWERS.set(ANSWERS.get() + 1);
+}
 
 /// What makes a store one of copies.
 pub(super) struct Copies {
@@ -168,7 +189,10 @@ impl NearCopies {
             None
         };
         match found {
-            Some(value) => Ok(value),
+            Some(value) => {
+                note_answer();
+                Ok(value)
+            }
             None => Ok(missing(py)?.into_bound(py)),
         }
     }

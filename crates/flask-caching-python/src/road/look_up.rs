@@ -239,6 +239,9 @@ impl Road {
         if open.conditions.stale_for.is_none() {
             let (state, key) = (open.state.as_ref(), Some(&open.key));
             self.emit_looked_up(Event::Hit, state, key, call)?;
+            if open.is_near {
+                self.counts.count(Event::Near);
+            }
             self.remember(py, open)?;
             self.note_refreshed(py, open)?;
             open.share_elsewhere();

@@ -55,6 +55,8 @@ pub(super) struct Open {
     pub(super) prefetched: Option<(Py<PyAny>, Py<PyAny>)>,
     /// Where the value is in the in-process store.
     pub(super) handle: Option<Handle>,
+    /// Whether the value is a copy nearby.
+    pub(super) is_near: bool,
     /// Whether what is stored is not wanted.
     pub(super) is_refresh: bool,
     /// The key may be read, but this call does not fill it.
@@ -352,6 +354,7 @@ impl Open {
             row: None,
             prefetched: None,
             handle: None,
+            is_near: false,
             is_refresh: false,
             is_read_only: false,
             flight: None,

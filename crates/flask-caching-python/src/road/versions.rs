@@ -8,6 +8,7 @@ use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 use super::parts::KeyAttribute;
 use super::replaced::{GET, GET_MANY, VERSION_WRITES};
 use super::turn::{Doing, Open, Reading, Role, Version};
+use crate::memory::answers_of_copies;
 use crate::missing::is_missing;
 
 /// A version that no entry was stored under yet.
@@ -204,8 +205,11 @@ impl Open {
                     self.conditions.tags = entry.tags;
                     entry.value
                 } else {
+                    let before = answers_of_copies();
                     let read = intern!(py, "read");
-                    self.foreign(py)?.call_method1(read, (key,))?
+                    let value = self.foreign(py)?.call_method1(read, (key,))?;
+                    self.is_near = answers_of_copies() != before;
+                    value
                 }
             }
         };

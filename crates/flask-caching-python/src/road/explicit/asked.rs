@@ -7,14 +7,24 @@ use flask_caching_engine::clock::{self, Instant};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::memory::answers_of_copies;
 use flask_caching_engine::counts::increase;
 
-/// Keys that were found, not found, written and deleted, and calls of `clear`.
+/// Keys that were found, not found, written and deleted, calls of `clear`, and of the first those that
+/// copies nearby had.
 #[derive(Default)]
 pub(crate) struct Asked {
-    counts: [AtomicU64; 5],
+    counts: [AtomicU64; 6],
     /// Called with how many keys were found, how many not, and the seconds that took.
     listener: OnceLock<Py<PyAny>>,
+}
+
+/// How a question began.
+pub(crate) struct Start {
+    /// When, where somebody listens.
+    at: Option<Instant>,
+    /// How often copies nearby had answered.
+    answers: u64,
 }
 
 /// Where an event is counted in [`Asked`].
@@ -25,6 +35,7 @@ pub(crate) enum Asking {
     Writes,
     Deletions,
     Clears,
+    NearHits,
 }
 
 impl Asked {
@@ -33,7 +44,7 @@ impl Asked {
         increase(&self.counts[what as usize], by as u64);
     }
 
-    pub(crate) fn counts(&self) -> [u64; 5] {
+    pub(crate) fn counts(&self) -> [u64; 6] {
         std::array::from_fn(|at| self.counts[at].load(Ordering::Relaxed))
     }
 
@@ -49,10 +60,13 @@ impl Asked {
         let _ = self.listener.set(listener);
     }
 
-    /// When a question begins, where somebody listens.
+    /// How a question begins.
     #[inline]
-    pub(crate) fn start(&self) -> Option<Instant> {
-        self.listener.get().map(|_| clock::exact())
+    pub(crate) fn start(&self) -> Start {
+        Start {
+            at: self.listener.get().map(|_| clock::exact()),
+            answers: answers_of_copies(),
+        }
     }
 
     /// Counts what was found and what was missing of what was asked for since `start`.
@@ -60,7 +74,7 @@ impl Asked {
     pub(crate) fn note_found(
         &self,
         py: Python<'_>,
-        start: Option<Instant>,
+        start: Start,
         (found, missing): (usize, usize),
     ) -> PyResult<()> {
         if found > 0 {
@@ -69,7 +83,12 @@ impl Asked {
         if missing > 0 {
             self.count(Asking::Misses, missing);
         }
-        if let (Some(start), Some(listener)) = (start, self.listener.get()) {
+        let near = usize::try_from(answers_of_copies() - start.answers).unwrap_or(0);
+        if near > 0 {
+            // Those of tags are among the answers.
+            self.count(Asking::NearHits, near.min(found));
+        }
+        if let (Some(start), Some(listener)) = (start.at, self.listener.get()) {
             let spent = clock::exact().since(start).as_secs_f64();
             listener.call1(py, (found, missing, spent))?;
         }

@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::hand_on::hand_on;
 use super::proxies::NativeProxies;
-use crate::memory::{MemoryBackend, NearCopies};
+use crate::memory::{MemoryBackend, NearCopies, note_answer};
 use crate::mistakes::explained;
 use crate::road::port::usable_copies;
 use crate::road::quick::find_text;
@@ -92,6 +92,7 @@ impl Direction {
         if let Some(copies) = self.copies(backend, GET)?
             && let Some(found) = copies.get().get(py, key)?
         {
+            note_answer();
             return Ok(Some(found));
         }
         match self.shared(backend, GET)? {

@@ -57,8 +57,9 @@ impl NativeProxies {
         self.deletes_by_fallback.store(true, Ordering::Relaxed);
     }
 
-    /// How often was asked: keys found, not found, written, deleted; calls of `clear`.
-    fn _asked(&self) -> [u64; 5] {
+    /// How often was asked: keys found, not found, written, deleted; calls of `clear`; keys of which a copy
+    /// nearby was found.
+    fn _asked(&self) -> [u64; 6] {
         self.asked.counts()
     }
 
