@@ -199,3 +199,7 @@ def test_a_backend_is_added_by_a_file_of_its_own(tmp_path: Path) -> None:
         "told = [w.category for w in caught if 'keeper' in str(w.message)]\n"
         "assert told == [DeprecationWarning], caught\n"
     )
+
+
+def test_whoever_looks_around_sees_all_backends() -> None:
+    assert set(backends.__all__) < set(dir(backends))

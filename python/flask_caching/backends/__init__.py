@@ -43,3 +43,8 @@ def __getattr__(name: str) -> Any:
         if f"{__name__}.{name}" in _registry.modules():
             return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is here, and what would be if all had been imported: for those who look around."""
+    return sorted({*globals(), *__all__})
