@@ -142,6 +142,33 @@ fn a_value_that_is_too_large_is_refused_and_leaves_nothing() {
     assert!(store.has(b"other").unwrap());
 }
 
+#[test]
+fn what_nobody_reads_any_more_leaves_for_what_is_new() {
+    let (store, _directory) = open(64 << 20, 10);
+    let old: Vec<_> = (0..11).map(|number| format!("old {number}")).collect();
+    for key in &old {
+        set_only(&store, key);
+    }
+    // All but the newest: that one leaves, and the hand is at the end.
+    for key in &old[..10] {
+        store.get(key.as_bytes()).unwrap();
+    }
+    for number in 0..50 {
+        set_only(&store, &format!("new {number}"));
+    }
+    let left = old.iter().filter(|key| store.has(key.as_bytes()).unwrap());
+    assert_eq!(left.count(), 0);
+}
+
+fn set_only(store: &LmdbStore, key: &str) {
+    let value = Value::from(b"value".to_vec());
+    assert!(
+        store
+            .set(key.as_bytes(), &value, Lifetime::Forever)
+            .unwrap()
+    );
+}
+
 fn set(store: &LmdbStore, key: &str, length: usize) -> bool {
     let value = Value::from(vec![b'x'; length]);
     let stored = store.set(key.as_bytes(), &value, Lifetime::Forever);
@@ -237,4 +264,39 @@ fn sizes_of_chance_never_fill_the_file_for_good() {
     assert_eq!(store.delete_many(&keys).unwrap(), vec![true; keys.len()]);
     let held = store.held().unwrap();
     assert_eq!((held.bytes, held.entries), (0, 0));
+}
+
+/// One that is stopped while it reads keeps what it reads from being used again, and no more.
+#[test]
+fn a_reader_that_does_not_end_lets_writes_fail_until_it_does() {
+    let (store, _directory) = open(1 << 20, 0);
+    for number in 0..100 {
+        assert!(set(&store, &format!("key {number}"), 2000));
+    }
+    let (reads, is_reading) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let store = &store;
+        scope.spawn(move || {
+            let found = store.get_by_guard(b"key 7", |_| {
+                reads.send(()).unwrap();
+                let _ = may_go.recv();
+                Some(b"key 8".to_vec())
+            });
+            assert_eq!(found.unwrap().unwrap().data.len(), 2000);
+        });
+        is_reading.recv().unwrap();
+        let value = Value::from(vec![b'y'; 2000]);
+        let failed = (0..10_000_u32)
+            .map(|number| format!("new {number}"))
+            .find_map(|key| store.set(key.as_bytes(), &value, Lifetime::Forever).err());
+        let message = failed.unwrap().to_string();
+        assert!(message.contains("stopped while it reads"), "{message}");
+        // What was there is still read, and most of it.
+        assert!(store.held().unwrap().entries > 50);
+        assert!(store.has(b"new 0").unwrap());
+        drop(go);
+    });
+    assert!(set(&store, "key", 2000));
+    assert!(store.delete(b"key").unwrap());
 }

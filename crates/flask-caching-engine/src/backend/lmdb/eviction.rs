@@ -145,19 +145,20 @@ pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed
     let mut passed = 0;
     // From the hand to the newest, and then from the oldest.
     'found: for from in [Bound::Included(&start[..]), Bound::Unbounded] {
-        for row in parts.order.range(txn, &(from, Bound::Unbounded))? {
+        let mut rows = parts.order.range(txn, &(from, Bound::Unbounded))?;
+        while let Some(row) = rows.next() {
             let (order, place) = row?;
             passed += 1;
             let is_visited = place
                 .try_into()
                 .is_ok_and(|place| parts.visited.take(place));
             if !is_visited || passed > PASSED {
-                chosen = Some((order.to_vec(), place.to_vec()));
+                chosen = Some((order.to_vec(), place.to_vec(), rows.next().is_none()));
                 break 'found;
             }
         }
     }
-    let Some((order, place)) = chosen else {
+    let Some((order, place, is_newest)) = chosen else {
         // All that is left was read, and is passed now.
         return match parts.order.first(txn)?.map(|(_, place)| place.to_vec()) {
             Some(place) => leave(parts, txn, &place, size),
@@ -165,7 +166,9 @@ pub(super) fn evict(parts: &Parts, txn: &mut RwTxn<'_>, size: &mut Size) -> heed
         };
     };
     if let Ok(order) = order.as_slice().try_into() {
-        hand.store(u64::from_be_bytes(order) + 1, Ordering::Relaxed);
+        // Behind the newest is the oldest: or one after the other that is stored would leave at once.
+        let next = u64::from_be_bytes(order) + 1;
+        hand.store(if is_newest { 0 } else { next }, Ordering::Relaxed);
     }
     parts.order.delete(txn, &order)?;
     leave(parts, txn, &place, size)

@@ -66,6 +66,12 @@ impl Writer {
         unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN + 8).cast()) }
     }
 
+    /// After which write, plus one, somebody has waited in vain. Without the turn: it is a hint.
+    fn given_up(&self) -> &AtomicU64 {
+        // SAFETY: as that of `taken`, behind which it is.
+        unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN + 16).cast()) }
+    }
+
     fn mutex(&self) -> *mut pthread_mutex_t {
         self.0.start().as_ptr().cast()
     }
@@ -94,7 +100,8 @@ impl Writer {
     }
 
     /// The turn; `None`: another kept it for `patience`, or others took it for five times as long. `written`
-    /// returns another number after each write.
+    /// returns another number after each write. Where somebody has given up already, and nothing was
+    /// written since, the same one is stopped, and is not waited for so long again.
     pub(super) fn turn(
         &self,
         patience: Duration,
@@ -120,6 +127,7 @@ impl Writer {
         /// The deadline is one of the wall clock, which may be set while this waits; and who was woken may
         /// have been killed before he took his turn, so that nobody wakes the next.
         const AT_ONCE: Duration = Duration::from_millis(100);
+        const STILL_STOPPED: Duration = Duration::from_millis(50);
         let start = clock::exact();
         let (mut since, mut last) = (start, written());
         loop {
@@ -129,6 +137,12 @@ impl Writer {
             if present != last && now.since(start) < patience * 4 {
                 (since, last) = (now, present);
             }
+            let is_stopped = self.given_up().load(Ordering::Relaxed) == last as u64 + 1;
+            let patience = if is_stopped {
+                patience.min(STILL_STOPPED)
+            } else {
+                patience
+            };
             let left = patience.saturating_sub(now.since(since));
             let until = clock::exact_wall() + left.min(AT_ONCE);
             let until = libc::timespec {
@@ -137,9 +151,12 @@ impl Writer {
             };
             // SAFETY: as in `turn`.
             let code = unsafe { pthread_mutex_timedlock(self.mutex(), &raw const until) };
-            if code != libc::ETIMEDOUT || left.is_zero() {
-                return code;
+            if code == libc::ETIMEDOUT && left.is_zero() {
+                self.given_up().store(last as u64 + 1, Ordering::Relaxed);
+            } else if code == libc::ETIMEDOUT {
+                continue;
             }
+            return code;
         }
     }
 }
@@ -158,5 +175,42 @@ fn checked(code: i32) -> io::Result<()> {
     match code {
         0 => Ok(()),
         code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn who_is_still_stopped_is_not_waited_for_again() {
+        let file = tempfile::tempfile().unwrap();
+        let writer = Writer::map(&file, true).unwrap();
+        let (taken, is_taken) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let writer = &writer;
+            scope.spawn(move || {
+                let _turn = writer.turn(Duration::ZERO, || 7).unwrap();
+                taken.send(()).unwrap();
+                let _ = may_go.recv();
+            });
+            is_taken.recv().unwrap();
+            assert!(writer.turn(Duration::ZERO, || 7).unwrap().is_none());
+            // This would take an hour.
+            let long = Duration::from_secs(3600);
+            assert!(writer.turn(long, || 7).unwrap().is_none());
+            // Once something was written, it is waited for whoever has the turn then.
+            assert!(
+                writer
+                    .turn(Duration::from_millis(1), || 8)
+                    .unwrap()
+                    .is_none()
+            );
+            drop(go);
+            assert!(writer.turn(long, || 9).unwrap().is_some());
+        });
     }
 }
