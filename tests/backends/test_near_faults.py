@@ -105,6 +105,25 @@ def test_a_cut_connection_is_made_anew(server: RedisServer) -> None:
         near.start()
 
 
+def test_a_server_that_follows_another_is_believed(server: RedisServer, tmp_path: Path) -> None:
+    near = Nearby(server)
+    cache = near.start()
+    cache.set("k", "old")
+    near.settle(lambda: cache.get("k"))
+    other = RedisServer(tmp_path / "other")
+    other.start()
+    try:
+        other.admin.set(f"{near.prefix}k", 1)
+        near.admin.replicaof("127.0.0.1", other.port)
+        wait_until(lambda: found(cache, "k") == 1, "the other's entries")
+        wait_until(lambda: is_current_quietly(cache), "copies to be kept")
+        near.settle(lambda: cache.get("k"))
+        other.admin.set(f"{near.prefix}k", 2)
+        wait_until(lambda: found(cache, "k") == 2, "the change to be seen")
+    finally:
+        other.kill()
+
+
 def test_memoized_functions_outlive_all_of_it(server: RedisServer) -> None:
     near = Nearby(server, CACHE_OPTIONS={"breaker_reset": 0.05})
     cache, runs = near.start(), []
