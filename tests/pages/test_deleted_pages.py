@@ -43,6 +43,27 @@ def test_a_page_is_deleted_with_its_variants(options: dict[str, Any], stays: lis
     assert fresh(paged) == stays
 
 
+@pytest.mark.parametrize("in_front", [True, False], ids=["in_front", "in_place"])
+def test_every_store_forgets_what_is_named_and_no_more(
+    store: dict[str, Any], in_front: bool
+) -> None:
+    paged = Paged(settings=store, vary=("Accept",), in_front=in_front)
+    paged.app.add_url_rule("/page", "change", lambda: "changed", methods=["POST"])
+    fresh(paged)
+    deletions: list[tuple[dict[str, Any], list[bool]]] = [
+        ({"query": {"q": 1}}, [True, False, True, False]),
+        ({"host": "one.example"}, [False, False, True, True]),
+        ({"query": "", "host": "two.example"}, [True, True, False, True]),
+        ({}, [False, False, False, False]),
+    ]
+    for options, stays in deletions:
+        assert fresh(paged) == [True] * 4
+        paged.cache.delete_page("/page", **options)
+        assert fresh(paged) == stays
+    paged.client.post("/page?z=1", base_url="http://one.example")
+    assert fresh(paged) == [False, False, True, True]
+
+
 @pytest.mark.parametrize("options", [{"host": "one.example"}, {"query": "q=1"}])
 def test_a_page_that_all_share_is_among_them(options: dict[str, Any]) -> None:
     paged = Paged(host=False, query=())
