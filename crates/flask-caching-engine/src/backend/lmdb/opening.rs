@@ -249,6 +249,22 @@ pub(super) fn set_aside(directory: &Path, store: &Path, error: &Error) -> io::Re
     Ok(())
 }
 
+/// The environment in the directory `path`. `writes_map`: its pages are written in place, where
+/// there is room for all of them.
+fn open_environment(path: &Path, map_size: usize, writes_map: bool) -> Result<heed::Env> {
+    let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD;
+    flags.set(EnvFlags::WRITE_MAP, writes_map);
+    let mut open = EnvOpenOptions::new();
+    open.map_size(map_size).max_dbs(4).max_readers(READERS);
+    // SAFETY: the file is on a local file system, in a directory of this user, and opened once in this
+    // process (`environment.rs`). Flags that LMDB calls unsafe cost durability, not memory safety.
+    let env = unsafe {
+        open.flags(flags);
+        open.open(path)
+    };
+    env.map_err(|error| failure(OPERATION, path, &error))
+}
+
 fn open_store(
     directory: &Path,
     current: &Current,
@@ -276,17 +292,7 @@ fn open_store(
     let map_size = map_size(current.max_bytes)?;
     let data = private_file(&path, DATA).map_err(io_error)?;
     let room = Room::of(data, map_size as u64);
-    let mut flags = EnvFlags::NO_SYNC | EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD;
-    flags.set(EnvFlags::WRITE_MAP, room.is_some());
-    let mut open = EnvOpenOptions::new();
-    open.map_size(map_size).max_dbs(4).max_readers(READERS);
-    // SAFETY: the file is on a local file system, in a directory of this user, and opened once in this
-    // process (`environment.rs`). Flags that LMDB calls unsafe cost durability, not memory safety.
-    let env = unsafe {
-        open.flags(flags);
-        open.open(&path)
-    }
-    .map_err(|error| failure(OPERATION, &path, &error))?;
+    let env = open_environment(&path, map_size, room.is_some())?;
     let found = existing_tables(&env).map_err(|error| failure(OPERATION, &path, &error))?;
     let tables = if let Some(tables) = found {
         tables
