@@ -114,6 +114,7 @@ def test_a_coroutine_function_and_a_subdomain(app: Flask, cache: Cache, clock: A
     assert calls[0] == calls[1]
 
 
+@pytest.mark.filterwarnings("ignore:timeout=-1 is over at once")
 def test_what_never_expires_is_never_old(app: Flask, cache: Cache, clock: Any) -> None:
     calls = []
 
