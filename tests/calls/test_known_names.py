@@ -152,5 +152,38 @@ def test_a_method_that_is_put_on_the_instance_is_asked_likewise(app: Flask) -> N
         assert [function(), function()] == [0, 1]
 
 
+def test_a_subclass_calls_functions_and_hashes_in_its_own_way(app: Flask) -> None:
+    called: list[Any] = []
+
+    class Watched(Cache):
+        def _call_fn(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+            called.append(args)
+            return super()._call_fn(fn, *args, **kwargs)
+
+        def _get_hash_method(self, hash_method: Any) -> Any:
+            return super()._get_hash_method(hash_method or hashlib.md5)
+
+    cache = Watched(app, config={"CACHE_TYPE": "SimpleCache"})
+    plain = Cache(Flask(__name__), config={"CACHE_TYPE": "SimpleCache"})
+
+    def function(a: int) -> int:
+        return a
+
+    async def coroutine(a: int) -> int:
+        return a
+
+    memoized, awaited = cache.memoize()(function), cache.memoize()(coroutine)
+    with app.app_context():
+        assert [memoized(1), memoized(1), awaited(2), awaited(2)] == [1, 1, 2, 2]
+        assert called == [(1,), (2,)]
+        key = memoized.make_cache_key(function, 1)
+        assert cache.get(key) == 1
+    with_md5 = plain.memoize(hash_method=hashlib.md5)(function)
+    with plain.app.app_context():
+        other = with_md5.make_cache_key(function, 1)
+    # The digest without the version, which is of chance.
+    assert key[:16] == other[:16]
+
+
 def test_versions_are_made_of_text(cache: Cache) -> None:
     assert len(cache._memoize_make_version_hash()) == 6

@@ -2,7 +2,7 @@
 
 They do what those of Flask-Caching 2.5.1 do. Its decorators went through them, ours do not; but
 those that a subclass has replaced are asked: ``_memoize_make_cache_key``, ``_bypass_cache``,
-``_forced_update``, ``_is_stale`` and ``_set_cache``.
+``_forced_update``, ``_is_stale``, ``_call_fn``, ``_get_hash_method`` and ``_set_cache``.
 """
 
 from __future__ import annotations
@@ -85,6 +85,12 @@ class KnownNames(Places):
             partial(getattr(self, name), question) if self._has_own(name) else question
             for name, question in asking
         )
+
+    def _hash_method_by(self, given: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """The hash method of a decorator that was ``given`` one, as a subclass may choose it."""
+        if not self._has_own("_get_hash_method"):
+            return given
+        return lambda *data: self._get_hash_method(given)(*data)
 
     def _has_own(self, name: str) -> bool:
         """Whether a subclass, or the application, has a method of its own of this name."""

@@ -82,7 +82,10 @@ class CallPolicy:
         self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
         self.unless, self.forced_update, self.is_stale = cache._questions(options)
         self.response_filter = options.response_filter
-        self.hash_method = options.hash_method
+        self.hash_method = cache._hash_method_by(options.hash_method)
+        self._call_fn = cache._call_fn if cache._has_own("_call_fn") else None
+        #: Whether to call the function is to run it.
+        self.runs_as_it_is = self._call_fn is None and not self.is_async
         # Whatever is true or false, as in Flask-Caching.
         self.cache_none = bool(options.cache_none)
         self.source_check = options.source_check
@@ -388,6 +391,8 @@ class CallPolicy:
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """What the undecorated function returns."""
+        if self._call_fn is not None:
+            return self._call_fn(self.f, *args, **kwargs)
         if not self.is_async:
             return self.f(*args, **kwargs)
         return self.cache._run_coroutine_function(self.f, args, kwargs)

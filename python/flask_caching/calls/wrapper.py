@@ -101,7 +101,7 @@ def _function(policy: CallPolicy) -> Callable[..., Any]:
     The decorated one closes over it: extensions look there for the arguments of a view.
     """
     # A bound method would take of the C stack.
-    return policy.run if policy.is_async else policy.f
+    return policy.f if policy.runs_as_it_is else policy.run
 
 
 def _computer(policy: CallPolicy) -> Callable[..., Any]:
