@@ -45,6 +45,8 @@ __all__ = [
     "clock_resume",
     "clock_stop",
     "clock_wall",
+    "contacted_begin",
+    "contacted_end",
     "decompress",
     "escape",
     "expires_at",
