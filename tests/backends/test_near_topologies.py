@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.errors import CacheBackendError
@@ -44,26 +42,6 @@ def settle(cache: Cache, servers: list[RedisServer], *keys: str) -> list[Any]:
 
     wait_until(answer, "copies to answer")
     return cache.get_many(*keys)
-
-
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    servers = Watched(tmp_path_factory.mktemp("sentinel"))
-    try:
-        servers.start()
-        yield servers
-    finally:
-        servers.kill()
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    servers = Cluster(tmp_path_factory.mktemp("cluster"))
-    try:
-        servers.start()
-        yield servers
-    finally:
-        servers.kill()
 
 
 def behind_sentinel(watched: Watched, **config: Any) -> Cache:
