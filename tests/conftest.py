@@ -10,6 +10,12 @@ from flask import Flask
 from flask_caching import Cache
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # Clients of other libraries, which ask servers what happened, close their sockets when they are
+    # collected: before that, or after, as the collector likes. Ours are not Python's, and never warn.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
+
+
 @pytest.fixture
 def app() -> Flask:
     return Flask("tested")
