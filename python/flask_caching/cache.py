@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -19,7 +18,7 @@ from .backends._named import name_methods
 from .backends.spec import seconds_of
 from .calls import deletion
 from .calls.above_routes import look_at_first_request
-from .calls.context import active_app, behind_proxies
+from .calls.context import behind_proxies
 from .calls.deletion import UNSET
 from .calls.fragments import Fragments
 from .calls.get_or_set import GetOrSet
@@ -369,21 +368,6 @@ class Cache(Pages, Observed):
         if at_most is not None and not 0 <= at_most < float("inf"):
             raise ValueError(f"wait must be None or a number of seconds, 0 or more, not {wait!r}")
         return CacheLock(self._place()[1], name, seconds, at_most)
-
-    def _run_coroutine_function(
-        self, f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """Run a coroutine function to its end, as the active application runs its views."""
-        app = active_app() or getattr(self, "app", None)
-        if app is not None:
-            try:
-                run = app.ensure_sync(f)
-            except RuntimeError:
-                # Flask was installed without its "async" extra.
-                pass
-            else:
-                return run(*args, **kwargs)
-        return asyncio.run(f(*args, **kwargs))
 
     # Deleting what the decorators stored.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from itertools import count
@@ -183,6 +184,35 @@ def test_a_subclass_calls_functions_and_hashes_in_its_own_way(app: Flask) -> Non
         other = with_md5.make_cache_key(function, 1)
     # The digest without the version, which is of chance.
     assert key[:16] == other[:16]
+
+
+def test_it_calls_them_in_its_own_way_in_a_running_loop_as_well(app: Flask) -> None:
+    called: list[Any] = []
+
+    class Watched(Cache):
+        def _call_fn(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+            called.append(args)
+            return super()._call_fn(fn, *args, **kwargs)
+
+    class Other(Cache):
+        def _call_fn(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+            return 42
+
+    async def coroutine(a: int) -> int:
+        return a
+
+    watched = Watched(app, config={"CACHE_TYPE": "SimpleCache"})
+    other = Other(app, config={"CACHE_TYPE": "SimpleCache"})
+    memoized, viewed = watched.memoize()(coroutine), watched.cached(key_prefix="k")(coroutine)
+    answered = other.memoize(unless=lambda f, a: a == 2)(coroutine)
+
+    async def calls() -> list[int]:
+        own = [await memoized(1), await memoized(1), await viewed(2), await viewed(2)]
+        return [*own, await answered(1), await answered(2)]
+
+    with app.app_context():
+        assert asyncio.run(calls()) == [1, 1, 2, 2, 42, 42]
+    assert called == [(1,), (2,)]
 
 
 def test_versions_are_made_of_text(cache: Cache) -> None:

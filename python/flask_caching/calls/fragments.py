@@ -10,9 +10,9 @@ from ..errors import UnstorableValueError
 from ..keys.tags import tag_keys
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
 from .context import active_context
-from .following import lead
-from .offload import landed, looked_up
+from .offload import looked_up
 from .policy import CallPolicy, Description, Options
+from .wrapper import compute_awaited, computer
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -115,6 +115,7 @@ class _Roads(dict[str, Road]):
             return self[OTHERS]
         policy = _FragmentPolicy(self._cache, self._fragments, f"fragment {label}")
         policy.road = Road(policy, policy.parts())
+        policy.compute = computer(policy)
         # Another thread may have made it meanwhile.
         road = self.setdefault(label, policy.road)
         if road is policy.road:
@@ -212,14 +213,7 @@ class Fragments:
         answer = road.begin(tag, {}, None if context is None else context.app.extensions)
         if type(answer) is not Turn:
             return answer
-        try:
-            rendered = caller()
-        except BaseException as error:
-            if isinstance(error, Exception) and answer.rejects_errors:
-                return road.fall_back(answer, error, tag, {})
-            road.fail(answer)
-            raise
-        return road.finish(answer, rendered)
+        return road.policy.compute(answer, lambda *_: caller(), tag, {})
 
     async def render_awaited(self, tag: Tag, caller: Callable[[], Any]) -> Any:
         """The same where a block is rendered by awaiting it."""
@@ -229,12 +223,4 @@ class Fragments:
         answer = await looked_up(road, answer, tag, {})
         if type(answer) is not Turn:
             return answer
-        lead(answer)
-        try:
-            rendered = await caller()
-        except BaseException as error:
-            if isinstance(error, Exception) and answer.rejects_errors:
-                return road.fall_back(answer, error, tag, {})
-            road.fail(answer)
-            raise
-        return await landed(road, answer, rendered)
+        return await compute_awaited(road.policy, answer, lambda *_: caller(), tag, {})

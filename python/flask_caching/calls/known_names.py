@@ -7,15 +7,18 @@ those that a subclass has replaced are asked: ``_memoize_make_cache_key``, ``_by
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from ..backends._port import Port
-from ..errors import CacheNotInitializedError
 from ..keys.versions import memver_name, new_version
 from ..utils import wants_args, wants_extra_args
 from . import deletion
+from .context import active_app
 from .memoized import MemoizePolicy
 from .places import Places
 from .policy import Options
@@ -175,15 +178,29 @@ class KnownNames(Places):
         return bool(is_stale(rv, *args, **kwargs) if wants_extra_args(is_stale) else is_stale(rv))
 
     def _call_fn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What a function returns; a coroutine function is run to its end."""
-        try:
-            app = self.app
-        except CacheNotInitializedError:
+        """What a function returns. In a running loop a coroutine function returns what is awaited;
+        elsewhere it is run to its end, as the active application runs its views.
+        """
+        if not inspect.iscoroutinefunction(fn) or _is_in_loop():
             return fn(*args, **kwargs)
-        return app.ensure_sync(fn)(*args, **kwargs)
+        app = active_app() or getattr(self, "app", None)
+        if app is not None:
+            # A RuntimeError: Flask was installed without its "async" extra.
+            with suppress(RuntimeError):
+                fn = app.ensure_sync(fn)
+        result = fn(*args, **kwargs)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
 
     def _memvname(self, funcname: str) -> str:
         return memver_name(funcname)
 
     def _memoize_kwargs_to_args(self, f: Any, /, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         return deletion.normalized_arguments(f, args, kwargs)
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

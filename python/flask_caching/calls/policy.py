@@ -83,9 +83,12 @@ class CallPolicy:
         self.unless, self.forced_update, self.is_stale = cache._questions(options)
         self.response_filter = options.response_filter
         self.hash_method = cache._hash_method_by(options.hash_method)
-        self._call_fn = cache._call_fn if cache._has_own("_call_fn") else None
+        #: What is raised and yet a result, which is raised again when it is delivered.
+        self.results = (HTTPException,) if self.is_view else ()
+        #: Whether nobody has a say about how the function is called.
+        self.runs_when_called = not cache._has_own("_call_fn")
         #: Whether to call the function is to run it.
-        self.runs_as_it_is = self._call_fn is None and not self.is_async
+        self.runs_as_it_is = self.runs_when_called and not self.is_async
         # Whatever is true or false, as in Flask-Caching.
         self.cache_none = bool(options.cache_none)
         self.source_check = options.source_check
@@ -391,11 +394,14 @@ class CallPolicy:
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """What the undecorated function returns."""
-        if self._call_fn is not None:
-            return self._call_fn(self.f, *args, **kwargs)
-        if not self.is_async:
+        if self.runs_as_it_is:
             return self.f(*args, **kwargs)
-        return self.cache._run_coroutine_function(self.f, args, kwargs)
+        return self.cache._call_fn(self.f, *args, **kwargs)
+
+    async def run_awaited(self, *args: Any, **kwargs: Any) -> Any:
+        """The same of a coroutine function, as a subclass of ``Cache`` calls it."""
+        result = self.cache._call_fn(self.f, *args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     def is_bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether ``unless`` keeps the call away from the cache."""

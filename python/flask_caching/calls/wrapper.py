@@ -8,9 +8,7 @@ from collections.abc import Callable
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from werkzeug.exceptions import HTTPException
-
-from .._engine import Road, Turn
+from .._engine import MISSING, Road, Turn
 from .._types import Timeout
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
@@ -23,7 +21,7 @@ from .sessions import SessionUse
 if TYPE_CHECKING:
     from .policy import CallPolicy
 
-__all__ = ["wrap"]
+__all__ = ["compute_awaited", "computer", "wrap"]
 
 
 def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
@@ -46,7 +44,7 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
     )
     policy.road = Road(policy, policy.parts())
     policy.cache._policies.add(policy)
-    policy.compute = _computer(policy)
+    policy.compute = computer(policy)
     wrapper: Any = policy.make_wrapper() or _answering(policy)
     wrapper.__dict__ = attributes
     functools.update_wrapper(wrapper, f, updated=())
@@ -104,48 +102,82 @@ def _function(policy: CallPolicy) -> Callable[..., Any]:
     return policy.f if policy.runs_as_it_is else policy.run
 
 
-def _computer(policy: CallPolicy) -> Callable[..., Any]:
+def computer(policy: CallPolicy) -> Callable[..., Any]:
     """What a turn is for: run the function, and bring what it returns to the road."""
-    finish, refuse, fail = policy.road.finish, policy.road.refuse, policy.road.fail
-    fall_back = policy.road.fall_back
+    finish, fail, fall_back = policy.road.finish, policy.road.fail, policy.road.fall_back
+    results, is_view = policy.results, policy.is_view
 
     def compute(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not turn.is_open:
+            return f(*args, **kwargs)
+        use = SessionUse() if is_view else None
         try:
             result = f(*args, **kwargs)
+            if use is not None and type(result) is GeneratorType:
+                # While it runs, it may use the session as the view itself.
+                result = join_generator(result)
+        except results as error:
+            result = error
         except BaseException as error:
             if isinstance(error, Exception) and turn.rejects_errors:
                 return fall_back(turn, error, args, kwargs)
             fail(turn)
             raise
-        return finish(turn, result)
-
-    def compute_view(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not turn.is_open:
-            return f(*args, **kwargs)
-        use = SessionUse()
-        try:
-            result = f(*args, **kwargs)
-            if type(result) is GeneratorType:
-                # While it runs, it may use the session as the view itself.
-                result = join_generator(result)
-        except BaseException as error:
-            if not isinstance(error, HTTPException):
-                if isinstance(error, Exception) and turn.rejects_errors:
-                    return fall_back(turn, error, args, kwargs)
-                fail(turn)
-                raise
-            # Raised again when it is delivered.
-            result = error
         finally:
-            reason = use.end()
-        if turn.rejects_errors and is_server_error(result):
-            return fall_back(turn, result, args, kwargs)
-        reason = reason or why_private(result)
-        if reason and policy.keeps_back(result, reason):
-            return refuse(turn, result)
+            reason = None if use is None else use.end()
+        if use is not None:
+            answer = _withheld(policy, turn, result, reason, (args, kwargs))
+            if answer is not MISSING:
+                return answer
         return finish(turn, result)
 
-    return compute_view if policy.is_view else compute
+    return compute
+
+
+async def compute_awaited(
+    policy: CallPolicy, turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """The same where the function is awaited."""
+    road = policy.road
+    if not turn.is_open:
+        return await f(*args, **kwargs)
+    lead(turn)
+    use = SessionUse() if policy.is_view else None
+    try:
+        result = await f(*args, **kwargs)
+    except policy.results as error:
+        result = error
+    except BaseException as error:
+        if isinstance(error, Exception) and turn.rejects_errors:
+            return road.fall_back(turn, error, args, kwargs)
+        road.fail(turn)
+        raise
+    finally:
+        reason = None if use is None else use.end()
+    if use is not None:
+        answer = _withheld(policy, turn, result, reason, (args, kwargs))
+        if answer is not MISSING:
+            return answer
+    return await landed(road, turn, result)
+
+
+def _withheld(
+    policy: CallPolicy,
+    turn: Turn,
+    result: Any,
+    reason: str | None,
+    call: tuple[tuple[Any, ...], dict[str, Any]],
+) -> Any:
+    """The answer to a view's call whose result is not to be stored; ``MISSING``: it may be.
+
+    :param reason: what makes it one visitor's, as far as the session says it.
+    """
+    if turn.rejects_errors and is_server_error(result):
+        return policy.road.fall_back(turn, result, *call)
+    reason = reason or why_private(result)
+    if reason and policy.keeps_back(result, reason):
+        return policy.road.refuse(turn, result)
+    return MISSING
 
 
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,7 +202,7 @@ def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any
 
 def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a coroutine function: awaited in a running loop, run to its end elsewhere."""
-    f = policy.f
+    f = policy.f if policy.runs_when_called else policy.run_awaited
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         try:
@@ -185,9 +217,7 @@ def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..
 async def _await(policy: CallPolicy, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a call in a running loop, which servers do not keep waiting."""
     road = policy.road
-    if policy.is_bypassed(args, kwargs):
-        return await f(*args, **kwargs)
-    is_refreshed = policy.is_refreshed(args, kwargs)
+    is_refreshed = None if policy.is_bypassed(args, kwargs) else policy.is_refreshed(args, kwargs)
     if is_refreshed is None:
         return await f(*args, **kwargs)
     if is_refreshed:
@@ -204,27 +234,4 @@ async def _await(policy: CallPolicy, f: Any, args: tuple[Any, ...], kwargs: dict
     answer = await looked_up(road, answer, args, kwargs)
     if type(answer) is not Turn:
         return answer
-    if not answer.is_open:
-        return await f(*args, **kwargs)
-    lead(answer)
-    use = SessionUse() if policy.is_view else None
-    reason = None
-    try:
-        result = await f(*args, **kwargs)
-    except BaseException as error:
-        if not (policy.is_view and isinstance(error, HTTPException)):
-            if isinstance(error, Exception) and answer.rejects_errors:
-                return road.fall_back(answer, error, args, kwargs)
-            road.fail(answer)
-            raise
-        result = error
-    finally:
-        if use is not None:
-            reason = use.end()
-    if policy.is_view:
-        if answer.rejects_errors and is_server_error(result):
-            return road.fall_back(answer, result, args, kwargs)
-        reason = reason or why_private(result)
-        if reason and policy.keeps_back(result, reason):
-            return road.refuse(answer, result)
-    return await landed(road, answer, result)
+    return await compute_awaited(policy, answer, f, args, kwargs)
