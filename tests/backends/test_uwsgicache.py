@@ -118,6 +118,7 @@ NAMES = [
     "damage",
     "leases",
     "exchanges",
+    "what_is_exchanged_is_readable",
 ]
 
 

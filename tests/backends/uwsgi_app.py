@@ -14,6 +14,8 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache
 from flask_caching._engine import COMPRESSED
+from flask_caching.backends._leases import note_use
+from flask_caching.contrib import uwsgicache
 from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.testing import BackendContract, manual_clock
 from leased import check_leases
@@ -275,33 +277,105 @@ def leases() -> None:
     check_leases(UWSGICache(cache=NAME))
 
 
+class Between:
+    """uWSGI for a store, where ``act`` is done before the next entry is written over."""
+
+    def __init__(self, uwsgi: Any, act: Callable[[], object]) -> None:
+        self._uwsgi = uwsgi
+        self._act: Callable[[], object] | None = act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._uwsgi, name)
+
+    def cache_update(self, *args: Any) -> Any:
+        act, self._act = self._act, None
+        if act is None:
+            return self._uwsgi.cache_update(*args)
+        act()
+        self._uwsgi.cache_update(*args)
+        # It was written by a process that is killed now.
+        raise SystemExit
+
+
+def killed_between(act: Callable[[], object]) -> Any:
+    """The store, after a process was frozen within an exchange, in which time ``act`` was done;
+    it has gone on until the entry was written."""
+    backend: Any = UWSGICache(cache=NAME)
+    store, uwsgi = backend._store, backend._uwsgi
+    assert store.set(b"k", b"old")
+    frozen: Any = UWSGICache(cache=NAME)
+    frozen._store._uwsgi = Between(uwsgi, act)
+    try:
+        frozen._store.compare_exchange(b"k", (b"old", 0), (b"late", 0))
+    except SystemExit:
+        return store
+    raise AssertionError("nothing was written")
+
+
 def exchanges() -> None:
     """What else happens while an entry is exchanged in several steps."""
+    patience, uwsgicache._PATIENCE = uwsgicache._PATIENCE, 0.05
+    try:
+        _exchanges()
+    finally:
+        uwsgicache._PATIENCE = patience
+
+
+def _exchanges() -> None:
+    other: Any = UWSGICache(cache=NAME)
+    other_store = other._store
+    turn = other_store._new_turn(b"k")._key
+
+    def stored_then_deleted() -> None:
+        other_store.set(b"k", b"newer")
+        assert other_store.delete(b"k")
+
+    def exchanged_and_deleted() -> None:
+        # Whoever comes after one who took the turn away knows nothing of him.
+        assert other_store.compare_exchange(b"k", (b"old", 0), (b"newer", 0))
+        assert other_store.delete(b"k")
+
+    deletions: list[Callable[[], object]] = [
+        other_store.clear,
+        lambda: other._uwsgi.cache_clear(NAME),
+        lambda: other_store.delete(b"k"),
+        stored_then_deleted,
+        exchanged_and_deleted,
+    ]
+    for act in deletions:
+        store = killed_between(act)
+        assert store._uwsgi.cache_get("k", NAME).startswith(b"late")
+        assert store.get_many([b"k", b"j"]) == [None, None]
+        assert not store.has(b"k")
+        assert not store.compare_exchange(b"k", (b"late", 0), (b"later", 0))
+        # It is in nobody's way.
+        assert store.add(b"k", b"added")
+        assert store.get(b"k") == (b"added", 0)
+        assert store.delete(b"k")
+    # Only one who was killed has left a turn behind.
+    assert not other._uwsgi.cache_exists(turn, NAME)
+    # What is set meanwhile is not replaced by what is older, where leases are in use.
+    note_use()
+    store = killed_between(lambda: other_store.set(b"k", b"set"))
+    assert store.get(b"k") in (None, (b"set", 0))
+
+
+def what_is_exchanged_is_readable() -> None:
+    """Where leases are held, a pickle is followed by more; numbers are as they were."""
     backend: Any = UWSGICache(cache=NAME)
-    store, uwsgi, turn = backend._store, backend._uwsgi, b"lock of k"
-    get = store.get
 
-    def between(act: Callable[[], object]) -> bool:
-        store.set(b"k", b"old")
+    @cache.memoize(lease=True)
+    def computed(number: int) -> list[int]:
+        return [number]
 
-        def get_once(key: bytes) -> Any:
-            found, store.get = get(key), get
-            act()
-            return found
-
-        store.get = get_once
-        return bool(store.compare_exchange(b"k", (b"old", 0), (b"new", 0)))
-
-    assert not between(store.clear)
-    assert get(b"k") is None
-    # Of one whose time was over, somebody else has the turn.
-    assert not between(lambda: uwsgi.cache_update(turn, b"another's", 0, NAME))
-    assert get(b"k") is None
-    assert uwsgi.cache_get(turn, NAME) == b"another's"
-    # That one was killed.
-    assert between(lambda: None)
-    assert get(b"k") == (b"new", 0)
-    assert not uwsgi.cache_exists(turn, NAME)
+    assert computed(1) == computed(1) == [1]
+    stored = backend._uwsgi.cache_get(computed.make_cache_key(computed.uncached, 1), NAME)
+    assert pickle.loads(stored) == [1]
+    assert stored != pickle.dumps([1])
+    assert [backend.inc("n"), backend.inc("n"), backend.inc("n", 5)] == [1, 2, 7]
+    assert backend._uwsgi.cache_get("n", NAME) == pickle.dumps(7, pickle.HIGHEST_PROTOCOL)
+    backend.clear()
+    assert computed(1) == [1]
 
 
 def clear() -> None:

@@ -21,6 +21,9 @@ _COUNTER_ATTEMPTS = 3
 class Counting:
     """What a backend that stores bytes counts with, at once where its store can."""
 
+    #: Where numbers are exchanged; None: in the store of all entries.
+    _counting_store: Any = None
+
     def inc(self: Any, key: str, delta: int = 1) -> int | None:
         """Add ``delta`` to the number under ``key``, atomically; the entry keeps its lifetime.
 
@@ -54,8 +57,9 @@ class Counting:
 def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | None:
     """Count where only this side can read the number: write if nobody else was faster."""
     failures = 0
+    store = backend._counting_store or backend._store
     while failures < _COUNTER_ATTEMPTS:
-        stored = backend._store.get(wire_key)
+        stored = store.get(wire_key)
         value = MISSING if stored is None else backend._unpack(key, wire_key, stored)
         metadata = value.metadata if type(value) is SealedValue else None
         if metadata is not None:
@@ -77,13 +81,13 @@ def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | 
             packed = entry.data, entry.flags
         timeout = backend._timeout(None)
         if stored is None or (value is MISSING and metadata is None):
-            if backend._store.add(wire_key, *packed, timeout=timeout):
+            if store.add(wire_key, *packed, timeout=timeout):
                 return total
             failures += 1
         elif value is MISSING and stored is not None:
-            if backend._store.set_if(wire_key, stored, packed, timeout=timeout):
+            if store.set_if(wire_key, stored, packed, timeout=timeout):
                 return total
-        elif backend._store.compare_exchange(wire_key, stored, packed, timeout=timeout):
+        elif store.compare_exchange(wire_key, stored, packed, timeout=timeout):
             return total
         else:
             failures = 0

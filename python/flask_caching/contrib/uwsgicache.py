@@ -8,7 +8,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,13 @@ _KEY_SIZE = 2048
 
 #: What a key that a cache cannot hold begins with, once it is encoded.
 _ENCODED = b"~fc1~"
+
+#: What an entry ends with that was exchanged: behind a pickle, where its readers do not look.
+_FENCED = b"\0\xfffence\x01"
+#: How long the generation before it is.
+_LENGTH = 16
+#: The key of the present generation. No key of an application is encoded like this.
+_GENERATION = _ENCODED + b"generation"
 
 #: How long a change waits for another one of the same entry, in seconds.
 _PATIENCE = 1.0
@@ -103,28 +110,48 @@ class UWSGICache(ByteBackend, _cachelib.UWSGICache):
         self._uwsgi = uwsgi
         self.cache = cache
         self._store = cast("ByteStore", _UwsgiStore(uwsgi, cache))
+        # A number has the bytes that it has elsewhere.
+        self._counting_store = _UwsgiStore(uwsgi, cache, is_fenced=False)
 
 
 class _UwsgiStore:
     """A cache of uWSGI, as a store of bytes.
 
+    uWSGI adds a key in one step, and exchanges none. So whoever exchanges an entry takes a turn,
+    as those do who delete it; and what he writes has the present generation behind it, which he has
+    read before he looked whether the entry is there. A `clear` ends the generation with all else,
+    and so does whoever has waited in vain for a turn: a write that comes after it, by one who was
+    frozen, is no entry for anybody, even where he is killed then.
+
     :param uwsgi: the module.
     :param name: the cache's name.
+    :param is_fenced: whether what is exchanged has a generation.
     """
 
-    def __init__(self, uwsgi: Any, name: str) -> None:
+    def __init__(self, uwsgi: Any, name: str, is_fenced: bool = True) -> None:
         self._uwsgi = uwsgi
         self._name = name
+        self._is_fenced = is_fenced
         self._key_size = _key_size(uwsgi, name)
 
     def get(self, key: bytes) -> tuple[bytes, int] | None:
-        data = self._uwsgi.cache_get(self._key(key), self._name)
-        return None if data is None else (data, 0)
+        return self.get_many([key])[0]
 
     def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]:
-        return [self.get(key) for key in keys]
+        found = [self._uwsgi.cache_get(self._key(key), self._name) for key in keys]
+        if not any(data is not None and data.endswith(_FENCED) for data in found):
+            return [None if data is None else (data, 0) for data in found]
+        generation = self._generation()
+        return [_standing(data, generation) for data in found]
 
     def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
+        if not _leases.is_in_use():
+            return self._put(key, data, timeout)
+        # Or a result that comes late would be written over it.
+        with self._turn(key):
+            return self._put(key, data, timeout)
+
+    def _put(self, key: bytes, data: bytes, timeout: Any) -> bool:
         seconds = _seconds(timeout)
         if seconds is None:
             self._remove(key)
@@ -140,7 +167,13 @@ class _UwsgiStore:
         seconds = _seconds(timeout)
         if seconds is None:
             return not self.has(key)
-        if self._uwsgi.cache_set(self._key(key), data, seconds, self._name):
+        name = self._key(key)
+        if self._uwsgi.cache_set(name, data, seconds, self._name):
+            return True
+        if self.has(key):
+            return False
+        # What is in the way may be of another generation.
+        if self._remove(key) and self._uwsgi.cache_set(name, data, seconds, self._name):
             return True
         if not self.has(key):
             self._log_refusal(key, data)
@@ -150,10 +183,17 @@ class _UwsgiStore:
         return [self.set(key, data, flags, timeout) for key, data, flags in entries]
 
     def delete(self, key: bytes) -> bool:
-        if not _leases.is_in_use():
-            return self._remove(key)
-        with self._turn(key):
-            return self._remove(key)
+        done = self._remove(key)
+        # Asked afterwards: whoever has seen the entry before has made it.
+        if self._generation() is None:
+            return done
+        turn = self._new_turn(key)
+        turn.wait_for()
+        done = self._remove(key) or done
+        if not turn.end():
+            # Somebody may be about to write who has seen the entry.
+            self.end_generation()
+        return done
 
     def _remove(self, key: bytes) -> bool:
         return bool(self._uwsgi.cache_del(self._key(key), self._name))
@@ -161,18 +201,22 @@ class _UwsgiStore:
     @contextmanager
     def _turn(self, key: bytes) -> Iterator[_Turn]:
         """A turn of those that exchange an entry, which last for a moment."""
-        turn = _Turn(self._uwsgi, self._key(b"lock of " + key), self._name)
+        turn = self._new_turn(key)
         turn.wait_for()
         try:
             yield turn
         finally:
             turn.end()
 
+    def _new_turn(self, key: bytes) -> _Turn:
+        name = _ENCODED + b"t" + hashlib.sha256(key).hexdigest()[:60].encode()
+        return _Turn(self._uwsgi, name, self._name, self.end_generation)
+
     def delete_many(self, keys: list[bytes]) -> list[bool]:
         return [self.delete(key) for key in keys]
 
     def has(self, key: bytes) -> bool:
-        return self._uwsgi.cache_exists(self._key(key), self._name) is not None
+        return self.get(key) is not None
 
     def extend(self, key: bytes, timeout: Any = None) -> bool:
         return self.has(key)
@@ -191,21 +235,25 @@ class _UwsgiStore:
         new: tuple[bytes, int] | None,
         timeout: Any = None,
     ) -> bool:
-        """As of every store, atomic among themselves.
-
-        A plain ``set`` does not wait for it, nor does a deletion, unless entries may be leases.
-        """
+        """As of every store; a deletion waits for it, and one by another program is too quick."""
         with self._turn(key) as turn:
+            generation = self._present_generation() if self._is_fenced and new else b""
             if self.get(key) != expected:
                 return False
             if new is None:
                 return self._remove(key)
-            done = self.set(key, *new, timeout=timeout)
-            if done and not turn.lasts() and self.get(key) == new:
-                # A `clear`, which takes the turn away, too, may have come before this was stored.
-                self._remove(key)
+            if not self._is_fenced:
+                done = self._put(key, new[0], timeout)
+                if done and turn.is_had and not turn.is_own() and self.get(key) == new:
+                    # A `clear`, which takes the turn away, too, may have come before.
+                    self._remove(key)
+                    return False
+                return done
+            if not generation or not turn.is_had:
+                # There is no room for what guards it.
                 return False
-            return done
+            done = self._put(key, new[0] + generation + _FENCED, timeout)
+            return done and self._generation() == generation
 
     def set_if(
         self,
@@ -218,6 +266,23 @@ class _UwsgiStore:
 
     def clear(self) -> bool:
         return bool(self._uwsgi.cache_clear(self._name))
+
+    def _generation(self) -> bytes | None:
+        generation: bytes | None = self._uwsgi.cache_get(_GENERATION, self._name)
+        return generation
+
+    def _present_generation(self) -> bytes | None:
+        """The generation, which is made where there is none; None: there is no room for it."""
+        generation = self._generation()
+        if generation is None:
+            made = secrets.token_bytes(_LENGTH)
+            self._uwsgi.cache_set(_GENERATION, made, 0, self._name)
+            generation = self._generation()
+        return generation
+
+    def end_generation(self) -> None:
+        """Let nothing be an entry any more that was exchanged."""
+        self._uwsgi.cache_del(_GENERATION, self._name)
 
     def _key(self, key: bytes) -> bytes:
         """``key`` as uWSGI holds it: itself, or its digest where it is empty or too long."""
@@ -235,48 +300,58 @@ class _UwsgiStore:
         )
 
 
+def _standing(data: bytes | None, generation: bytes | None) -> tuple[bytes, int] | None:
+    """What was stored, unless it is of another generation."""
+    if data is None or not data.endswith(_FENCED):
+        return None if data is None else (data, 0)
+    end = len(data) - len(_FENCED)
+    return (data[: end - _LENGTH], 0) if data[end - _LENGTH : end] == generation else None
+
+
 class _Turn:
     """The turn of one who exchanges an entry; an entry itself, which whoever has it knows.
 
     :param uwsgi: the module.
     :param key: its key, as uWSGI holds it.
     :param name: the name of the cache.
+    :param on_theft: called when it was taken from somebody who does not end it.
     """
 
-    def __init__(self, uwsgi: Any, key: bytes, name: str) -> None:
+    def __init__(self, uwsgi: Any, key: bytes, name: str, on_theft: Callable[[], None]) -> None:
         self._uwsgi = uwsgi
         self._key = key
         self._name = name
+        self._on_theft = on_theft
         self._token = secrets.token_bytes(8)
-        self._is_had = False
+        self.is_had = False
+        self._is_stolen = False
 
     def wait_for(self) -> None:
-        """Wait for it, no longer than one who was killed may have it."""
-        patience, seconds = Patience(_PATIENCE), math.ceil(_PATIENCE)
-        absent = 0
-        # Adding a key is atomic.
-        while not self._uwsgi.cache_set(self._key, self._token, seconds, self._name):
+        """Wait for it, no longer than one who was killed or frozen may have it."""
+        patience, absent = Patience(_PATIENCE), 0
+        # Adding a key is atomic. It never ends by itself: who takes it away is to know that.
+        while not self._uwsgi.cache_set(self._key, self._token, 0, self._name):
             absent = 0 if self._uwsgi.cache_exists(self._key, self._name) else absent + 1
             if absent > _MOST_ABSENT:
                 # Nobody has it, time and again: there is no room for it.
                 return
             if patience.next_pause() is None:
-                # A killed worker has left it behind.
-                self._uwsgi.cache_update(self._key, self._token, seconds, self._name)
+                self._uwsgi.cache_update(self._key, self._token, 0, self._name)
+                self._is_stolen = True
+                self._on_theft()
                 break
             time.sleep(_PAUSE)
-        self._is_had = True
+        self.is_had = True
 
-    def lasts(self) -> bool:
-        """Whether it has not been taken away; True where it could not be had."""
-        return not self._is_had or self._is_own()
-
-    def end(self) -> None:
-        """Let others have it."""
-        if self._is_own():
+    def end(self) -> bool:
+        """Let others have it; whether nobody else can have thought that it was his."""
+        is_own = self.is_own()
+        if is_own:
             self._uwsgi.cache_del(self._key, self._name)
+        return is_own and not self._is_stolen
 
-    def _is_own(self) -> bool:
+    def is_own(self) -> bool:
+        """Whether it has not been taken away."""
         return bool(self._uwsgi.cache_get(self._key, self._name) == self._token)
 
 
