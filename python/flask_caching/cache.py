@@ -12,9 +12,9 @@ from flask import Flask
 
 from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
 from ._types import Cached, Forgettable, Memoized, Timeout
-from .backends._codec_settings import hand_codecs_to
 from .backends._gevent import note_greenlets
 from .backends._named import name_methods
+from .backends._wrapped import hand_codecs_to
 from .backends.spec import seconds_of
 from .calls import deletion
 from .calls.above_routes import look_at_first_request
@@ -22,10 +22,9 @@ from .calls.context import behind_proxies
 from .calls.deletion import UNSET
 from .calls.fragments import Fragments
 from .calls.get_or_set import GetOrSet
-from .calls.memoized import MemoizePolicy
-from .calls.policy import Options
+from .calls.memoized import MemoizeOptions, MemoizePolicy
 from .calls.state import AppState
-from .calls.view import QueryArgs, ViewPolicy
+from .calls.view import QueryArgs, ViewOptions, ViewPolicy
 from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import CacheConfigTypeError
@@ -136,7 +135,7 @@ class Cache(Pages, Observed):
     def _use_backend(
         self, app: Flask, config: dict[str, Any], backend: Any, serializer: BaseSerializer | None
     ) -> None:
-        state = AppState.of(self, config, serializer, self._set_up_pages(app, config))
+        state = AppState(self, config, serializer, self._set_up_pages(app, config))
         note_greenlets()
         if state.lease:
             self._note_leases()
@@ -211,33 +210,11 @@ class Cache(Pages, Observed):
         """
 
         check_timeout(self, "cached", timeout)
-        options = Options(
-            unless=unless,
-            forced_update=forced_update,
-            is_stale=is_stale,
-            response_filter=response_filter,
-            hash_method=hash_method,
-            cache_none=cache_none,
-            source_check=source_check,
-            single_flight=single_flight,
-            stale_while_revalidate=stale_while_revalidate,
-            stale_if_error=stale_if_error,
-            jitter=jitter,
-            tags=tags,
-            lease=lease,
-        )
+        options = ViewOptions.of(locals())
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
             check_decorated(f)
-            policy = ViewPolicy(
-                self,
-                f,
-                options,
-                key_prefix=key_prefix,
-                query_string=query_string,
-                make_cache_key=make_cache_key,
-                response_hit_indication=response_hit_indication,
-            )
+            policy = ViewPolicy(self, f, options)
             return cast("Cached[P, R]", wrap(policy, timeout))
 
         return decorator
@@ -283,31 +260,11 @@ class Cache(Pages, Observed):
         """
 
         check_timeout(self, "memoize", timeout)
-        options = Options(
-            unless=unless,
-            forced_update=forced_update,
-            is_stale=is_stale,
-            response_filter=response_filter,
-            hash_method=hash_method,
-            cache_none=cache_none,
-            source_check=source_check,
-            single_flight=single_flight,
-            stale_while_revalidate=stale_while_revalidate,
-            stale_if_error=stale_if_error,
-            jitter=jitter,
-            tags=tags,
-            lease=lease,
-        )
+        options = MemoizeOptions.of(locals())
 
         def decorator(f: Callable[P, R]) -> Memoized[P, R]:
             check_decorated(f)
-            policy = MemoizePolicy(
-                self,
-                f,
-                options,
-                make_name=make_name,
-                args_to_ignore=args_to_ignore,
-            )
+            policy = MemoizePolicy(self, f, options)
             if self._makes_own_keys():
                 policy.make_key = self._memoize_make_cache_key(
                     make_name=make_name,

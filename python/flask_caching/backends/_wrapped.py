@@ -7,11 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from .._engine import COMPRESSED, Compressor, Signer, decompress, escape
+from .._warn import warn
 from ..errors import CacheConfigError
 from ._settings import CODECS
 from .base import BaseCache
 
-__all__ = ["Wrapping"]
+__all__ = ["Wrapping", "hand_codecs_to"]
+
+
+_NO_KEY = (
+    "CACHE_SIGNING_KEY must be a key that is not empty, a str or bytes, or a list of them with the "
+    "newest first"
+)
 
 
 class Wrapping(BaseCache):
@@ -96,9 +103,47 @@ def _signing_keys(keys: str | bytes | Iterable[str | bytes]) -> list[bytes]:
         if not isinstance(key, (str, bytes)) or not key:
             # Never the key itself: messages end in logs.
             raise CacheConfigError(
-                "CACHE_SIGNING_KEY must be a non-empty str or bytes, or a list of them with the "
-                f"newest first; one of the keys is {'empty' if not key else type(key).__name__}"
+                f"{_NO_KEY}; one of the keys is {'empty' if not key else type(key).__name__}"
             )
         # What cannot be encoded would be in the message of the attempt.
         result.append(key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key)
     return result
+
+
+def hand_codecs_to(backend: Any, serializer: Any, config: dict[str, Any]) -> None:
+    """Let a backend serialize, sign and compress as the settings say.
+
+    :param backend: the backend, made of the same settings.
+    :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
+    :param config: the ``CACHE_*`` values that apply.
+    :raises CacheConfigError: it cannot do what a setting asks for.
+    """
+    if serializer is not None:
+        if hasattr(backend, "serializer"):
+            backend.serializer = serializer
+        else:
+            warn(
+                f"CACHE_SERIALIZER is set, but {type(backend).__name__} uses no serializer.",
+                UserWarning,
+            )
+    keys = config["CACHE_SIGNING_KEY"]
+    if keys is not None:
+        encoded = _signing_keys(keys)
+        if not encoded:
+            raise CacheConfigError(_NO_KEY)
+        if _wraps(backend, "signing_keys", "CACHE_SIGNING_KEY is set, but {} cannot sign"):
+            backend.signing_keys = encoded
+    codec = config["CACHE_COMPRESSION"]
+    if codec is not None and _wraps(
+        backend, "compression", "CACHE_COMPRESSION is set, but {} cannot compress"
+    ):
+        backend.compression = codec, config["CACHE_COMPRESSION_MIN"]
+
+
+def _wraps(backend: Any, attribute: str, problem: str) -> bool:
+    """Whether a backend has an attribute; of ours, those that keep objects have none of these."""
+    if hasattr(backend, attribute):
+        return True
+    if type(backend).__module__.startswith("flask_caching.backends."):
+        return False
+    raise CacheConfigError(f"{problem.format(type(backend).__name__)} its values")

@@ -19,7 +19,7 @@ from ..keys.versions import memver_name, new_version
 from ..utils import wants_args, wants_extra_args
 from . import deletion
 from .context import active_app
-from .memoized import MemoizePolicy
+from .memoized import MemoizeOptions, MemoizePolicy
 from .places import Places
 from .policy import Options
 from .wrapper import wrap
@@ -44,30 +44,25 @@ class KnownNames(Places):
 
         A subclass may return another one: the decorator ``memoize`` uses it.
         """
+        options = MemoizeOptions(
+            make_name=make_name,
+            hash_method=hash_method,
+            source_check=source_check,
+            args_to_ignore=args_to_ignore,
+        )
         policies: dict[Any, MemoizePolicy] = {}
 
         def make_cache_key(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> str:
             policy = policies.get(f)
             if policy is None:
-                policy = self._policy_of(f, make_name, hash_method, source_check, args_to_ignore)
-                policies[f] = policy
+                policy = policies[f] = self._policy_of(f, options)
             return policy.make_cache_key(f, *args, **kwargs)
 
         return make_cache_key
 
-    def _policy_of(
-        self,
-        f: Any,
-        make_name: Callable[..., str] | None,
-        hash_method: Callable[..., Any] | None,
-        source_check: bool | None,
-        args_to_ignore: list[str] | None,
-    ) -> MemoizePolicy:
+    def _policy_of(self, f: Any, options: MemoizeOptions) -> MemoizePolicy:
         """What would be said of the calls of ``f``, were it memoized."""
-        options = Options(hash_method=hash_method, source_check=source_check)
-        policy = MemoizePolicy(
-            cast("Cache", self), f, options, make_name=make_name, args_to_ignore=args_to_ignore
-        )
+        policy = MemoizePolicy(cast("Cache", self), f, options)
         # The version in a key has to outlive what is stored under it.
         wrap(policy, 0)
         return policy
@@ -123,7 +118,7 @@ class KnownNames(Places):
         """
         policy = deletion._memoize_policy(f)
         if policy is None:
-            policy = self._policy_of(f, None, None, None, args_to_ignore)
+            policy = self._policy_of(f, MemoizeOptions(args_to_ignore=args_to_ignore))
         names = [memver_name(policy._versioned)]
         bound = getattr(f, "__self__", None) or (args[0] if args else None)
         if bound is not None:

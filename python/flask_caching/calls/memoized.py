@@ -6,6 +6,7 @@ import base64
 import hashlib
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._engine import CallParts, hold_flights
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from .state import AppState
 
-__all__ = ["MemoizePolicy"]
+__all__ = ["MemoizeOptions", "MemoizePolicy"]
 
 #: How many characters of the hash stand in a key.
 _HASH_LENGTH = 16
@@ -45,12 +46,16 @@ class _Recipe(NamedTuple):
     takes_more: bool
 
 
-class MemoizePolicy(CallPolicy):
-    """A function decorated with ``memoize``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoizeOptions(Options):
+    """The options of ``memoize``."""
 
-    :param make_name: given the function's name, returns the one that stands in keys.
-    :param args_to_ignore: names of arguments that are left out of keys.
-    """
+    make_name: Callable[..., str] | None = None
+    args_to_ignore: Any = None
+
+
+class MemoizePolicy(CallPolicy):
+    """A function decorated with ``memoize``."""
 
     hit_signal = cache_memoize_hit
     miss_signal = cache_memoize_miss
@@ -58,17 +63,10 @@ class MemoizePolicy(CallPolicy):
     #: Makes the keys where a subclass of ``Cache`` does: given the function and its arguments.
     make_key: Callable[..., str] | None = None
 
-    def __init__(
-        self,
-        cache: Cache,
-        f: Callable[..., Any],
-        options: Options,
-        *,
-        make_name: Callable[..., str] | None,
-        args_to_ignore: list[str] | None,
-    ) -> None:
+    def __init__(self, cache: Cache, f: Callable[..., Any], options: MemoizeOptions) -> None:
         super().__init__(cache, f, options)
-        self.make_name = callable_or_none("make_name", make_name)
+        args_to_ignore = options.args_to_ignore
+        self.make_name = callable_or_none("make_name", options.make_name)
         self._collisions = NameCollisions(self._note_identity)
         #: What was given for names and is none: no key can be made of what is left.
         self._no_names = bool(args_to_ignore) and not isinstance(args_to_ignore, Iterable)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from .._warn import warn
 from ..backends.spec import DURATION, SHARE, seconds_of
@@ -34,7 +34,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options that ``cached`` and ``memoize`` share, as they document them."""
+    """The options that the decorators share, as :meth:`Cache.cached` documents them."""
 
     unless: Callable[..., Any] | None = None
     forced_update: Callable[..., Any] | None = None
@@ -49,6 +49,12 @@ class Options:
     stale_if_error: Any = None
     jitter: float | None = None
     tags: Any = ()
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Those among the arguments of a decorator, which may have others, and not all of these."""
+        names = cls.__dataclass_fields__.keys() & arguments.keys()
+        return cls(**{name: arguments[name] for name in names})
 
     def __post_init__(self) -> None:
         for name in ("unless", "forced_update", "is_stale", "response_filter"):

@@ -6,7 +6,6 @@ import itertools
 import logging
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CacheFlags
@@ -26,99 +25,67 @@ __all__ = ["AppState", "AppStates"]
 
 logger = logging.getLogger("flask_caching")
 
+_numbers = itertools.count()
 
-@dataclass(eq=False)
+
 class AppState:
     """The settings that apply while one application uses one ``Cache``.
 
+    They have the names of the ``CACHE_*`` values; durations are seconds, 0 for none.
+
     :param cache: the cache.
-    :param hash_method: ``CACHE_HASH_METHOD``.
-    :param source_check: ``CACHE_SOURCE_CHECK``.
-    :param enable_signals: ``CACHE_ENABLE_SIGNALS``.
-    :param store_private: ``CACHE_STORE_PRIVATE``.
-    :param single_flight: ``CACHE_SINGLE_FLIGHT``.
-    :param stats_shared: ``CACHE_STATS_SHARED``, in seconds.
-    :param config: the ``CACHE_*`` values that apply.
-    :param layers: what was given to the cache and to ``init_app``, which went before the
-        application's own.
-    :param wait: ``CACHE_WAIT``, in seconds.
-    :param stale_while_revalidate: ``CACHE_STALE_WHILE_REVALIDATE``, in seconds; 0: none.
-    :param stale_if_error: ``CACHE_STALE_IF_ERROR``, likewise.
-    :param stale_retry: ``CACHE_STALE_RETRY``, in seconds.
-    :param refresh_workers: ``CACHE_REFRESH_WORKERS``.
-    :param jitter: ``CACHE_JITTER``.
-    :param lease: ``CACHE_LEASE``.
-    :param lease_ttl: ``CACHE_LEASE_TTL``, in seconds.
+    :param config: the configuration.
     :param serializer: what ``CACHE_SERIALIZER`` describes; None: the backend's own.
     :param pages: what is about pages.
     """
 
-    cache: Cache
-    hash_method: Callable[..., Any]
-    source_check: bool
-    enable_signals: bool
-    store_private: bool
-    single_flight: bool
-    stats_shared: float
-    config: Mapping[str, Any]
-    wait: float
-    stale_while_revalidate: float
-    stale_if_error: float
-    stale_retry: float
-    refresh_workers: int
-    jitter: float
-    lease: bool
-    lease_ttl: float
-    serializer: BaseSerializer | None
-    pages: PageSettings
-    #: The settings that went before the application's own, the later over the earlier.
-    layers: tuple[Mapping[str, Any] | None, ...] = (None,)
     #: The application, once it is one of :class:`AppStates`.
-    app: weakref.ref[Flask] = field(init=False)
-    #: Unlike that of any other state.
-    number: int = field(init=False, default_factory=itertools.count().__next__)
-    _ports: dict[tuple[int, bool], Port] = field(init=False, default_factory=dict)
+    app: weakref.ref[Flask]
+    #: What was given to the cache and to ``init_app``, the later over the earlier, both over the
+    #: application's own.
+    layers: tuple[Mapping[str, Any] | None, ...] = (None,)
     #: The failures of an outage, which is two lines of log.
-    failures: int = field(init=False, default=0)
-    #: What fails, "reading" or "storing", and what has not failed since the outage began.
-    _failing: set[str] = field(init=False, default_factory=set)
-    _sound: set[str] = field(init=False, default_factory=set)
-    #: The names of what keys were refused for.
-    _refused: set[str] = field(init=False, default_factory=set)
+    failures = 0
 
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         cache: Cache,
         config: Mapping[str, Any],
         serializer: BaseSerializer | None,
         pages: PageSettings,
-    ) -> AppState:
-        """The state that resolved settings describe."""
-        return cls(
-            cache=cache,
-            hash_method=config["CACHE_HASH_METHOD"],
-            source_check=bool(config["CACHE_SOURCE_CHECK"]),
-            enable_signals=bool(config["CACHE_ENABLE_SIGNALS"]),
-            store_private=bool(config["CACHE_STORE_PRIVATE"]),
-            single_flight=bool(config["CACHE_SINGLE_FLIGHT"]),
-            stats_shared=seconds_of(config["CACHE_STATS_SHARED"]),
-            config={name: value for name, value in config.items() if name[:6] == "CACHE_"},
-            wait=seconds_of(config["CACHE_WAIT"]),
-            stale_while_revalidate=seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0),
-            stale_if_error=seconds_of(config["CACHE_STALE_IF_ERROR"] or 0),
-            stale_retry=seconds_of(config["CACHE_STALE_RETRY"]),
-            refresh_workers=config["CACHE_REFRESH_WORKERS"],
-            jitter=float(config["CACHE_JITTER"]),
-            lease=bool(config["CACHE_LEASE"]),
-            lease_ttl=seconds_of(config["CACHE_LEASE_TTL"]),
-            serializer=serializer,
-            pages=pages,
-        )
+    ) -> None:
+        self.cache = cache
+        self.config = {name: value for name, value in config.items() if name[:6] == "CACHE_"}
+        self.serializer = serializer
+        self.pages = pages
+        self.hash_method: Callable[..., Any] = config["CACHE_HASH_METHOD"]
+        self.source_check = bool(config["CACHE_SOURCE_CHECK"])
+        self.enable_signals = bool(config["CACHE_ENABLE_SIGNALS"])
+        self.store_private = bool(config["CACHE_STORE_PRIVATE"])
+        self.single_flight = bool(config["CACHE_SINGLE_FLIGHT"])
+        self.wait = seconds_of(config["CACHE_WAIT"])
+        self.stats_shared = seconds_of(config["CACHE_STATS_SHARED"])
+        self.stale_while_revalidate = seconds_of(config["CACHE_STALE_WHILE_REVALIDATE"] or 0)
+        self.stale_if_error = seconds_of(config["CACHE_STALE_IF_ERROR"] or 0)
+        self.stale_retry = seconds_of(config["CACHE_STALE_RETRY"])
+        self.refresh_workers: int = config["CACHE_REFRESH_WORKERS"]
+        self.jitter = float(config["CACHE_JITTER"])
+        self.lease = bool(config["CACHE_LEASE"])
+        self.lease_ttl = seconds_of(config["CACHE_LEASE_TTL"])
+        #: Unlike that of any other state.
+        self.number = next(_numbers)
+        self._ports: dict[tuple[int, bool], Port] = {}
+        #: What fails, "reading" or "storing", and what has not failed since the outage began.
+        self._failing: set[str] = set()
+        self._sound: set[str] = set()
+        #: The names of what keys were refused for.
+        self._refused: set[str] = set()
 
     def for_cache(self, cache: Cache) -> AppState:
         """The same settings for another cache."""
-        return replace(self, cache=cache)
+        other = AppState(cache, self.config, self.serializer, self.pages)
+        other.enable_signals, other.layers = self.enable_signals, self.layers
+        return other
 
     @property
     def has_conditions(self) -> bool:

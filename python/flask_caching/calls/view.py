@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from .state import AppState
 
-__all__ = ["QueryArgs", "ViewPolicy"]
+__all__ = ["QueryArgs", "ViewOptions", "ViewPolicy"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -40,15 +41,18 @@ QueryArgs = str | Mapping[str, Any] | Iterable[tuple[str, Any]]
 _ENDS_IN_DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
 
 
-class ViewPolicy(CallPolicy):
-    """A function decorated with ``cached``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewOptions(Options):
+    """The options of ``cached``."""
 
-    :param key_prefix: the key, ``%s`` standing for the request's path, or a callable that returns
-        it.
-    :param query_string: append a digest of the request's query arguments.
-    :param make_cache_key: called with the call's arguments, returns the key.
-    :param response_hit_indication: add the header ``hit_cache`` to a response from the cache.
-    """
+    key_prefix: Any = "view/%s"
+    query_string: bool = False
+    make_cache_key: Callable[..., Any] | None = None
+    response_hit_indication: bool | None = False
+
+
+class ViewPolicy(CallPolicy):
+    """A function decorated with ``cached``."""
 
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
@@ -57,25 +61,15 @@ class ViewPolicy(CallPolicy):
     #: Whether hits go the way on which they can be logged.
     _is_watched = False
 
-    def __init__(
-        self,
-        cache: Cache,
-        f: Callable[..., Any],
-        options: Options,
-        *,
-        key_prefix: str | Callable[[], str],
-        query_string: bool,
-        make_cache_key: Callable[..., Any] | None,
-        response_hit_indication: bool | None,
-    ) -> None:
+    def __init__(self, cache: Cache, f: Callable[..., Any], options: ViewOptions) -> None:
         super().__init__(cache, f, options)
-        self.key_prefix = key_prefix
-        self.query_string = bool(query_string)
-        self.user_make_cache_key = callable_or_none("make_cache_key", make_cache_key)
-        self.notes_hits = bool(response_hit_indication)
+        self.key_prefix: str | Callable[[], str] = options.key_prefix
+        self.query_string = bool(options.query_string)
+        self.user_make_cache_key = callable_or_none("make_cache_key", options.make_cache_key)
+        self.notes_hits = bool(options.response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
-        self._is_of_request = isinstance(key_prefix, str) and (
-            self.query_string or "%s" in key_prefix
+        self._is_of_request = isinstance(self.key_prefix, str) and (
+            self.query_string or "%s" in self.key_prefix
         )
         self._has_looked = False
         self.reads_request = self.user_make_cache_key is None and self._is_of_request

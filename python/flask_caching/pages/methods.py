@@ -95,24 +95,7 @@ class Pages(KnownNames):
             ``CACHE_PAGES_IN_FRONT``.
         """
         check_timeout(self, "page", timeout)
-        options = PageOptions(
-            query=query,
-            vary=vary,
-            cookies=cookies,
-            host=bool(host),
-            scheme=bool(scheme),
-            statuses=statuses,
-            in_front=bool(in_front),
-            etag=bool(etag),
-            compress=compress,
-            unless=unless,
-            single_flight=single_flight,
-            lease=lease,
-            tags=tags,
-            stale_while_revalidate=stale_while_revalidate,
-            stale_if_error=stale_if_error,
-            jitter=jitter,
-        )
+        options = PageOptions.of(locals())
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
             check_decorated(f)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ..calls.options import Options
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageOptions:
+class PageOptions(Options):
     """The options of one page, as :meth:`flask_caching.Cache.page` documents them."""
 
     query: Any = "all"
@@ -33,15 +33,6 @@ class PageOptions:
     in_front: bool = False
     etag: bool = True
     compress: Any = ()
-    unless: Callable[..., Any] | None = None
-    single_flight: bool | None = None
-    lease: bool | None = None
-    tags: Any = ()
-    stale_while_revalidate: Any = None
-    stale_if_error: Any = None
-    jitter: float | None = None
-    #: What it shares with ``cached``.
-    shared: Options = field(init=False)
 
     def __post_init__(self) -> None:
         query = None if self.query == "all" else _names("query", self.query)
@@ -59,9 +50,9 @@ class PageOptions:
             )
         object.__setattr__(self, "statuses", _statuses(self.statuses))
         object.__setattr__(self, "compress", _codings(self.compress))
-        shared = Options(**{name: getattr(self, name) for name in _SHARED})
-        object.__setattr__(self, "shared", shared)
-        object.__setattr__(self, "unless", shared.unless)
+        for name in ("host", "scheme", "in_front", "etag"):
+            object.__setattr__(self, name, bool(getattr(self, name)))
+        Options.__post_init__(self)
         if self.in_front and self.unless is not None:
             raise ValueError(
                 "in_front=True answers before Flask is entered, where unless cannot be asked: "
@@ -69,16 +60,6 @@ class PageOptions:
             )
 
 
-#: The options that it shares with ``cached``.
-_SHARED = (
-    "unless",
-    "single_flight",
-    "lease",
-    "tags",
-    "stale_while_revalidate",
-    "stale_if_error",
-    "jitter",
-)
 _CODINGS = ("br", "zstd", "gzip")
 _OF = {"vary": "header", "cookies": "cookie"}
 

@@ -39,12 +39,12 @@ class PagePolicy(CallPolicy):
     miss_signal = cache_view_miss
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: PageOptions) -> None:
-        super().__init__(cache, f, options.shared)
+        super().__init__(cache, f, options)
         self.page = options
         #: Runs the view.
         self.answer = self.run if self.is_async else f
         #: Whether tags depend on the answer.
-        self.asks_tags = callable(options.shared.tags)
+        self.asks_tags = callable(options.tags)
         self.rule = PageRule(
             f"{self.module}.{self.name}",
             None if options.query is None else list(options.query),
