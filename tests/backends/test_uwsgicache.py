@@ -118,6 +118,7 @@ NAMES = [
     "damage",
     "leases",
     "exchanges",
+    "leases_end_to_the_moment",
     "what_is_exchanged_is_readable",
 ]
 

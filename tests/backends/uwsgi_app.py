@@ -12,13 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
-from flask_caching import Cache
+from flask_caching import Cache, CacheLockError
 from flask_caching._engine import COMPRESSED
+from flask_caching.backends._claims import Claim
 from flask_caching.backends._leases import note_use
 from flask_caching.contrib import uwsgicache
 from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.testing import BackendContract, manual_clock
-from leased import check_leases
+from leased import check_leases, lease_of
 
 NAME = os.environ["TEST_CACHE"]
 
@@ -358,6 +359,37 @@ def _exchanges() -> None:
     note_use()
     store = killed_between(lambda: other_store.set(b"k", b"set"))
     assert store.get(b"k") in (None, (b"set", 0))
+
+
+def leases_end_to_the_moment() -> None:
+    """Of what is over, uWSGI removes nothing but now and then."""
+    backend: Any = UWSGICache(cache=NAME)
+
+    with manual_clock() as clock:
+        claim = Claim(backend, "key", 1.5)
+        assert claim.take()
+        with cache.lock("lock", timeout=3.5):
+            clock.advance(1.4)
+            assert not Claim(backend, "key", 9).take()
+            assert lease_of(backend, "key") == "held"
+            assert claim.renew()
+            clock.advance(1.4)
+            assert lease_of(backend, "key") == "held"
+            clock.advance(0.3)
+            assert lease_of(backend, "key") is None
+            assert Claim(backend, "key", 9).take()
+            assert not claim.renew()
+            try:
+                with cache.lock("lock", wait=0):
+                    raise AssertionError("two have the lock")
+            except CacheLockError:
+                pass
+            # Whoever was frozen has it no more, and frees nobody else's.
+            clock.advance(1)
+            other = cache.lock("lock", wait=0)
+            other.__enter__()
+        other.renew()
+        other.__exit__(None, None, None)
 
 
 def what_is_exchanged_is_readable() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from .._engine import MISSING, Metadata, SealedValue, replaced_methods
 from ..errors import UnstorableValueError
 from ._byte_backend import ByteBackend
-from ._leases import Lease, can_lease, token_under
+from ._leases import Lease, add_lease, can_lease, token_under
 from ._tagged import current
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Claim:
     def take(self) -> bool:
         """Take it, where there is nothing."""
         marker = self._bytes(self._none, self._none.metadata)
-        if not self._store.add(self._wire_key, *marker, timeout=self.seconds):
+        if not add_lease(self._store, self._wire_key, marker, self.seconds):
             return False
         self._expected, self._is_own = marker, True
         return True

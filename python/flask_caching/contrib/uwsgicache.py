@@ -7,6 +7,7 @@ import importlib
 import logging
 import math
 import secrets
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import UWSGISerializer
 
-from .._engine import Patience, timeout_seconds
+from .._engine import Patience, clock_wall, expires_at, timeout_seconds
 from ..backends import _cachelib, _leases
 from ..backends._byte_backend import ByteBackend
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
@@ -34,10 +35,12 @@ _KEY_SIZE = 2048
 #: What a key that a cache cannot hold begins with, once it is encoded.
 _ENCODED = b"~fc1~"
 
-#: What an entry ends with that was exchanged: behind a pickle, where its readers do not look.
+#: What an entry ends with that was exchanged, or is a lease: behind a pickle, where its readers do
+#: not look.
 _FENCED = b"\0\xfffence\x01"
-#: How long the generation before it is.
-_LENGTH = 16
+#: What stands before it: the generation; and until when the entry lives, in seconds since 1970, or
+#: 0. What is over uWSGI removes some seconds later, and without a master never.
+_FENCE = struct.Struct("<16sd")
 #: The key of the present generation. No key of an application is encoded like this.
 _GENERATION = _ENCODED + b"generation"
 
@@ -60,8 +63,6 @@ class UWSGICache(ByteBackend, _cachelib.UWSGICache):
     """
 
     _is_remote = False
-    #: Of a single one nothing may be left.
-    _shortest_lease = 2.0
 
     backend_spec = BackendSpec(
         "UWSGICache",
@@ -141,8 +142,8 @@ class _UwsgiStore:
         found = [self._uwsgi.cache_get(self._key(key), self._name) for key in keys]
         if not any(data is not None and data.endswith(_FENCED) for data in found):
             return [None if data is None else (data, 0) for data in found]
-        generation = self._generation()
-        return [_standing(data, generation) for data in found]
+        generation, now = self._generation(), clock_wall()
+        return [_standing(data, generation, now) for data in found]
 
     def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
         if not _leases.is_in_use():
@@ -178,6 +179,11 @@ class _UwsgiStore:
         if not self.has(key):
             self._log_refusal(key, data)
         return False
+
+    def add_lease(self, key: bytes, data: bytes, flags: int, timeout: Any) -> bool:
+        """Add an entry that ends to the moment, whoever removes what is over."""
+        generation = self._present_generation()
+        return generation is not None and self.add(key, *_fenced(data, generation, timeout))
 
     def set_many(self, entries: list[tuple[bytes, bytes, int]], timeout: Any = None) -> list[bool]:
         return [self.set(key, data, flags, timeout) for key, data, flags in entries]
@@ -252,8 +258,8 @@ class _UwsgiStore:
             if not generation or not turn.is_had:
                 # There is no room for what guards it.
                 return False
-            done = self._put(key, new[0] + generation + _FENCED, timeout)
-            return done and self._generation() == generation
+            data, _, lifetime = _fenced(new[0], generation, timeout)
+            return self._put(key, data, lifetime) and self._generation() == generation
 
     def set_if(
         self,
@@ -275,7 +281,7 @@ class _UwsgiStore:
         """The generation, which is made where there is none; None: there is no room for it."""
         generation = self._generation()
         if generation is None:
-            made = secrets.token_bytes(_LENGTH)
+            made = secrets.token_bytes(16)
             self._uwsgi.cache_set(_GENERATION, made, 0, self._name)
             generation = self._generation()
         return generation
@@ -300,12 +306,27 @@ class _UwsgiStore:
         )
 
 
-def _standing(data: bytes | None, generation: bytes | None) -> tuple[bytes, int] | None:
-    """What was stored, unless it is of another generation."""
+def _fenced(data: bytes, generation: bytes, timeout: Any) -> tuple[bytes, int, float]:
+    """What is stored of an entry in a generation, its flags, and for how long uWSGI keeps it."""
+    until = expires_at(timeout, 0)
+    # It counts whole seconds, of the first of which nothing may be left.
+    seconds = 0 if timeout is None else timeout_seconds(timeout)
+    return (
+        data + _FENCE.pack(generation, until) + _FENCED,
+        0,
+        seconds + 1 if seconds > 0 else seconds,
+    )
+
+
+def _standing(data: bytes | None, generation: bytes | None, now: float) -> tuple[bytes, int] | None:
+    """What was stored, unless it is over or of another generation."""
     if data is None or not data.endswith(_FENCED):
         return None if data is None else (data, 0)
-    end = len(data) - len(_FENCED)
-    return (data[: end - _LENGTH], 0) if data[end - _LENGTH : end] == generation else None
+    start = len(data) - len(_FENCED) - _FENCE.size
+    if start < 0:
+        return None
+    own, until = _FENCE.unpack_from(data, start)
+    return (data[:start], 0) if own == generation and (not until or now < until) else None
 
 
 class _Turn:
