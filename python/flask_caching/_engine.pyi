@@ -1,6 +1,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, Literal, Self, final
+from typing import Any, Final, Literal, Self, TypeVar, final
 
 from cachelib.serializers import BaseSerializer
 from typing_extensions import disjoint_base
@@ -39,6 +39,7 @@ __all__ = [
     "SharedByteStore",
     "Signer",
     "SimpleCache",
+    "Timings",
     "Turn",
     "clock_advance",
     "clock_follow",
@@ -81,6 +82,7 @@ __all__ = [
 
 #: Events by name, seconds of computing, seconds saved, refusals by reason.
 _Counts = tuple[dict[str, int], float, float, dict[str, int]]
+_T = TypeVar("_T")
 _Timeout = float | timedelta | None
 
 @final
@@ -120,6 +122,14 @@ def spells_address(text: str, address: int) -> bool: ...
 class Deadline:
     def __new__(cls, timeout: _Timeout, default_timeout: _Timeout) -> Deadline: ...
     def has_passed(self) -> bool: ...
+
+@final
+class Timings:
+    def __new__(cls) -> Timings: ...
+    def of(self, operation: str, method: Callable[..., _T], /, *args: Any, **kwargs: Any) -> _T: ...
+    def latencies(self) -> list[tuple[str, int, int, float, list[tuple[float, int]]]]: ...
+
+def unobserved(function: Callable[..., _T], /, *args: Any) -> _T: ...
 
 @disjoint_base
 class ByteStore:

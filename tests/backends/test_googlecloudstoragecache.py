@@ -131,6 +131,19 @@ def test_calls_have_leases(cache: Any) -> None:
     check_leases(cache, is_atomic=TestContract.atomic)
 
 
+def test_latencies(emulator: str) -> None:
+    options = {"CACHE_GCS_BUCKET": emulator, "CACHE_OPTIONS": {"anonymous": True}}
+    app = Flask(__name__)
+    cache = Cache(app, config={"CACHE_TYPE": "GoogleCloudStorageCache", **options})
+    with app.app_context():
+        cache.set("k", 1), cache.get("k"), cache.get("k"), cache.delete("k")
+        backend = cache.stats().backend
+    assert backend is not None
+    counts = {name: latency.count for name, latency in backend.latencies.items()}
+    assert counts == {"set": 1, "get": 2, "delete": 1}
+    assert backend.latencies["get"].seconds > 0
+
+
 def test_spans_say_which_bucket(emulator: str) -> None:
     app = Flask(__name__)
     options = {"CACHE_GCS_BUCKET": emulator, "CACHE_OPTIONS": {"anonymous": True}}

@@ -88,6 +88,21 @@ def test_processes_are_added_up_until_they_die(
     comes_to(before, counts)
 
 
+def test_what_counts_cost_is_not_counted(config: dict[str, Any]) -> None:
+    app = make_app(config)
+    with app.app_context():
+        cache.clear()
+        earlier = cache.stats()
+        for _ in range(3):
+            cache.stats(all_processes=True)
+        cache.set("a", 1)
+        delta = cache.stats().delta(earlier)
+    assert delta.backend is not None
+    counts = {name: latency.count for name, latency in delta.backend.latencies.items()}
+    assert {name: count for name, count in counts.items() if count} == {"set": 1}
+    assert delta.operations.hits == delta.operations.misses == 0
+
+
 def test_a_child_leaves_counts_of_its_own(config: dict[str, Any]) -> None:
     app = make_app(config)
     app.test_client().get("/")

@@ -126,6 +126,26 @@ def test_results_of_functions_are_deleted(app: Flask, cache: Cache) -> None:
     assert "module:function" in run(app, "delete-memoized", "function", status=2)
 
 
+def test_results_of_all_functions_of_a_name_are_deleted(app: Flask, cache: Cache) -> None:
+    def made(number: int) -> Any:
+        @cache.memoize()
+        def function() -> int:
+            runs.append(number)
+            return number
+
+        return function
+
+    runs: list[int] = []
+    functions = [made(number) for number in range(3)]
+    with app.app_context():
+        for function in functions:
+            function(), function()
+        run(app, "delete-memoized", f"{__name__}:{functions[0].__qualname__}")
+        for function in functions:
+            function()
+    assert runs == [0, 1, 2, 0, 1, 2]
+
+
 def test_pages_are_deleted(app: Flask, cache: Cache) -> None:
     runs: list[int] = []
 

@@ -64,6 +64,27 @@ def test_latencies(cache: Cache) -> None:
         assert latency.errors == 0
 
 
+@pytest.mark.parametrize("kind", ["redis.Redis", "memcache.Client"])
+def test_latencies_of_a_client_object(
+    app: Flask, kind: str, request: pytest.FixtureRequest
+) -> None:
+    module = pytest.importorskip(kind.partition(".")[0])
+    if kind == "redis.Redis":
+        client = module.Redis(port=request.getfixturevalue("redis_server").port)
+        config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": client}
+    else:
+        server = request.getfixturevalue("memcached_server")
+        client = module.Client([f"127.0.0.1:{server.port}"])
+        config = {"CACHE_TYPE": "MemcachedCache", "CACHE_MEMCACHED_SERVERS": client}
+    cache = Cache(app, config=config)
+    with app.app_context():
+        cache.set("a", 1), cache.get("a"), cache.get("a"), cache.get_many("a", "b")
+        backend = cache.stats().backend
+    assert backend is not None
+    counts = {name: latency.count for name, latency in backend.latencies.items()}
+    assert counts == {"set": 1, "get": 2, "get_many": 1}
+
+
 def test_entries_that_had_to_make_room(app: Flask) -> None:
     config = {"CACHE_TYPE": "SimpleCache", "CACHE_THRESHOLD": 10, "CACHE_MAX_BYTES": 100_000}
     cache = Cache(app, config=config)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from flask import Flask, Response
+from flask import Flask, Response, redirect
 from flask_caching import Cache
 from flask_caching.cli import cache as commands
 from werkzeug.serving import make_server
@@ -105,6 +105,28 @@ def test_paths_are_asked_of_the_application(app: Flask, tmp_path: Path) -> None:
     said = warm(app, "/view/1", "/nowhere", status=1)
     assert "1 answered, 1 failed" in said
     assert "/nowhere: 404 NOT FOUND" in said
+
+
+def test_redirects_within_the_application_are_followed(app: Flask) -> None:
+    app.add_url_rule("/old/<name>", view_func=lambda name: redirect(f"/view/{name}?a=b"))
+    app.add_url_rule("/away", "away", lambda: redirect("https://example.com/view/1"))
+    app.add_url_rule("/circle/<int:n>", "circle", lambda n: redirect(f"/circle/{n % 3}", 308))
+    app.add_url_rule("/endless/<int:n>", "endless", lambda n: redirect(f"{n + 1}"))
+    app.add_url_rule("/slash/", "slash", app.view_functions["view"], defaults={"name": "s"})
+    assert "0 hits, 1 misses" in warm(app, "/old/1")
+    assert "1 hits, 0 misses" in warm(app, "/view/1")
+    assert "0 hits, 1 misses" in warm(app, "/slash")
+    assert "1 answered" in warm(app, "/away")
+    for endless in ("/circle/1", "/endless/1"):
+        assert "leads from one page to another" in warm(app, endless, status=1)
+
+
+def test_redirects_within_an_application_that_is_mounted(app: Flask) -> None:
+    app.config["APPLICATION_ROOT"] = "/mounted"
+    app.add_url_rule("/from", "from", lambda: redirect("/mounted/view/3"))
+    app.add_url_rule("/out", "out", lambda: redirect("/view/3"))
+    assert "0 hits, 1 misses" in warm(app, "/from")
+    assert "0 hits, 0 misses" in warm(app, "/out")
 
 
 def test_urls_are_asked_of_their_servers(app: Flask, server: str) -> None:

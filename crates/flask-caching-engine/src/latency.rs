@@ -1,6 +1,7 @@
 //! How long the operations of a backend take: counted in buckets, as many as a number of any size
 //! needs that is right to a fifth.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -27,6 +28,22 @@ const STEPS: u64 = 4;
 const SHORTEST_BITS: u32 = 10;
 /// Up to about half an hour; longer ones are in the last.
 const BUCKETS: usize = 128;
+
+thread_local! {
+    static IS_UNOBSERVED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does `work`, none of whose operations is noted: it is this package's own.
+pub fn unobserved<T>(work: impl FnOnce() -> T) -> T {
+    struct Restored(bool);
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            IS_UNOBSERVED.set(self.0);
+        }
+    }
+    let _restored = Restored(IS_UNOBSERVED.replace(true));
+    work()
+}
 
 /// The latencies of one store, those of this process: a child of `fork()` begins anew.
 pub struct Latencies(PerProcess<[Histogram; OPERATIONS.len()]>);
@@ -70,6 +87,9 @@ impl Latencies {
     /// # Errors
     /// Those of `work`.
     pub fn of<T, E>(&self, operation: &str, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        if IS_UNOBSERVED.get() {
+            return work();
+        }
         let start = clock::exact();
         let outcome = work();
         self.note(operation, clock::exact().since(start), outcome.is_err());

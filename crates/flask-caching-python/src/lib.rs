@@ -83,6 +83,8 @@ mod _engine {
     #[pymodule_export]
     use crate::missing::Missing;
     #[pymodule_export]
+    use crate::observed::{Timings, unobserved};
+    #[pymodule_export]
     use crate::pages::{
         PageForm, PageFront, PageHeaders, PageRule, page_answer, page_decode, page_encode,
         page_guards, page_guards_of, page_rendition, page_standing, page_unchanged,

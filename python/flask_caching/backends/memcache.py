@@ -20,6 +20,7 @@ from ._memcached.client import MemcachedClient
 from ._memcached.client_store import ClientStore
 from ._memcached.options import MemcachedOptions, read_servers
 from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
+from ._timed import Timed
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
             )
         self._client = client
         self._client_context = partial(nullcontext, client)
-        self._bytes = cast("ByteStore", ClientStore(client))
+        self._bytes = cast("ByteStore", Timed(ClientStore(client)))
         self._is_client = True
         self._logs_outages = False
         # Clients of some libraries may not be used by two threads at once.

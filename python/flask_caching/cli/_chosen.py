@@ -16,7 +16,7 @@ from ..errors import CacheError
 if TYPE_CHECKING:
     from ..cache import Cache
 
-__all__ = ["about_a_cache", "caches", "function_named", "where_is"]
+__all__ = ["about_a_cache", "caches", "functions_named", "where_is"]
 
 
 def caches() -> list[Cache]:
@@ -67,20 +67,22 @@ def where_is(backend: Any) -> str:
     return str(said)
 
 
-def function_named(cache: Cache, name: str) -> Any:
-    """The memoized function ``module:function`` of a cache.
+def functions_named(cache: Cache, name: str) -> list[Any]:
+    """The memoized functions ``module:function`` of a cache; those of one ``def`` share a name.
 
     :raises click.ClickException: there is no such function.
     """
     module, colon, qualified = name.partition(":")
     if not (module and colon and qualified):
         raise click.UsageError(f"{name!r} is no function: write it as module:function")
-    for policy in cache._policies:
-        f = policy.f
-        if not isinstance(policy, MemoizePolicy):
-            continue
-        if (getattr(f, "__module__", None), policy.name) == (module, qualified):
-            return policy.wrapper
+    known = [
+        policy.wrapper
+        for policy in cache._policies
+        if isinstance(policy, MemoizePolicy)
+        and (getattr(policy.f, "__module__", None), policy.name) == (module, qualified)
+    ]
+    if known:
+        return known
     try:
         found: Any = __import__(module, fromlist=["_"])
         for part in qualified.split("."):
@@ -90,4 +92,4 @@ def function_named(cache: Cache, name: str) -> Any:
         raise click.ClickException(f"there is no function {name}: {error}") from error
     if not isinstance(getattr(found, "_flask_caching_policy", None), MemoizePolicy):
         raise click.ClickException(f"{name} is not memoized")
-    return found
+    return [found]

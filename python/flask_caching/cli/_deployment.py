@@ -17,6 +17,9 @@ __all__ = ["timeout", "workers"]
 _WORKERS = ("workers", "-w", "--workers")
 _TIMEOUT = ("timeout", "-t", "--timeout")
 
+#: A variable of a shell: ``$NAME``, ``${NAME}``, or ``${NAME:-what it is otherwise}``.
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}]*))?\})")
+
 
 def workers() -> float | None:
     """How many processes there will be; None: nobody says."""
@@ -45,12 +48,13 @@ def _of_gunicorn(name: str, *flags: str) -> float | None:
         tree = ast.parse(_text("gunicorn.conf.py"))
     except (SyntaxError, ValueError):
         return None
-    said = None
+    known: dict[str, float | None] = {}
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and name in map(_name, targets):
-            said = None if node.value is None else _value(node.value)
-    return said
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            number = None if node.value is None else _value(node.value, known)
+            known.update({_name(target): number for target in targets})
+    return known.get(name)
 
 
 def _commands() -> Iterator[list[str]]:
@@ -58,7 +62,7 @@ def _commands() -> Iterator[list[str]]:
     for line in _text("Procfile").splitlines():
         command, found, arguments = line.partition("gunicorn")
         if found and command.startswith("web:"):
-            yield _words(arguments)
+            yield _words(_VARIABLE.sub(_of_variable, arguments))
     yield _words(os.environ.get("GUNICORN_CMD_ARGS", ""))
 
 
@@ -79,20 +83,30 @@ _ARITHMETIC: dict[type, Any] = {
 }
 
 
-def _value(node: ast.expr) -> float | None:
-    """A number that is written, in the environment, or reckoned from the number of processors."""
+def _of_variable(found: re.Match[str]) -> str:
+    """What a shell has in the place of a variable."""
+    return os.environ.get(found[1] or found[2]) or found[3] or ""
+
+
+def _value(node: ast.expr, known: dict[str, float | None]) -> float | None:
+    """A number that is written, in the environment, or reckoned from the number of processors.
+
+    :param known: the numbers that have a name.
+    """
     if isinstance(node, ast.Constant) and type(node.value) in (int, float, str):
         return _number(str(node.value))
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
     if isinstance(node, ast.Call) and _name(node.func) in ("cpu_count", "process_cpu_count"):
         return float(os.cpu_count() or 1)
     if isinstance(node, ast.Call) and _name(node.func) in ("int", "float") and node.args:
-        return _value(node.args[0])
+        return _value(node.args[0], known)
     if isinstance(node, ast.Call) and _reads_environment(node.func):
         name, *default = node.args or [node.func]
         said = _number(os.environ.get(str(getattr(name, "value", ""))))
-        return _value(default[0]) if said is None and default else said
+        return _value(default[0], known) if said is None and default else said
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-        left, right = _value(node.left), _value(node.right)
+        left, right = _value(node.left, known), _value(node.right, known)
         if left is not None and right is not None:
             return float(_ARITHMETIC[type(node.op)](left, right))
     return None

@@ -11,7 +11,7 @@ import click
 from flask.cli import AppGroup
 
 from .._engine import MemoryBackend
-from ._chosen import about_a_cache, function_named, where_is
+from ._chosen import about_a_cache, functions_named, where_is
 from ._config import config
 from ._doctor import doctor
 from ._sitemap import is_remote
@@ -100,11 +100,12 @@ def delete_tags(cache: Cache, tags: tuple[str, ...]) -> None:
 @about_a_cache
 def delete_memoized(cache: Cache, functions: tuple[str, ...]) -> None:
     """Delete all results of memoized functions."""
-    found = [(name, function_named(cache, name)) for name in functions]
+    found = [(name, functions_named(cache, name)) for name in functions]
     _note_own_memory(cache)
-    for name, function in found:
+    for name, known in found:
         try:
-            cache.delete_memoized(function)
+            for function in known:
+                cache.delete_memoized(function)
         except (TypeError, ValueError, AttributeError) as error:
             raise click.ClickException(f"{name}: {error}") from error
         click.echo(f"the results of {name} are deleted")

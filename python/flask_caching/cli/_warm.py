@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import click
 from flask import current_app
@@ -26,6 +26,10 @@ __all__ = ["warm"]
 
 #: What of a URL is not to be quoted, or is already.
 _AS_THEY_ARE = "%/:?#[]@!$&'()*+,;=~"
+#: Answers that say where the page is.
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: After how many of them nothing more is asked for.
+_MOST_REDIRECTS = 10
 #: Of how many pages that failed it is said why.
 _MOST_FAILURES = 10
 
@@ -136,10 +140,7 @@ def _asker(app: Flask, base_url: str | None) -> Callable[[str], _Outcome]:
     def ask(url: str) -> _Outcome:
         try:
             if url.startswith("/"):
-                # A request is none of the command's context.
-                with app.test_client().get(url, base_url=base_url) as response:
-                    response.get_data()
-                    return _Outcome(response.status)
+                return _ask_application(app, url, base_url)
             with urllib.request.urlopen(quote(url, safe=_AS_THEY_ARE), timeout=TIMEOUT) as answer:
                 answer.read()
                 return _Outcome(f"{answer.status} {answer.reason}", _is_hit(answer.headers))
@@ -150,6 +151,24 @@ def _asker(app: Flask, base_url: str | None) -> Callable[[str], _Outcome]:
             return _Outcome(f"{type(error).__name__}: {error}")
 
     return ask
+
+
+def _ask_application(app: Flask, path: str, base_url: str | None) -> _Outcome:
+    """Ask for a path, and for what it leads to in the application, as a browser would."""
+    # A request is none of the command's context.
+    client: Any = app.test_client()
+    asked = {path}
+    while True:
+        with client.get(path, base_url=base_url) as response:
+            response.get_data()
+            here = response.request.root_url
+            target = urljoin(response.request.url, response.location or "")
+            if response.status_code not in _REDIRECTS or not target.startswith(here):
+                return _Outcome(response.status)
+        path = "/" + target.removeprefix(here)
+        if path in asked or len(asked) > _MOST_REDIRECTS:
+            return _Outcome("leads from one page to another without an end")
+        asked.add(path)
 
 
 def _is_hit(headers: Any) -> bool | None:

@@ -15,6 +15,7 @@ from .._engine import clock_wall, timeout_seconds
 from ..backends._byte_backend import ByteBackend
 from ..backends._settings import KEY_PREFIX
 from ..backends._tagged import looks_sealed
+from ..backends._timed import Timed
 from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
 from ..codecs.content_types import BYTES, CONTENT_TYPES, ContentTypes
 from ..errors import CacheBackendError, CacheConfigError
@@ -111,7 +112,7 @@ class GoogleCloudStorageCache(ByteBackend):
             self.bucket = self._client.get_bucket(bucket)
         self.key_prefix = key_prefix or ""
         self.delete_expired_objects_on_read = delete_expired_objects_on_read
-        self._objects = cast("ByteStore", _BucketStore(self))
+        self._objects = cast("ByteStore", Timed(_BucketStore(self)))
 
     @property
     def _store(self) -> ByteStore:  # type: ignore[override]

@@ -193,8 +193,8 @@ class BackendStats(_Counted):
     :param bytes: what they take up; None: it cannot say. Of a Redis server: all its memory.
     :param evictions: how many entries had to make room, expired ones included: in this process
         since the backend was made, or on servers since they were started; None: it cannot say.
-    :param latencies: by operation; empty where nothing goes to a server or a disk, or a client
-        object of the application's does.
+    :param latencies: by operation; empty where nothing goes to a server or a disk. How long reading
+        and writing the counts of processes takes is not among them.
     """
 
     name: str = field(default="", metadata=_STATE)

@@ -14,6 +14,7 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .._engine import unobserved
 from ..backends._traced import UNWATCHED
 from ._counting import stats_of
 from ._wire import read, written
@@ -44,13 +45,13 @@ def stats_of_all(cache: Cache) -> CacheStats:
     :raises CacheBackendError: the backend failed.
     """
     state, backend = cache._place()
-    own = stats_of(cache, asks=True)
+    own = unobserved(stats_of, cache, True)
     app = state.app()
     if app is None or not _is_shared(backend):
         return own
     share = _share_of(cache, app)
     processes = 1
-    for text in backend.get_many(*_keys(cache, app)):
+    for text in unobserved(backend.get_many, *_keys(cache, app)):
         found = read(text)
         if found is not None and found[0] != share.name:
             own, processes = own._with(found[1]), processes + 1
@@ -163,7 +164,7 @@ class _Publisher:
 
     def _write(self, share: _Share, interval: float) -> bool:
         try:
-            return share.write(interval)
+            return unobserved(share.write, interval)
         except Exception as error:
             # The log has one of the outage where it matters to somebody.
             logger.debug("the counts of this process are not left in the cache: %s", error)

@@ -17,6 +17,7 @@ from .. import _cachelib, _tagged
 from .._byte_backend import ByteBackend
 from .._gevent import cooperative
 from .._settings import RESILIENCE
+from .._timed import Timed
 from .client import ClientStore, both
 from .near import Copied
 
@@ -223,7 +224,7 @@ class RedisBackend(Copied, _cachelib.RedisCache):
             copies = self._copies.get(prefix) if self._near is not None else None
             return self._servers.store(encoded, self.default_timeout, copies)
         store = ClientStore(lambda: self._read_client, lambda: self._write_client, encoded)
-        return cast("ByteStore", store)
+        return cast("ByteStore", Timed(store))
 
     @property
     def _write_client(self) -> Any:
