@@ -111,6 +111,46 @@ def test_a_failed_refresh_is_known_to_all(config: dict[str, Any]) -> None:
     assert runs == ["first", "first"]
 
 
+class Renewed(Plain):
+    """At the moment at which a lease is renewed, something else happens."""
+
+    act: ClassVar[Callable[[], object] | None] = None
+    renewed: ClassVar[threading.Event] = threading.Event()
+
+    def set(self, key: str, value: Any, timeout: Any = None) -> bool:
+        act, leases = type(self).act, key == "key_lease"
+        is_renewing = leases and threading.current_thread().name == "flask-caching-leases"
+        if act is not None and is_renewing:
+            type(self).act = None
+            act()
+        done = super().set(key, value)
+        if act is not None and is_renewing:
+            self.renewed.set()
+        return done
+
+
+def test_a_lease_that_is_deleted_while_it_is_renewed_does_not_come_back() -> None:
+    Plain.entries.clear()
+    Renewed.renewed.clear()
+    config: dict[str, Any] = {"CACHE_TYPE": "test_leases_ended.Renewed", "CACHE_LEASE": True}
+    config |= {"CACHE_LEASE_TTL": 0.3, "CACHE_WAIT": LONG}
+    first, second = Process("first", config), Process("second", config)
+    late = first.start()
+    assert first.entered.wait(LONG)
+    Renewed.act = lambda: run(second, lambda: second.cache.delete("key"))
+    assert Renewed.renewed.wait(LONG)
+    # Who asks now does not wait for what began before, and has its own result.
+    second.opened.set()
+    second.start().join(LONG)
+    assert second.answers == [["second"]]
+    run(second, lambda: second.cache.delete("key"))
+    first.opened.set()
+    late.join(LONG)
+    assert first.answers == [["first"]]
+    assert second.get() is None
+    assert Plain.entries == {}
+
+
 class Counting(Plain):
     """Counts what is written over a lease."""
 

@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 _SUFFIX = "_lease"
+_FENCE_SUFFIX = "_lease_fence"
+#: Seconds that a fence lives at least: no computation takes longer whose result is to be stored.
+_FENCE_SECONDS = 86_400.0
 #: In place of a token: the last result is its caller's alone, so that nobody waits for the next.
 _REFUSED: Says = "refused"
 #: Seconds that this counts; see the engine's ``flight/refusals.rs``.
@@ -264,8 +267,9 @@ class Claim:
 class ClaimBeside:
     """The lease of one call, beside the value; otherwise as :class:`Claim`.
 
-    Whoever computes looks for it before and after he stores. What he stored without it is taken
-    back; in between, for the time of a question, others may find it.
+    Renewing it is two steps, and one that is deleted between them comes back. So there is a fence,
+    which is only ever added: whoever computes looks for it before and after he stores. What he
+    stored without it is taken back; in between, for the time of a question, others may find it.
     """
 
     def __init__(self, backend: Any, key: str, seconds: float) -> None:
@@ -273,12 +277,16 @@ class ClaimBeside:
         self._backend = backend
         self._name = f"{key}{_SUFFIX}"
         self._lease = Lease(backend, self._name, seconds)
+        self._fence = Lease(backend, f"{key}{_FENCE_SUFFIX}", _FENCE_SECONDS)
         self._is_own = False
+        self._has_fence = False
         self._is_over = False
 
     def take(self) -> bool:
         """Take it, unless somebody has it."""
         self._is_own = self._lease.take()
+        if self._is_own:
+            self._put_up_fence()
         return self._is_own
 
     def look(self) -> Found | None:
@@ -289,12 +297,16 @@ class ClaimBeside:
         return Found(token, MISSING, None, "refused" if token == _REFUSED else "held")
 
     def watch(self, found: Found) -> None:
-        """Compute beside who has it: a deletion takes that one's lease away."""
-        self._lease = self._lease.watching(found.stored)
+        """Compute beside who has it: a deletion takes that one's fence away."""
+        self._has_fence = self._fence.take()
+        token = None if self._has_fence else self._fence.present()
+        if token is not None:
+            self._fence = self._fence.watching(token)
 
     def seize(self, found: Found) -> bool:
         """Take it from whoever has it."""
         self._is_own = self._lease.put()
+        self._put_up_fence()
         return self._is_own
 
     def take_over(self, found: Found) -> bool:
@@ -303,16 +315,23 @@ class ClaimBeside:
 
     def renew(self) -> bool:
         """Let it live as long again as at first; False: it is not held any more."""
-        return self._is_own and self._lease.renew()
+        if not self._is_own or not self._lease.renew():
+            return False
+        if self._fence.is_held():
+            return True
+        # It was deleted at this moment, and is back.
+        self._lease.free()
+        return False
 
     def write(self, port: Port, key: Any, encoded: Any, timeout: Any) -> bool | None:
         """Store a result, unless something was deleted meanwhile."""
-        self._is_over = True
-        if not self._lease.is_held():
+        if not self._fence.is_held():
+            self._end(NOTHING)
             return None
         done = port.put(encoded, key, timeout)
-        if done and not self._lease.is_held():
+        if done and not self._fence.is_held():
             port.undo(key, encoded, ())
+            self._end(NOTHING)
             return None
         self._end(NOTHING if done else Note(_REFUSED, MOMENT))
         return done
@@ -325,15 +344,25 @@ class ClaimBeside:
     def _end(self, note: Note) -> None:
         self._is_over = True
         own, self._is_own = self._is_own, False
+        if self._has_fence:
+            self._fence.free()
         if own and self._lease.free() and note.says == _REFUSED:
             self._backend.add(self._name, _REFUSED, timeout=note.seconds)
+
+    def _put_up_fence(self) -> None:
+        self._has_fence = self._fence.take()
+        if not self._has_fence:
+            # One who had the lease before was killed, or is late.
+            self._backend.delete(self._fence.key)
+            self._has_fence = self._fence.take()
 
 
 def end_leases(cache: Any, backend: Any, keys: tuple[Any, ...]) -> None:
     """Take the leases away that stand beside what is about to be deleted, whoever has them."""
     if isinstance(backend, ByteBackend) and _holds_claims(cache, backend):
         return
-    names = [f"{key}{_SUFFIX}" for key in keys if isinstance(key, str)]
+    suffixes = _FENCE_SUFFIX, _SUFFIX
+    names = [f"{key}{suffix}" for key in keys if isinstance(key, str) for suffix in suffixes]
     try:
         for name in names:
             backend.delete(name)

@@ -60,11 +60,11 @@ class Lease:
     :param seconds: how long it lives without being renewed.
     """
 
-    __slots__ = ("_backend", "_key", "_seconds", "_token")
+    __slots__ = ("_backend", "_seconds", "_token", "key")
 
     def __init__(self, backend: Any, key: str, seconds: float) -> None:
         self._backend = backend
-        self._key = key
+        self.key = key
         self._seconds = seconds
         self._token = secrets.token_hex(16)
 
@@ -76,19 +76,23 @@ class Lease:
         backend = self._backend
         if isinstance(backend, ByteBackend) and hasattr(backend._store, "add_lease"):
             return add_lease(*self._stored(backend), self._seconds)
-        return bool(backend.add(self._key, self._token, timeout=self._seconds))
+        return bool(backend.add(self.key, self._token, timeout=self._seconds))
 
     def put(self) -> bool:
         """Take it, from whoever has it."""
-        return self._backend.set(self._key, self._token, timeout=self._seconds) is not False
+        return self._backend.set(self.key, self._token, timeout=self._seconds) is not False
 
     def is_held(self) -> bool:
         """Whether it is still there, and is this one."""
-        return bool(token_under(self._backend, self._key) == self._token)
+        return bool(self.present() == self._token)
+
+    def present(self) -> Any:
+        """The token of whoever has it now; None: nobody does."""
+        return token_under(self._backend, self.key)
 
     def watching(self, token: Any) -> Lease:
         """The lease of whoever has it now, whose ``token`` is known: it can be looked at."""
-        watched = Lease(self._backend, self._key, self._seconds)
+        watched = Lease(self._backend, self.key, self._seconds)
         watched._token = token
         return watched
 
@@ -97,7 +101,7 @@ class Lease:
         backend = self._backend
         if not isinstance(backend, ByteBackend):
             return self.is_held() and bool(
-                backend.set(self._key, self._token, timeout=self._seconds)
+                backend.set(self.key, self._token, timeout=self._seconds)
             )
         store, key, stored = self._stored(backend)
         return bool(store.set_if(key, stored, stored, timeout=self._seconds))
@@ -106,11 +110,11 @@ class Lease:
         """Let others have it; False: it was not held any more."""
         backend = self._backend
         if not isinstance(backend, ByteBackend):
-            return self.is_held() and bool(backend.delete(self._key))
+            return self.is_held() and bool(backend.delete(self.key))
         store, key, stored = self._stored(backend)
         return bool(store.compare_exchange(key, stored, None, timeout=self._seconds))
 
     def _stored(self, backend: ByteBackend) -> tuple[Any, bytes, tuple[bytes, int]]:
         """The backend's store, and the key and the token as they are there."""
-        key = backend._encode_key(self._key)
-        return backend._store, key, backend._pack(self._key, key, self._token)
+        key = backend._encode_key(self.key)
+        return backend._store, key, backend._pack(self.key, key, self._token)
