@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from cachelib import BaseCache as CachelibBaseCache
+from flask import Flask
 from flask.views import View
 
 from ._engine import timeout_seconds
@@ -21,6 +23,7 @@ from .utils import normalize_timeout
 
 __all__ = [
     "check_app",
+    "check_cache",
     "check_decorated",
     "check_hash_method",
     "check_ignored_arguments",
@@ -161,6 +164,16 @@ def check_app(app: Any) -> None:
     else:
         said = "make a Cache with Cache(app), or call cache.init_app(app)"
     raise CacheConfigTypeError(f"the application is missing, not a {_kind(app)}: {said}")
+
+
+def check_cache(cache: Any, call: str) -> None:
+    """Refuse the application or the backend where their cache is to be shown or watched.
+
+    :param call: how the function is called that was given it.
+    :raises CacheConfigTypeError: it is one of these.
+    """
+    if isinstance(cache, (Flask, CachelibBaseCache)):
+        raise CacheConfigTypeError(f"{call} takes the Cache, not a {_kind(cache)}")
 
 
 def check_jinja2_flag(with_jinja2_ext: Any) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from flask_caching import Cache
+from flask_caching import Cache, CacheConfigError, metrics
 from flask_caching.backends.rediscache import RedisCache
+from flask_caching.dashboard import blueprint
 from warned import caught_warnings
 
 SIMPLE = {"CACHE_TYPE": "SimpleCache"}
@@ -151,6 +152,16 @@ def test_a_type_that_is_none(given: Any, said: str) -> None:
 def test_what_is_no_application(call: Callable[[], Any], said: str) -> None:
     with pytest.raises(TypeError, match=said):
         call()
+
+
+@pytest.mark.parametrize(
+    "call", [blueprint, metrics.prometheus, metrics.opentelemetry], ids=lambda call: call.__name__
+)
+def test_what_is_to_be_shown_and_is_no_cache(call: Any) -> None:
+    cache = make()
+    for given, kind in ((Flask("x"), "Flask"), (cache.cache, "SimpleCache")):
+        with pytest.raises(CacheConfigError, match=rf"{call.__name__}\(cache.* not a {kind}"):
+            call(given)
 
 
 def test_settings_in_the_place_of_another_argument() -> None:

@@ -109,6 +109,12 @@ def test_the_options_of_the_application_stay_as_they_are() -> None:
     assert options == {"threshold": "7"}
 
 
+def test_a_url_may_end_with_a_line(redis_server: Any) -> None:
+    url = f" redis://127.0.0.1:{redis_server.port}/0\n"
+    config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": url}
+    assert Cache(Flask("x"), config=config).set("a", 1)
+
+
 def test_the_settings_of_redis_from_an_environment() -> None:
     config = {
         "CACHE_TYPE": "RedisCache",

@@ -50,7 +50,9 @@ def parse_url(url: str, known: Collection[str], read: Callable[[str, str], Any])
     :param read: gives the value that the text of an option stands for.
     :raises CacheConfigError: it is none of these.
     """
-    scheme = url.split("://", 1)[0] if isinstance(url, str) and "://" in url else ""
+    # What an environment has may end with a line.
+    url = url.strip() if isinstance(url, str) else ""
+    scheme = url.split("://", 1)[0] if "://" in url else ""
     if scheme not in ("redis", "rediss", "unix"):
         raise CacheConfigError(
             "CACHE_REDIS_URL must start with redis://, rediss:// (TLS) or unix://"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, abort, request
 
 from ..errors import CacheConfigError, CacheError
+from ..mistakes import check_cache
 from . import _guard
 from ._actions import delete, look_up
 from ._shown import shown
@@ -64,9 +65,10 @@ def blueprint(
     :param show_values: whether the look-up of a key shows its value, too.
     :param name: the blueprint's name, where an application has two of them.
     :return: the blueprint; register it with a ``url_prefix``.
-    :raises CacheConfigError: ``authorize`` cannot be called. The blueprint raises it when it is
-        registered without one outside debug mode.
+    :raises CacheConfigError: ``authorize`` cannot be called, or ``cache`` is no Cache. The
+        blueprint raises it when it is registered without ``authorize`` outside debug mode.
     """
+    check_cache(cache, "dashboard.blueprint(cache, authorize=…)")
     if authorize is not None and not callable(authorize):
         raise CacheConfigError(
             f"authorize must be a function that says whether a request may, not {authorize!r}"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..mistakes import check_cache
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
@@ -26,8 +28,10 @@ def prometheus(cache: Cache, registry: CollectorRegistry | None = None) -> Any:
     :param registry: where it is registered; None: prometheus_client's own. Not used where
         ``PROMETHEUS_MULTIPROC_DIR`` is set.
     :return: the collector, which a registry can be asked to forget.
+    :raises CacheConfigError: ``cache`` is no Cache.
     :raises ImportError: prometheus_client is not installed.
     """
+    check_cache(cache, "prometheus(cache)")
     try:
         from . import _prometheus
     except ImportError as error:
@@ -44,8 +48,10 @@ def opentelemetry(
     :param cache: the cache; its applications may be set up later.
     :param meter_provider: what makes the meter; None: the global one.
     :param tracer_provider: what makes the tracer; None: the global one.
+    :raises CacheConfigError: ``cache`` is no Cache.
     :raises ImportError: opentelemetry-api is not installed.
     """
+    check_cache(cache, "opentelemetry(cache)")
     try:
         from . import _opentelemetry
     except ImportError as error:
