@@ -11,28 +11,28 @@ from cachelib.serializers import BaseSerializer
 from flask import Flask
 
 from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
+from ._shown import name_methods
 from ._types import Cached, Forgettable, Memoized, Timeout
+from .backends._bytes.wrapped import hand_codecs_to
 from .backends._gevent import note_greenlets
-from .backends._named import name_methods
-from .backends._wrapped import hand_codecs_to
 from .backends.spec import seconds_of
 from .calls import deletion
-from .calls.above_routes import look_at_first_request
-from .calls.context import behind_proxies
 from .calls.deletion import UNSET
 from .calls.fragments import Fragments
 from .calls.get_or_set import GetOrSet
 from .calls.memoized import MemoizeOptions, MemoizePolicy
-from .calls.state import AppState
 from .calls.view import QueryArgs, ViewOptions, ViewPolicy
 from .calls.wrapper import wrap
 from .config import make_backend, make_serializer, resolve_config
 from .errors import CacheConfigTypeError
+from .extension.state import AppState
 from .jinja2ext import JINJA_CACHE_ATTR_NAME, CacheExtension
 from .keys.closures import FirstOfName
 from .lock import CacheLock
 from .mistakes import check_app, check_decorated, check_jinja2_flag, check_timeout
 from .pages.methods import Pages
+from .requests.above_routes import look_at_first_request
+from .requests.context import behind_proxies
 from .stats._counting import Policies, count_anew_after_fork
 from .stats.methods import Observed
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ._engine import NativeProxies, clock_wall
-from .backends._encoded import PAGES
+from .backends._bytes.encoded import PAGES
 from .keys.tags import tag_name
 
 if TYPE_CHECKING:

@@ -25,10 +25,10 @@ from jinja2 import nodes, pass_context
 from jinja2.ext import Extension
 from jinja2.runtime import Context, Undefined
 
-from .calls.context import active_context
 from .calls.fragments import NO_TIMEOUT, OTHERS, Tag
 from .errors import CacheConfigError
 from .keys.names import short_digest
+from .requests.context import active_context
 
 if TYPE_CHECKING:
     from jinja2.parser import Parser

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cachelib.serializers import JSONSerializer, RedisSerializer
 from flask_caching._engine import MISSING, Signer
-from flask_caching.backends._byte_backend import ByteBackend
+from flask_caching.backends._bytes.backend import ByteBackend
 from flask_caching.errors import CacheBackendError, CacheConfigError
 
 

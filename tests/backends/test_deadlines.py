@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask_caching.backends._owed import owe_guarded
+from flask_caching.backends._bytes.owed import owe_guarded
 from flask_caching.backends.memcache import (
     MemcachedCache,
     SASLMemcachedCache,

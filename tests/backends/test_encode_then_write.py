@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from flask_caching.backends import FileSystemCache, MemcachedCache, RedisCache
-from flask_caching.backends._byte_backend import ByteBackend
+from flask_caching.backends._bytes.backend import ByteBackend
 from flask_caching.errors import UnstorableValueError
 
 

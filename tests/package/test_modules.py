@@ -92,7 +92,10 @@ def cycles(graph: dict[str, set[str]]) -> list[set[str]]:
 
 def test_no_modules_import_each_other() -> None:
     graph = {name: set(imports(name, path)) for name, path in MODULES.items()}
-    assert graph["flask_caching.config"] >= {"flask_caching.errors", "flask_caching.backends.spec"}
+    assert graph["flask_caching.config.made"] >= {
+        "flask_caching.errors",
+        "flask_caching.backends.spec",
+    }
     found = cycles(graph)
     assert not found, "\n".join(", ".join(sorted(group)) for group in found)
 

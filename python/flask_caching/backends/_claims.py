@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from .._engine import MISSING, Metadata, SealedValue, replaced_methods
 from ..errors import UnstorableValueError
-from ._byte_backend import ByteBackend
+from ._bytes.backend import ByteBackend
+from ._bytes.tagged import current
 from ._leases import Lease, add_lease, can_lease, token_under
-from ._tagged import current
 
 if TYPE_CHECKING:
-    from ._encoded import Encoded
-    from ._port import Port
+    from ..extension.port import Port
+    from ._bytes.encoded import Encoded
 
 __all__ = [
     "MOMENT",

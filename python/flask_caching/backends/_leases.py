@@ -13,7 +13,7 @@ from typing import Any
 from cachelib import BaseCache as CachelibBaseCache
 
 from .._engine import MISSING
-from ._byte_backend import ByteBackend
+from ._bytes.backend import ByteBackend
 
 __all__ = ["Lease", "add_lease", "can_lease", "is_in_use", "note_use", "token_under"]
 

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 from cachelib import BaseCache as CachelibBaseCache
 from flask import Flask
 
-from .._shown import of_the_moment
-from ._named import name_methods
+from .._shown import name_methods, of_the_moment
 from .spec import BackendSpec
 
 __all__ = ["BaseCache"]

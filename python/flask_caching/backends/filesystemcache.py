@@ -15,12 +15,12 @@ from cachelib.serializers import BaseSerializer, FileSystemSerializer
 from .._engine import MISSING, FileByteStore, Signer, expires_at
 from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
-from . import _cachelib
-from ._byte_backend import ByteBackend, logger
-from ._encoded import Encoded
-from ._made_of import follow_overrides
+from ._bytes.backend import ByteBackend, logger
+from ._bytes.encoded import Encoded
+from ._like_cachelib import ancestors
+from ._like_cachelib.made_of import follow_overrides
+from ._like_cachelib.steps import NO_LIMIT, follow_steps, replaces
 from ._settings import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
-from ._steps import NO_LIMIT, follow_steps, replaces
 from .spec import BackendSpec
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _OPENED_WITH = frozenset(
 )
 
 
-class FileSystemCache(ByteBackend, _cachelib.FileSystemCache):
+class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
     """A cache in the files of one directory, which many processes may share.
 
     Files that are not entries of this cache are left alone. An entry that belongs to another user,

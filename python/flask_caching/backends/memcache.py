@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from ..codecs.pylibmc import ByClient, PickledByClient, Pylibmc, Sealed
 from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
-from . import _cachelib
 from ._addresses import secret_text
-from ._byte_backend import ByteBackend
+from ._bytes.backend import ByteBackend
 from ._gevent import cooperative
+from ._like_cachelib import ancestors
 from ._memcached.client import MemcachedClient
 from ._memcached.client_store import ClientStore
 from ._memcached.options import MemcachedOptions, read_servers
@@ -42,7 +42,7 @@ _LOGIN = (
 )
 
 
-class MemcachedCache(ByteBackend, _cachelib.MemcachedCache):
+class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
     """A cache on memcached servers.
 
     :param servers: addresses (``host:port``, ``host:port:weight``, ``[ipv6]:port``,

@@ -12,7 +12,7 @@ from cachelib.serializers import BaseSerializer, RedisSerializer
 from .._engine import METHODS, MISSING, SharedByteStore, Signer
 from ..codecs.redis import RedisCodec
 from ..errors import CacheConfigError
-from ._byte_backend import ByteBackend
+from ._bytes.backend import ByteBackend
 from ._settings import DIRECTORY, THRESHOLD
 from .spec import COUNT, BackendSpec, Setting
 

@@ -11,11 +11,11 @@ from cachelib.serializers import BaseSerializer, SimpleSerializer
 
 from .._engine import MemoryBackend, clock_wall, expires_at, time_left
 from ..errors import CacheConfigError
-from . import _cachelib
-from ._locking import lock_by, lock_of, locking, uses_lock
-from ._made_of import follow_overrides
+from ._like_cachelib import ancestors
+from ._like_cachelib.locking import lock_by, lock_of, locking, uses_lock
+from ._like_cachelib.made_of import follow_overrides
+from ._like_cachelib.steps import NO_LIMIT, follow_steps, put_below, replaces
 from ._settings import MAX_BYTES, THRESHOLD, bytes_limit
-from ._steps import NO_LIMIT, follow_steps, put_below, replaces
 from .base import BaseCache
 from .spec import BackendSpec
 
@@ -42,7 +42,7 @@ _PRUNING = ("_prune", "_over_threshold", "_remove_expired", "_remove_older")
 _THRESHOLD = property(_get_threshold, _set_threshold)
 
 
-class SimpleCache(MemoryBackend, BaseCache, _cachelib.SimpleCache):
+class SimpleCache(MemoryBackend, BaseCache, ancestors.SimpleCache):
     """A cache in the memory of this process, safe to use from many threads.
 
     Its methods are the engine's. What :meth:`get` returns is the caller's own: changing it does not

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import hold_flights, supersede_flights
 from .._warn import warn
-from ..backends._owed import owe_guarded, owing
+from ..backends._bytes.owed import owe_guarded, owing
 from ..errors import CacheBackendError
 from ..keys.identity import Unidentifiable
 from ..keys.signature import ArgumentOrder

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from .._engine import MISSING, CallParts, Road, Turn
 from ..errors import UnstorableValueError
 from ..keys.tags import tag_keys
+from ..requests.context import active_context
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
-from .context import active_context
 from .offload import looked_up
 from .policy import CallPolicy, Description, Options
 from .wrapper import compute_awaited, computer
 
 if TYPE_CHECKING:
     from ..cache import Cache
-    from .state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["NO_TIMEOUT", "OTHERS", "PREFIX", "Fragments", "Tag", "is_fragment"]
 

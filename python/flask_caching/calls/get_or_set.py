@@ -14,7 +14,7 @@ from .wrapper import wrap
 
 if TYPE_CHECKING:
     from ..cache import Cache
-    from .state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["GetOrSet"]
 

@@ -31,8 +31,8 @@ from .offload import stepwise
 from .refresh import has_threads
 
 if TYPE_CHECKING:
+    from ..extension.state import AppState
     from .policy import CallPolicy
-    from .state import AppState
 
 __all__ = ["hold", "hold_awaited"]
 

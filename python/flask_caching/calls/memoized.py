@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._engine import CallParts, hold_flights
-from ..backends._owed import owing
+from ..backends._bytes.owed import owing
 from ..keys.closures import identity_beside_name
 from ..keys.identity import NameCollisions, instance_identity, is_plain, text_of, text_of_arguments
 from ..keys.names import function_name, instance_name, short_digest
@@ -23,7 +23,7 @@ from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
     from ..cache import Cache
-    from .state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["MemoizeOptions", "MemoizePolicy"]
 

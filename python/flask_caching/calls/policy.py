@@ -18,15 +18,15 @@ from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..keys.tags import EPOCH, tag_keys
+from ..requests.context import active_app, is_debugged
+from ..requests.server_timing import note
 from ..signals import cache_stale
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import leasing, refresh
-from .context import active_app, is_debugged
 from .following import task
 from .options import Description, Options, asks, callable_or_none, first
 from .refresh import Refresh
-from .server_timing import note
 
 if TYPE_CHECKING:
     from blinker import NamedSignal
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from .._engine import Refreshing
     from ..cache import Cache
-    from .state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["CallPolicy", "Description", "Options", "callable_or_none"]
 

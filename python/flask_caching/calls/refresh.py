@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from .._engine import Refreshes, Refreshing
 
 if TYPE_CHECKING:
+    from ..extension.state import AppState
     from .policy import CallPolicy
-    from .state import AppState
 
 __all__ = ["Refresh", "begin", "fail", "has_failed", "has_threads"]
 

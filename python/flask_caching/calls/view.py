@@ -17,19 +17,19 @@ from werkzeug.exceptions import HTTPException
 
 from .._engine import MISSING, CallParts, Turn
 from ..errors import UnstorableValueError
+from ..requests.context import active_method, is_debugged
+from ..requests.helpers_of_pages import answers_for, note_helper_of_page
 from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
-from .context import active_method, is_debugged
-from .helpers_of_pages import answers_for, note_helper_of_page
 from .policy import CallPolicy, Description, Options, callable_or_none
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from ..cache import Cache
-    from .state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["QueryArgs", "ViewOptions", "ViewPolicy"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import MISSING, Road, Turn
 from .._types import Timeout
+from ..requests.context import active_context, active_request_context
+from ..requests.sessions import SessionUse
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
 from ..values.responses import is_server_error
-from .context import active_context, active_request_context
 from .following import lead
 from .offload import landed, looked_up
-from .sessions import SessionUse
 
 if TYPE_CHECKING:
     from .policy import CallPolicy

@@ -14,7 +14,7 @@ from ._chosen import about_a_cache
 
 if TYPE_CHECKING:
     from ..cache import Cache
-    from ..calls.state import AppState
+    from ..extension.state import AppState
 
 __all__ = ["config"]
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from .._engine import clock_wall, timeout_seconds
-from ..backends._byte_backend import ByteBackend
+from ..backends._bytes.backend import ByteBackend
+from ..backends._bytes.tagged import looks_sealed
 from ..backends._settings import KEY_PREFIX
-from ..backends._tagged import looks_sealed
 from ..backends._timed import Timed
 from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
 from ..codecs.content_types import BYTES, CONTENT_TYPES, ContentTypes

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import UWSGISerializer
 
 from .._engine import Patience, clock_wall, expires_at, timeout_seconds
-from ..backends import _cachelib, _leases
-from ..backends._byte_backend import ByteBackend
+from ..backends import _leases
+from ..backends._bytes.backend import ByteBackend
+from ..backends._like_cachelib import ancestors
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
 
@@ -52,7 +53,7 @@ _PAUSE = 0.0005
 _MOST_ABSENT = 20
 
 
-class UWSGICache(ByteBackend, _cachelib.UWSGICache):
+class UWSGICache(ByteBackend, ancestors.UWSGICache):
     """A cache in the shared memory of uWSGI, for all its workers.
 
     :param default_timeout: seconds an entry lives where a write names no timeout; 0: for ever.

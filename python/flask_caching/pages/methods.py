@@ -10,9 +10,9 @@ from urllib.parse import unquote_to_bytes, urlencode, urlsplit
 
 from .._engine import PageFront, hold_flights, page_guards, page_guards_of
 from .._types import Cached, Timeout
-from ..calls.known_names import KnownNames
 from ..calls.wrapper import wrap
 from ..errors import CacheConfigError
+from ..extension.known_names import KnownNames
 from ..mistakes import check_decorated, check_timeout
 from ..utils import query_args_as_pairs
 from .options import STATUSES, PageOptions

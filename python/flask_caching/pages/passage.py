@@ -11,7 +11,7 @@ from .._engine import (
     page_standing,
     page_unchanged,
 )
-from ..calls.context import active_request_context, session_of
+from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
 from .rules import keeps_nothing, why_not_kept
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Response
 
     from .._engine import PageFront, Turn
-    from ..calls.state import AppState
+    from ..extension.state import AppState
     from .policy import PagePolicy
     from .settings import PageSettings
     from .stored import Page

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CallParts, PageForm, PageRule, Turn
-from ..calls.context import active_request_context, name_of
 from ..calls.policy import CallPolicy, Description
+from ..requests.context import active_request_context, name_of
 from ..signals import cache_view_hit, cache_view_miss
 from .rules import bypassed
 from .visitors import IN_FRONT, TURN, answer_whole, stranger, visiting
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from ..cache import Cache
-    from ..calls.state import AppState
+    from ..extension.state import AppState
     from .options import PageOptions
 
 __all__ = ["PagePolicy"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from .._engine import MemoryBackend, PageFront, Turn
-from ..calls.context import active_request_context
 from ..errors import CacheConfigError
+from ..requests.context import active_request_context
 from .cookies import note_reads
 from .passage import passage_of
 from .visitors import TURN, visiting

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import HTTPException
 
 from .._engine import Turn
-from ..calls.context import active_context, active_request_context
-from ..calls.sessions import SessionUse
+from ..requests.context import active_context, active_request_context
+from ..requests.sessions import SessionUse
 from .passage import Passage, passage_of
 from .rules import bypassed
 from .stored import is_page

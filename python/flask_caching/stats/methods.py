@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from ..calls.proxies import Proxies
 from ..entry import EntryInfo, entry_of
+from ..extension.proxies import Proxies
 from ..health import CacheHealth, health_of
 from ._counting import stats_of
 from ._shared import stats_of_all

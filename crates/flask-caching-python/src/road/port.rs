@@ -12,7 +12,7 @@ use crate::shared::SharedByteStore;
 pub(super) struct Port {
     /// The backend, where it is the in-process store.
     memory: Option<Py<MemoryBackend>>,
-    /// `flask_caching.backends._port.Port`: what is not done natively. `None` where nobody has asked
+    /// `flask_caching.extension.port.Port`: what is not done natively. `None` where nobody has asked
     /// the application's state for it.
     foreign: Option<Py<PyAny>>,
     replaced: Methods,

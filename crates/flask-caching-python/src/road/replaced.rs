@@ -176,8 +176,8 @@ fn of_class(class: &Bound<'_, PyType>) -> PyResult<Methods> {
 
 /// Modules whose functions stand for what an application has replaced, and ask it.
 const ASKING: [&str; 2] = [
-    "flask_caching.backends._steps",
-    "flask_caching.backends._locking",
+    "flask_caching.backends._like_cachelib.steps",
+    "flask_caching.backends._like_cachelib.locking",
 ];
 
 /// Whether a method is one of this package. A function says so by the globals it was made with, which

@@ -13,9 +13,10 @@ from ..._engine import MISSING, RedisServers
 from ..._warn import warn_of_negative
 from ...codecs.redis import RedisCodec
 from ...errors import CacheBackendError, CacheConfigError, like_redis
-from .. import _cachelib, _tagged
-from .._byte_backend import ByteBackend
+from .._bytes import tagged
+from .._bytes.backend import ByteBackend
 from .._gevent import cooperative
+from .._like_cachelib import ancestors
 from .._settings import RESILIENCE
 from .._timed import Timed
 from .client import ClientStore, both
@@ -36,7 +37,7 @@ _MOST_STORES = 1000
 OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
 
 
-class RedisBackend(Copied, _cachelib.RedisCache):
+class RedisBackend(Copied, ancestors.RedisCache):
     """A cache on Redis.
 
     A class of it calls :meth:`_prepare`, and then either sets ``_servers`` and ``_make_clients`` or
@@ -178,7 +179,7 @@ class RedisBackend(Copied, _cachelib.RedisCache):
             MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text=True)
             for (key, wire_key), stored in zip(names, answer, strict=True)
         ]
-        values = _tagged.current(self, values)
+        values = tagged.current(self, values)
         return [None if value is MISSING else value for value in values]
 
     # What stands in for the get_many above stands beside it: see `_access`.

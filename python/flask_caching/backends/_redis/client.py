@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from ... import errors
 from ..._engine import timeout_seconds
 from ...errors import CacheBackendError
-from .._tagged import looks_sealed
+from .._bytes.tagged import looks_sealed
 
 __all__ = ["ClientStore", "both", "cluster_client", "sentinel_clients", "single_client"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..._engine import METHODS, MISSING
 from ...errors import CacheConfigError
-from .._byte_backend import ByteBackend
+from .._bytes.backend import ByteBackend
 from ..spec import COUNT, FLAG, SECONDS, Kind, Setting, as_number, seconds_of
 
 if TYPE_CHECKING:

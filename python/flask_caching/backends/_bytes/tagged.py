@@ -6,22 +6,15 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._engine import (
-    COMPRESSED,
-    METADATA_MAGIC,
-    MISSING,
-    Metadata,
-    SealedValue,
-    longer_timeout,
-)
-from ..errors import UnstorableValueError
-from ..keys.tags import tag_keys
-from ..keys.versions import new_version
+from ..._engine import COMPRESSED, METADATA_MAGIC, MISSING, Metadata, SealedValue, longer_timeout
+from ...errors import UnstorableValueError
+from ...keys.tags import tag_keys
+from ...keys.versions import new_version
 
 if TYPE_CHECKING:
-    from .._types import Timeout
-    from ._byte_backend import ByteBackend
-    from ._encoded import Encoded
+    from ..._types import Timeout
+    from .backend import ByteBackend
+    from .encoded import Encoded
 
 __all__ = [
     "add",

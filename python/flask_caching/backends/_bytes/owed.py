@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CacheBackendError
+from ...errors import CacheBackendError
 
 if TYPE_CHECKING:
-    from .._engine import ByteStore
-    from ._byte_backend import ByteBackend
+    from ..._engine import ByteStore
+    from .backend import ByteBackend
 
 __all__ = ["delete_each", "owe", "owe_guarded", "owing"]
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from cachelib import BaseCache as CachelibBaseCache
 
 from .._engine import METHODS, MISSING, Deadline, Metadata, longer_timeout, replaced_methods
+from ..backends._bytes.tagged import present, tag_lifetime
 from ..errors import UnstorableValueError
 from ..keys.tags import is_of_tag
 from ..keys.versions import new_version
 from ..utils import normalize_timeout
-from ._tagged import present, tag_lifetime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,15 +14,15 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from ..backends._port import Port
+from ..calls import deletion
+from ..calls.memoized import MemoizeOptions, MemoizePolicy
+from ..calls.policy import Options
+from ..calls.wrapper import wrap
 from ..keys.versions import memver_name, new_version
+from ..requests.context import active_app
 from ..utils import wants_args, wants_extra_args
-from . import deletion
-from .context import active_app
-from .memoized import MemoizeOptions, MemoizePolicy
 from .places import Places
-from .policy import Options
-from .wrapper import wrap
+from .port import Port
 
 if TYPE_CHECKING:
     from ..cache import Cache

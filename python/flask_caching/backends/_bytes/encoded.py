@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._engine import page_encode
+from ..._engine import page_encode
 
 if TYPE_CHECKING:
-    from .._engine import ByteStore
+    from ..._engine import ByteStore
 
 __all__ = ["PAGES", "Encoded", "is_page", "page_bytes"]
 

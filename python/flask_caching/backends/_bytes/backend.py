@@ -13,24 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer
 
-from .._engine import (
-    METADATA_MAGIC,
-    MISSING,
-    Metadata,
-    SealedValue,
-    page_decode,
-)
-from ..codecs.serialized import ForeignTextError, Serialized
-from ..errors import CacheBackendError, UnstorableValueError
-from . import _tagged
-from ._counting import Counting
-from ._encoded import Encoded, is_page, page_bytes
-from ._owed import delete_each
-from ._wrapped import Wrapping
+from ..._engine import METADATA_MAGIC, MISSING, Metadata, SealedValue, page_decode
+from ...codecs.serialized import ForeignTextError, Serialized
+from ...errors import CacheBackendError, UnstorableValueError
+from . import tagged
+from .counting import Counting
+from .encoded import Encoded, is_page, page_bytes
+from .owed import delete_each
+from .wrapped import Wrapping
 
 if TYPE_CHECKING:
-    from .._engine import ByteStore
-    from ..codecs import Codec
+    from ..._engine import ByteStore
+    from ...codecs import Codec
 
 __all__ = ["ByteBackend"]
 
@@ -131,7 +125,7 @@ class ByteBackend(Counting, Wrapping):
         :return: whether it was stored; where it was refused (see the log) the key has no value.
         """
         if tags:
-            return bool(_tagged.set_many(self, {key: value}, timeout, tags))
+            return bool(tagged.set_many(self, {key: value}, timeout, tags))
         try:
             return self._set(key, value, timeout)
         except UnstorableValueError as error:
@@ -151,7 +145,7 @@ class ByteBackend(Counting, Wrapping):
         :param tags: as in :meth:`set`.
         :return: whether it was stored.
         """
-        return _tagged.add(self, key, value, timeout, tags)
+        return tagged.add(self, key, value, timeout, tags)
 
     def set_many(
         self,
@@ -166,7 +160,7 @@ class ByteBackend(Counting, Wrapping):
         :return: the keys that were stored. A value that is refused does not keep the others back.
         """
         if tags:
-            return _tagged.set_many(self, mapping, timeout, tags)
+            return tagged.set_many(self, mapping, timeout, tags)
         entries: list[tuple[bytes, bytes, int]] = []
         keys: list[str] = []
         refused: list[bytes] = []
@@ -211,7 +205,7 @@ class ByteBackend(Counting, Wrapping):
     def has(self, key: str) -> bool:
         """Whether ``key`` has a value."""
         if self._signer is None:
-            is_sealed = _tagged.is_sealed(self._store, self._encode_key(key))
+            is_sealed = tagged.is_sealed(self._store, self._encode_key(key))
             if not is_sealed:
                 return is_sealed is not None
         # Only reading tells whether an entry is one of ours, and current.
@@ -244,11 +238,11 @@ class ByteBackend(Counting, Wrapping):
     def _read(self, key: str, foreign_text: bool = False) -> Any:
         """The current value under ``key``, or ``MISSING``; otherwise as :meth:`_find`."""
         value = self._find(key, foreign_text)
-        return _tagged.current(self, [value])[0] if type(value) is SealedValue else value
+        return tagged.current(self, [value])[0] if type(value) is SealedValue else value
 
     def _read_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
         """The same of ``keys``, in their order."""
-        return _tagged.current(self, self._find_many(*keys, foreign_text=foreign_text))
+        return tagged.current(self, self._find_many(*keys, foreign_text=foreign_text))
 
     def _find(self, key: str, foreign_text: bool = False) -> Any:
         """The value under ``key``, or ``MISSING``; a :class:`SealedValue` where the entry has

@@ -11,7 +11,7 @@ import os
 from functools import cache
 from typing import Any
 
-from .._engine import time_left
+from ..._engine import time_left
 
 __all__ = ["NO_LIMIT", "follow_steps", "put_below", "replaces"]
 

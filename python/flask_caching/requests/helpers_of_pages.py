@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, has_request_context, request
 
 if TYPE_CHECKING:
-    from .policy import CallPolicy
-    from .view import ViewPolicy
+    from ..calls.policy import CallPolicy
+    from ..calls.view import ViewPolicy
 
 __all__ = ["answers_for", "note_helper_of_page"]
 

@@ -13,10 +13,10 @@ from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
 from ..backends._claims import end_leases
 from ..backends._leases import note_use
+from ..calls.fragments import PREFIX, Fragments, is_fragment
 from ..keys.tags import EPOCH, tag_keys
 from ..mistakes import explain_call
-from .context import active_context
-from .fragments import PREFIX, Fragments, is_fragment
+from ..requests.context import active_context
 
 if TYPE_CHECKING:
     from ..backends.simplecache import SimpleCache

@@ -12,7 +12,7 @@ from .._engine import MemoryBackend
 from .._shown import is_of_the_moment, of_the_moment
 from ..backends.simplecache import SimpleCache
 from ..errors import CacheNotInitializedError
-from .context import active_context, is_debugged, name_of
+from ..requests.context import active_context, is_debugged, name_of
 from .proxies import Proxies
 from .state import AppState, AppStates
 

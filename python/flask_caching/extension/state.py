@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CacheFlags
-from ..backends._port import Port
 from ..backends.spec import seconds_of
 from ..errors import CacheBackendError, CacheKeyError
 from ..pages.settings import PageSettings
-from .context import is_debugged
+from ..requests.context import is_debugged
+from .port import Port
 
 if TYPE_CHECKING:
     from cachelib.serializers import BaseSerializer

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from .._engine import MISSING, SealedValue
-from . import _tagged
+from ..._engine import MISSING, SealedValue
+from . import tagged
 
 if TYPE_CHECKING:
-    from ._byte_backend import ByteBackend
+    from .backend import ByteBackend
 
 __all__ = ["Counting", "count"]
 
@@ -38,7 +38,7 @@ class Counting:
                 total: int = self._store.incr(wire_key, delta, timeout=self._timeout(None))
             except TypeError:
                 # A number with metadata is none that the server counts.
-                if not _tagged.is_sealed(self._store, wire_key):
+                if not tagged.is_sealed(self._store, wire_key):
                     raise
             else:
                 return total
@@ -63,7 +63,7 @@ def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | 
         value = MISSING if stored is None else backend._unpack(key, wire_key, stored)
         metadata = value.metadata if type(value) is SealedValue else None
         if metadata is not None:
-            value = _tagged.current(backend, [value])[0]
+            value = tagged.current(backend, [value])[0]
         if value is MISSING or value is None:
             total = delta
         elif isinstance(value, numbers.Number):

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from .._engine import COMPRESSED, Compressor, Signer, decompress, escape
-from .._warn import warn
-from ..errors import CacheConfigError
-from ._settings import CODECS
-from .base import BaseCache
+from ..._engine import COMPRESSED, Compressor, Signer, decompress, escape
+from ..._warn import warn
+from ...errors import CacheConfigError
+from .._settings import CODECS
+from ..base import BaseCache
 
 __all__ = ["Wrapping", "hand_codecs_to"]
 

@@ -1,0 +1,1 @@
+"""What the backends that store bytes are made of."""
