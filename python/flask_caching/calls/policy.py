@@ -18,18 +18,15 @@ from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..keys.tags import EPOCH, tag_keys
-from ..requests.context import active_app, is_debugged
-from ..requests.server_timing import note
-from ..signals import cache_stale
 from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import leasing, refresh
 from .following import task
 from .options import Description, Options, asks, callable_or_none, first
 from .refresh import Refresh
+from .reporting import Reporting
 
 if TYPE_CHECKING:
-    from blinker import NamedSignal
     from flask import Flask
 
     from .._engine import Refreshing
@@ -41,7 +38,7 @@ __all__ = ["CallPolicy", "Description", "Options", "callable_or_none"]
 logger = logging.getLogger("flask_caching")
 
 
-class CallPolicy:
+class CallPolicy(Reporting):
     """What is said of the calls of a decorated function.
 
     The road reads ``cache_none``, ``is_view``, ``is_page``, ``checks_hits``, ``notes_hits``,
@@ -52,13 +49,8 @@ class CallPolicy:
     :param options: the decorator's.
     """
 
-    #: What tells of hits and misses; None: no signal does.
-    hit_signal: NamedSignal | None = None
-    miss_signal: NamedSignal | None = None
     #: What it is about, for statistics.
     kind = "function"
-    #: Whether receivers of its signals are given ``f``: a receiver need not take what is not sent.
-    signals_function = False
     #: Whether an HTTPException of the function is a result, and a tuple a response and its status.
     is_view = False
     #: Whether it wants to hear of hits.
@@ -74,9 +66,7 @@ class CallPolicy:
     road: Road
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: Options) -> None:
-        self.cache = cache
-        self.f = f
-        self.name = getattr(f, "__qualname__", repr(f))
+        super().__init__(cache, f)
         self.module = str(getattr(f, "__module__", None) or "")
         inner = getattr(f, "_flask_caching_policy", None)
         self.is_async = inspect.iscoroutinefunction(f) or getattr(inner, "is_async", False)
@@ -113,7 +103,6 @@ class CallPolicy:
         #: Its attribute ``make_cache_key``, where the application has put in no other.
         self.built_in_make_cache_key: Callable[..., str] = self.make_cache_key
         self._source: str | None = None
-        self._noted: dict[str, object] = {}
         self._unless_wants_args = asks(wants_args, self.unless)
         self._forced_update_wants_args = asks(wants_args, self.forced_update)
         self._is_stale_wants_more = asks(wants_extra_args, self.is_stale)
@@ -138,28 +127,6 @@ class CallPolicy:
         except Exception as error:
             self.stand_aside("key", error)
         return None
-
-    def stand_aside(self, what: str, error: Exception) -> None:
-        """Let a call run uncached that the application's own code cannot be asked about.
-
-        The one rule for all that an application is asked before its function runs, but for
-        ``unless``, which decides whether there is a cache at all.
-
-        :param what: what it was asked for: the log has one line for each.
-        :raises Exception: the error, in debug mode.
-        """
-        app = active_app() or getattr(self.cache, "app", None)
-        if is_debugged(app):
-            raise error
-        if self._is_news(what):
-            logger.error(
-                "%s runs uncached, because its %s cannot be had: %s: %s",
-                self.name,
-                what,
-                type(error).__name__,
-                error,
-                exc_info=error,
-            )
 
     def description(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -256,15 +223,6 @@ class CallPolicy:
         """The same, while the event loop goes on."""
         await leasing.hold_awaited(self, turn)
 
-    def note_no_leases(self, backend: Any) -> None:
-        """The backend cannot tell who computes."""
-        self.note_once(
-            "no leases",
-            "%s has no lease: %s has no add() that is atomic, so each process computes by itself.",
-            self.name,
-            type(backend).__name__,
-        )
-
     # Tags, and values that are not fresh any more.
 
     def rules(self, state: AppState) -> tuple[float, float, float]:
@@ -289,15 +247,6 @@ class CallPolicy:
         except Exception as error:
             self.stand_aside("tags", error)
             return None
-
-    def note_no_metadata(self, has_tags: bool) -> None:
-        """The backend does not keep what its entries depend on."""
-        self.note_once(
-            "no metadata",
-            "%s %s: the backend, or a method of the cache that was replaced, keeps no metadata.",
-            self.name,
-            "is not cached, as it has tags" if has_tags else "has no stale answers",
-        )
 
     def answers_stale(
         self,
@@ -329,29 +278,6 @@ class CallPolicy:
         if type(turn) is Turn and turn.is_open:
             self.compute(turn, self.run, args, kwargs)
 
-    def note_failed_refresh(self, state: AppState, backend: Any, key: Any, error: Any) -> None:
-        """The old value stands: log why, once until it is refreshed again."""
-        refresh.fail(backend, key, state.stale_retry)
-        if self._is_news("refresh"):
-            logger.error(
-                "%s could not be refreshed: %s. Its old value is answered while that is allowed.",
-                self.name,
-                f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
-                exc_info=error if isinstance(error, Exception) else None,
-            )
-
-    def note_refreshed(self) -> None:
-        """The call that had an old value is over without it."""
-        self._noted.pop("refresh", None)
-
-    def signal_stale(
-        self, state: AppState, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Note an answer that is not fresh any more, and send its signal, if somebody listens."""
-        note("stale")
-        if state.enable_signals and cache_stale.receivers:
-            cache_stale.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, f=self.f)
-
     def keeps_back(self, rv: Any, reason: str) -> bool:
         """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""
         return False
@@ -360,35 +286,6 @@ class CallPolicy:
         """What is stored in place of a result that cannot be; ``MISSING``: nothing."""
         self.note_unstorable(reason)
         return MISSING
-
-    def note_unstorable(self, reason: UnstorableValueError) -> None:
-        """The result cannot be stored, nor can what is there in its place."""
-        self.road.note_refusal(f"it cannot be stored: {reason}")
-        self.note_once(
-            "unstorable", "The result of %s is served but not cached: %s", self.name, reason
-        )
-
-    def signal(
-        self,
-        is_hit: bool,
-        state: AppState,
-        key: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> None:
-        """Note a hit or a miss, and send its signal, if somebody listens."""
-        note("hits" if is_hit else "misses")
-        signal = self.hit_signal if is_hit else self.miss_signal
-        if signal is not None and state.enable_signals and signal.receivers:
-            function = {"f": self.f} if self.signals_function else {}
-            signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
-
-    def note_spent(self, seconds: float) -> None:
-        """A look-up or a write took so long."""
-        note(None, seconds)
-
-    def note_hit(self, is_stale: bool = False) -> None:
-        """The call was answered from the cache."""
 
     # What the decorated function asks.
 
@@ -445,12 +342,3 @@ class CallPolicy:
     def hash_method_in(self, state: AppState) -> Callable[..., Any]:
         """The decorator's hash method, or the application's."""
         return self.hash_method or self.cache._hash_method_of(state)
-
-    def note_once(self, what: str, message: str, *arguments: Any) -> None:
-        """Log a warning about this function, the first time only."""
-        if self._is_news(what):
-            logger.warning(message, *arguments)
-
-    def _is_news(self, what: str) -> bool:
-        mark = object()
-        return self._noted.setdefault(what, mark) is mark
