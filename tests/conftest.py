@@ -12,7 +12,7 @@ from flask_caching import Cache
 
 def pytest_configure(config: pytest.Config) -> None:
     # Clients of other libraries, which ask servers what happened, close their sockets when they are
-    # collected: before that, or after, as the collector likes. Ours are not Python's, and never warn.
+    # collected: before that, or after, as the collector likes. Ours are not Python's.
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 

@@ -110,17 +110,3 @@ def test_no_modules_import_each_other() -> None:
 )
 def test_cycles_are_found(graph: dict[str, set[str]], expected: list[set[str]]) -> None:
     assert cycles(graph) == expected
-
-
-def test_the_package_is_flat_enough_to_be_seen() -> None:
-    modules = [path for path in PACKAGE.glob("*.py") if path.name != "__init__.py"]
-    assert len(modules) <= 15
-
-
-def test_no_module_is_too_long() -> None:
-    too_long = {
-        name: lines
-        for name, path in MODULES.items()
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 450
-    }
-    assert set(too_long) <= {"flask_caching.cache"}

@@ -103,14 +103,7 @@ def blueprint(
         """What the page shows; and its token, which no other site can read here."""
         token = _guard.token()
         answer = _answer(lambda: {**shown(cache), "shows_values": show_values, "token": token})
-        answer.set_cookie(
-            _guard.TOKEN_COOKIE,
-            token,
-            path=_guard.cookie_path((request.script_root + request.path).removesuffix("data")),
-            httponly=True,
-            samesite="Strict",
-            secure=request.is_secure,
-        )
+        _guard.hand_out(token, answer, (request.script_root + request.path).removesuffix("data"))
         return answer
 
     @made.post("/look-up")

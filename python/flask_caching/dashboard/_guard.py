@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from flask import Response, abort, current_app, request
 from werkzeug.exceptions import HTTPException
 
-__all__ = ["TOKEN_COOKIE", "Authorize", "check_request", "harden", "token"]
+__all__ = ["Authorize", "check_request", "hand_out", "harden", "token"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -22,7 +22,7 @@ logger = logging.getLogger("flask_caching")
 Authorize = Callable[[], Any]
 
 #: Holds the half of the token that only browsers of this site send; the other is in a header.
-TOKEN_COOKIE = "flask_caching_dashboard"
+_TOKEN_COOKIE = "flask_caching_dashboard"
 TOKEN_HEADER = "X-Cache-Token"
 
 _HEADERS = {
@@ -98,11 +98,23 @@ def _says_yes(authorize: Authorize) -> bool:
 
 def token() -> str:
     """The token of this browser: what its cookie holds, otherwise a new one."""
-    held = request.cookies.get(TOKEN_COOKIE, "")
+    held = request.cookies.get(_TOKEN_COOKIE, "")
     return held if len(held) == 43 and held.isascii() else secrets.token_urlsafe(32)
 
 
-def cookie_path(path: str) -> str:
+def hand_out(token: str, answer: Response, path: str) -> None:
+    """Give the browser its half of ``token``, for what is under ``path``."""
+    answer.set_cookie(
+        _TOKEN_COOKIE,
+        token,
+        path=_cookie_path(path),
+        httponly=True,
+        samesite="Strict",
+        secure=request.is_secure,
+    )
+
+
+def _cookie_path(path: str) -> str:
     """What a browser takes for the path of a cookie, and compares with a URL's as it is written:
     the folders of ``path`` before the first with characters that one of them writes otherwise."""
     plain = re.match(r"(/[\w.~@:+-]*)*/", path, re.ASCII)
@@ -115,7 +127,7 @@ def _is_from_the_page() -> bool:
     Other sites can send no such header without being asked first, and cannot read the token. Where
     a browser says which site a request comes from, that has to be this one.
     """
-    held = request.cookies.get(TOKEN_COOKIE, "")
+    held = request.cookies.get(_TOKEN_COOKIE, "")
     sent = request.headers.get(TOKEN_HEADER, "")
     if not held or not hmac.compare_digest(held.encode(), sent.encode()):
         return False

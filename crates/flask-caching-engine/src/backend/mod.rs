@@ -7,7 +7,6 @@ pub mod memory;
 mod net;
 mod null;
 pub mod redis;
-mod shared;
 
 pub use lmdb::LmdbStore;
 pub use memory::MemoryStore;

@@ -2,13 +2,12 @@
 //!
 //! # Contract
 //!
-//! A layer is a struct that holds a [`Backend`] and is one. It is one file (or folder) here, and knows
-//! neither which backend it holds nor which layers are over or under it.
+//! A layer is a struct that holds a [`Backend`], and is one by being a [`Layer`]: it names only what it
+//! does, and all else is handed on, each method as what it is. It is one file (or folder) here, and
+//! knows neither which backend it holds nor which layers are over or under it.
 //!
 //! - It keeps the contract of [`Backend`], as if it were the only one: the same answers for a miss, a
 //!   refused value, an expired lifetime; safe from many threads and after `fork()`.
-//! - It implements every method, the provided ones too: a provided method that is not handed on splits
-//!   one round trip into several, or one atomic step into two.
 //! - What a layer makes of a value is its own: it undoes that in every method that gives a value
 //!   back, and applies it to both values of [`compare_exchange`](crate::Backend::compare_exchange) and
 //!   [`set_if`](crate::Backend::set_if).
@@ -29,5 +28,8 @@
 //!
 //! [`Backend`]: crate::Backend
 
+mod around;
 pub mod near;
 pub mod resilience;
+
+pub use around::{Effect, Layer, Operation};

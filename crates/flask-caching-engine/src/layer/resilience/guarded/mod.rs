@@ -10,10 +10,11 @@ pub(crate) use self::key::delete_guarded;
 pub use self::key::{GuardedKey, ReadGuard};
 
 use self::owed::{Owed, Part};
-use super::{Deadline, ServerHealth, Settings, Turn};
-use crate::backend::{Backend, Copied, Presence, Value};
+use super::{Deadline, Settings, Turn};
+use crate::backend::Backend;
+use crate::layer::{self, Effect, Operation};
 use crate::per_process::PerProcess;
-use crate::{Error, ErrorKind, Lifetime, Result, clock};
+use crate::{Error, ErrorKind, Result, clock};
 
 /// Wraps a backend and remembers deletions of entries under [`GuardedKey`]s: during an outage their
 /// guards cannot be read either. Until such a deletion is delivered no entry is read or written whose
@@ -80,23 +81,13 @@ impl<B: Backend> GuardedDeletions<B> {
         keys: &[&[u8]],
         call: impl FnOnce(&B) -> Result<T>,
     ) -> Result<T> {
-        self.settled(operation, keys, || call(&self.backend))
-    }
-
-    /// Does an operation on `keys` by `call`, after the deletions that are owed of them.
-    fn settled<T>(
-        &self,
-        operation: &'static str,
-        keys: &[&[u8]],
-        call: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
         if !self.state.get().any.load(Ordering::Acquire) {
-            return call();
+            return call(&self.backend);
         }
         let deadline = Deadline::of_operation(self.settings.operation_timeout);
         deadline.during(|| {
             self.settle(operation, keys, deadline)?;
-            call()
+            call(&self.backend)
         })
     }
 
@@ -146,52 +137,31 @@ impl<B: Backend> GuardedDeletions<B> {
     }
 }
 
-impl<B: Backend> Backend for GuardedDeletions<B> {
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.settled("get", &[key], || self.backend.get(key))
+impl<B: Backend> layer::Layer for GuardedDeletions<B> {
+    type Inner = B;
+
+    fn inner(&self) -> &B {
+        &self.backend
     }
 
-    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.settled("set", &[key], || self.backend.set(key, value, lifetime))
-    }
-
-    fn set_extending(
+    fn around<T>(
         &self,
-        key: &[u8],
-        value: &Value,
-        lifetime: Lifetime,
-        extended: &[&[u8]],
-    ) -> Result<(bool, Vec<bool>)> {
-        self.settled("set", &[key], || {
-            self.backend.set_extending(key, value, lifetime, extended)
-        })
+        operation: &Operation<'_>,
+        call: impl FnOnce(&B) -> Result<T>,
+    ) -> Result<T> {
+        if operation.effect == Effect::Removes {
+            return call(&self.backend);
+        }
+        self.with(operation.name, operation.keys, call)
     }
 
-    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.settled("add", &[key], || self.backend.add(key, value, lifetime))
-    }
-
-    fn add_or_tell(
-        &self,
-        key: &[u8],
-        value: &Value,
-        lifetime: Lifetime,
-    ) -> Result<(bool, Presence)> {
-        self.settled("add", &[key], || {
-            self.backend.add_or_tell(key, value, lifetime)
-        })
-    }
-
-    fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.backend.delete(key)
-    }
-
-    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
-        self.backend.delete_each(keys)
-    }
-
-    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
-        self.backend.owe(keys)
+    fn clear(&self) -> Result<bool> {
+        // Nothing to settle: clearing delivers every deletion.
+        let state = self.state.get();
+        let owed = state.lock().all();
+        let outcome = self.backend.clear()?;
+        state.forget(&owed);
+        Ok(outcome)
     }
 
     fn owe_guarded(&self, key: GuardedKey, read: ReadGuard) -> Result<()> {
@@ -210,86 +180,6 @@ impl<B: Backend> Backend for GuardedDeletions<B> {
 
     fn owes(&self) -> bool {
         self.state.get().any.load(Ordering::Acquire) || self.backend.owes()
-    }
-
-    fn has(&self, key: &[u8]) -> Result<bool> {
-        self.settled("has", &[key], || self.backend.has(key))
-    }
-
-    fn presence(&self, key: &[u8]) -> Result<Presence> {
-        self.settled("has", &[key], || self.backend.presence(key))
-    }
-
-    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
-        self.settled("has", &[key], || self.backend.remaining(key))
-    }
-
-    fn clear(&self) -> Result<bool> {
-        // Nothing to settle: clearing delivers every deletion.
-        let state = self.state.get();
-        let owed = state.lock().all();
-        let outcome = self.backend.clear()?;
-        state.forget(&owed);
-        Ok(outcome)
-    }
-
-    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        self.settled("incr", &[key], || self.backend.incr(key, delta, lifetime))
-    }
-
-    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        self.settled("extend", &[key], || self.backend.extend(key, lifetime))
-    }
-
-    fn compare_exchange(
-        &self,
-        key: &[u8],
-        expected: &Value,
-        new: Option<&Value>,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        self.settled("compare_exchange", &[key], || {
-            self.backend.compare_exchange(key, expected, new, lifetime)
-        })
-    }
-
-    fn set_if(
-        &self,
-        key: &[u8],
-        expected: &Value,
-        value: &Value,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        self.settled("set_if", &[key], || {
-            self.backend.set_if(key, expected, value, lifetime)
-        })
-    }
-
-    fn is_left_alone(&self) -> bool {
-        self.backend.is_left_alone()
-    }
-
-    fn server_health(&self) -> Vec<ServerHealth> {
-        self.backend.server_health()
-    }
-
-    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.settled("get_many", keys, || self.backend.get_many(keys))
-    }
-
-    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
-        self.settled("get_many", keys, || self.backend.copies(keys))
-    }
-
-    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
-        let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
-        self.settled("set_many", &keys, || {
-            self.backend.set_many(entries, lifetime)
-        })
-    }
-
-    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
-        self.backend.delete_many(keys)
     }
 }
 

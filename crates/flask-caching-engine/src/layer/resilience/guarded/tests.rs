@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::Lifetime;
 use crate::resilience::flaky::{Flaky, value};
 use crate::resilience::{Resilient, Settings};
 

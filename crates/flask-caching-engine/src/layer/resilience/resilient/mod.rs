@@ -5,9 +5,11 @@ mod settling;
 use std::sync::atomic::AtomicU64;
 
 use super::{Deadline, Health, Probe, ServerHealth, Settings, Turn, Undelivered};
-use crate::backend::{Backend, Copied, Presence, Value};
+use crate::backend::Backend;
+use crate::layer::{self, Effect, Operation};
 use crate::per_process::PerProcess;
-use crate::{Error, ErrorKind, Lifetime, Result};
+use crate::resilience::{GuardedKey, ReadGuard, delete_guarded};
+use crate::{Error, ErrorKind, Result};
 
 /// Wraps a backend on a server that can fail.
 ///
@@ -92,7 +94,11 @@ impl<B: Backend> Resilient<B> {
         stores: bool,
         call: impl FnOnce(&B) -> Result<T>,
     ) -> Result<T> {
-        self.settled(operation, keys, stores, || call(&self.backend))
+        let deadline = Deadline::of_operation(self.settings.operation_timeout);
+        deadline.during(|| {
+            self.settle(operation, keys, deadline)?;
+            self.call(operation, stores, || call(&self.backend))
+        })
     }
 
     fn with_state(
@@ -113,32 +119,6 @@ impl<B: Backend> Resilient<B> {
             settings,
             state,
         }
-    }
-
-    /// Does `operation` on `keys` by `call`, after what is owed, within one deadline.
-    fn settled<T>(
-        &self,
-        operation: &'static str,
-        keys: &[&[u8]],
-        stores: bool,
-        call: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let deadline = Deadline::of_operation(self.settings.operation_timeout);
-        deadline.during(|| {
-            self.settle(operation, keys, deadline)?;
-            self.call(operation, stores, call)
-        })
-    }
-
-    /// [`settled`](Self::settled), of an operation that removes `keys`: they are owed where it fails.
-    fn removed<T>(
-        &self,
-        operation: &'static str,
-        keys: &[&[u8]],
-        call: impl FnOnce() -> Result<T>,
-    ) -> Result<T> {
-        let outcome = self.settled(operation, keys, false, call);
-        self.keep(outcome, keys)
     }
 
     fn call<T>(
@@ -183,95 +163,28 @@ fn is_final(error: &Error) -> bool {
     )
 }
 
-impl<B: Backend> Backend for Resilient<B> {
-    fn is_left_alone(&self) -> bool {
-        match &self.state.get().health {
-            Some(health) => health.is_left_alone(),
-            None => self.backend.is_left_alone(),
-        }
+impl<B: Backend> layer::Layer for Resilient<B> {
+    type Inner = B;
+
+    fn inner(&self) -> &B {
+        &self.backend
     }
 
-    fn server_health(&self) -> Vec<ServerHealth> {
-        match &self.state.get().health {
-            Some(health) => vec![health.report()],
-            None => self.backend.server_health(),
-        }
-    }
-
-    fn get(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.settled("get", &[key], false, || self.backend.get(key))
-    }
-
-    fn set(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        let set = || self.backend.set(key, value, lifetime);
-        if lifetime == Lifetime::Expired {
-            return self.removed("set", &[key], set);
-        }
-        self.settled("set", &[key], true, set)
-    }
-
-    fn set_extending(
+    fn around<T>(
         &self,
-        key: &[u8],
-        value: &Value,
-        lifetime: Lifetime,
-        extended: &[&[u8]],
-    ) -> Result<(bool, Vec<bool>)> {
-        let keys: Vec<&[u8]> = std::iter::once(key)
-            .chain(extended.iter().copied())
-            .collect();
-        let outcome = self.settled("set", &keys, true, || {
-            self.backend.set_extending(key, value, lifetime, extended)
-        });
-        if lifetime == Lifetime::Expired {
-            return self.keep(outcome, &[key]);
+        operation: &Operation<'_>,
+        call: impl FnOnce(&B) -> Result<T>,
+    ) -> Result<T> {
+        let stores = operation.effect == Effect::Stores;
+        let outcome = self.with(operation.name, operation.keys, stores, call);
+        if operation.effect == Effect::Removes {
+            return self.keep(outcome, &operation.keys[..operation.changed]);
         }
         outcome
     }
 
-    fn add(&self, key: &[u8], value: &Value, lifetime: Lifetime) -> Result<bool> {
-        self.settled("add", &[key], true, || {
-            self.backend.add(key, value, lifetime)
-        })
-    }
-
-    fn add_or_tell(
-        &self,
-        key: &[u8],
-        value: &Value,
-        lifetime: Lifetime,
-    ) -> Result<(bool, Presence)> {
-        self.settled("add", &[key], true, || {
-            self.backend.add_or_tell(key, value, lifetime)
-        })
-    }
-
-    fn delete(&self, key: &[u8]) -> Result<bool> {
-        self.removed("delete", &[key], || self.backend.delete(key))
-    }
-
-    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
-        let remembered = self.state.get().undelivered.remember(keys.iter().copied());
-        remembered.map_err(|full| {
-            let kind = ErrorKind::Unavailable;
-            Error::new(kind, "delete", self.target(), full.to_string())
-        })
-    }
-
-    fn owes(&self) -> bool {
-        self.state.get().undelivered.any()
-    }
-
-    fn has(&self, key: &[u8]) -> Result<bool> {
-        self.settled("has", &[key], false, || self.backend.has(key))
-    }
-
-    fn presence(&self, key: &[u8]) -> Result<Presence> {
-        self.settled("has", &[key], false, || self.backend.presence(key))
-    }
-
-    fn remaining(&self, key: &[u8]) -> Result<Option<Lifetime>> {
-        self.settled("has", &[key], false, || self.backend.remaining(key))
+    fn delete_each(&self, keys: &[&[u8]]) -> Vec<Result<bool>> {
+        keys.iter().map(|key| self.delete(key)).collect()
     }
 
     fn clear(&self) -> Result<bool> {
@@ -288,61 +201,34 @@ impl<B: Backend> Backend for Resilient<B> {
         outcome
     }
 
-    fn incr(&self, key: &[u8], delta: i64, lifetime: Lifetime) -> Result<i64> {
-        self.settled("incr", &[key], true, || {
-            self.backend.incr(key, delta, lifetime)
+    fn owe(&self, keys: &[&[u8]]) -> Result<()> {
+        let remembered = self.state.get().undelivered.remember(keys.iter().copied());
+        remembered.map_err(|full| {
+            let kind = ErrorKind::Unavailable;
+            Error::new(kind, "delete", self.target(), full.to_string())
         })
     }
 
-    fn extend(&self, key: &[u8], lifetime: Lifetime) -> Result<bool> {
-        self.settled("extend", &[key], false, || {
-            self.backend.extend(key, lifetime)
-        })
+    fn owe_guarded(&self, key: GuardedKey, read: ReadGuard) -> Result<()> {
+        delete_guarded(self, &[(&key, &read)])
     }
 
-    fn compare_exchange(
-        &self,
-        key: &[u8],
-        expected: &Value,
-        new: Option<&Value>,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        self.settled("compare_exchange", &[key], true, || {
-            self.backend.compare_exchange(key, expected, new, lifetime)
-        })
+    fn owes(&self) -> bool {
+        self.state.get().undelivered.any()
     }
 
-    fn set_if(
-        &self,
-        key: &[u8],
-        expected: &Value,
-        value: &Value,
-        lifetime: Lifetime,
-    ) -> Result<bool> {
-        self.settled("set_if", &[key], true, || {
-            self.backend.set_if(key, expected, value, lifetime)
-        })
-    }
-
-    fn get_many(&self, keys: &[&[u8]]) -> Result<Vec<Option<Value>>> {
-        self.settled("get_many", keys, false, || self.backend.get_many(keys))
-    }
-
-    fn copies(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
-        self.settled("get_many", keys, false, || self.backend.copies(keys))
-    }
-
-    fn set_many(&self, entries: &[(&[u8], &Value)], lifetime: Lifetime) -> Result<Vec<bool>> {
-        let keys: Vec<&[u8]> = entries.iter().map(|(key, _)| *key).collect();
-        let set = || self.backend.set_many(entries, lifetime);
-        if lifetime == Lifetime::Expired {
-            return self.removed("set_many", &keys, set);
+    fn is_left_alone(&self) -> bool {
+        match &self.state.get().health {
+            Some(health) => health.is_left_alone(),
+            None => self.backend.is_left_alone(),
         }
-        self.settled("set_many", &keys, true, set)
     }
 
-    fn delete_many(&self, keys: &[&[u8]]) -> Result<Vec<bool>> {
-        self.removed("delete_many", keys, || self.backend.delete_many(keys))
+    fn server_health(&self) -> Vec<ServerHealth> {
+        match &self.state.get().health {
+            Some(health) => vec![health.report()],
+            None => self.backend.server_health(),
+        }
     }
 }
 

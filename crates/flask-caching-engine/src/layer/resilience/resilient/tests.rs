@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::*;
+use crate::Lifetime;
 use crate::resilience::flaky::{Flaky, value};
 
 /// A reset of zero: after it opens, the breaker lets every call through as a probe.
