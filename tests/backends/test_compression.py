@@ -215,8 +215,9 @@ def test_a_backend_that_keeps_objects_has_nothing_to_compress():
     assert backend_of({"CACHE_TYPE": "SimpleCache"}, "zstd").set("key", LONG)
 
 
-def test_a_copy_compresses_too(tmp_path):
-    config = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)}
+@pytest.mark.parametrize("kind", ["FileSystemCache", "SharedCache"])
+def test_a_copy_compresses_too(tmp_path, kind):
+    config = {"CACHE_TYPE": kind, "CACHE_DIR": str(tmp_path)}
     copy = pickle.loads(pickle.dumps(backend_of(config, "zstd")))
     copy.set("key", LONG)
     assert stored(copy, "key").startswith(COMPRESSED)

@@ -12,10 +12,11 @@ from typing import IO, TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer, FileSystemSerializer
 
-from .._engine import MISSING, FileByteStore, Signer, expires_at
+from .._engine import MISSING, FileByteStore, expires_at
 from ..codecs.files import PICKLED, contents
 from ..errors import CacheBackendError, CacheConfigError
 from ._bytes.backend import ByteBackend, logger
+from ._bytes.directory import InDirectory, directory, whole_number
 from ._bytes.encoded import Encoded
 from ._like_cachelib import ancestors
 from ._like_cachelib.made_of import follow_overrides
@@ -42,7 +43,7 @@ _OPENED_WITH = frozenset(
 )
 
 
-class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
+class FileSystemCache(InDirectory, ancestors.FileSystemCache):
     """A cache in the files of one directory, which many processes may share.
 
     Files that are not entries of this cache are left alone. An entry that belongs to another user,
@@ -62,7 +63,7 @@ class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
     :raises CacheConfigError: one of these cannot be used; the message says why.
     """
 
-    _is_remote = False
+    _opened = (*InDirectory._opened, "_files", "_codec")
 
     backend_spec = BackendSpec(
         "FileSystemCache",
@@ -105,8 +106,12 @@ class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
             )
             ignore_delete_many_errors = ignore_errors
         super().__init__(default_timeout, ignore_delete_many_errors)
-        self._path = _directory(cache_dir)
-        self._threshold = _threshold(threshold)
+        self._path = directory(
+            cache_dir, "CACHE_DIR must be the path of the directory of the cache"
+        )
+        self._threshold = whole_number(
+            threshold, 0, "CACHE_THRESHOLD must be the number of entries to keep, or 0 for no limit"
+        )
         self._mode = _mode(mode)
         self._hash_method = _hash_method(hash_method)
         self._max_bytes = bytes_limit(max_bytes)
@@ -132,9 +137,6 @@ class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
         # others are what applications reach for.
         if name in _OPENED_WITH and "_files" in self.__dict__:
             self._open()
-
-    def _whereabouts(self) -> str:
-        return repr(getattr(self, "_path", ""))
 
     def _usage(self) -> tuple[int | None, int | None, int]:
         """Entries and their bytes, where they are kept count of, and evictions of this process."""
@@ -165,19 +167,6 @@ class FileSystemCache(ByteBackend, ancestors.FileSystemCache):
             self._max_bytes,
         )
         self._store = self._files
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("_files", "_store", "_codec", "_made_codec", "_signer", "_compressor"):
-            state.pop(name, None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self.signing_keys:
-            self._signer = Signer(self.signing_keys)
-        self.compression = self._compression
-        self._open()
 
     # Of one class with what stands in for them: so these are known to do what they do.
     get = ByteBackend.get
@@ -320,31 +309,6 @@ class _Long(Encoded):
         super().__init__(files, key, b"", 0, extended)
         self.files = files
         self.value = value
-
-
-def _directory(cache_dir: Any) -> str:
-    try:
-        directory = os.fsdecode(cache_dir)
-    except TypeError:
-        directory = ""
-    if not directory or "\0" in directory:
-        raise CacheConfigError(
-            f"CACHE_DIR must be the path of the directory of the cache, not {cache_dir!r}"
-        )
-    return directory
-
-
-def _threshold(threshold: Any) -> int:
-    try:
-        number = operator.index(threshold)
-    except TypeError:
-        number = -1
-    if number < 0 or isinstance(threshold, bool):
-        raise CacheConfigError(
-            f"CACHE_THRESHOLD must be the number of entries to keep, or 0 for no limit, "
-            f"not {threshold!r}"
-        )
-    return number
 
 
 def _mode(mode: Any) -> int:

@@ -164,8 +164,7 @@ class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
             found = self._plain_store.keys(self._encode_key(prefix), most)
         if found is None:
             raise NotImplementedError("its servers list no keys")
-        skipped = len(self._encode_key(""))
-        return [key[skipped:].decode("utf-8", "backslashreplace") for key in found]
+        return self._shown_keys(found)
 
     def _ask_usage(self) -> tuple[int | None, int | None, int | None]:
         """Items, bytes and evictions of the servers, whoever stored them; None: not told.

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cachelib.serializers import BaseSerializer, RedisSerializer
 
-from .._engine import METHODS, MISSING, SharedByteStore, Signer
+from .._engine import METHODS, MISSING, SharedByteStore
 from ..codecs.redis import RedisCodec
-from ..errors import CacheConfigError
-from ._bytes.backend import ByteBackend
+from ._bytes.directory import InDirectory, directory, whole_number
 from ._settings import DIRECTORY, THRESHOLD
 from .spec import COUNT, BackendSpec, Setting
 
@@ -31,7 +29,7 @@ _SERIALIZER = RedisSerializer()
 _TELLING = frozenset(("serializer", "signing_keys", *METHODS))
 
 
-class SharedCache(ByteBackend):
+class SharedCache(InDirectory):
     """A cache in a directory that all processes of a machine share through their memory.
 
     Reading takes no lock: no reader waits for a writer. What one process writes or deletes, the
@@ -48,7 +46,7 @@ class SharedCache(ByteBackend):
     :raises CacheBackendError: the system refuses to open what is in the directory.
     """
 
-    _is_remote = False
+    _opened = (*InDirectory._opened, "_quick")
     _evicts_for_all = True
 
     backend_spec = BackendSpec(
@@ -84,9 +82,19 @@ class SharedCache(ByteBackend):
         ignore_delete_many_errors: bool = False,
     ) -> None:
         super().__init__(default_timeout, ignore_delete_many_errors)
-        self._path = _directory(cache_dir)
-        self._max_bytes = _whole(max_bytes, _LEAST_BYTES, "CACHE_MAX_BYTES", "bytes")
-        self._threshold = _whole(threshold, 0, "CACHE_THRESHOLD", "entries")
+        self._path = directory(
+            cache_dir,
+            "SharedCache needs CACHE_DIR, the path of a directory of the local file system that "
+            "belongs to this cache",
+        )
+        self._max_bytes = whole_number(
+            max_bytes,
+            _LEAST_BYTES,
+            f"CACHE_MAX_BYTES must be a number of bytes, {_LEAST_BYTES} or more",
+        )
+        self._threshold = whole_number(
+            threshold, 0, "CACHE_THRESHOLD must be a number of entries, 0 or more"
+        )
         self._open()
 
     def _usage(self) -> tuple[int, int, int]:
@@ -95,8 +103,7 @@ class SharedCache(ByteBackend):
 
     def _list_keys(self, prefix: str, most: int) -> list[str]:
         """The keys that begin with ``prefix``; about ``most``."""
-        found = self._store.keys(self._encode_key(prefix), most)
-        return [key.decode("utf-8", "backslashreplace") for key in found]
+        return self._shown_keys(self._store.keys(self._encode_key(prefix), most))
 
     def _open(self) -> None:
         self._store = SharedByteStore(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -140,21 +147,6 @@ class SharedCache(ByteBackend):
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         return RedisCodec(serializer)
 
-    def _whereabouts(self) -> str:
-        return repr(getattr(self, "_path", ""))
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        for name in ("_store", "_quick", "_made_codec", "_signer"):
-            state.pop(name, None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self.signing_keys:
-            self._signer = Signer(self.signing_keys)
-        self._open()
-
 
 def _alters(kind: type[SharedCache]) -> bool:
     """Whether a subclass has other keys or bytes."""
@@ -171,28 +163,3 @@ def _alters(kind: type[SharedCache]) -> bool:
         SharedCache._read,
         SharedCache._make_codec,
     )
-
-
-def _directory(cache_dir: Any) -> str:
-    try:
-        directory = os.fsdecode(cache_dir)
-    except TypeError:
-        directory = ""
-    if not directory or "\0" in directory:
-        raise CacheConfigError(
-            "SharedCache needs CACHE_DIR, the path of a directory of the local file system that "
-            f"belongs to this cache, not {cache_dir!r}"
-        )
-    return directory
-
-
-def _whole(number: Any, least: int, name: str, unit: str) -> int:
-    try:
-        whole = operator.index(number)
-    except TypeError:
-        whole = -1
-    if whole < least or whole >= 2**63 or isinstance(number, bool):
-        raise CacheConfigError(
-            f"{name} must be a number of {unit}, {least} or more, not {number!r}"
-        )
-    return whole

@@ -20,6 +20,7 @@ __all__ = [
     "add",
     "current",
     "is_sealed",
+    "log_unstorable",
     "looks_sealed",
     "present",
     "set_many",
@@ -139,7 +140,7 @@ def set_many(
             encoded[key] = backend._encode(key, value, names, True)
         except UnstorableValueError as error:
             backend._discard(key)
-            logger.warning("The value for cache key %r is not stored: %s", key, error)
+            log_unstorable(key, error)
     if not encoded:
         return []
     metadata = Metadata(versions(backend, names, timeout))
@@ -168,7 +169,7 @@ def add(
     try:
         entry = backend._encode(key, value, names, bool(names))
     except UnstorableValueError as error:
-        logger.warning("The value for cache key %r is not stored: %s", key, error)
+        log_unstorable(key, error)
         return False
     if names:
         backend._seal(entry, Metadata(versions(backend, names, timeout)))
@@ -203,6 +204,11 @@ def _replace(backend: ByteBackend, key: str, entry: Encoded, lifetime: Any) -> b
     if type(there) is not SealedValue or current(backend, [there])[0] is not MISSING:
         return False
     return store.set_if(entry.key, stored, (entry.data, entry.flags), timeout=lifetime)
+
+
+def log_unstorable(key: str, error: UnstorableValueError) -> None:
+    """Say why there is no value under ``key``."""
+    logger.warning("The value for cache key %r is not stored: %s", key, error)
 
 
 def _extend(backend: ByteBackend, names: Sequence[str], timeout: Timeout | None) -> None:

@@ -11,15 +11,13 @@ from cachelib.serializers import BaseSerializer
 
 from ... import errors
 from ...codecs.pylibmc import Pylibmc
+from .client_store import LONGEST_RELATIVE
 from .options import Behaviors, MemcachedOptions
 
 if TYPE_CHECKING:
     from ..._engine import MemcachedByteStore
 
 __all__ = ["MemcachedClient"]
-
-#: The protocol takes larger numbers of seconds as points in time.
-_LONGEST_RELATIVE = 60 * 60 * 24 * 30
 
 _CODEC = Pylibmc(BaseSerializer())
 
@@ -133,8 +131,7 @@ class MemcachedClient:
         :param compress_level: zlib's.
         :return: whether it was stored.
         """
-        entry = _CODEC.encode_compressed(value, min_compress_len, compress_level)
-        return self._store().set(_bytes(key), *entry, timeout=_seconds(time))
+        return _put(self._store().set, key, value, time, (min_compress_len, compress_level))
 
     def add(
         self,
@@ -145,8 +142,7 @@ class MemcachedClient:
         compress_level: int = -1,
     ) -> bool:
         """Store ``value`` unless there is one; as :meth:`set`."""
-        entry = _CODEC.encode_compressed(value, min_compress_len, compress_level)
-        return self._store().add(_bytes(key), *entry, timeout=_seconds(time))
+        return _put(self._store().add, key, value, time, (min_compress_len, compress_level))
 
     def replace(
         self,
@@ -157,8 +153,18 @@ class MemcachedClient:
         compress_level: int = -1,
     ) -> bool:
         """Store ``value`` where there is one; as :meth:`set`."""
-        entry = _CODEC.encode_compressed(value, min_compress_len, compress_level)
-        return self._store().replace(_bytes(key), *entry, timeout=_seconds(time))
+        how = (min_compress_len, compress_level)
+        return _put(self._store().replace, key, value, time, how)
+
+    def _put(
+        self,
+        put: Callable[..., bool],
+        key: str | bytes,
+        value: Any,
+        time: int,
+        how: tuple[int, int],
+    ) -> bool:
+        return put(_bytes(key), *_CODEC.encode_compressed(value, *how), timeout=_seconds(time))
 
     def cas(self, key: str | bytes, value: Any, cas: int, time: int = 0) -> bool:
         """Store ``value`` where the one that is there still has the token ``cas`` of :meth:`gets`.
@@ -300,6 +306,12 @@ class MemcachedClient:
         self._reopen(self._options())
 
 
+def _put(
+    put: Callable[..., bool], key: str | bytes, value: Any, time: int, how: tuple[int, int]
+) -> bool:
+    return put(_bytes(key), *_CODEC.encode_compressed(value, *how), timeout=_seconds(time))
+
+
 def _not_found(operation: str) -> Exception:
     return cast("Exception", errors.MemcachedNotFoundError(f"{operation}: there is no such key"))
 
@@ -318,4 +330,4 @@ def _prefixed(keys: Iterable[str | bytes], prefix: str | None) -> list[bytes]:
 
 
 def _seconds(until: int) -> float:
-    return until - time.time() if until > _LONGEST_RELATIVE else until
+    return until - time.time() if until > LONGEST_RELATIVE else until

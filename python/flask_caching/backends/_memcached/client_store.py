@@ -8,14 +8,15 @@ from datetime import timedelta
 from typing import Any
 
 from ..._engine import memcached_wire_key, timeout_seconds
+from .._bytes.stepwise import Stepwise
 
-__all__ = ["ClientStore"]
+__all__ = ["LONGEST_RELATIVE", "ClientStore"]
 
 #: The protocol takes larger numbers of seconds as points in time.
-_LONGEST_RELATIVE = 60 * 60 * 24 * 30
+LONGEST_RELATIVE = 60 * 60 * 24 * 30
 
 
-class ClientStore:
+class ClientStore(Stepwise):
     """An object like ``memcache.Client``, used as it is, as a store.
 
     What it stores is not bytes but what it is given: the client serializes by itself. Counting and
@@ -68,20 +69,10 @@ class ClientStore:
         stored = self.get(key)
         return stored is not None and self.set(key, stored[0], timeout=timeout)
 
-    def set_extending(
-        self, key: bytes, data: Any, flags: int, timeout: Any, extended: list[bytes]
-    ) -> tuple[bool, list[bool]]:
-        if not self.set(key, data, flags, timeout):
-            return False, []
-        return True, [self.extend(name, timeout) for name in extended]
-
     def compare_exchange(self, key: bytes, expected: Any, new: Any, timeout: Any = None) -> bool:
         if self.get(key) != expected:
             return False
         return self.delete(key) if new is None else self.set(key, new[0], timeout=timeout)
-
-    def set_if(self, key: bytes, expected: Any, new: Any, timeout: Any = None) -> bool:
-        return self.compare_exchange(key, expected, new, timeout)
 
     def clear(self) -> bool:
         # python-memcached returns nothing.
@@ -100,4 +91,4 @@ def _exptime(timeout: float | timedelta | None) -> int:
     if seconds < 0:
         return -1
     whole = math.ceil(seconds)
-    return whole if whole <= _LONGEST_RELATIVE else int(time.time()) + whole
+    return whole if whole <= LONGEST_RELATIVE else int(time.time()) + whole

@@ -121,10 +121,7 @@ class RedisBackend(Copied, ancestors.RedisCache):
 
         :raises CacheBackendError: a server failed.
         """
-        start = self._encode_key(prefix)
-        found = self._whole_servers().keys(start, most)
-        skipped = len(self._encode_key(""))
-        return [key[skipped:].decode("utf-8", "backslashreplace") for key in found]
+        return self._shown_keys(self._whole_servers().keys(self._encode_key(prefix), most))
 
     def _ask_usage(self) -> tuple[int | None, int | None, int | None]:
         """Keys of the database, bytes of the servers' memory, evictions; None: not told.

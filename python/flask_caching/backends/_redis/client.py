@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from ... import errors
 from ..._engine import timeout_seconds
 from ...errors import CacheBackendError
+from .._bytes.stepwise import Stepwise
 from .._bytes.tagged import looks_sealed
 
 __all__ = ["ClientStore", "both", "cluster_client", "sentinel_clients", "single_client"]
@@ -66,7 +67,7 @@ def _redis_py(module: str) -> Any:
         ) from error
 
 
-class ClientStore:
+class ClientStore(Stepwise):
     """What :class:`flask_caching._engine.ByteStore` does, by clients compatible with redis-py.
 
     :param reader: returns the client to read with.
@@ -176,13 +177,6 @@ class ClientStore:
                     self._writer().pexpire(_name(key), wanted)
             return True
 
-    def set_extending(
-        self, key: bytes, data: bytes, flags: int, timeout: Any, extended: list[bytes]
-    ) -> tuple[bool, list[bool]]:
-        if not self.set(key, data, flags, timeout):
-            return False, []
-        return True, [self.extend(name, timeout) for name in extended]
-
     def compare_exchange(
         self,
         key: bytes,
@@ -197,15 +191,6 @@ class ClientStore:
             if new is None:
                 return bool(self._remove(key))
             return bool(self.set(key, new[0], 0, timeout))
-
-    def set_if(
-        self,
-        key: bytes,
-        expected: tuple[bytes, int],
-        new: tuple[bytes, int],
-        timeout: Any = None,
-    ) -> bool:
-        return self.compare_exchange(key, expected, new, timeout)
 
     def clear(self) -> bool:
         with _failing("clear"):
