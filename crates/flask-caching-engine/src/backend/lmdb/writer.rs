@@ -25,6 +25,11 @@ use crate::clock;
 
 const LENGTH: u64 = 4096;
 
+/// How long somebody is waited for who was waited for in vain before.
+const STILL_STOPPED: Duration = Duration::from_millis(50);
+/// How many writes, those in vain among them, it is remembered for that a reader is stopped.
+const LATELY: u64 = 256;
+
 /// Where [`Writer::taken`] is.
 const TAKEN: usize = 2048;
 const _: () = assert!(size_of::<pthread_mutex_t>() <= TAKEN);
@@ -39,6 +44,7 @@ impl Writer {
         let writer = Self(Mapping::of(file, LENGTH)?);
         if is_new || is_alone {
             writer.taken().store(0, Ordering::Relaxed);
+            writer.kept().store(0, Ordering::Relaxed);
             writer.note_left(true);
             writer.make()?;
         }
@@ -70,6 +76,32 @@ impl Writer {
     fn given_up(&self) -> &AtomicU64 {
         // SAFETY: as that of `taken`, behind which it is.
         unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN + 16).cast()) }
+    }
+
+    /// How long to wait for pages that a reader keeps from being used again, of `patience`, before the
+    /// write behind `last`. Where somebody has waited in vain a few writes ago, the reader is stopped.
+    pub(super) fn patience_for_pages(&self, patience: Duration, last: usize) -> Duration {
+        let kept = self.kept().load(Ordering::Relaxed);
+        if kept != 0
+            && (last as u64 + 1)
+                .checked_sub(kept)
+                .is_some_and(|it| it < LATELY)
+        {
+            patience.min(STILL_STOPPED)
+        } else {
+            patience
+        }
+    }
+
+    /// Notes that somebody has waited for pages in vain.
+    pub(super) fn note_kept(&self, last: usize) {
+        self.kept().store(last as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// After which write, plus one, somebody has waited for pages in vain. Without the turn: it is a hint.
+    fn kept(&self) -> &AtomicU64 {
+        // SAFETY: as that of `taken`, behind which it is.
+        unsafe { AtomicU64::from_ptr(self.0.start().as_ptr().add(TAKEN + 24).cast()) }
     }
 
     fn mutex(&self) -> *mut pthread_mutex_t {
@@ -127,7 +159,6 @@ impl Writer {
         /// The deadline is one of the wall clock, which may be set while this waits; and who was woken may
         /// have been killed before he took his turn, so that nobody wakes the next.
         const AT_ONCE: Duration = Duration::from_millis(100);
-        const STILL_STOPPED: Duration = Duration::from_millis(50);
         let start = clock::exact();
         let (mut since, mut last) = (start, written());
         loop {
@@ -212,5 +243,22 @@ mod tests {
             drop(go);
             assert!(writer.turn(long, || 9).unwrap().is_some());
         });
+    }
+
+    #[test]
+    fn a_reader_that_is_still_stopped_is_not_waited_for_again() {
+        let file = tempfile::tempfile().unwrap();
+        let writer = Writer::map(&file, true).unwrap();
+        let long = Duration::from_secs(3600);
+        assert_eq!(writer.patience_for_pages(long, 0), long);
+        writer.note_kept(1000);
+        for (last, patience) in [
+            (999, long),
+            (1000, STILL_STOPPED),
+            (1255, STILL_STOPPED),
+            (1256, long),
+        ] {
+            assert_eq!(writer.patience_for_pages(long, last), patience, "{last}");
+        }
     }
 }

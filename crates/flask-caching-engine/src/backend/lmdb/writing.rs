@@ -73,13 +73,17 @@ impl LmdbStore {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            let is_full = matches!(error, heed::Error::Mdb(MdbError::MapFull));
-            if is_full && clock::exact().since(start) < PATIENCE {
-                drop(turn);
-                pause(attempt);
-                continue;
-            }
             drop(turn);
+            let is_full = matches!(error, heed::Error::Mdb(MdbError::MapFull));
+            if is_full {
+                let last = parts.env.info().last_txn_id;
+                let patience = parts.writer.patience_for_pages(PATIENCE, last);
+                if clock::exact().since(start) < patience {
+                    pause(attempt);
+                    continue;
+                }
+                parts.writer.note_kept(last);
+            }
             if is_full || attempt > 0 || !self.recover(environment, operation, &error)? {
                 return Err(failure(operation, &self.path, &error));
             }

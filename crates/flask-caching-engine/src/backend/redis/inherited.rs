@@ -8,6 +8,7 @@
 )]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 /// Of so many sockets it is known; no lock is needed, which another thread may have had at the fork.
@@ -55,6 +56,30 @@ impl Drop for NotInherited {
     fn drop(&mut self) {
         self.0.socket.store(FREE, Ordering::Release);
     }
+}
+
+/// How many forks have begun in this process, and how many of them are over.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+static ENDED: AtomicU64 = AtomicU64::new(0);
+
+/// How many forks there were; `None`: there is one. Where it is the same before a socket is made and
+/// after it is known here, no child has it.
+pub(super) fn forks() -> Option<u64> {
+    static COUNTED: Once = Once::new();
+    COUNTED.call_once(|| {
+        // SAFETY: the functions change two numbers.
+        unsafe { libc::pthread_atfork(Some(begin), Some(end), Some(end)) };
+    });
+    let ended = ENDED.load(Ordering::SeqCst);
+    (BEGUN.load(Ordering::SeqCst) == ended).then_some(ended)
+}
+
+extern "C" fn begin() {
+    BEGUN.fetch_add(1, Ordering::SeqCst);
+}
+
+extern "C" fn end() {
+    ENDED.fetch_add(1, Ordering::SeqCst);
 }
 
 /// That of a descriptor, which may be none.

@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use rustix::net::{RecvFlags, sockopt};
+use rustix::net::{RecvFlags, Shutdown, shutdown, sockopt};
 use rustls::{ClientConnection, StreamOwned};
 
 use super::config::{ConnectionConfig, Endpoint, Keepalive};
-use super::inherited::NotInherited;
+use super::inherited::{self, NotInherited};
 use crate::backend::net;
 use crate::resilience::Deadline;
 
@@ -30,24 +30,14 @@ impl Stream {
         config: &ConnectionConfig,
         deadline: Deadline,
     ) -> io::Result<Self> {
-        let (socket, host) = match endpoint {
-            Endpoint::Tcp(host, port) => {
-                let socket = net::connect_tcp(host, *port, deadline)?;
-                socket.set_nodelay(true)?;
-                if let Some(keepalive) = config.keepalive {
-                    set_keepalive(&socket, keepalive)?;
-                }
-                (Socket::Tcp(socket), host.as_str())
-            }
-            Endpoint::Unix(path) => {
-                let socket = net::connect_unix(path, deadline)?;
-                (Socket::Unix(socket), "localhost")
-            }
+        let host = match endpoint {
+            Endpoint::Tcp(host, _) => host.as_str(),
+            Endpoint::Unix(_) => "localhost",
         };
-        let not_inherited = if config.is_inherited {
-            None
+        let (socket, not_inherited) = if config.is_inherited {
+            (Socket::connect(endpoint, config, deadline)?, None)
         } else {
-            NotInherited::new(socket.fd())
+            Socket::alone(|| Socket::connect(endpoint, config, deadline))?
         };
         let timed = Timed {
             not_inherited,
@@ -132,6 +122,40 @@ enum Socket {
 }
 
 impl Socket {
+    fn connect(
+        endpoint: &Endpoint,
+        config: &ConnectionConfig,
+        deadline: Deadline,
+    ) -> io::Result<Self> {
+        match endpoint {
+            Endpoint::Tcp(host, port) => {
+                let socket = net::connect_tcp(host, *port, deadline)?;
+                socket.set_nodelay(true)?;
+                if let Some(keepalive) = config.keepalive {
+                    set_keepalive(&socket, keepalive)?;
+                }
+                Ok(Self::Tcp(socket))
+            }
+            Endpoint::Unix(path) => Ok(Self::Unix(net::connect_unix(path, deadline)?)),
+        }
+    }
+
+    /// A socket that no child has: neither one that was forked while it was made, nor a later one.
+    fn alone(
+        mut make: impl FnMut() -> io::Result<Self>,
+    ) -> io::Result<(Self, Option<NotInherited>)> {
+        loop {
+            let before = inherited::forks();
+            let socket = make()?;
+            let not_inherited = NotInherited::new(socket.fd());
+            if before.is_some() && inherited::forks() == before {
+                return Ok((socket, not_inherited));
+            }
+            // The child keeps it: for the server it is over all the same.
+            shutdown(socket.fd(), Shutdown::Both)?;
+        }
+    }
+
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(socket) => socket.as_fd(),
@@ -209,4 +233,42 @@ fn set_keepalive(socket: &TcpStream, keepalive: Keepalive) -> io::Result<()> {
         sockopt::set_tcp_keepcnt(socket, count)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(unsafe_code, reason = "it forks")]
+    fn a_child_that_is_forked_meanwhile_has_no_connection() {
+        let (mut other_end_of_child, other_end) = UnixStream::pair().unwrap();
+        let mut children = Vec::new();
+        let mut servers = Vec::new();
+        let alone = Socket::alone(|| {
+            let (client, server) = UnixStream::pair()?;
+            servers.push(server);
+            if children.is_empty() {
+                // SAFETY: the child makes system calls only.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    let _ = other_end_of_child.read(&mut [0]);
+                    // SAFETY: it ends this process.
+                    unsafe { libc::_exit(0) };
+                }
+                children.push(child);
+            }
+            Ok(Socket::Unix(client))
+        });
+        // The child has the other end, and lives.
+        assert_eq!(servers[0].read(&mut [0]).unwrap(), 0);
+        assert!(servers.len() > 1);
+        drop(alone.unwrap());
+        assert_eq!(servers.last_mut().unwrap().read(&mut [0]).unwrap(), 0);
+        // SAFETY: it is a child of this process.
+        unsafe { libc::kill(children[0], libc::SIGKILL) };
+        // SAFETY: likewise.
+        unsafe { libc::waitpid(children[0], std::ptr::null_mut(), 0) };
+        drop(other_end);
+    }
 }
