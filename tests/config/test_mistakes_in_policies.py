@@ -66,6 +66,38 @@ def test_what_makes_no_sense_together_is_refused(cache: Cache, use: str) -> None
         getattr(cache, use)(10, lease=True, single_flight=False)
 
 
+@pytest.mark.parametrize("name", ["stale_while_revalidate", "stale_if_error", "jitter"])
+@pytest.mark.parametrize("timeout", [0, 0.0, timedelta(0)], ids=["0", "0.0", "a timedelta"])
+def test_what_never_expires_is_never_old(app: Flask, cache: Cache, name: str, timeout: Any) -> None:
+    for use in (
+        lambda **options: cache.memoize(timeout, **options)(len),
+        lambda **options: cache.cached(timeout, **options)(len),
+        lambda **options: cache.page(timeout, **options)(len),
+        lambda **options: cache.get_or_set("k", 1, timeout, **options),
+    ):
+        with app.app_context():
+            with pytest.raises(ValueError, match=f"{name} with timeout=0, which never expires"):
+                use(**{name: 0.5})
+            use(**{name: 0})
+            use()
+
+
+def test_tags_that_take_no_result(app: Flask, cache: Cache) -> None:
+    nothing: Any = lambda *, key="k": key  # noqa: E731
+    for use in (cache.memoize, cache.cached, cache.page):
+        with pytest.raises(TypeError, match="called with the result"):
+            use(10, tags=nothing)
+    for something in (lambda *values: values, str, "{}".format):
+        cache.memoize(10, tags=something)(len)
+
+
+def test_a_switch_is_no_number_though_it_equals_one(app: Flask, cache: Cache) -> None:
+    with app.app_context():
+        assert cache.get_or_set("k", 1, 10, jitter=1) == 1
+        with pytest.raises(TypeError, match="jitter"):
+            cache.get_or_set("k", 1, 10, jitter=True)
+
+
 @pytest.mark.parametrize("use", ["memoize", "cached"])
 @pytest.mark.parametrize(
     "options",
@@ -88,8 +120,8 @@ def test_what_can_be_is_taken(cache: Cache, use: str, options: Any) -> None:
         (name, value)
         for names, values in {
             ("CACHE_STALE_WHILE_REVALIDATE", "CACHE_STALE_IF_ERROR"): [-1, "soon", math.nan, []],
-            ("CACHE_WAIT", "CACHE_STALE_RETRY", "CACHE_LEASE_TTL"): [-1, "soon", math.nan, []],
-            ("CACHE_JITTER",): [-0.1, 1.5, "much", []],
+            ("CACHE_WAIT", "CACHE_STALE_RETRY", "CACHE_LEASE_TTL"): [-1, "soon", math.nan, True],
+            ("CACHE_JITTER",): [-0.1, 1.5, "much", True],
             ("CACHE_REFRESH_WORKERS",): [-1, 1.5, "two", []],
         }.items()
         for name in names

@@ -36,6 +36,7 @@ __all__ = [
     "as_flag",
     "as_number",
     "check",
+    "number_not_flag",
     "seconds_of",
 ]
 
@@ -111,6 +112,11 @@ def _whole_or_not(value: Any) -> Any:
         return value
 
 
+def number_not_flag(value: Any) -> Any:
+    """:func:`as_number`, where True and False are none."""
+    return value if isinstance(value, bool) else as_number(value)
+
+
 def as_flag(value: Any) -> Any:
     """True or False, also written as text; None where there is none: None and blank text.
 
@@ -152,7 +158,7 @@ TIMEOUT = Kind(
 DURATION = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more",
     test=lambda v: 0 <= seconds_of(v) < float("inf"),
-    read=lambda v: v if isinstance(v, bool) else as_number(v),
+    read=number_not_flag,
 )
 INTERVAL = Kind(
     "a number of seconds or a datetime.timedelta, 0 or more, or False",
@@ -167,7 +173,7 @@ OPTIONAL_DURATION = Kind(
 SHARE = Kind(
     "a number from 0 to 1",
     test=lambda v: _is_number(v) and not isinstance(v, bool) and 0 <= v <= 1,
-    read=as_number,
+    read=number_not_flag,
 )
 SECONDS = Kind(
     "a positive number of seconds",

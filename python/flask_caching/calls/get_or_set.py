@@ -75,7 +75,7 @@ class GetOrSet:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._by_options: dict[tuple[tuple[str, Any], ...], Any] = {}
+        self._by_options: dict[tuple[tuple[str, type, Any], ...], Any] = {}
 
     def __call__(self, key: str, default: Any, timeout: Any, options: dict[str, Any]) -> Any:
         """What is under ``key``, or what ``default`` stands for, which is stored."""
@@ -86,11 +86,14 @@ class GetOrSet:
                 "get_or_set() cannot await its default; decorate the coroutine function with "
                 "cached(key_prefix=...) instead"
             )
-        return self._asker(options)(key, default, normalize_timeout(timeout))
+        asker, timeout = self._asker(options), normalize_timeout(timeout)
+        asker._flask_caching_policy.options.check_with(timeout)
+        return asker(key, default, timeout)
 
     def _asker(self, options: dict[str, Any]) -> Any:
         """What asks with these options."""
-        by = tuple(sorted(options.items(), key=_name))
+        # True is 1, and no number of seconds.
+        by = tuple(sorted((name, type(value), value) for name, value in options.items()))
         try:
             known = self._by_options.get(by)
         except TypeError:
@@ -112,10 +115,6 @@ class GetOrSet:
                 + f"Options: timeout, {', '.join(_OPTIONS)}"
             )
         return wrap(_ValuePolicy(self._cache, Options(**options)), None)
-
-
-def _name(option: tuple[str, Any]) -> str:
-    return option[0]
 
 
 #: Those of the decorators that are about a value, and not about a key.

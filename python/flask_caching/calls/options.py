@@ -10,6 +10,7 @@ from .._warn import warn
 from ..backends.spec import DURATION, SHARE, seconds_of
 from ..keys.tags import tag_keys
 from ..mistakes import check_hash_method
+from ..utils import wants_args
 
 __all__ = ["Description", "Options", "asks", "callable_or_none", "first"]
 
@@ -81,6 +82,22 @@ class Options:
             raise TypeError(f"jitter must be {SHARE.words}, not {self.jitter!r}")
         if not callable(self.tags):
             object.__setattr__(self, "tags", tag_keys(self.tags))
+        elif asks(lambda tags: not wants_args(tags), self.tags):
+            raise TypeError("tags is called with the result, and this one takes no argument")
+
+    def check_with(self, timeout: Any) -> None:
+        """Refuse options that say nothing of what never expires.
+
+        :param timeout: of the decorator, or of the call.
+        """
+        if timeout is None or isinstance(timeout, str) or seconds_of(timeout) != 0:
+            return
+        for name in ("stale_while_revalidate", "stale_if_error", "jitter"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} with timeout=0, which never expires: give a timeout, or leave {name} "
+                    "out"
+                )
 
 
 def callable_or_none(name: str, given: Any) -> Callable[..., Any] | None:

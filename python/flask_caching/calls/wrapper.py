@@ -29,9 +29,9 @@ def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
 
     :param policy: what is said of its calls.
     :param timeout: its ``cache_timeout``, which an application may read and set.
-    :raises ValueError: it is a text that is no number.
+    :raises ValueError: it is a text that is no number, or options make no sense with it.
     """
-    normalize_timeout(timeout)
+    policy.options.check_with(normalize_timeout(timeout))
     f, attributes = policy.f, policy.attributes
     if hasattr(f, "__name__"):
         # A partial's or callable object's attributes are its own business.

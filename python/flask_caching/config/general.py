@@ -18,7 +18,7 @@ from ..backends.spec import (
     TIMEOUT,
     Kind,
     Setting,
-    as_number,
+    number_not_flag,
     seconds_of,
 )
 
@@ -35,7 +35,7 @@ _ANY = Kind("anything", object)
 _LEASE_TIME = Kind(
     "a number of seconds or a datetime.timedelta, above 0",
     test=lambda v: 0 < seconds_of(v) < float("inf"),
-    read=as_number,
+    read=number_not_flag,
 )
 DEFAULT_TIMEOUT = Setting(
     "CACHE_DEFAULT_TIMEOUT",
