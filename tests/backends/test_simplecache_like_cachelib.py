@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 from typing import Any
@@ -104,3 +105,15 @@ def test_the_differences() -> None:
     ours.set("key", 1, timeout=-1)
     assert theirs.delete("key") is True, "an expired entry counts there"
     assert ours.delete("key") is False
+
+
+@pytest.mark.parametrize("kind", [SimpleCache, CachelibSimpleCache])
+def test_a_copy_has_the_same_entries(kind: Any) -> None:
+    cache = kind()
+    cache.set("before", 1)
+    other = copy.copy(cache)
+    other.set("after", 2)
+    cache.delete("before")
+    assert (other.get("before"), cache.get("after")) == (None, 2)
+    with pytest.raises(TypeError):
+        copy.deepcopy(cache)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 from cachelib.serializers import BaseSerializer, SimpleSerializer
 
@@ -120,6 +120,10 @@ class SimpleCache(MemoryBackend, BaseCache, ancestors.SimpleCache):
         super().__setattr__(name, value)
         if name == "serializer":
             self._use_serializer(value, native=_is_pickle(value))
+
+    def __copy__(self) -> Self:
+        """The cache itself: with cachelib's, too, a copy has the entries of what it is one of."""
+        return self
 
     def _list_keys(self, prefix: str, most: int) -> list[str]:
         """The keys that begin with ``prefix``; at most ``most``."""

@@ -64,6 +64,9 @@ ONLY_REDIS_PY = frozenset(
     }
 )
 
+#: In the place of a value that leaves things as they are.
+_AS_IT_IS: Any = object()
+
 
 class Options:
     """The options of connections, checked.
@@ -85,7 +88,6 @@ class Options:
         self._url = url
         if url is not None:
             options = {**options, **url.options}
-        self.unix_socket_path: str | None = None
         #: The same options for redis-py, for ``_write_client`` and ``_read_client``.
         self.for_redis_py: dict[str, Any] = {}
         #: What the engine takes; see ``RedisServers`` in ``_engine.pyi``.
@@ -106,46 +108,55 @@ class Options:
             "breaker_failures": DEFAULT_BREAKER_FAILURES,
             "breaker_reset": DEFAULT_BREAKER_RESET,
         }
-        self._tls: dict[str, Any] = {
-            "ca_files": [],
+        #: What is made of more than one option.
+        self._parts: dict[str, Any] = {
+            "unix_socket_path": None,
+            "has_keepalive": True,
+            "has_tls": False,
+            "verifies": True,
+            "checks_hostname": True,
+            "ca_file": [],
+            "ca_path": [],
             "ca_data": None,
             "certificate": None,
             "key": None,
-            "verification": "full",
             "only_tls13": False,
         }
-        self._check_hostname = True
-        self._verify = True
-        self._ssl = False
         # Our own first: an option by redis-py's name is the more particular.
         for name in sorted(options, key=lambda name: name not in _OWN):
             self._take(name, options[name])
         self.for_redis_py.setdefault("socket_timeout", self.connection["operation_timeout"])
         self.for_redis_py.setdefault("socket_connect_timeout", self.connection["connect_timeout"])
+        self.unix_socket_path: str | None = self._parts["unix_socket_path"]
+        if not self._parts["has_keepalive"]:
+            self.connection["keepalive"] = None
         if self.connection["credential_provider"] and self._has_login():
             raise CacheConfigError(
                 f"{source}: 'credential_provider' says who logs in, and so do the user name or the "
                 "password beside it (CACHE_REDIS_PASSWORD, CACHE_REDIS_URL): leave out one of them"
             )
-        if self._ssl:
-            if self._tls["key"] is not None and self._tls["certificate"] is None:
-                raise CacheConfigError(f"{source}: 'ssl_keyfile' needs 'ssl_certfile' beside it")
-            if not self._verify:
-                self._tls["verification"] = "none"
-            elif not self._check_hostname:
-                self._tls["verification"] = "chain"
-            self.connection["tls"] = self._tls
+        if self._parts["has_tls"]:
+            self.connection["tls"] = self._tls()
+
+    def _tls(self) -> dict[str, Any]:
+        parts = self._parts
+        if parts["key"] is not None and parts["certificate"] is None:
+            raise CacheConfigError(f"{self._source}: 'ssl_keyfile' needs 'ssl_certfile' beside it")
+        kind = "full" if parts["checks_hostname"] else "chain"
+        return {
+            "ca_files": parts["ca_file"] + parts["ca_path"],
+            "verification": kind if parts["verifies"] else "none",
+            **{name: parts[name] for name in ("ca_data", "certificate", "key", "only_tls13")},
+        }
 
     def _take(self, name: str, value: Any) -> None:
-        take = _OWN.get(name) or _KNOWN.get(name)
+        where, read = _OWN.get(name) or _KNOWN.get(name) or ("", None)
         in_url = self._url is not None and name in self._url.options
-        if take is None:
+        if read is None:
             raise CacheConfigError(self._unknown(name, in_url))
         problem = None
         try:
-            take(self, value)
-        except CacheConfigError:
-            raise
+            taken = read(value)
         except (TypeError, ValueError) as error:
             # Raised from here, the exception below would have this one, and the value in it, as
             # its context.
@@ -153,7 +164,14 @@ class Options:
         if problem is not None:
             shown = f", not {value!r}" if name in _SHOWN and not in_url else ""
             raise CacheConfigError(f"{self._source}: {name!r} must be {problem}{shown}")
-        if name in _KNOWN and not name.startswith("encoding"):
+        if name in _NOT_USED:
+            if taken:
+                why = f"{name}={value!r} is not used, as {_NOT_USED[name]}"
+                warn(f"{self._source}: {why}", UserWarning)
+            return
+        if taken is not _AS_IT_IS:
+            (self.connection if where in self.connection else self._parts)[where] = taken
+        if name in _KNOWN:
             self.for_redis_py[name] = value
 
     def _unknown(self, name: str, in_url: bool) -> str:
@@ -171,107 +189,6 @@ class Options:
 
     def _has_login(self) -> bool:
         return bool(self.connection["username"] or self.connection["password"])
-
-    def _put(self, name: str, value: Any) -> None:
-        self.connection[name] = value
-
-    def _take_credential_provider(self, value: Any) -> None:
-        if value is not None and not callable(getattr(value, "get_credentials", None)):
-            raise ValueError(
-                "an object with a method get_credentials() that returns (password,) or "
-                "(username, password)"
-            )
-        self._put("credential_provider", value)
-
-    def _take_database(self, value: Any) -> None:
-        self._put("db", int(_number(value or 0, "the number of a database", whole=True)))
-
-    def _take_unix_socket(self, value: Any) -> None:
-        self.unix_socket_path = None if value is None else os.fspath(value)
-
-    def _take_keepalive(self, value: Any) -> None:
-        self._put("keepalive", self.connection["keepalive"] or {} if _flag(value) else None)
-
-    def _take_keepalive_options(self, value: Any) -> None:
-        if not value:
-            return
-        settings: dict[str, Any] = {"idle": None, "interval": None, "count": None}
-        for option, setting in dict(value).items():
-            name = _KEEPALIVE.get(option)
-            if name is None:
-                raise ValueError("a dict of socket.TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT")
-            settings[name] = setting if name == "count" else float(setting)
-        self._put("keepalive", settings)
-
-    def _take_single_connection(self, value: Any) -> None:
-        if _flag(value):
-            self._put("max_connections", 1)
-
-    def _take_max_connections(self, value: Any) -> None:
-        if value is not None:
-            most = int(_number(value, "a number of connections, 1 or more", whole=True, least=1))
-            self._put("max_connections", most)
-
-    def _take_protocol(self, value: Any) -> None:
-        if value is not None and str(value) not in ("2", "3"):
-            raise ValueError("2 or 3")
-        self._put("resp3", str(value) == "3")
-
-    def _take_health_check_interval(self, value: Any) -> None:
-        interval = _number(value or 0, "a number of seconds; 0: never")
-        self._put("health_check_interval", interval or None)
-
-    def _take_ssl(self, value: Any) -> None:
-        self._ssl = _flag(value)
-
-    def _take_ca_path(self, value: Any) -> None:
-        if value is not None:
-            folder = os.fspath(value)
-            try:
-                names = sorted(os.listdir(folder))
-            except OSError as error:
-                raise ValueError(f"a directory of certificates ({error.strerror})") from error
-            files = [os.path.join(folder, name) for name in names]
-            self._tls["ca_files"] += [file for file in files if os.path.isfile(file)]
-
-    def _take_ca_file(self, value: Any) -> None:
-        if value is not None:
-            self._tls["ca_files"].append(_path(value))
-
-    def _take_ca_data(self, value: Any) -> None:
-        try:
-            data = value.decode("ascii") if isinstance(value, bytes) else value
-        except UnicodeError:
-            data = b""
-        if not isinstance(data, str | None):
-            raise TypeError("certificates as text")
-        self._tls["ca_data"] = data
-
-    def _take_certificate(self, value: Any) -> None:
-        self._tls["certificate"] = _path(value)
-
-    def _take_key(self, value: Any) -> None:
-        self._tls["key"] = _path(value)
-
-    def _take_cert_reqs(self, value: Any) -> None:
-        if value in ("none", "None", ssl.CERT_NONE):
-            self._verify = False
-        elif value in (None, "required", "optional", ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL):
-            # A server always sends its certificate, so optional is required.
-            self._verify = value is not None
-        else:
-            raise ValueError("'none', 'optional' or 'required'")
-
-    def _take_check_hostname(self, value: Any) -> None:
-        self._check_hostname = _flag(value)
-
-    def _take_min_version(self, value: Any) -> None:
-        if value is None:
-            return
-        version = int(_number(value, "ssl.TLSVersion.TLSv1_2 or TLSv1_3", whole=True))
-        if version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
-            raise ValueError("ssl.TLSVersion.TLSv1_2 or TLSv1_3; older ones are not spoken")
-        self._tls["only_tls13"] = version == ssl.TLSVersion.TLSv1_3
 
 
 def parse_url(url: str) -> RedisUrl:
@@ -313,24 +230,21 @@ def _flag(value: Any) -> bool:
     return bool(flag)
 
 
-def _seconds(name: str) -> Callable[[Options, Any], None]:
-    def take(options: Options, value: Any) -> None:
-        if value is None:
-            # redis-py then waits for ever; here there is always a deadline.
-            return
-        seconds = _number(value, "a positive number of seconds")
-        if seconds <= 0 or seconds == float("inf"):
-            raise ValueError("a positive number of seconds")
-        options._put(name, seconds)
-
-    return take
+def _seconds(value: Any) -> Any:
+    if value is None:
+        # redis-py then waits for ever; here there is always a deadline.
+        return _AS_IT_IS
+    seconds = _number(value, "a positive number of seconds")
+    if seconds <= 0 or seconds == float("inf"):
+        raise ValueError("a positive number of seconds")
+    return seconds
 
 
-def _text(name: str) -> Callable[[Options, Any], None]:
-    def take(options: Options, value: Any) -> None:
-        options._put(name, secret_text(value, f"{options._source}: {name!r}"))
-
-    return take
+def _text(value: Any) -> str | None:
+    try:
+        return secret_text(value, "")
+    except CacheConfigError:
+        raise ValueError("a string, or bytes of UTF-8") from None
 
 
 def _path(value: Any) -> Any:
@@ -341,36 +255,100 @@ def _path(value: Any) -> Any:
     return path
 
 
-def _switch(name: str) -> Callable[[Options, Any], None]:
-    def take(options: Options, value: Any) -> None:
-        options._put(name, _flag(value))
-
-    return take
+def _ca_file(value: Any) -> Any:
+    return [] if value is None else [_path(value)]
 
 
-def _only(*allowed: Any, words: str) -> Callable[[Options, Any], None]:
-    """An option with one value that is how it is here."""
-
-    def take(options: Options, value: Any) -> None:
-        if (value.lower() if isinstance(value, str) else value) not in allowed:
-            raise ValueError(words)
-
-    return take
-
-
-def _unused(*usual: Any, why: str) -> Callable[[Options, Any], None]:
-    """An option that changes nothing here."""
-
-    def take(options: Options, value: Any) -> None:
-        if (value.lower() if isinstance(value, str) else value) not in usual:
-            shown = ", ".join(name for name in _KNOWN if _KNOWN[name] is take)
-            warn(f"{options._source}: {shown}={value!r} is not used, as {why}", UserWarning)
-
-    return take
+def _ca_path(value: Any) -> Any:
+    """The files of a directory."""
+    if value is None:
+        return []
+    folder = os.fspath(value)
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise ValueError(f"a directory of certificates ({error.strerror})") from error
+    files = [os.path.join(folder, name) for name in names]
+    return [file for file in files if os.path.isfile(file)]
 
 
-def _breaker_failures(options: Options, value: Any) -> None:
-    options._put("breaker_failures", int(_number(value, "a whole number", whole=True)))
+def _ca_data(value: Any) -> str | None:
+    try:
+        data = value.decode("ascii") if isinstance(value, bytes) else value
+    except UnicodeError:
+        data = b""
+    if not isinstance(data, str | None):
+        raise TypeError("certificates as text")
+    return data
+
+
+def _verifies(value: Any) -> bool:
+    if value in ("none", "None", ssl.CERT_NONE):
+        return False
+    if value not in (None, "required", "optional", ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL):
+        raise ValueError("'none', 'optional' or 'required'")
+    # A server always sends its certificate, so optional is required.
+    return value is not None
+
+
+def _only_tls13(value: Any) -> Any:
+    if value is None:
+        return _AS_IT_IS
+    version = int(_number(value, "ssl.TLSVersion.TLSv1_2 or TLSv1_3", whole=True))
+    if version not in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        raise ValueError("ssl.TLSVersion.TLSv1_2 or TLSv1_3; older ones are not spoken")
+    return version == ssl.TLSVersion.TLSv1_3
+
+
+def _credential_provider(value: Any) -> Any:
+    if value is not None and not callable(getattr(value, "get_credentials", None)):
+        raise ValueError(
+            "an object with a method get_credentials() that returns (password,) or "
+            "(username, password)"
+        )
+    return value
+
+
+def _database(value: Any) -> int:
+    return int(_number(value or 0, "the number of a database", whole=True))
+
+
+def _max_connections(value: Any) -> Any:
+    if value is None:
+        return _AS_IT_IS
+    return int(_number(value, "a number of connections, 1 or more", whole=True, least=1))
+
+
+def _keepalive_options(value: Any) -> Any:
+    if not value:
+        return _AS_IT_IS
+    settings: dict[str, Any] = {"idle": None, "interval": None, "count": None}
+    for option, setting in dict(value).items():
+        name = _KEEPALIVE.get(option)
+        if name is None:
+            raise ValueError("a dict of socket.TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT")
+        settings[name] = setting if name == "count" else float(setting)
+    return settings
+
+
+def _resp3(value: Any) -> bool:
+    if value is not None and str(value) not in ("2", "3"):
+        raise ValueError("2 or 3")
+    return str(value) == "3"
+
+
+def _interval(value: Any) -> float | None:
+    return _number(value or 0, "a number of seconds; 0: never") or None
+
+
+def _no_decoding(value: Any) -> Any:
+    if (value.lower() if isinstance(value, str) else value) not in (None, False, "false", "0"):
+        raise ValueError("False: what is stored is bytes, not text")
+    return _AS_IT_IS
+
+
+def _unusual(*usual: Any) -> Callable[[Any], bool]:
+    return lambda value: (value.lower() if isinstance(value, str) else value) not in usual
 
 
 #: Options that are not text, for those who write them into a URL.
@@ -402,48 +380,56 @@ _KEEPALIVE = {
     getattr(socket, "TCP_KEEPCNT", None): "count",
 }
 
-#: Options by our own names.
-_OWN: dict[str, Callable[[Options, Any], None]] = {
-    "connect_timeout": _seconds("connect_timeout"),
-    "operation_timeout": _seconds("operation_timeout"),
-    "breaker_failures": _breaker_failures,
-    "breaker_reset": _seconds("breaker_reset"),
+#: Options by our own names: what they fill, and what reads their values. A reader raises a
+#: ``TypeError`` or ``ValueError`` that says what the value must be.
+_OWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "connect_timeout": ("connect_timeout", _seconds),
+    "operation_timeout": ("operation_timeout", _seconds),
+    "breaker_failures": (
+        "breaker_failures",
+        lambda value: int(_number(value, "a whole number", whole=True)),
+    ),
+    "breaker_reset": ("breaker_reset", _seconds),
 }
 
 #: What redis-py does not know.
 OWN_NAMES = frozenset(_OWN)
 
-#: Options by redis-py's names.
-_KNOWN: dict[str, Callable[[Options, Any], None]] = {
-    "username": _text("username"),
-    "password": _text("password"),
-    "credential_provider": Options._take_credential_provider,
-    "db": Options._take_database,
-    "client_name": _text("client_name"),
-    "socket_timeout": _seconds("operation_timeout"),
-    "socket_connect_timeout": _seconds("connect_timeout"),
-    "socket_keepalive": Options._take_keepalive,
-    "socket_keepalive_options": Options._take_keepalive_options,
-    "unix_socket_path": Options._take_unix_socket,
-    "max_connections": Options._take_max_connections,
-    "single_connection_client": Options._take_single_connection,
-    "health_check_interval": Options._take_health_check_interval,
-    "retry_on_timeout": _switch("retry_on_timeout"),
-    "protocol": Options._take_protocol,
-    "encoding": _unused(None, "utf-8", "utf8", why="keys are always UTF-8, values are bytes"),
-    "encoding_errors": _unused(None, "strict", why="any text can be a key"),
-    "decode_responses": _only(
-        None, False, "false", "0", words="False: what is stored is bytes, not text"
-    ),
-    "ssl": Options._take_ssl,
-    "ssl_keyfile": Options._take_key,
-    "ssl_certfile": Options._take_certificate,
-    "ssl_cert_reqs": Options._take_cert_reqs,
-    "ssl_ca_certs": Options._take_ca_file,
-    "ssl_ca_path": Options._take_ca_path,
-    "ssl_ca_data": Options._take_ca_data,
-    "ssl_check_hostname": Options._take_check_hostname,
-    "ssl_min_version": Options._take_min_version,
+#: Options by redis-py's names, likewise.
+_KNOWN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "username": ("username", _text),
+    "password": ("password", _text),
+    "credential_provider": ("credential_provider", _credential_provider),
+    "db": ("db", _database),
+    "client_name": ("client_name", _text),
+    "socket_timeout": ("operation_timeout", _seconds),
+    "socket_connect_timeout": ("connect_timeout", _seconds),
+    "socket_keepalive": ("has_keepalive", _flag),
+    "socket_keepalive_options": ("keepalive", _keepalive_options),
+    "unix_socket_path": ("unix_socket_path", lambda v: None if v is None else os.fspath(v)),
+    "max_connections": ("max_connections", _max_connections),
+    "single_connection_client": ("max_connections", lambda v: 1 if _flag(v) else _AS_IT_IS),
+    "health_check_interval": ("health_check_interval", _interval),
+    "retry_on_timeout": ("retry_on_timeout", _flag),
+    "protocol": ("resp3", _resp3),
+    "encoding": ("", _unusual(None, "utf-8", "utf8")),
+    "encoding_errors": ("", _unusual(None, "strict")),
+    "decode_responses": ("", _no_decoding),
+    "ssl": ("has_tls", _flag),
+    "ssl_keyfile": ("key", _path),
+    "ssl_certfile": ("certificate", _path),
+    "ssl_cert_reqs": ("verifies", _verifies),
+    "ssl_ca_certs": ("ca_file", _ca_file),
+    "ssl_ca_path": ("ca_path", _ca_path),
+    "ssl_ca_data": ("ca_data", _ca_data),
+    "ssl_check_hostname": ("checks_hostname", _flag),
+    "ssl_min_version": ("only_tls13", _only_tls13),
+}
+
+#: Of these, those that change nothing here, and why.
+_NOT_USED = {
+    "encoding": "keys are always UTF-8, values are bytes",
+    "encoding_errors": "any text can be a key",
 }
 
 #: Options whose values messages may show: they are no secrets.
