@@ -12,6 +12,8 @@ from flask import Flask
 from flask_caching import Cache, errors
 from flask_caching.backends import MemcachedCache, RedisCache, RedisClusterCache, RedisSentinelCache
 from flask_caching.errors import CacheBackendError, CacheError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from servers import free_port
 
 pylibmc = pytest.importorskip("pylibmc")
@@ -118,7 +120,8 @@ def test_a_value_that_is_no_number_is_a_type_error_and_a_response_error(redis_se
 
 
 def test_a_client_object_raises_what_its_library_does(closed, redis_server):
-    cache = RedisCache(redis.Redis(port=closed), key_prefix="likeness:")
+    client = redis.Redis(port=closed, retry=Retry(NoBackoff(), 0))
+    cache = RedisCache(client, key_prefix="likeness:")
     raised(lambda: cache.get("k"), redis.exceptions.ConnectionError)
     cache = RedisCache(redis.Redis(port=redis_server.port), key_prefix="likeness:")
     cache.set("k", "text")

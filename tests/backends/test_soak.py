@@ -1,4 +1,4 @@
-"""Threads and processes do at random what they may, for ``SOAK_SECONDS``, and check what they see.
+"""Threads do at random what they may, for ``SOAK_SECONDS``, and check what they see.
 
 ``make soak`` runs this for longer. ``SOAK_SEED`` repeats what each thread does, though not the
 order in which they come to their turn.
@@ -6,7 +6,6 @@ order in which they come to their turn.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sys
@@ -20,16 +19,9 @@ import pytest
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.utils import make_template_fragment_key
-from gunicorn_server import serving
-from memcached_servers import MemcachedServer
-from redis_servers import RedisServer
-from soak import KEYS as KEYS_OF_PROCESSES
-from soak import TTL, Soak
 
 #: Seconds for which each of the tests goes on.
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0.6"))
-#: And for which processes do; starting them takes its time, too.
-PROCESS_SECONDS = max(10.0, 5 * SECONDS)
 SEED = os.environ.get("SOAK_SEED") or str(random.randrange(10**6))
 
 THREADS = 6
@@ -240,40 +232,3 @@ def test_no_step_of_a_counter_is_lost(app: Flask, cache: Cache) -> None:
 
     soak(app, count)
     assert int(cache.get("counter")) == sum(sums)
-
-
-@pytest.mark.parametrize("kind", ["redis", "memcached"])
-def test_processes_that_are_killed_and_frozen_lose_no_deletion(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    """Workers of gunicorn compute under leases while they, and the server, are disturbed."""
-    server: RedisServer | MemcachedServer
-    config: dict[str, Any] = {
-        "CACHE_LEASE": True,
-        "CACHE_LEASE_TTL": TTL,
-        "CACHE_WAIT": 60,
-    }
-    if kind == "redis":
-        server = RedisServer(tmp_path / "redis")
-        config |= {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": server.port}
-    else:
-        server = MemcachedServer(tmp_path / "memcached")
-        config |= {"CACHE_TYPE": "MemcachedCache", "CACHE_MEMCACHED_SERVERS": [server.address]}
-    monkeypatch.setenv("TEST_CACHE", json.dumps(config))
-    monkeypatch.setenv("SOAK_FOLDER", str(tmp_path))
-    (tmp_path / "numbers").write_bytes(bytes(8 * KEYS_OF_PROCESSES))
-    application = Path(__file__).with_name("soak_app.py")
-    options = ("--workers", "4", "--threads", "4", "--timeout", "300")
-    server.start()
-    try:
-        with serving(tmp_path / "gunicorn", application, *options) as gunicorn:
-            soak = Soak(gunicorn, server, tmp_path)
-            soak.run(PROCESS_SECONDS, SEED)
-            soak.check_leases()
-            computed = soak.check_computations()
-            # gunicorn's, those that refresh, that renew leases, and that leave counts.
-            soak.check_bounds(most_threads=16, most_files=80, most_megabytes=150)
-            assert computed < soak.calls
-            assert soak.deletions
-    finally:
-        server.kill()

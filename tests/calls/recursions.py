@@ -1,13 +1,17 @@
-"""Recursions through cached functions; ``test_recursion.py`` runs each in a process of its own.
+"""Recursions through cached functions, each in a process of its own; for ``test_recursion.py``.
 
-Arguments: the kind of recursion, its depth, the size of the stack in kB (0: the main thread's).
-Prints the result, or RecursionError.
+The argument is JSON: for each its kind, its depth, and the size of the stack in kB (0: the main
+thread's). Prints for each, in JSON, how its process ended and what it printed: the result, or
+RecursionError.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -233,5 +237,18 @@ def main(kind: str, depth: int, stack: int) -> None:
         run()
 
 
+def in_a_child(kind: str, depth: int, stack: int) -> tuple[int, str]:
+    with tempfile.TemporaryFile() as printed:
+        child = os.fork()
+        if child == 0:
+            os.dup2(printed.fileno(), 1)
+            main(kind, depth, stack)
+            sys.stdout.flush()
+            os._exit(0)
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        printed.seek(0)
+        return ended, printed.read().decode()
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    print(json.dumps([in_a_child(*each) for each in json.loads(sys.argv[1])]))

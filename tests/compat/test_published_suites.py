@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import flask
 import pytest
+from servers import free_port
 
 from .reference import Unavailable, published_tests
 
@@ -73,14 +73,6 @@ EXPECTED_FAILURES: dict[str, list[str]] = {
 }
 
 
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [opened.getsockname()[1] for opened in sockets]
-    for opened in sockets:
-        opened.close()
-    return ports
-
-
 def _server_replacements(redis: int, memcached: int) -> dict[str, str]:
     """Where the suites name the ports of servers, or mean the default ones."""
     return {
@@ -131,7 +123,7 @@ class Run:
     """
 
     def __init__(self, version: str, directory: Path) -> None:
-        redis_port, memcached_port = _free_ports(2)
+        redis_port, memcached_port = free_port(), free_port()
         _prepare(version, directory / "tests", _server_replacements(redis_port, memcached_port))
         self._report = directory / "report.xml"
         self._output = directory / "output"

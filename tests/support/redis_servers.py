@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from servers import Server, free_port, program, wait_until
 
 __all__ = ["Cluster", "RedisServer", "Watched", "pass_time"]
@@ -33,10 +36,18 @@ class RedisServer(Server):
             command += ["--requirepass", password]
         super().__init__([*command, *options], folder)
 
-    @property
+    @functools.cached_property
     def admin(self) -> Any:
-        """A redis-py client."""
-        return redis.Redis(port=self.port, password=self.password, socket_timeout=5)
+        """A redis-py client, whose connections are closed with the server.
+
+        It tries nothing again: that takes seconds while a server is started, or is gone.
+        """
+        return redis.Redis(
+            port=self.port,
+            password=self.password,
+            socket_timeout=5,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def is_ready(self) -> bool:
         try:
@@ -49,6 +60,7 @@ class RedisServer(Server):
             # A paused one does not notice that it is being killed before it goes on.
             self.resume()
         super().kill()
+        self.admin.close()
 
 
 def pass_time(client: Any, seconds: float) -> None:

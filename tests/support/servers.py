@@ -27,8 +27,12 @@ def program(name: str) -> str:
     return path
 
 
+#: The first port that is given; so many are claimed at once, as each claim costs an open file.
+_FIRST, _BLOCK = 10_000, 64
 #: What keeps the ports of this process its own, until it ends, however it ends.
 _claims: list[socket.socket] = []
+#: The ports that it has not given yet, and the process they belong to.
+_left: tuple[int, list[int]] = (0, [])
 
 
 def free_port() -> int:
@@ -38,26 +42,39 @@ def free_port() -> int:
     client by the time the server is started, or started again. Nor does another test process get
     it, though nobody listens there yet.
     """
-    first_of_connections = int(
-        Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]
-    )
-    candidates = range(10_000, max(first_of_connections, 20_000))
+    global _left
     while True:
-        port = random.SystemRandom().choice(candidates)  # not as a test may have seeded `random`
+        owner, ports = _left
+        if owner != os.getpid() or not ports:
+            _left = os.getpid(), _claimed()
+            continue
+        port = ports.pop()
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
-            _claims.append(_claim(port))
             return port
 
 
-def _claim(port: int) -> socket.socket:
-    """Reserve a port among test processes, by a name in the abstract namespace of unix sockets.
+def _claimed() -> list[int]:
+    """Ports that no other test process is given."""
+    first_of_connections = int(
+        Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]
+    )
+    blocks = range(_FIRST, max(first_of_connections, 20_000) - _BLOCK, _BLOCK)
+    while True:
+        first = random.SystemRandom().choice(blocks)  # not as a test may have seeded `random`
+        with contextlib.suppress(OSError):
+            _claims.append(_claim(first))
+            return list(range(first, first + _BLOCK))
 
-    :raises OSError: where another process, or this one, has it.
+
+def _claim(port: int) -> socket.socket:
+    """Reserve a port and those beside it, by a name in the abstract namespace of unix sockets.
+
+    :raises OSError: where another process, or this one, has them.
     """
     claim = socket.socket(socket.AF_UNIX)
     try:
-        claim.bind(f"\0flask-caching-test-port-{port}")
+        claim.bind(f"\0flask-caching-test-ports-{(port - _FIRST) // _BLOCK}")
     except OSError:
         claim.close()
         raise
@@ -66,14 +83,15 @@ def _claim(port: int) -> socket.socket:
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
     """Poll until ``condition`` is true and raises nothing of the network's."""
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, 0.001
     while True:
         with contextlib.suppress(OSError):
             if condition():
                 return
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {patience} s for {what}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.02)
 
 
 def stop(pid: int) -> None:
