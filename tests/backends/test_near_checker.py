@@ -9,11 +9,12 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import redis
+from compat.reference import Unavailable, Unsupported, reference_python
 from near import Nearby
 from redis_servers import RedisServer
 from servers import program
@@ -48,7 +49,15 @@ def empty(server: RedisServer) -> None:
     server.admin.flushall()
 
 
-FAULTS: list[Callable[[RedisServer], None]] = [cut, empty, cut, freeze, cut, restart]
+def evict(server: RedisServer) -> None:
+    """Let the server do without some of what it has."""
+    server.admin.config_set("maxmemory-policy", "allkeys-random")
+    server.admin.config_set("maxmemory", server.admin.info("memory")["used_memory"] - 1000)
+    time.sleep(0.05)
+    server.admin.config_set("maxmemory", 0)
+
+
+FAULTS: list[Callable[[RedisServer], None]] = [cut, empty, evict, cut, freeze, evict, cut, restart]
 
 
 def test_nobody_reads_what_is_old(tmp_path: Path) -> None:
@@ -62,7 +71,8 @@ def test_nobody_reads_what_is_old(tmp_path: Path) -> None:
             stack.callback(reader.kill)
             assert reader.stdout is not None
             assert reader.stdout.readline() == "ready\n"
-        _write(server, near, readers)
+        writer = stack.enter_context(_reference(server.port))
+        _write(server, near, readers, writer)
         for reader in readers:
             out, _ = reader.communicate(timeout=60)
             hits, copies, wrong = out.split(" ", 2)
@@ -82,7 +92,29 @@ def _reader(port: int) -> subprocess.Popen[str]:
     )
 
 
-def _write(server: RedisServer, near: Nearby, readers: list[subprocess.Popen[str]]) -> None:
+@contextlib.contextmanager
+def _reference(port: int) -> Iterator[subprocess.Popen[str] | None]:
+    """Flask-Caching as published, where there is one for this Flask."""
+    try:
+        python = reference_python()
+    except (Unavailable, Unsupported):
+        yield None
+        return
+    command = [python, SUPPORT / "near_writer.py", str(port), "checked:"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _write(
+    server: RedisServer,
+    near: Nearby,
+    readers: list[subprocess.Popen[str]],
+    reference: subprocess.Popen[str] | None,
+) -> None:
     """Write ever larger numbers by several clients, and let something fail now and then."""
     chance, faults = random.Random(7), itertools.cycle(FAULTS)
     other = near.other(CACHE_OPTIONS={"breaker_reset": 0.01, "operation_timeout": 0.2})
@@ -96,8 +128,18 @@ def _write(server: RedisServer, near: Nearby, readers: list[subprocess.Popen[str
         if done.stdout != b"OK\n":
             raise RuntimeError(done.stderr)
 
+    def by_flask_caching(key: str, number: int) -> None:
+        assert reference is not None
+        assert reference.stdin is not None
+        assert reference.stdout is not None
+        reference.stdin.write(f"{key} {number}\n")
+        reference.stdin.flush()
+        if reference.stdout.readline() != "True\n":
+            raise RuntimeError("Flask-Caching has not written it")
+
     writers: list[Callable[[str, int], Any]] = [
         *(other.set, near.cache.set, by_redis_py) * 3,
+        *([] if reference is None else [by_flask_caching] * 3),
         by_redis_cli,
     ]
     end, fail = time.monotonic() + SECONDS - 1, time.monotonic() + 1

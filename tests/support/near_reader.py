@@ -19,10 +19,12 @@ from near import Nearby
 
 #: For each key, what was told and when.
 _told: dict[str, list[tuple[float, int]]] = {}
+_begun = threading.Event()
 
 
 def listen() -> None:
     for line in sys.stdin:
+        _begun.set()
         key, number, at = line.split()
         _told.setdefault(key, []).append((float(at), int(number)))
 
@@ -39,6 +41,8 @@ def main(port: int, prefix: str, seconds: float, most: float) -> None:
     near = Nearby(server, prefix, CACHE_OPTIONS=options, CACHE_NEAR_SILENCE=0.5)
     threading.Thread(target=listen, daemon=True).start()
     print("ready", flush=True)
+    # The others may need long to be ready.
+    _begun.wait()
     hits, copies, wrong, end = 0, 0, [], time.monotonic() + seconds
     while time.monotonic() < end:
         for key in [f"k{number}" for number in range(8)]:
