@@ -100,7 +100,6 @@ def test_an_option_that_counts_for_nothing(options: dict[str, Any], said: str) -
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
-        (lambda: ["a"], "takes 0 positional arguments"),
         (lambda result: "abc", r"such as \('abc',\), not 'abc'"),
         (lambda result: [result], "a tag must be a str, not int"),
         (lambda result: 1 / 0, "division by zero"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemcachedCache", "SASLMemcachedCache", "SpreadSASLMemcachedCache"]
 
+_KEEPS_NONE = "Memcached tells nobody what changes"
 _SETTINGS = (MEMCACHED_SERVERS, KEY_PREFIX, *RESILIENCE)
 _LOGIN = (
     Setting(
@@ -67,7 +69,7 @@ class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
         "on Memcached servers",
         settings=_SETTINGS,
         deprecated=("memcached", "gaememcached"),
-        keeps_copies="Memcached tells nobody what changes",
+        keeps_copies=_KEEPS_NONE,
     )
 
     #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
@@ -243,7 +245,7 @@ class SASLMemcachedCache(MemcachedCache):
         "on Memcached servers that ask for a user name and a password",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("saslmemcached",),
-        keeps_copies="Memcached tells nobody what changes",
+        keeps_copies=_KEEPS_NONE,
     )
 
     def __init__(
@@ -266,19 +268,7 @@ class SASLMemcachedCache(MemcachedCache):
             secret_text(username, "CACHE_MEMCACHED_USERNAME"),
             secret_text(password, "CACHE_MEMCACHED_PASSWORD"),
         )
-        super().__init__(
-            servers,
-            default_timeout,
-            key_prefix,
-            pool_size,
-            pool_blocking,
-            ignore_delete_many_errors,
-            behaviors,
-            connect_timeout,
-            operation_timeout,
-            breaker_failures,
-            breaker_reset,
-        )
+        super().__init__(**_arguments_of(MemcachedCache, locals()))
 
     def _use_options(self, options: MemcachedOptions) -> None:
         username, password = self._credentials
@@ -299,7 +289,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
         "on such servers, with large values spread over several entries",
         settings=(*_SETTINGS, *_LOGIN),
         deprecated=("spreadsaslmemcached", "spreadsaslmemcachedcache"),
-        keeps_copies="Memcached tells nobody what changes",
+        keeps_copies=_KEEPS_NONE,
     )
 
     #: Entries are sealed: only this side can count in them.
@@ -328,21 +318,7 @@ class SpreadSASLMemcachedCache(SASLMemcachedCache):
                 raise CacheConfigError(f"{name} must be a whole number, 1 or more: {value!r}")
         self.chunksize = chunksize
         self.maxchunk = maxchunk
-        super().__init__(
-            servers,
-            default_timeout,
-            key_prefix,
-            username,
-            password,
-            pool_size,
-            pool_blocking,
-            ignore_delete_many_errors,
-            behaviors,
-            connect_timeout,
-            operation_timeout,
-            breaker_failures,
-            breaker_reset,
-        )
+        super().__init__(**_arguments_of(SASLMemcachedCache, locals()))
 
     def get(self, key: str, chunk: bool = True) -> Any:
         """The value under ``key``, or None.
@@ -409,6 +385,12 @@ class _Whole(ByteBackend):
 
     def _make_codec(self, serializer: BaseSerializer) -> Codec:
         return Pylibmc(serializer, self._spread._options.pickle_protocol)
+
+
+def _arguments_of(kind: type[MemcachedCache], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that the constructor of ``kind`` has among the arguments of a subclass's."""
+    names = inspect.signature(kind.__init__).parameters
+    return {name: given[name] for name in names if name != "self"}
 
 
 def _sum(servers: list[dict[bytes, bytes]], name: bytes) -> int | None:

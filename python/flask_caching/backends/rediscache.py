@@ -11,7 +11,7 @@ from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._redis import by_redis_py
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
-from ._redis.near import NEAR, NearOptions
+from ._redis.near import NEAR
 from ._redis.options import Options, parse_url
 from ._settings import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, COUNT, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
@@ -89,30 +89,25 @@ class RedisCache(RedisBackend):
     ) -> None:
         if host is None:
             raise CacheConfigError("RedisCache host parameter may not be None")
-        self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
-        near = NearOptions.take(kwargs)
-        check_connection = kwargs.pop("check_connection", False)
-        url = kwargs.pop("redis_url", None)
-        if not isinstance(host, str) and not url:
-            self._use_client(host, kwargs)
-        else:
-            place: dict[str, Any] = {
-                "host": host if isinstance(host, str) else "localhost",
-                "port": port,
-            }
-            client = by_redis_py.single(url, place, db, password, kwargs)
-            given = {**kwargs, "db": db, "password": password}
-            if client is not None:
-                self._use_made(lambda: both(client))
-            elif url:
-                parsed = parse_url(url)
-                place.update(parsed.place)
-                self._open_single(place, _with_url(given, parsed))
+        with self._set_up(default_timeout, key_prefix, ignore_delete_many_errors, kwargs):
+            url = kwargs.pop("redis_url", None)
+            if not isinstance(host, str) and not url:
+                self._use_client(host, kwargs)
             else:
-                self._open_single(place, Options(given))
-        self._keep_copies(near)
-        if check_connection:
-            self._check_connection()
+                place: dict[str, Any] = {
+                    "host": host if isinstance(host, str) else "localhost",
+                    "port": port,
+                }
+                client = by_redis_py.single(url, place, db, password, kwargs)
+                given = {**kwargs, "db": db, "password": password}
+                if client is not None:
+                    self._use_made(lambda: both(client))
+                elif url:
+                    parsed = parse_url(url)
+                    place.update(parsed.place)
+                    self._open_single(place, _with_url(given, parsed))
+                else:
+                    self._open_single(place, Options(given))
 
     def _open_single(self, place: dict[str, Any], options: Options) -> None:
         path = options.unix_socket_path
@@ -192,44 +187,41 @@ class RedisSentinelCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
-        near = NearOptions.take(kwargs)
-        check_connection = kwargs.pop("check_connection", False)
-        others = kwargs.pop("min_other_sentinels", 0)
-        if isinstance(others, bool) or not isinstance(others, int) or others < 0:
-            raise CacheConfigError(
-                f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
-            )
-        if not (isinstance(master, str) and master):
-            raise CacheConfigError(
-                "CACHE_REDIS_SENTINEL_MASTER is missing: what the sentinels call the master"
-            )
-        addresses = [
-            parse_address(item, "CACHE_REDIS_SENTINELS")
-            for item in sentinels or [("127.0.0.1", 26379)]
-        ]
-        own = {name: kwargs[name] for name in OF_RESILIENCE if name in kwargs}
-        of_sentinels = {
-            name.removeprefix("sentinel_"): value
-            for name, value in kwargs.items()
-            if name.startswith("sentinel_")
-        }
-        of_servers = {
-            name: value for name, value in kwargs.items() if not name.startswith("sentinel_")
-        }
-        of_servers = {**of_servers, "db": db, "password": password}
-        clients = by_redis_py.sentinels(addresses, master, of_sentinels, of_servers)
-        if clients is not None:
-            writer, reader = clients
-            self._use_made(lambda: {"write": writer, "read": reader})
-        else:
-            sentinel_options = Options(
-                {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
-            )
-            self._open_sentinels(addresses, master, others, sentinel_options, Options(of_servers))
-        self._keep_copies(near)
-        if check_connection:
-            self._check_connection()
+        with self._set_up(default_timeout, key_prefix, ignore_delete_many_errors, kwargs):
+            others = kwargs.pop("min_other_sentinels", 0)
+            if isinstance(others, bool) or not isinstance(others, int) or others < 0:
+                raise CacheConfigError(
+                    f"CACHE_OPTIONS: 'min_other_sentinels' must be a whole number, not {others!r}"
+                )
+            if not (isinstance(master, str) and master):
+                raise CacheConfigError(
+                    "CACHE_REDIS_SENTINEL_MASTER is missing: what the sentinels call the master"
+                )
+            addresses = [
+                parse_address(item, "CACHE_REDIS_SENTINELS")
+                for item in sentinels or [("127.0.0.1", 26379)]
+            ]
+            own = {name: kwargs[name] for name in OF_RESILIENCE if name in kwargs}
+            of_sentinels = {
+                name.removeprefix("sentinel_"): value
+                for name, value in kwargs.items()
+                if name.startswith("sentinel_")
+            }
+            of_servers = {
+                name: value for name, value in kwargs.items() if not name.startswith("sentinel_")
+            }
+            of_servers = {**of_servers, "db": db, "password": password}
+            clients = by_redis_py.sentinels(addresses, master, of_sentinels, of_servers)
+            if clients is not None:
+                writer, reader = clients
+                self._use_made(lambda: {"write": writer, "read": reader})
+            else:
+                sentinel_options = Options(
+                    {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
+                )
+                self._open_sentinels(
+                    addresses, master, others, sentinel_options, Options(of_servers)
+                )
 
     def _open_sentinels(
         self,
@@ -305,17 +297,12 @@ class RedisClusterCache(RedisCache):
         ignore_delete_many_errors: bool = False,
         **kwargs: Any,
     ) -> None:
-        self._prepare(default_timeout, key_prefix, ignore_delete_many_errors)
-        near = NearOptions.take(kwargs)
-        check_connection = kwargs.pop("check_connection", False)
-        url = kwargs.pop("redis_url", None)
-        if cluster and not isinstance(cluster, str):
-            self._use_client(cluster, kwargs)
-        else:
-            self._open_cluster(cluster, password, url, kwargs)
-        self._keep_copies(near)
-        if check_connection:
-            self._check_connection()
+        with self._set_up(default_timeout, key_prefix, ignore_delete_many_errors, kwargs):
+            url = kwargs.pop("redis_url", None)
+            if cluster and not isinstance(cluster, str):
+                self._use_client(cluster, kwargs)
+            else:
+                self._open_cluster(cluster, password, url, kwargs)
 
     def _open_cluster(
         self, cluster: str, password: str, url: str | None, kwargs: dict[str, Any]

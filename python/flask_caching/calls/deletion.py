@@ -14,6 +14,7 @@ from ..errors import CacheBackendError
 from ..keys.identity import Unidentifiable
 from ..keys.signature import ArgumentOrder
 from ..keys.versions import memver_name, new_version
+from ..requests.helpers_of_pages import layers
 from ..utils import function_namespace, get_id
 from .memoized import MemoizePolicy
 from .view import QueryArgs, ViewPolicy
@@ -94,19 +95,11 @@ def _note_impossible(
     policy: MemoizePolicy, calls: list[tuple[Any, ...]], kwargs: dict[str, Any]
 ) -> None:
     """Warn of arguments that no call of the function can have: there is nothing to forget."""
-    why: TypeError | None = None
-    for args in calls:
-        try:
-            inspect.signature(policy.f).bind(*args, **kwargs)
-        except TypeError as error:
-            why = error
-        except ValueError:
-            # A built-in without a signature.
-            return
-        else:
-            return
+    why = [_misfit(policy.f, args, kwargs) for args in calls]
+    if not all(why):
+        return
     warn(
-        f"delete_memoized forgets nothing: no call of {policy.name} has these arguments: {why}",
+        f"delete_memoized forgets nothing: no call of {policy.name} has these arguments: {why[-1]}",
         UserWarning,
     )
 
@@ -163,12 +156,8 @@ def normalized_arguments(
 
 def _memoize_policy(f: Any) -> MemoizePolicy | None:
     """The memoized function that ``f`` is, or that it is decorated over."""
-    while f is not None:
-        policy = getattr(f, "_flask_caching_policy", None)
-        if isinstance(policy, MemoizePolicy):
-            return policy
-        f = getattr(f, "__wrapped__", None)
-    return None
+    policies = (getattr(one, "_flask_caching_policy", None) for one in layers(f))
+    return next((policy for policy in policies if isinstance(policy, MemoizePolicy)), None)
 
 
 def _unfold(
@@ -210,7 +199,7 @@ def _calls(
         if not args or args[0] is not bound:
             return [with_instance]
         # The instance was given although it is known. It could also be meant as an argument.
-        readings = [call for call in (args, with_instance) if _fits(policy.f, call, kwargs)]
+        readings = [call for call in (args, with_instance) if not _misfit(policy.f, call, kwargs)]
         return readings or [args]
     if (policy.order.on_instance or policy.order.on_class) and not args:
         first = "self" if policy.order.on_instance else "cls"
@@ -222,12 +211,16 @@ def _calls(
     return [args]
 
 
-def _fits(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _misfit(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """Why no call of a function can have these arguments; "" where one can, or nobody knows."""
     try:
         inspect.signature(f).bind(*args, **kwargs)
-    except (TypeError, ValueError):
-        return False
-    return True
+    except TypeError as error:
+        return str(error)
+    except ValueError:
+        # A built-in without a signature.
+        pass
+    return ""
 
 
 def _reset_plain(cache: Cache, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

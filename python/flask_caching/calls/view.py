@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,7 +19,7 @@ from werkzeug.exceptions import HTTPException
 from .._engine import MISSING, CallParts, Turn
 from ..errors import UnstorableValueError
 from ..requests.context import active_method, is_debugged
-from ..requests.helpers_of_pages import answers_for, note_helper_of_page
+from ..requests.helpers_of_pages import answers_for, layers, note_helper_of_page
 from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
@@ -317,7 +318,7 @@ class ViewPolicy(CallPolicy):
 
     def note_hit(self, is_stale: bool = False) -> None:
         if has_request_context() and self._is_page():
-            after_this_request(_indicate_stale if is_stale else _indicate_hit)
+            after_this_request(partial(_indicate, "stale" if is_stale else "True"))
 
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         if not has_request_context():
@@ -346,19 +347,13 @@ class ViewPolicy(CallPolicy):
         if answers_for(self, view):
             return True
         # A decorator that hides what it decorates may be around it.
-        return self.reads_request and not _is_cached(view)
+        return self.reads_request and not any(
+            hasattr(one, "_flask_caching_policy") for one in layers(view)
+        )
 
 
 def _logs_hits(state: AppState) -> bool:
     return logger.isEnabledFor(logging.INFO) and is_debugged(state.app())
-
-
-def _is_cached(view: Any) -> bool:
-    while view is not None:
-        if hasattr(view, "_flask_caching_policy"):
-            return True
-        view = getattr(view, "__wrapped__", None)
-    return False
 
 
 @contextmanager
@@ -374,11 +369,6 @@ def visit(app: Flask, **request: Any) -> Iterator[None]:
         yield
 
 
-def _indicate_stale(response: Response) -> Response:
-    response.headers["hit_cache"] = "stale"
-    return response
-
-
-def _indicate_hit(response: Response) -> Response:
-    response.headers["hit_cache"] = "True"
+def _indicate(hit: str, response: Response) -> Response:
+    response.headers["hit_cache"] = hit
     return response

@@ -112,17 +112,18 @@ class Proxies(NativeProxies):
 
     def _set_fallback(self, *args: Any, **kwargs: Any) -> bool | None:
         """``set`` where the key may be one of a fragment, or is given by name."""
-        args, kwargs = _by_position(args, kwargs)
-        if args:
-            args = (self._fragments.places(args[0])[0], *args[1:])
-        return _called(self.cache.set, args, kwargs)
+        return _called(self.cache.set, *self._placed(args, kwargs))
 
     def _add_fallback(self, *args: Any, **kwargs: Any) -> bool:
-        """``add`` where the key may be one of a fragment, or is given by name."""
+        """``add`` as in ``_set_fallback``."""
+        return _called(self.cache.add, *self._placed(args, kwargs))
+
+    def _placed(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a write, whose key is where a fragment is stored."""
         args, kwargs = _by_position(args, kwargs)
-        if args:
-            args = (self._fragments.places(args[0])[0], *args[1:])
-        return _called(self.cache.add, args, kwargs)
+        return (self._fragments.places(args[0])[0], *args[1:]) if args else args, kwargs
 
     def _note_leases(self) -> None:
         """From now on entries may be leases, and deletions take away those that stand beside."""

@@ -4,13 +4,13 @@ route, where no request comes along, and whether it is in debug mode."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from flask import request_started
 
 from ..stats._shared import share_counts
-from .helpers_of_pages import answers_for
+from .helpers_of_pages import answers_for, layers
 from .server_timing import add_server_timing
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _note_views_above_routes(app: Flask, cache: Cache) -> None:
     views = list(app.view_functions.values())
     known = {id(view) for view in views}
     for policy in list(cache._policies):
-        if policy.kind not in _DECORATORS or all(id(f) not in known for f in _chain(policy.f)):
+        if policy.kind not in _DECORATORS or all(id(f) not in known for f in layers(policy.f)):
             continue
         if not any(answers_for(policy, view) for view in views):
             logger.warning(
@@ -67,9 +67,3 @@ def _note_views_above_routes(app: Flask, cache: Cache) -> None:
                 policy.name,
                 _DECORATORS[policy.kind],
             )
-
-
-def _chain(f: Any) -> Iterator[Any]:
-    while f is not None:
-        yield f
-        f = getattr(f, "__wrapped__", None)

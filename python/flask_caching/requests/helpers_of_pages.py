@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app, has_request_context, request
@@ -11,19 +12,24 @@ if TYPE_CHECKING:
     from ..calls.policy import CallPolicy
     from ..calls.view import ViewPolicy
 
-__all__ = ["answers_for", "note_helper_of_page"]
+__all__ = ["answers_for", "layers", "note_helper_of_page"]
 
 #: How deep a decorator may hide what it decorates.
 _DEPTH = 6
 
 
+def layers(f: Any) -> Iterator[Any]:
+    """A function, and those that it is decorated over."""
+    while f is not None:
+        yield f
+        f = getattr(f, "__wrapped__", None)
+
+
 def answers_for(policy: CallPolicy, view: Any) -> bool:
     """Whether a view function of an application is that of ``policy``, decorated or not."""
+    if any(one is policy.wrapper for one in layers(view)):
+        return True
     view_class = getattr(view, "view_class", None)
-    while view is not None:
-        if view is policy.wrapper:
-            return True
-        view = getattr(view, "__wrapped__", None)
     return any(getattr(view_class, name, None) is policy.wrapper for name in dir(view_class))
 
 

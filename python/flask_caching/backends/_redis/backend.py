@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from cachelib.serializers import BaseSerializer, RedisSerializer
@@ -20,7 +21,7 @@ from .._like_cachelib import ancestors
 from .._settings import RESILIENCE
 from .._timed import Timed
 from .client import ClientStore, both
-from .near import Copied
+from .near import Copied, NearOptions
 
 if TYPE_CHECKING:
     from ..._engine import ByteStore
@@ -40,8 +41,8 @@ OF_RESILIENCE = frozenset(setting.option for setting in RESILIENCE)
 class RedisBackend(Copied, ancestors.RedisCache):
     """A cache on Redis.
 
-    A class of it calls :meth:`_prepare`, and then either sets ``_servers`` and ``_make_clients`` or
-    calls :meth:`_use_client`.
+    A class of it is made inside :meth:`_set_up`: it either sets ``_servers`` and ``_make_clients``
+    or calls :meth:`_use_client`.
     """
 
     serializer = RedisSerializer()
@@ -62,12 +63,18 @@ class RedisBackend(Copied, ancestors.RedisCache):
     #: Makes the clients for those who ask for them.
     _make_clients: Callable[[], dict[str, Any]]
 
-    def _prepare(
+    @contextmanager
+    def _set_up(
         self,
         default_timeout: Any,
         key_prefix: str | Callable[[], str] | None,
         ignore_delete_many_errors: bool,
-    ) -> None:
+        options: dict[str, Any],
+    ) -> Iterator[None]:
+        """Make what does not depend on the servers, before and after they are known.
+
+        :param options: those of the constructor, of which its own are taken.
+        """
         ByteBackend.__init__(self, default_timeout, ignore_delete_many_errors)
         self.key_prefix: str | Callable[[], str] = key_prefix or ""
         self._servers = None
@@ -81,6 +88,12 @@ class RedisBackend(Copied, ancestors.RedisCache):
                 "Set CACHE_KEY_PREFIX where it holds anything else.",
                 type(self).__name__,
             )
+        near = NearOptions.take(options)
+        checks_connection = options.pop("check_connection", False)
+        yield
+        self._keep_copies(near)
+        if checks_connection:
+            self._check_connection()
 
     def _whereabouts(self) -> str:
         if getattr(self, "_servers", None) is None:
