@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     longest = (tests / "longest.txt").read_text().splitlines()
     order = {tests / name: number for number, name in enumerate(longest)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    # The collector, which many tests call, need not look at thousands of tests each time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
