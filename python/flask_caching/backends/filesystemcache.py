@@ -144,7 +144,7 @@ class FileSystemCache(InDirectory, ancestors.FileSystemCache):
         return entries, self._files.bytes() if self._max_bytes else None, self._files.evicted()
 
     def _ask_usage(self) -> tuple[int, int | None, int]:
-        """The same, by looking at each file; of very many only how many there are."""
+        """As :meth:`_usage`, by looking at each file; of very many only how many there are."""
         return (*self._files.held(), self._files.evicted())
 
     def _list_keys(self, prefix: str, most: int) -> list[str]:

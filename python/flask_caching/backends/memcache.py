@@ -276,7 +276,7 @@ class SASLMemcachedCache(MemcachedCache):
 
 
 class SpreadSASLMemcachedCache(SASLMemcachedCache):
-    """The same for values larger than an item of memcached: they are spread over several.
+    """A :class:`SASLMemcachedCache` whose larger values are spread over several items.
 
     :param chunksize: the most bytes of a value in one item.
     :param maxchunk: the most items that a value may take; a larger one is refused.

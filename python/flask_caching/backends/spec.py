@@ -222,7 +222,7 @@ class Setting:
     required: str = ""
 
     def but(self, **changes: Any) -> Setting:
-        """The same setting with other ``option``, ``goes``, ``doc`` or ``default``."""
+        """This setting with another ``option``, ``goes``, ``doc`` or ``default``."""
         return replace(self, **changes)
 
     def check(self, config: MutableMapping[str, Any]) -> None:
@@ -234,7 +234,10 @@ class Setting:
             config[self.name] = self.read(config[self.name], self.name)
 
     def check_option(self, options: MutableMapping[str, Any]) -> None:
-        """The same for the option of the backend that this setting fills."""
+        """Put what the option of the backend that this setting fills stands for in its place.
+
+        :raises CacheConfigError: it is of the wrong kind.
+        """
         if self.option in options and self.kind in (FLAG, SECONDS, COUNT, PORT):
             name = f"CACHE_OPTIONS: {self.option!r}"
             options[self.option] = self.read(options[self.option], name)

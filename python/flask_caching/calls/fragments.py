@@ -216,7 +216,7 @@ class Fragments:
         return road.policy.compute(answer, lambda *_: caller(), tag, {})
 
     async def render_awaited(self, tag: Tag, caller: Callable[[], Any]) -> Any:
-        """The same where a block is rendered by awaiting it."""
+        """As :meth:`render`, of a block that is rendered by awaiting it."""
         road = self.roads[tag[5]]
         context = active_context(None)
         answer = road.approach(tag, {}, None if context is None else context.app.extensions)

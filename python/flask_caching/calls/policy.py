@@ -131,7 +131,7 @@ class CallPolicy(Reporting):
     def description(
         self, state: AppState, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Description | None:
-        """The same.
+        """What a kind of decorator says of a call; None: it is not to be cached.
 
         :raises Unidentifiable: an argument cannot be told apart from others.
         """
@@ -220,7 +220,7 @@ class CallPolicy(Reporting):
         leasing.hold(self, turn)
 
     async def hold_awaited(self, turn: Turn) -> None:
-        """The same, while the event loop goes on."""
+        """As :meth:`hold`, while the event loop goes on."""
         await leasing.hold_awaited(self, turn)
 
     # Tags, and values that are not fresh any more.
@@ -296,7 +296,7 @@ class CallPolicy(Reporting):
         return self.cache._call_fn(self.f, *args, **kwargs)
 
     async def run_awaited(self, *args: Any, **kwargs: Any) -> Any:
-        """The same of a coroutine function, as a subclass of ``Cache`` calls it."""
+        """What a coroutine function returns that a subclass of ``Cache`` calls in its own way."""
         result = self.cache._call_fn(self.f, *args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 

@@ -137,7 +137,7 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
 async def compute_awaited(
     policy: CallPolicy, turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """The same where the function is awaited."""
+    """Await the function of a turn, and bring what it returns to the road."""
     road = policy.road
     if not turn.is_open:
         return await f(*args, **kwargs)
@@ -181,7 +181,7 @@ def _withheld(
 
 
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a function with ``unless`` or ``forced_update``, which are asked first."""
+    """What asks ``unless`` and ``forced_update``, and then has the call answered by ``answer``."""
     refresh, compute, f = policy.road.refresh, policy.compute, _function(policy)
     # Without the questions that there are not, a call costs a tenth less.
     asks_unless, asks_update = policy.unless is not None, policy.forced_update is not None
@@ -201,7 +201,7 @@ def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any
 
 
 def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a coroutine function: awaited in a running loop, run to its end elsewhere."""
+    """What a coroutine function becomes: awaited in a running loop, run to its end elsewhere."""
     f = policy.f if policy.runs_when_called else policy.run_awaited
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:

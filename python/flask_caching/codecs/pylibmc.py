@@ -146,9 +146,9 @@ class ByClient:
 
 
 class PickledByClient(ByClient):
-    """The same where bytes are needed, which are compressed: all but integers, with which the
-    server counts, are what ``serializer`` makes of them. What the client made bytes of itself is
-    read.
+    """Values for a client object where bytes are needed, which are compressed: all but integers,
+    with which the server counts, are what ``serializer`` makes of them. What the client made bytes
+    of itself is read.
     """
 
     def encode(self, value: Any) -> tuple[Any, int]:

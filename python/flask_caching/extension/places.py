@@ -99,7 +99,7 @@ class Places(Proxies):
         return state, (self.cache if self._chooses_backend else backend)
 
     def _own_place(self) -> tuple[AppState, Any]:
-        """The same, where no subclass has a say."""
+        """The state and the backend of the active application, where no subclass has a say."""
         context = active_context(None)
         app: Flask = self.app if context is None else context.app
         try:

@@ -82,7 +82,7 @@ class AppState:
         self._refused: set[str] = set()
 
     def for_cache(self, cache: Cache) -> AppState:
-        """The same settings for another cache."""
+        """These settings for another cache."""
         other = AppState(cache, self.config, self.serializer, self.pages)
         other.enable_signals, other.layers = self.enable_signals, self.layers
         return other

@@ -29,7 +29,8 @@ __all__ = [
 #: Flask's proxies cost a multiple of it.
 active_context: Callable[..., Any]
 
-#: Returns the active request context, which has the request in ``request``; likewise.
+#: Returns the active request context, which has the request in ``request``; its argument where none
+#: is active.
 active_request_context: Callable[..., Any]
 
 try:

@@ -162,7 +162,7 @@ def _noting(method: Callable[..., Any], note: str) -> Callable[..., Any]:
 
 
 def _noting_marks(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for ``session.modified = True``, which is how a change of what it holds is told."""
+    """A ``__setattr__`` that notes ``session.modified = True``, by which a change is told."""
 
     @functools.wraps(method)
     def noting(self: Any, name: str, value: Any) -> None:

@@ -54,8 +54,9 @@ def directory(cache_dir: Any, problem: str) -> str:
 
 
 def whole_number(number: Any, least: int, problem: str) -> int:
-    """A whole number, ``least`` or more; ``problem`` as above.
+    """A whole number, ``least`` or more.
 
+    :param problem: the message where it is none, but for what it is.
     :raises CacheConfigError: it is none.
     """
     try:

@@ -74,7 +74,7 @@ class Entries(Wrapping):
         return tagged.current(self, [value])[0] if type(value) is SealedValue else value
 
     def _read_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
-        """The same of ``keys``, in their order."""
+        """The current values under ``keys``, in their order, ``MISSING`` for each that has none."""
         return tagged.current(self, self._find_many(*keys, foreign_text=foreign_text))
 
     def _find(self, key: str, foreign_text: bool = False) -> Any:
@@ -89,7 +89,7 @@ class Entries(Wrapping):
         return MISSING if stored is None else self._unpack(key, wire_key, stored, foreign_text)
 
     def _find_many(self, *keys: str, foreign_text: bool = False) -> list[Any]:
-        """The same of ``keys``, in their order.
+        """:meth:`_find` of ``keys``, in their order.
 
         :param foreign_text: as in :meth:`_find`.
         """

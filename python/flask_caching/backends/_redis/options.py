@@ -88,7 +88,7 @@ class Options:
         self._url = url
         if url is not None:
             options = {**options, **url.options}
-        #: The same options for redis-py, for ``_write_client`` and ``_read_client``.
+        #: These options as redis-py takes them, for ``_write_client`` and ``_read_client``.
         self.for_redis_py: dict[str, Any] = {}
         #: What the engine takes; see ``RedisServers`` in ``_engine.pyi``.
         self.connection: dict[str, Any] = {
