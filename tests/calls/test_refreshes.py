@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
+from flask_caching.calls import refresh
 from flask_caching.calls.refresh import _MOST_WAITING
 from flask_caching.testing import manual_clock
 
@@ -66,31 +68,50 @@ def test_more_than_may_wait_stay_old(app: Flask, cache: Cache, clock: Any) -> No
         until(lambda: number(most) == 11)
 
 
+class Late(queue.Queue[Any]):
+    """A queue whose readers go on only when they may with what they have taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = threading.Event()
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        taken = super().get(*args, **kwargs)
+        assert self.opened.wait(LONG)
+        return taken
+
+
 def test_one_that_hangs_keeps_no_other_from_its_thread(
-    app: Flask, cache: Cache, clock: Any
+    app: Flask, cache: Cache, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, both = threading.Event(), threading.Barrier(3)
+    both = threading.Barrier(3)
     runs: list[str] = []
+    workers, late = refresh._Workers(), Late()
+    workers._waiting = late
+    monkeypatch.setattr(refresh, "_workers", workers)
 
     @cache.memoize(10, stale_while_revalidate=100)
     def compute(name: str) -> int:
         runs.append(name)
         if threading.current_thread().daemon and name != "warm":
+            # Each needs a thread: neither goes on before the other has come.
             both.wait(LONG)
-            assert gate.wait(LONG)
         return runs.count(name)
 
     with app.app_context():
         for name in ("warm", "a", "b"):
             compute(name)
         clock.advance(11)
+        late.opened.set()
         compute("warm")
         until(lambda: compute("warm") == 2)
         # There is an idle thread now. The second is begun while that one only comes to the first.
+        until(lambda: workers._begun == 0)
+        late.opened.clear()
         compute("a")
         compute("b")
+        late.opened.set()
         both.wait(LONG)
-        gate.set()
         until(lambda: compute("a") == compute("b") == 2)
 
 

@@ -220,6 +220,33 @@ def test_a_forced_update_waits_for_nobody(app: Flask, cache: Cache) -> None:
     assert gate.runs == 3
 
 
+def test_a_forced_result_is_not_replaced_by_an_older_one(app: Flask, cache: Cache) -> None:
+    source = ["old"]
+    entered, opened = threading.Semaphore(0), threading.Event()
+    forced = threading.local()
+
+    @cache.memoize(forced_update=lambda: getattr(forced, "is_on", False))
+    def read() -> str:
+        found = source[0]
+        if found == "old":
+            entered.release()
+            assert opened.wait(LONG)
+        return found
+
+    calls = Calls(app, read)
+    calls.start(1)
+    assert entered.acquire(timeout=LONG)
+    source[0] = "new"
+    with app.app_context():
+        forced.is_on = True
+        assert read() == "new"
+        forced.is_on = False
+        opened.set()
+        # What was asked for before goes to its caller, and is not stored.
+        assert calls.join() == ["old"]
+        assert read() == "new"
+
+
 @pytest.mark.parametrize("where", ["option", "setting"])
 def test_it_can_be_turned_off(app: Flask, where: str) -> None:
     option = False if where == "option" else None

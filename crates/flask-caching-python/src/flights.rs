@@ -103,6 +103,14 @@ pub(crate) fn supersede_all(py: Python<'_>, scope: u64) -> PyResult<()> {
     wait(py, FLIGHTS.supersede_all(scope))
 }
 
+/// Supersedes the computations of the same that began before `flight`.
+///
+/// # Errors
+/// As [`supersede`].
+pub(crate) fn supersede_earlier(py: Python<'_>, flight: &Flight) -> PyResult<()> {
+    wait(py, flight.supersede_earlier())
+}
+
 /// What tells the owner of flights from others while it lives: a backend, or the cache that makes its
 /// backends anew for each call.
 #[inline]

@@ -363,6 +363,20 @@ impl Flight {
         self.progress.state.load(Ordering::SeqCst) & SUPERSEDED != 0
     }
 
+    /// Supersedes those computations of the same that began before this one. A result that was asked for
+    /// though there was one, or though another was under way, is not to be replaced by an older one.
+    pub fn supersede_earlier(&self) -> Overtaken {
+        let mut overtaken = Overtaken::default();
+        let hash = self.hashes[0];
+        if let Some(flights) = self.flights.shard(hash).get(&hash) {
+            // They are registered in the order in which they began.
+            let mut all = flights.iter();
+            let own = all.position(|flight| Arc::ptr_eq(flight, &self.progress));
+            overtaken.supersede(&flights[..own.unwrap_or_default()]);
+        }
+        overtaken
+    }
+
     /// Begins to store the result; `None` where that may not be stored any more.
     ///
     /// Until the [`Write`] is dropped, deletions on other threads wait: the caller guarantees that it

@@ -63,6 +63,15 @@ impl World {
         let _ = write.end(undo);
     }
 
+    /// The source changes, and who knows that computes it, whatever is found and whoever is at it.
+    fn compute_anew(&self) {
+        self.source.fetch_add(1, Ordering::SeqCst);
+        let flight = self.flights.begin(SCOPE, KEY, [VERSION]);
+        let result = self.source.load(Ordering::SeqCst);
+        flight.supersede_earlier().wait();
+        self.land(&flight, result);
+    }
+
     /// The source changes, and what was computed from it is deleted by `delete`: from then on nobody
     /// finds anything older.
     fn change(&self, delete: impl Fn(&Self)) {
@@ -132,6 +141,15 @@ fn what_was_computed_before_a_deletion_is_not_found_after_it() {
             world.change(World::delete);
         };
         at_once(&World::new(), &[call_twice, call_twice, delete_twice]);
+    });
+}
+
+#[test]
+fn what_was_computed_anew_is_not_replaced_by_what_is_older() {
+    explore(|| {
+        let world = World::new();
+        at_once(&world, &[call, World::compute_anew, World::compute_anew]);
+        assert_eq!(world.find(), Some(2));
     });
 }
 

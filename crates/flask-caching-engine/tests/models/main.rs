@@ -7,6 +7,7 @@
 //! Atomics count as sequentially consistent here, whatever their ordering.
 #![cfg(shuttle)]
 
+mod claims;
 mod flights;
 mod leases;
 mod refreshes;

@@ -10,6 +10,7 @@ use super::replaced::{SET, VERSION_WRITES};
 use super::road::Road;
 use super::turn::{Doing, Encoded, Open, Outcome, Role, Step, Version};
 use crate::error::UnstorableValueError;
+use crate::flights;
 use crate::memory::Stored;
 use crate::metadata::Metadata;
 use crate::missing::is_missing;
@@ -216,6 +217,9 @@ impl Open {
             return Ok(Outcome::Superseded);
         };
         let timeout = &seal.timeout;
+        if self.is_refresh {
+            flights::supersede_earlier(py, flight)?;
+        }
         // Nobody waits for a write that may run code of the application: where something is deleted
         // meanwhile, it is undone.
         let write = if self.port.writes_are_ours() {
