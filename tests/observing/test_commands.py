@@ -96,6 +96,14 @@ def test_keys_are_read_listed_and_deleted(app: Flask, cache: Cache) -> None:
     assert run(app, "keys") == "ab\n'b\\n'\n"
 
 
+def test_a_terminal_that_lacks_characters_gets_others(app: Flask, cache: Cache) -> None:
+    with app.app_context():
+        cache.set("größe-ключ", "…")
+        runner = app.test_cli_runner(charset="latin-1")
+        assert runner.invoke(commands, ["keys"]).output == "größe-\\u043a\\u043b\\u044e\\u0447\n"
+        assert runner.invoke(commands, ["get", "größe-ключ"]).output == "'\\u2026'\n"
+
+
 def test_everything_is_deleted_after_a_question(app: Flask, cache: Cache) -> None:
     with app.app_context():
         cache.set("a", 1)

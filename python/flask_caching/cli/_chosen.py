@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import io
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +49,7 @@ def about_a_cache(command: Callable[..., Any]) -> Callable[..., Any]:
     @with_appcontext
     @functools.wraps(command)
     def run(number: int | None, **arguments: Any) -> Any:
+        _write_whatever_comes()
         known = caches()
         if number is None and len(known) > 1:
             listed = "\n".join(f"  {at}  {cache!r}" for at, cache in enumerate(known, 1))
@@ -59,6 +62,13 @@ def about_a_cache(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(str(error)) from error
 
     return run
+
+
+def _write_whatever_comes() -> None:
+    """Let what a terminal has no characters for be written in others: keys can be anything."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def where_is(backend: Any) -> str:
