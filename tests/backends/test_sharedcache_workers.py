@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -123,7 +124,7 @@ print("done")
     assert done.stdout == "done\n", done
 
 
-def test_a_directory_that_is_read_only_is_refused_with_a_sentence(tmp_path: Path) -> None:
+def test_a_directory_that_is_read_only_is_refused_with_a_sentence() -> None:
     program = """
 import os, sys
 from flask_caching.backends.sharedcache import SharedCache
@@ -132,15 +133,14 @@ SharedCache(sys.argv[1])
 """
     if os.geteuid() != 0:
         pytest.skip("only root can be another user")
-    directory = tmp_path / "cache"
-    directory.mkdir()
-    os.chown(directory, 12345, 12345)
-    directory.chmod(0o500)
-    # Whoever runs this may not let others into its directories.
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o755)
-    tmp_path.chmod(0o755)
-    command = [sys.executable, "-c", program, str(directory)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    # Not below pytest's own temporary directory, which others cannot enter.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        directory = Path(folder) / "cache"
+        directory.mkdir()
+        os.chown(directory, 12345, 12345)
+        directory.chmod(0o500)
+        command = [sys.executable, "-c", program, str(directory)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "CacheConfigError" in done.stderr, done
     assert "may not write to CACHE_DIR" in done.stderr
