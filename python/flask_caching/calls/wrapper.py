@@ -108,7 +108,7 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
     results, is_view = policy.results, policy.is_view
 
     def compute(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not turn.is_open:
+        if is_view and not turn.is_open:
             return f(*args, **kwargs)
         use = SessionUse() if is_view else None
         try:
