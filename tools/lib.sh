@@ -37,11 +37,10 @@ need_cargo() {
 }
 
 # models: what threads share in the engine, checked by models (crates/flask-caching-engine/tests/models);
-# MODEL_RUNS or MODEL_SECONDS say for how long. Compiled apart, or all would be compiled again each time.
+# MODEL_RUNS or MODEL_SECONDS say for how long.
 models() {
     say "models of what threads share"
-    RUSTFLAGS="${RUSTFLAGS:-} --cfg shuttle" RUST_BACKTRACE=0 cargo test --locked --quiet \
-        --package flask-caching-engine --test models --target-dir target/shuttle
+    RUST_BACKTRACE=0 cargo test --locked --quiet --package flask-caching-engine --features shuttle --test models
 }
 
 # pythons [BELOW]: a line "3.11 /path/to/python" for each version there is, oldest first.

@@ -118,7 +118,7 @@ def _child(cache: SimpleCache) -> None:
 
 
 def _wait(pid: int) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:

@@ -64,7 +64,7 @@ class Uwsgi(Server):
         if self.process is not None:
             # SIGINT ends the workers too; SIGTERM would reload them.
             self.process.send_signal(2)
-            self.process.wait(20)
+            self.process.wait(60)
             self.process = None
 
     def ask(self, path: str) -> str:

@@ -457,7 +457,7 @@ def meet(workers: int) -> str:
     backend: Any = UWSGICache(cache=NAME)
     counter = f"met {workers}"
     backend.inc(counter)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while backend.get(counter) < workers and time.monotonic() < deadline:
         time.sleep(0.005)
     return f"{os.getpid()} {shared()}"

@@ -508,7 +508,7 @@ def test_a_deletion_wins_over_a_memoized_computation(
         value = state[0]
         if slow[0]:
             started.set()
-            assert deleted.wait(10)
+            assert deleted.wait(60)
         return value
 
     if warm:
@@ -524,7 +524,7 @@ def test_a_deletion_wins_over_a_memoized_computation(
 
     thread = threading.Thread(target=compute)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     state[0] = "new"
     slow[0] = False
     _forget_memoized(any_cache, function)[form]()
@@ -546,7 +546,7 @@ def test_a_deletion_wins_over_a_view_that_runs(any_cache: Cache, app: Flask, for
         value = state[0]
         if value == "old":
             started.set()
-            assert deleted.wait(10)
+            assert deleted.wait(60)
         return value
 
     key = "view//slow/1"
@@ -560,7 +560,7 @@ def test_a_deletion_wins_over_a_view_that_runs(any_cache: Cache, app: Flask, for
     results = []
     thread = threading.Thread(target=lambda: results.append(app.test_client().get("/slow/1").text))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     state[0] = "new"
     forms[form]()
     deleted.set()
@@ -581,7 +581,7 @@ def test_a_deletion_wins_over_a_fragment_that_is_rendered(
         current = state[0]
         if current == "old":
             started.set()
-            assert deleted.wait(10)
+            assert deleted.wait(60)
         return current
 
     source = "{% cache 60, name, 'k' %}{{ value() }}{% endcache %}"
@@ -603,7 +603,7 @@ def test_a_deletion_wins_over_a_fragment_that_is_rendered(
 
     thread = threading.Thread(target=render)
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     state[0] = "new"
     with app.test_request_context():
         forms[form]()
@@ -663,7 +663,7 @@ def test_a_version_that_is_being_replaced_is_not_written_again(app: Flask, form:
         deleting = threading.Thread(target=delete, name="deleting")
         keeping = threading.Thread(target=keep, name="keeping")
         deleting.start()
-        assert replacing.wait(10)
+        assert replacing.wait(60)
         keeping.start()
         keeping.join()
         go_on.set()
@@ -732,7 +732,7 @@ def test_a_child_forked_while_another_thread_stores_can_delete(app: Flask) -> No
         def set(self, key: str, value: Any, timeout: Any = None) -> bool:
             if key == "slow":
                 in_set.set()
-                release.wait(10)
+                release.wait(60)
             return super().set(key, value, timeout)
 
     cache = Cache(app, config={"CACHE_TYPE": Slow})
@@ -747,7 +747,7 @@ def test_a_child_forked_while_another_thread_stores_can_delete(app: Flask) -> No
 
     thread = threading.Thread(target=compute)
     thread.start()
-    assert in_set.wait(10)
+    assert in_set.wait(60)
     with warnings.catch_warnings():
         # Python 3.12 warns of exactly what is tested here.
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -106,10 +106,10 @@ def test_requests_at_once_are_told_apart(application: tuple[Flask, Cache]) -> No
 
     @app.get("/<int:first>/<int:count>")
     def view(first: int, count: int) -> str:
-        both.wait(20)
+        both.wait(60)
         for number in range(count):
             double(first + number)
-        both.wait(20)
+        both.wait(60)
         return ""
 
     with ThreadPoolExecutor(2) as threads:

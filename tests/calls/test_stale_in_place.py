@@ -43,7 +43,7 @@ class Source:
         self.calls += 1
         number = self.calls
         self.entered.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         if self.error is not None:
             raise self.error
         return number
@@ -69,10 +69,10 @@ def test_a_fragment_is_rendered_by_one_caller_while_others_have_the_old_one(
     source.entered.clear()
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(render)
-        assert source.entered.wait(10)
+        assert source.entered.wait(60)
         assert [render() for _ in range(3)] == ["1"] * 3
         source.gate.set()
-        assert one.result(10) == "2"
+        assert one.result(60) == "2"
     assert render() == "2"
     assert source.calls == 2
     clock.advance(11)
@@ -146,10 +146,10 @@ def test_one_visitors_view_is_computed_by_one_caller(config: dict[str, Any], clo
     source.entered.clear()
     with ThreadPoolExecutor(1) as pool:
         one = pool.submit(get)
-        assert source.entered.wait(10)
+        assert source.entered.wait(60)
         assert [get(), get()] == ["ann2", "ann2"]
         source.gate.set()
-        assert one.result(10) == "ann3"
+        assert one.result(60) == "ann3"
 
 
 def test_a_refresh_is_over_however_its_call_ends(tmp_path: Path, clock: Any) -> None:
@@ -171,7 +171,7 @@ def test_a_refresh_is_over_however_its_call_ends(tmp_path: Path, clock: Any) -> 
 
     def in_another_thread() -> None:
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(_in_app, app, f).result(10) == 2
+            assert pool.submit(_in_app, app, f).result(60) == 2
 
     with app.app_context():
         assert f() == 1

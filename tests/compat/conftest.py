@@ -57,7 +57,7 @@ class Worker:
         self._process.stdin.close()
         self._process.stdout.close()
         try:
-            self._process.wait(5)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -191,7 +191,7 @@ def test_who_starts_the_server_again_waits_for_no_visitor(
     experiments, thawed = Experiments([], None), threading.Event()
 
     def visitors() -> list[str]:
-        return ["answered"] if thawed.wait(20) else ["in vain"]
+        return ["answered"] if thawed.wait(60) else ["in vain"]
 
     def freeze() -> list[str]:
         thawed.set()

@@ -143,7 +143,7 @@ def test_counts_of_gunicorns_processes(
     with serving(tmp_path, application, "--workers", "3", *options) as server:
         for _ in range(requests):
             server.ask("/")
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             found = samples(server.ask("/metrics"))
             calls = of(found, "flask_caching_calls_total", function="function")

@@ -18,7 +18,7 @@ def together(paged: Paged, is_waiting: threading.Event) -> list[Any]:
     arrived = threading.Barrier(MANY)
 
     def request(_: int) -> Any:
-        arrived.wait(10)
+        arrived.wait(60)
         return paged.app.test_client().get("/page")
 
     with ThreadPoolExecutor(MANY) as pool:
@@ -32,7 +32,7 @@ def test_one_computes_and_the_others_get_its_page(in_front: bool) -> None:
     go_on = threading.Event()
 
     def view(run: int) -> str:
-        go_on.wait(10)
+        go_on.wait(60)
         return f"run {run}"
 
     paged = Paged(view, {"CACHE_PAGES_IN_FRONT": True}, in_front=in_front)
@@ -45,7 +45,7 @@ def test_an_answer_that_is_not_stored_is_nobody_elses() -> None:
     go_on = threading.Event()
 
     def view(run: int) -> Response:
-        go_on.wait(10)
+        go_on.wait(60)
         response = make_response(f"run {run}")
         response.set_cookie("visitor", str(run))
         return response
@@ -67,14 +67,14 @@ def test_with_a_lease_one_process_computes_and_the_others_get_its_page(
 
     def view(run: int) -> str:
         has_begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return f"run {run}"
 
     # Each application has a backend of its own, as each process has.
     one, other = (Paged(view, store, in_front=in_front, lease=True) for _ in range(2))
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(one.get)
-        assert has_begun.wait(10)
+        assert has_begun.wait(60)
         second = pool.submit(other.get)
         go_on.set()
         answers = [first.result(), second.result()]

@@ -17,7 +17,7 @@ from servers import Server, free_port
 __all__ = ["Gunicorn", "serving"]
 
 #: Seconds that it may take to end.
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 #: Makes its processes write the stacks of their threads; gunicorn has no other use of it.
 _SHOW_STACKS = signal.SIGXCPU
 _RUN = f"""
@@ -51,7 +51,7 @@ class Gunicorn(Server):
         return self.ask("/pid").split()[1] != ""
 
     def ask(self, path: str) -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

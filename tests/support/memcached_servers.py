@@ -34,7 +34,7 @@ class MemcachedServer(Server):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def connect(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=5)
+        return socket.create_connection((self.host, self.port), timeout=30)
 
     def is_ready(self) -> bool:
         with self.connect():
@@ -120,7 +120,7 @@ class UnixServer(MemcachedServer):
 
     def connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(5)
+        connection.settimeout(30)
         try:
             connection.connect(str(self.path))
         except OSError:

@@ -45,7 +45,7 @@ class RedisServer(Server):
         return redis.Redis(
             port=self.port,
             password=self.password,
-            socket_timeout=5,
+            socket_timeout=30,
             retry=Retry(NoBackoff(), 0),
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 #: Seconds that a server may take to start, or a group of them to agree.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def program(name: str) -> str:

@@ -1,5 +1,5 @@
 //! What does counting cost a hit? It is done at every hit, and may cost 20 ns.
-//! `cargo bench -p flask-caching-engine --bench counts`.
+//! `cargo bench -p flask-caching-engine --features bench --bench counts`.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;

@@ -1,5 +1,5 @@
 //! What does the in-process store cost, and how does that grow with entries, threads, sizes of
-//! values and thresholds? `cargo bench -p flask-caching-engine`.
+//! values and thresholds? `cargo bench -p flask-caching-engine --features bench`.
 #![allow(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;

@@ -6,7 +6,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 /// How long a refusal counts, in milliseconds.
 const MOMENT: u32 = 1000;
 /// Keys share a place where they are many: the last one has it.
-const PLACES: usize = if cfg!(shuttle) { 4 } else { 1024 };
+const PLACES: usize = if cfg!(feature = "shuttle") { 4 } else { 1024 };
 
 /// A table of fixed size: in each place a part of a key's hash, and when it was refused.
 pub(super) struct Refusals(Box<[AtomicU64]>);

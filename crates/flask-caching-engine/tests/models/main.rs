@@ -2,10 +2,9 @@
 //! take their steps in another order. It knows a dead-lock from a wait, and never lets a wait end by
 //! its time: who is not woken is found.
 //!
-//! They are run with `--cfg shuttle`. `MODEL_RUNS` is how often each is run under each scheduler;
+//! They are run with `--features shuttle`. `MODEL_RUNS` is how often each is run under each scheduler;
 //! `MODEL_SECONDS`, in its place, for how long. A failure prints its schedule, for `shuttle::replay`.
 //! Atomics count as sequentially consistent here, whatever their ordering.
-#![cfg(shuttle)]
 
 mod claims;
 mod flights;

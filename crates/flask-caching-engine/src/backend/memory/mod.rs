@@ -43,14 +43,14 @@ pub const DEFAULT_THRESHOLD: usize = 500;
 const LARGEST_THRESHOLD: usize = u32::MAX as usize - 1;
 
 /// Up to this threshold one shard does: evicting over all entries is worth more than parallel locks.
-const ONE_SHARD: usize = if cfg!(shuttle) { 2 } else { 4096 };
+const ONE_SHARD: usize = if cfg!(feature = "shuttle") { 2 } else { 4096 };
 
 const SHARDS: usize = 1 << SHARD_BITS;
 /// A model has two shards, so that few steps meet all there is.
-const SHARD_BITS: u32 = if cfg!(shuttle) { 1 } else { 4 };
+const SHARD_BITS: u32 = if cfg!(feature = "shuttle") { 1 } else { 4 };
 
 /// One operation in this many also looks after another shard's expired entries.
-const SWEEP_EVERY: u32 = if cfg!(shuttle) { 2 } else { 32 };
+const SWEEP_EVERY: u32 = if cfg!(feature = "shuttle") { 2 } else { 32 };
 
 /// An in-process store of at most `threshold` entries. See the [module](self).
 pub struct MemoryStore<V> {
