@@ -102,6 +102,16 @@ def test_what_other_processes_change_is_seen_by_the_next_call(
         assert call() == "e"
 
 
+@pytest.mark.parametrize("kind", ["view", "query", "name", "own key"])
+def test_a_function_that_makes_the_keys_from_now_on_is_asked(
+    app: Flask, cache: Cache, kind: str
+) -> None:
+    call: Any = asked_in(app, cache, kind, iter(["one", "two"]))
+    assert [call(), call()] == ["one", "one"]
+    call.make_cache_key = lambda *args, **kwargs: "another"
+    assert [call(), call(), cache.get("another")] == ["two"] * 3
+
+
 @pytest.mark.parametrize("value", ["text", b"bytes", 7, 1.5, Decimal(1), ("a", 1), [1]], ids=repr)
 def test_gets_see_every_write(cache: Cache, value: Any) -> None:
     assert cache.get("key") is None

@@ -28,15 +28,13 @@ async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict
     while type(answer) is Turn:
         if answer.follows:
             await over(answer)
-            answer = road.resume(answer, args, kwargs)
         elif answer.wants_lease:
             await road.policy.hold_awaited(answer)
-            answer = road.arrive(answer, args, kwargs)
         elif answer.is_unread:
             await elsewhere(road.read, answer)
-            answer = road.arrive(answer, args, kwargs)
         else:
             break
+        answer = road.arrive(answer, args, kwargs)
     return answer
 
 
@@ -45,9 +43,7 @@ async def landed(road: Road, turn: Turn, result: Any) -> Any:
     result = road.settle(turn, result)
     if turn.waits:
         await elsewhere(road.write, turn)
-    else:
-        road.write(turn)
-    return road.conclude(turn, result)
+    return road.finish(turn, result)
 
 
 async def elsewhere(operation: Callable[..., Any], *args: Any) -> Any:

@@ -22,14 +22,14 @@ impl Road {
         call: &Call<'_, '_>,
     ) -> PyResult<()> {
         self.counts.count(event);
-        let policy = self.policy.bind(call.args.py());
+        let py = call.args.py();
+        let is_hit = matches!(event, Event::Hit);
         if self.flags.get().any(WATCHED) {
-            let is_hit = matches!(event, Event::Hit);
             let arguments = (is_hit, state, key, call.args, call.kwargs);
-            policy.call_method1(intern!(policy.py(), "signal"), arguments)?;
+            self.ask(intern!(py, "signal"), arguments)?;
         }
-        if self.options.notes_hits && matches!(event, Event::Hit) {
-            policy.call_method0(intern!(policy.py(), "note_hit"))?;
+        if self.options.notes_hits && is_hit {
+            self.ask(intern!(py, "note_hit"), ())?;
         }
         Ok(())
     }
@@ -47,8 +47,7 @@ impl Road {
         let start = clock::exact();
         let outcome = work();
         let spent = clock::exact().since(start).as_secs_f64();
-        let policy = self.policy.bind(py);
-        policy.call_method1(intern!(py, "note_spent"), (spent,))?;
+        self.ask(intern!(py, "note_spent"), (spent,))?;
         outcome
     }
 
@@ -114,7 +113,7 @@ impl Road {
         if let Some(state) = &open.state {
             return Ok(Some(state.bind(py).clone()));
         }
-        let place = self.policy.bind(py).call_method0(intern!(py, "place"))?;
+        let place = self.ask(intern!(py, "place"), ())?;
         if place.is_none() {
             return Ok(None);
         }

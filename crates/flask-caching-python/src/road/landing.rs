@@ -3,12 +3,12 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use smallvec::SmallVec;
 
-use super::lease::REFUSED;
-use super::replaced::{SET, VERSION_WRITES};
+use super::conditions::Seal;
+use super::port::{SET, VERSION_WRITES};
 use super::road::Road;
 use super::turn::{Doing, Encoded, Open, Outcome, Role, Step, Version};
+use super::waiting::REFUSED;
 use crate::error::UnstorableValueError;
 use crate::flights;
 use crate::memory::Stored;
@@ -43,9 +43,7 @@ impl Road {
             };
             return Ok(result);
         }
-        let policy = self.policy.bind(py);
-        let arguments = (result, &open.description);
-        let judged = policy.call_method1(intern!(py, "judge"), arguments)?;
+        let judged = self.ask(intern!(py, "judge"), (result, &open.description))?;
         let (result, timeout): (Bound<'_, PyAny>, Bound<'_, PyAny>) = judged.extract()?;
         Self::take_windows(open, &result)?;
         if is_missing(&timeout) {
@@ -100,8 +98,7 @@ impl Road {
             self.emit_failed(py, open, error, Doing::Storing)?;
             return Ok(None);
         }
-        let policy = self.policy.bind(py);
-        let other = policy.call_method1(intern!(py, "in_place_of"), (result, error))?;
+        let other = self.ask(intern!(py, "in_place_of"), (result, error))?;
         if is_missing(&other) {
             self.counts.count(Event::Refused);
             return Ok(None);
@@ -109,7 +106,7 @@ impl Road {
         match open.encode(&other) {
             Ok(encoded) => return Ok(Some(encoded)),
             Err(error) if error.is_instance_of::<UnstorableValueError>(py) => {
-                policy.call_method1(intern!(py, "note_unstorable"), (error,))?;
+                self.ask(intern!(py, "note_unstorable"), (error,))?;
                 self.counts.count(Event::Refused);
             }
             Err(error) => self.emit_failed(py, open, error, Doing::Storing)?,
@@ -189,9 +186,8 @@ impl Open {
         let versions = self.versions.iter().map(|version| &version.name);
         let names = versions.chain(&self.conditions.own_tags);
         let names = PyTuple::new(py, names.collect::<Vec<_>>())?;
-        let foreign = self.foreign(py)?;
         let arguments = (key, result, names, self.is_sealed());
-        let encoded = foreign.call_method1(intern!(py, "encode"), arguments)?;
+        let encoded = self.ask(intern!(py, "encode"), arguments)?;
         Ok(Encoded::Foreign(encoded.unbind()))
     }
 
@@ -232,14 +228,7 @@ impl Open {
         };
         let outcome = match encoded {
             Encoded::Native(stored) => {
-                let stored = seal.around(stored.clone_ref(py));
-                self.store_natively(py, stored, timeout)
-                    .map(|outcome| match outcome {
-                        Outcome::Stored(Some((handle, _))) => {
-                            Outcome::Stored(Some((handle, seal.tags.clone())))
-                        }
-                        other => other,
-                    })
+                self.store_natively(py, seal.around(stored.clone_ref(py)), &seal)
             }
             Encoded::Foreign(encoded) => {
                 self.store_foreign(py, encoded, timeout, seal.metadata.as_ref())
@@ -259,12 +248,8 @@ impl Open {
         outcome.map(|_| Outcome::Superseded)
     }
 
-    fn store_natively(
-        &self,
-        py: Python<'_>,
-        stored: Stored,
-        timeout: &Bound<'_, PyAny>,
-    ) -> PyResult<Outcome> {
+    fn store_natively(&self, py: Python<'_>, stored: Stored, seal: &Seal<'_>) -> PyResult<Outcome> {
+        let timeout = &seal.timeout;
         let Some(memory) = self.port.memory(py, SET).map(Bound::get) else {
             return Ok(Outcome::Refused);
         };
@@ -284,16 +269,14 @@ impl Open {
         } else {
             // The application's own `set_many` or `add` sees the versions, and not the value.
             let arguments = (self.pairs(py)?, timeout);
-            let foreign = self.foreign(py)?;
-            foreign
-                .call_method1(intern!(py, "extend"), arguments)?
+            self.ask(intern!(py, "extend"), arguments)?
                 .cast_into::<PyTuple>()?
         };
         if !gone.is_empty() {
             self.replace_expired(py, &gone, seconds)?;
         }
         Ok(Outcome::Stored(
-            handle.map(|handle| (handle, SmallVec::new())),
+            handle.map(|handle| (handle, seal.tags.clone())),
         ))
     }
 
@@ -313,9 +296,7 @@ impl Open {
             metadata,
             lease,
         );
-        let written = self
-            .foreign(py)?
-            .call_method1(intern!(py, "write"), arguments)?;
+        let written = self.ask(intern!(py, "write"), arguments)?;
         let (is_stored, gone): (Option<bool>, Bound<'_, PyTuple>) = written.extract()?;
         match is_stored {
             Some(true) => {}
@@ -354,9 +335,8 @@ impl Open {
                 let (name, text) = (version.name.bind(py), text.bind(py));
                 memory.get().make_version(name, text, timeout)?;
             } else {
-                let foreign = self.foreign(py)?;
                 let arguments = (&version.name, &version.text, timeout);
-                foreign.call_method1(intern!(py, "add_version"), arguments)?;
+                self.ask(intern!(py, "add_version"), arguments)?;
             }
         }
         Ok(())
@@ -384,8 +364,7 @@ impl Open {
                 Encoded::Native(_) => None,
             };
             let arguments = (&self.key, encoded, self.pairs(py)?);
-            self.foreign(py)?
-                .call_method1(intern!(py, "undo"), arguments)?;
+            self.ask(intern!(py, "undo"), arguments)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::parts::{Call, Kind, Parts};
+use super::parts::{Call, Parts, Recipe};
 use super::quick::Quick;
 use super::road::Road;
 use super::turn::{Doing, Open, Reading, Role, Step, Turn, Version};
@@ -55,7 +55,7 @@ impl Road {
     ) -> PyResult<Approach<'py>> {
         let py = call.args.py();
         let bypass = || Turn::bypass(py).map(Approach::Answer);
-        let place = self.policy.bind(py).call_method0(intern!(py, "place"))?;
+        let place = self.ask(intern!(py, "place"), ())?;
         if place.is_none() {
             return bypass();
         }
@@ -98,41 +98,42 @@ impl Road {
     /// Makes the key of a call of plain arguments; `false` where that is for the policy.
     fn describe_natively(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
         let py = call.args.py();
-        let (
-            Kind::Arguments {
-                recipe: Some(recipe),
-                ..
-            },
-            Some(state),
-        ) = (&self.parts.get().kind, &open.state)
-        else {
+        let (Some(_), Some(state)) = (self.parts.get().kind.recipe(), &open.state) else {
             return Ok(false);
         };
-        let settings = state
-            .getattr(py, intern!(py, "number"))?
-            .extract::<u64>(py)?;
-        let mut parts = Parts::default();
-        // Among the numbers of stores, which are odd.
-        if !call.kwargs.is_empty()
-            || self.attributes.plain_timeout(py)?.is_none()
-            || !self.makes_plain_keys(py, settings << 1)?
-            || !self.parts.get().kind.learn(call, &mut parts)?
-        {
+        if self.attributes.plain_timeout(py)?.is_none() {
             return Ok(false);
         }
-        let Some(prefix) = recipe.prefix(py, &parts, call.args.len())? else {
+        let settings: u64 = state.getattr(py, intern!(py, "number"))?.extract(py)?;
+        // Among the numbers of stores, which are odd.
+        let Some((recipe, prefix)) = self.plain_prefix(call, settings << 1)? else {
             return Ok(false);
         };
         open.key = PyString::new(py, &prefix).into_any().unbind();
         open.prefix = Some(open.key.clone_ref(py));
-        open.versions.push(Version {
-            name: recipe.version_name.clone_ref(py),
-            text: None,
-            guard: None,
-            is_new: false,
-            role: Role::Key,
-        });
+        let name = recipe.version_name.bind(py).as_any();
+        open.versions.push(Version::named(name, Role::Key)?);
         Ok(true)
+    }
+
+    /// What the key of a call of plain arguments begins with, before a version, and the recipe of it; `None`
+    /// where the policy has to make it. `settings`: see [`makes_plain_keys`](Self::makes_plain_keys).
+    pub(super) fn plain_prefix(
+        &self,
+        call: &Call<'_, '_>,
+        settings: u64,
+    ) -> PyResult<Option<(&Recipe, String)>> {
+        let py = call.args.py();
+        let kind = &self.parts.get().kind;
+        let Some(recipe) = kind.recipe().filter(|_| call.kwargs.is_empty()) else {
+            return Ok(None);
+        };
+        let mut parts = Parts::default();
+        if !self.makes_plain_keys(py, settings)? || !kind.learn(call, &mut parts)? {
+            return Ok(None);
+        }
+        let prefix = recipe.prefix(py, &parts, call.args.len())?;
+        Ok(prefix.map(|prefix| (recipe, prefix)))
     }
 
     /// Lets the policy describe a call; `false` where it is not to be cached.
@@ -140,8 +141,7 @@ impl Road {
         let py = call.args.py();
         self.counts.count(Event::Described);
         let arguments = (&open.state, call.args, call.kwargs);
-        let policy = self.policy.bind(py);
-        let description = policy.call_method1(intern!(py, "describe"), arguments)?;
+        let description = self.ask(intern!(py, "describe"), arguments)?;
         if description.is_none() {
             return Ok(false);
         }
@@ -277,10 +277,8 @@ impl Road {
         if !self.options.checks_hits {
             return Ok(Some(false));
         }
-        let policy = self.policy.bind(value.py());
         let arguments = (value, call.args, call.kwargs);
-        policy
-            .call_method1(intern!(value.py(), "is_stale_value"), arguments)?
+        self.ask(intern!(value.py(), "is_stale_value"), arguments)?
             .extract()
     }
 }

@@ -14,7 +14,7 @@
 //! has; [`landing`] brings a result to the backend; [`events`] makes known what happened. Invariants:
 //!
 //! 1. **The quick way decides nothing that the whole way would decide otherwise.** Where anything is
-//!    unusual ([`flags`], [`replaced`]), or an argument is not plain data, it leads nowhere.
+//!    unusual ([`flags`], [`port`]), or an argument is not plain data, it leads nowhere.
 //! 2. **A row never outlives what it was made from.** A handle is a slot and a stamp: it finds the
 //!    very value that was written then, or nothing. The versions that a result depends on are guarded
 //!    by handles as well, so that a deletion, an expiry, an eviction and an overwriting are all seen by
@@ -35,32 +35,29 @@ mod conditions;
 mod events;
 mod explicit;
 mod flags;
-mod follow;
 mod fragments;
 mod landing;
-mod lease;
 mod look_up;
 mod options;
 mod page;
 mod parts;
 mod port;
 mod quick;
-mod recall;
-mod replaced;
 #[expect(clippy::module_inception, reason = "the road of the roads")]
 mod road;
 mod table;
 mod turn;
 mod versions;
+mod waiting;
 mod ways;
 
 pub(crate) use explicit::NativeProxies;
 pub(crate) use flags::CacheFlags;
 pub(crate) use fragments::FragmentFinder;
-pub(crate) use lease::Claimant;
 pub(crate) use parts::CallParts;
-pub(crate) use replaced::{METHODS, replaced_methods};
+pub(crate) use port::{METHODS, replaced_methods};
 pub(crate) use road::Road;
 pub(crate) use table::{Found, Key, Row, Table};
 pub(crate) use turn::Turn;
 pub(crate) use versions::new_version;
+pub(crate) use waiting::Claimant;

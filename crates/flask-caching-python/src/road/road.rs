@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -10,13 +11,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::flags::CacheFlags;
-use super::lease::REFUSED;
 use super::options::Options;
 use super::parts::{Call, CallParts, KeyAttribute, Request};
+use super::port::LookedAt;
 use super::port::Port;
 use super::quick::Quick;
-use super::replaced::LookedAt;
-use super::turn::{Open, Turn};
+use super::turn::{Open, Step, Turn};
+use super::waiting::REFUSED;
 use crate::memory::MemoryBackend;
 use crate::stack;
 use flask_caching_engine::counts::{Counts, CountsRow, Event};
@@ -28,7 +29,7 @@ use flask_caching_engine::counts::{Counts, CountsRow, Event};
 ///
 /// Who may not be kept waiting by a server takes `approach` in place of `begin`, and, while the turn
 /// `waits`, `read(turn)` and `write(turn)` where waiting harms nobody: `approach`, `read`, `arrive`;
-/// `settle`, `write`, `conclude`.
+/// `settle`, `write`, `finish`.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Road {
     pub(super) cache: Py<PyAny>,
@@ -96,12 +97,7 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        let call = Call::of(args, kwargs).asked_in(extensions, request);
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) => Ok(answer),
-            start => self.timed(args.py(), || self.go(&call, start, false)),
-        }
+        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), false)
     }
 
     /// As `begin`; a turn that `waits` is to be read, and to `arrive` then.
@@ -116,29 +112,19 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        let call = Call::of(args, kwargs).asked_in(extensions, request);
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) => Ok(answer),
-            start => self.timed(args.py(), || self.go_unless_waiting(&call, start, false)),
-        }
+        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), true)
     }
 
-    /// Begins a call whose stored result is not wanted: as `begin`, or as `approach` where the caller
-    /// may `wait`.
+    /// Begins a call whose stored result is not wanted: as `approach` where it `is_task`, else as
+    /// `begin`.
     fn refresh<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
-        wait: bool,
+        is_task: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call::of(args, kwargs);
         stack::check()?;
-        if wait {
-            self.go_unless_waiting(&call, Quick::Unknown, true)
-        } else {
-            self.go(&call, Quick::Unknown, true)
-        }
+        self.go(&Call::of(args, kwargs), Quick::Unknown, true, is_task)
     }
 
     /// The result of a call where it is quickly found, otherwise None.
@@ -158,17 +144,15 @@ impl Road {
 
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
     fn read(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
-        let Some(mut open) = turn.get().take() else {
-            return Ok(());
-        };
-        self.timed(turn.py(), || {
-            self.read_open(turn.py(), &mut open);
-            turn.get().put_back(open);
+        self.go_on(turn, |open| {
+            self.read_open(turn.py(), open);
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 
-    /// What becomes of a turn that was read: the call's answer, or its turn.
+    /// What becomes of a turn that was read, or has waited for a lease or another call: the call's answer,
+    /// or a turn, which may be to be read, or follow another one.
     fn arrive<'py>(
         &self,
         turn: &Bound<'py, Turn>,
@@ -179,7 +163,12 @@ impl Road {
         match turn.get().take() {
             Some(mut open) => self.timed(args.py(), || {
                 open.leasing.settle();
-                if open.leasing.looks_again() {
+                let looks_again = if open.following.waiting.is_some() {
+                    self.resume_open(turn.py(), &mut open)?
+                } else {
+                    open.leasing.looks_again()
+                };
+                if looks_again {
                     self.read_unless_waiting(open, &call)
                 } else {
                     self.arrive_for_task(open, &call)
@@ -189,28 +178,8 @@ impl Road {
         }
     }
 
-    /// What becomes of a turn that has waited for another call: the call's answer, or a turn, which may
-    /// be to be read, or follow another one.
-    fn resume<'py>(
-        &self,
-        turn: &Bound<'py, Turn>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: &Bound<'py, PyDict>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let call = Call::of(args, kwargs);
-        match turn.get().take() {
-            Some(mut open) => self.timed(args.py(), || {
-                if self.resume_open(turn.py(), &mut open)? {
-                    self.read_unless_waiting(open, &call)
-                } else {
-                    self.arrive_for_task(open, &call)
-                }
-            }),
-            None => Ok(turn.clone().into_any()),
-        }
-    }
-
-    /// Stores the result of a turn, if it may be, and gives it to the caller.
+    /// Stores the result of a turn, if it may be and as far as that is not done yet, and gives it to the
+    /// caller.
     fn finish<'py>(
         &self,
         turn: &Bound<'py, Turn>,
@@ -220,9 +189,16 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return self.deliver(result);
         };
-        self.emit_computed(turn.get());
+        let is_settled = !matches!(open.step, Step::Waiting);
+        if !is_settled {
+            self.emit_computed(turn.get());
+        }
         self.timed(py, || {
-            let result = self.settle_open(&mut open, result)?;
+            let result = if is_settled {
+                result
+            } else {
+                self.settle_open(&mut open, result)?
+            };
             self.write_open(py, &mut open);
             turn.get().note_outcome(&open);
             self.note_refreshed(py, &open)?;
@@ -269,46 +245,26 @@ impl Road {
     }
 
     /// The first part of `finish`: decides whether the result of a turn is stored, and as what.
-    /// Returns it as the caller gets it, for `conclude`.
+    /// Returns it as the caller gets it, for `finish`.
     fn settle<'py>(
         &self,
         turn: &Bound<'py, Turn>,
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let Some(mut open) = turn.get().take() else {
-            return Ok(result);
-        };
-        self.emit_computed(turn.get());
-        let result = self.timed(turn.py(), || self.settle_open(&mut open, result))?;
-        turn.get().put_back(open);
-        Ok(result)
+        let settled = self.go_on(turn, |open| {
+            self.emit_computed(turn.get());
+            self.settle_open(open, result.clone())
+        })?;
+        Ok(settled.unwrap_or(result))
     }
 
-    /// Its second part: stores what is to be. What goes wrong is for `conclude`.
+    /// Its second part: stores what is to be. What goes wrong is for `finish`.
     fn write(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
-        let Some(mut open) = turn.get().take() else {
-            return Ok(());
-        };
-        self.timed(turn.py(), || {
-            self.write_open(turn.py(), &mut open);
-            turn.get().put_back(open);
+        self.go_on(turn, |open| {
+            self.write_open(turn.py(), open);
             Ok(())
-        })
-    }
-
-    /// Its last part: gives the result to the caller.
-    fn conclude<'py>(
-        &self,
-        turn: &Bound<'py, Turn>,
-        result: Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match turn.get().take() {
-            Some(open) => self.timed(turn.py(), || {
-                self.note_refreshed(turn.py(), &open)?;
-                self.conclude_open(*open, result)
-            }),
-            None => self.deliver(result),
-        }
+        })?;
+        Ok(())
     }
 
     /// The function of a turn has failed: nothing is stored.
@@ -396,6 +352,40 @@ impl Road {
 }
 
 impl Road {
+    /// Does `work` of a turn that goes on after it, unless that fails; `None` where it is over already.
+    fn go_on<T>(
+        &self,
+        turn: &Bound<'_, Turn>,
+        work: impl FnOnce(&mut Open) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
+        let Some(mut open) = turn.get().take() else {
+            return Ok(None);
+        };
+        let done = self.timed(turn.py(), || work(&mut open))?;
+        turn.get().put_back(open);
+        Ok(Some(done))
+    }
+
+    /// Goes the quick way, and where that leads to no answer the whole one.
+    #[inline]
+    fn enter<'py>(&self, call: &Call<'_, 'py>, is_task: bool) -> PyResult<Bound<'py, PyAny>> {
+        stack::check()?;
+        match self.begin_quickly(call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.timed(call.args.py(), || self.go(call, start, false, is_task)),
+        }
+    }
+
+    /// What `method` of the policy returns.
+    pub(super) fn ask<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let policy = self.policy.bind(method.py());
+        policy.call_method1(method, arguments)
+    }
+
     /// A call to `backend` of which nothing is known yet.
     pub(super) fn open(
         &self,

@@ -1,12 +1,13 @@
 //! A call that is not answered yet, between the doors of the road.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::clock::{self, Instant};
 use flask_caching_engine::flight::{Flight, Waiting};
 use flask_caching_engine::resilience::Deadline as TimeLeft;
+use pyo3::call::PyCallArgs;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -15,9 +16,9 @@ use pyo3::types::PyString;
 use smallvec::SmallVec;
 
 use super::conditions::Conditions;
-use super::lease::Leasing;
 use super::port::Port;
 use super::table::Row;
+use super::waiting::Leasing;
 use crate::memory::Stored;
 use crate::timeout::Deadline;
 
@@ -102,6 +103,8 @@ pub(super) enum Step {
         timeout: Py<PyAny>,
         is_none: bool,
     },
+    /// Nothing is to be stored.
+    Refused,
     /// An attempt to store its result was made.
     Written(PyResult<Outcome>),
 }
@@ -202,10 +205,11 @@ impl Turn {
 
     /// What is known of the call; whoever takes it ends the turn, or puts it back.
     pub(super) fn take(&self) -> Option<Box<Open>> {
-        self.open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.lock().take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Open>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the computation that it is for began.
@@ -219,18 +223,18 @@ impl Turn {
         self.stored.store(is_stored, Ordering::Relaxed);
     }
 
+    /// The answer to `question`; `None` where the turn is over.
+    pub(super) fn with<T>(&self, question: impl FnOnce(&Open) -> T) -> Option<T> {
+        self.lock().as_deref().map(question)
+    }
+
     /// Whether `question` is answered with yes; no where the turn is over.
     pub(super) fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.as_deref().is_some_and(question)
+        self.with(question).unwrap_or(false)
     }
 
     pub(super) fn put_back(&self, open: Box<Open>) {
-        let old = self
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .replace(open);
+        let old = self.lock().replace(open);
         drop(old);
     }
 }
@@ -288,16 +292,9 @@ impl Turn {
     /// How many seconds it may still wait for another call.
     #[getter]
     fn seconds_to_wait(&self) -> f64 {
-        let mut seconds = 0.0;
-        self.is(|open| {
-            let left = open
-                .following
-                .until
-                .and_then(|until| until.remaining().ok());
-            seconds = left.map_or(0.0, |left| left.as_secs_f64());
-            true
-        });
-        seconds
+        let until = self.with(|open| open.following.until).flatten();
+        let left = until.and_then(|until| until.remaining().ok());
+        left.map_or(0.0, |left| left.as_secs_f64())
     }
 
     /// Has `wake()` called, in whatever thread, when the call it waits for is over.
@@ -318,12 +315,7 @@ impl Turn {
 
     /// Lets `leader` count as who computes it: the number of a task.
     fn lead_as(&self, leader: usize) {
-        self.is(|open| {
-            if let Some(flight) = &open.flight {
-                flight.lead_as(leader);
-            }
-            true
-        });
+        self.with(|open| open.flight.as_ref().map(|flight| flight.lead_as(leader)));
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -363,6 +355,15 @@ impl Open {
             leasing: Leasing::default(),
             step: Step::Waiting,
         }
+    }
+
+    /// What `method` of the port returns.
+    pub(super) fn ask<'py>(
+        &self,
+        method: &Bound<'py, PyString>,
+        arguments: impl PyCallArgs<'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        self.foreign(method.py())?.call_method1(method, arguments)
     }
 
     /// What is not done natively.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::parts::KeyAttribute;
-use super::replaced::{GET, GET_MANY, VERSION_WRITES};
+use super::port::{GET, GET_MANY, VERSION_WRITES};
 use super::turn::{Doing, Open, Reading, Role, Version};
 use crate::memory::answers_of_copies;
 use crate::missing::is_missing;
@@ -72,14 +72,9 @@ impl Open {
     /// Asks the port for the versions; where each question waits for a server, for the value in the same
     /// breath, under the key it has if the versions are still the last ones seen.
     fn ask_for_versions(&mut self, py: Python<'_>) -> PyResult<()> {
-        let foreign = self.foreign(py)?;
-        let of = |is_of_key: bool| {
-            let versions = self.versions.iter();
-            let named = versions.filter(move |version| (version.role == Role::Key) == is_of_key);
-            PyTuple::new(py, named.map(|version| &version.name).collect::<Vec<_>>())
-        };
-        let arguments = (&self.key, of(true)?, of(false)?);
-        let asked = foreign.call_method1(intern!(py, "read_versions"), arguments)?;
+        let of_key = self.names(py, |it| it.role == Role::Key)?;
+        let of_tags = self.names(py, |it| it.role != Role::Key)?;
+        let asked = self.ask(intern!(py, "read_versions"), (&self.key, of_key, of_tags))?;
         let (texts, guess, value): (Bound<'_, PyList>, Option<Py<PyAny>>, Py<PyAny>) =
             asked.extract()?;
         for (at, version) in self.versions.iter_mut().enumerate() {
@@ -101,13 +96,8 @@ impl Open {
         if self.make_natively(py, timeout)? {
             return Ok(());
         }
-        let foreign = self.foreign(py)?;
-        let missing = self
-            .versions
-            .iter()
-            .filter(|version| version.text.is_none());
-        let names = PyTuple::new(py, missing.map(|version| &version.name).collect::<Vec<_>>())?;
-        let made = foreign.call_method1(intern!(py, "make_versions"), (names, timeout))?;
+        let missing = self.names(py, |version| version.text.is_none())?;
+        let made = self.ask(intern!(py, "make_versions"), (missing, timeout))?;
         let (texts, until): (Bound<'_, PyTuple>, _) = made.extract()?;
         self.made_until = Some(until);
         let mut texts = texts.iter();
@@ -182,13 +172,22 @@ impl Open {
         if self.port.memory(py, GET_MANY).is_some() {
             return Ok(());
         }
-        let of_key = || self.versions.iter().filter(|it| it.role == Role::Key);
-        let names = PyTuple::new(py, of_key().map(|it| &it.name).collect::<Vec<_>>())?;
-        let texts = of_key().filter_map(|version| version.text.as_ref());
+        let of_key = self.versions.iter().filter(|it| it.role == Role::Key);
+        let texts = of_key.filter_map(|version| version.text.as_ref());
         let texts = PyTuple::new(py, texts.collect::<Vec<_>>())?;
-        self.foreign(py)?
-            .call_method1(intern!(py, "note_versions"), (names, texts))?;
+        let names = self.names(py, |it| it.role == Role::Key)?;
+        self.ask(intern!(py, "note_versions"), (names, texts))?;
         Ok(())
+    }
+
+    /// The names of those of its versions of which `is_meant` says so.
+    fn names<'py>(
+        &self,
+        py: Python<'py>,
+        is_meant: impl Fn(&Version) -> bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let meant = self.versions.iter().filter(|version| is_meant(version));
+        PyTuple::new(py, meant.map(|version| &version.name).collect::<Vec<_>>())
     }
 
     pub(super) fn read_value(&mut self, py: Python<'_>, cache_none: bool) -> PyResult<Reading> {
@@ -206,8 +205,7 @@ impl Open {
                     entry.value
                 } else {
                     let before = answers_of_copies();
-                    let read = intern!(py, "read");
-                    let value = self.foreign(py)?.call_method1(read, (key,))?;
+                    let value = self.ask(intern!(py, "read"), (key,))?;
                     self.is_near = answers_of_copies() != before;
                     value
                 }

@@ -3,24 +3,26 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::follow::Heard;
 use super::look_up::{Approach, Arrival};
 use super::parts::Call;
 use super::quick::Quick;
 use super::road::Road;
-use super::turn::{Open, Reading, Step, Turn};
+use super::turn::{Open, Turn};
 
 impl Road {
-    /// Goes the whole way from where the quick one ended.
+    /// Goes the whole way from where the quick one ended; for a task, up to where a server or another call
+    /// would be waited for.
     pub(super) fn go<'py>(
         &self,
         call: &Call<'_, 'py>,
         start: Quick<'py>,
         is_refresh: bool,
+        is_task: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
         let mut open = match self.describe(call, start, is_refresh)? {
             Approach::Answer(answer) => return Ok(answer),
+            Approach::Open(open) if is_task => return self.read_unless_waiting(open, call),
             Approach::Open(open) => open,
         };
         self.read_open(py, &mut open);
@@ -43,19 +45,6 @@ impl Road {
         }
     }
 
-    /// The same, up to where a server or another call would be waited for. `task`: who asks.
-    pub(super) fn go_unless_waiting<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        start: Quick<'py>,
-        is_refresh: bool,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match self.describe(call, start, is_refresh)? {
-            Approach::Answer(answer) => Ok(answer),
-            Approach::Open(open) => self.read_unless_waiting(open, call),
-        }
-    }
-
     pub(super) fn read_unless_waiting<'py>(
         &self,
         mut open: Box<Open>,
@@ -74,8 +63,7 @@ impl Road {
         call: &Call<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
-        let policy = self.policy.bind(py);
-        let task = policy.call_method0(intern!(py, "task"))?.extract()?;
+        let task = self.ask(intern!(py, "task"), ())?.extract()?;
         match self.arrive_at(open, call, Some(task))? {
             Arrival::There(there) => Ok(there),
             Arrival::Behind(over) if over.following.waiting.is_none() => {
@@ -83,22 +71,6 @@ impl Road {
             }
             Arrival::Behind(open) | Arrival::Leasing(open) => Turn::of(py, open),
         }
-    }
-
-    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
-    pub(super) fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
-        if open.following.waiting.is_none() {
-            return Ok(true);
-        }
-        match self.hear(py, open)? {
-            Heard::Value(value) => open.step = Step::Read(Reading::Shared(value)),
-            Heard::Nothing => open.step = Step::Waiting,
-            Heard::LookAgain => {
-                open.rewind(py)?;
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The way of a call that nobody waits for, of what is stored under `key`.

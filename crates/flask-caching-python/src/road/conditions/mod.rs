@@ -3,6 +3,8 @@
 
 mod seal;
 
+pub(super) use self::seal::Seal;
+
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;
@@ -15,11 +17,11 @@ use pyo3::types::{PyBool, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::flags::WATCHED;
-use super::lease::FAILED;
 use super::parts::Call;
-use super::replaced::{GET, GET_MANY, SET};
+use super::port::{GET, GET_MANY, SET};
 use super::road::Road;
 use super::turn::{Open, Role, Version};
+use super::waiting::FAILED;
 use crate::metadata::SealedValue;
 use crate::pages::layout;
 use crate::refreshes;
@@ -63,6 +65,11 @@ impl Conditions {
         self.while_refreshed.max(self.if_error)
     }
 
+    /// No value is an answer after its timeout.
+    fn close_windows(&mut self) {
+        (self.while_refreshed, self.if_error) = (Duration::ZERO, Duration::ZERO);
+    }
+
     /// Takes over what a page says of how long it may be old.
     fn take_windows_of(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if self.is_page && layout::is_page(value) {
@@ -101,8 +108,7 @@ impl Road {
         {
             return Ok(());
         }
-        let policy = self.policy.bind(py);
-        let rules = policy.call_method1(intern!(py, "rules"), (state,))?;
+        let rules = self.ask(intern!(py, "rules"), (state,))?;
         let (while_refreshed, if_error, jitter): (f64, f64, f64) = rules.extract()?;
         let window = |seconds| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
         open.conditions.while_refreshed = window(while_refreshed);
@@ -126,11 +132,8 @@ impl Road {
         if open.keeps_metadata(py)? {
             return Ok(true);
         }
-        open.conditions.while_refreshed = Duration::ZERO;
-        open.conditions.if_error = Duration::ZERO;
-        self.policy
-            .bind(py)
-            .call_method1(intern!(py, "note_no_metadata"), (has_tags,))?;
+        open.conditions.close_windows();
+        self.ask(intern!(py, "note_no_metadata"), (has_tags,))?;
         Ok(!has_tags)
     }
 
@@ -141,8 +144,7 @@ impl Road {
             && !open.conditions.window().is_zero()
             && !open.keeps_metadata(result.py())?
         {
-            open.conditions.while_refreshed = Duration::ZERO;
-            open.conditions.if_error = Duration::ZERO;
+            open.conditions.close_windows();
         }
         Ok(())
     }
@@ -153,8 +155,7 @@ impl Road {
         let Some(arguments) = &open.conditions.arguments else {
             return Ok(true);
         };
-        let policy = self.policy.bind(py);
-        let asked = policy.call_method1(intern!(py, "tags_of"), (result, arguments))?;
+        let asked = self.ask(intern!(py, "tags_of"), (result, arguments))?;
         if asked.is_none() {
             return Ok(false);
         }
@@ -186,18 +187,15 @@ impl Road {
         if let Some(left) = open.leasing.failed_for() {
             refreshes::hear_of_failure(open.backend.bind(py), open.key.bind(py), left)?;
         }
-        let policy = self.policy.bind(py);
-        let is_answer = policy.call_method1(
-            intern!(py, "answers_stale"),
-            (
-                &open.state,
-                &open.backend,
-                &open.key,
-                may_refresh,
-                (call.args, call.kwargs),
-                open.conditions.looked,
-            ),
-        )?;
+        let arguments = (
+            &open.state,
+            &open.backend,
+            &open.key,
+            may_refresh,
+            (call.args, call.kwargs),
+            open.conditions.looked,
+        );
+        let is_answer = self.ask(intern!(py, "answers_stale"), arguments)?;
         if is_answer.cast::<PyBool>().is_ok_and(PyBoolMethods::is_true) {
             self.emit_stale(open, call)?;
             return Ok(false);
@@ -213,13 +211,12 @@ impl Road {
     fn emit_stale(&self, open: &Open, call: &Call<'_, '_>) -> PyResult<()> {
         self.counts.count(Event::Stale);
         let py = call.args.py();
-        let policy = self.policy.bind(py);
         if self.flags.get().any(WATCHED) {
             let arguments = (&open.state, &open.key, call.args, call.kwargs);
-            policy.call_method1(intern!(py, "signal_stale"), arguments)?;
+            self.ask(intern!(py, "signal_stale"), arguments)?;
         }
         if self.options.notes_hits {
-            policy.call_method1(intern!(py, "note_hit"), (true,))?;
+            self.ask(intern!(py, "note_hit"), (true,))?;
         }
         Ok(())
     }
@@ -239,8 +236,7 @@ impl Road {
         open.flight = None;
         open.end_lease(py, Some(FAILED))?;
         let arguments = (&open.state, &open.backend, &open.key, error);
-        let policy = self.policy.bind(py);
-        policy.call_method1(intern!(py, "note_failed_refresh"), arguments)?;
+        self.ask(intern!(py, "note_failed_refresh"), arguments)?;
         match open.conditions.fallback.take() {
             Some(value) => {
                 self.emit_stale(&open, call)?;
@@ -257,9 +253,7 @@ impl Road {
     /// A call that had an old value is over without it.
     pub(super) fn note_refreshed(&self, py: Python<'_>, open: &Open) -> PyResult<()> {
         if open.conditions.fallback.is_some() || open.conditions.is_background {
-            self.policy
-                .bind(py)
-                .call_method0(intern!(py, "note_refreshed"))?;
+            self.ask(intern!(py, "note_refreshed"), ())?;
         }
         Ok(())
     }
@@ -339,8 +333,6 @@ impl Open {
             return Ok(true);
         }
         let unknown = PyTuple::new(py, unknown)?;
-        self.foreign(py)?
-            .call_method1(intern!(py, "tags_stand"), (unknown,))?
-            .is_truthy()
+        self.ask(intern!(py, "tags_stand"), (unknown,))?.is_truthy()
     }
 }

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::memory::{MemoryBackend, Sealed, Stored};
 use crate::metadata::Metadata;
-use crate::road::replaced::SET;
+use crate::road::port::SET;
 use crate::road::turn::{Open, Role};
 use crate::timeout;
 
@@ -138,9 +138,7 @@ impl Open {
         let epoch = self.versions.iter().find(|it| it.role == Role::Epoch);
         let epoch = epoch.map(|it| (&it.name, &it.text));
         let names = PyTuple::new(py, &self.conditions.own_tags)?;
-        let made = self
-            .foreign(py)?
-            .call_method1(intern!(py, "tag_versions"), (names, timeout, epoch))?;
+        let made = self.ask(intern!(py, "tag_versions"), (names, timeout, epoch))?;
         let Some(own): Option<Vec<(String, String)>> = made.extract()? else {
             return Ok(None);
         };

@@ -11,7 +11,7 @@ use super::asked::{Asked, Asking, found_and_missing};
 use super::direction::Direction;
 use super::hand_on::hand_on;
 use crate::flights;
-use crate::road::replaced::SET;
+use crate::road::port::SET;
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///

@@ -223,6 +223,14 @@ impl CallParts {
 }
 
 impl Kind {
+    /// How a key is made natively of arguments.
+    pub(super) fn recipe(&self) -> Option<&Recipe> {
+        match self {
+            Self::Arguments { recipe, .. } => recipe.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Reads what a call is found by; `false` where it cannot be told apart here.
     #[inline]
     pub(super) fn read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {

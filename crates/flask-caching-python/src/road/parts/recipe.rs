@@ -46,11 +46,9 @@ impl Recipe {
         };
         key.push_str(version);
         let version = Version {
-            name: self.version_name.clone_ref(py),
             text: Some(text.unbind()),
             guard: Some(guard),
-            is_new: false,
-            role: Role::Key,
+            ..Version::named(self.version_name.bind(py).as_any(), Role::Key)?
         };
         Ok(Some(NativeKey {
             key: PyString::new(py, &key).into_any(),

@@ -15,15 +15,15 @@ use smallvec::SmallVec;
 pub(super) use self::shared::find_text;
 
 use super::parts::{Call, Kind, Parts};
-use super::port::{Port, usable_copies};
-use super::replaced::{GET, GET_MANY, Methods, WRITES};
+use super::port::{GET, GET_MANY, Methods, WRITES};
+use super::port::{Native, Port};
 use super::road::Road;
 use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::leaders::note_leader;
-use crate::memory::{MemoryBackend, NearCopies};
+use crate::memory::MemoryBackend;
 use crate::timeout::Deadline;
 use flask_caching_engine::counts::Event;
 
@@ -76,17 +76,24 @@ impl Road {
             Kind::Arguments { .. } => GET | GET_MANY,
             _ => GET,
         };
-        let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
-            return self.begin_on_shared(call);
+        let Some(store) = unless_raised(py, self.native_store(call, reads))? else {
+            return Ok(Quick::Unknown);
         };
-        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
-            return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
+        if self.options.has_conditions && matches!(store, Native::Shared(_)) {
+            return Ok(Quick::Unknown);
         }
+        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
+            return self.find_by_key(call, &store, make_key.bind(py), *takes_arguments);
+        }
+        let backend = match store {
+            Native::Memory(backend) => backend,
+            Native::Shared(store) => return self.begin_on_shared(call, store.get()),
+        };
         let mut parts = Parts::default();
         let looked = self.find(call, &mut parts, backend.get()).map(Some);
         match unless_raised(py, looked)? {
             Some(Looked::Found(value)) => {
-                self.count_hit(backend.get());
+                self.count_hit(backend.get().is_of_copies());
                 self.deliver(value).map(Quick::Answer)
             }
             Some(Looked::Absent) => self.begin_natively(call, parts, &backend),
@@ -94,13 +101,14 @@ impl Road {
         }
     }
 
-    /// The in-process store of the active application, where none of `reads` is replaced.
+    /// What is read natively in place of the active application's backend, where none of `reads` is
+    /// replaced.
     #[inline]
-    fn quick_backend<'py>(
+    fn native_store<'py>(
         &self,
         call: &Call<'_, 'py>,
         reads: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+    ) -> PyResult<Option<Native<'py>>> {
         let py = call.args.py();
         let cache = self.cache.bind(py);
         let Some(extensions) = call.extensions else {
@@ -109,40 +117,20 @@ impl Road {
         let Some(backend) = backend_of(cache, extensions)? else {
             return Ok(None);
         };
-        let memory = match backend.cast_into::<MemoryBackend>() {
-            Ok(memory) => memory,
-            Err(other) if NearCopies::are_in_use() => {
-                return self.quick_copies(&other.into_inner(), reads);
-            }
-            Err(_) => return Ok(None),
-        };
-        let is_direct = !memory.get().is_patched()
-            && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
-            && (!self.options.is_view || self.attributes.is_original(py)?);
-        Ok(is_direct.then_some(memory))
+        Native::of(backend, |backend| {
+            Ok(
+                self.looked_at.by_classes(Some(cache), backend)? & reads != 0
+                    || self.options.is_view && !self.attributes.is_original(py)?,
+            )
+        })
     }
 
     #[inline]
-    pub(super) fn count_hit(&self, memory: &MemoryBackend) {
+    pub(super) fn count_hit(&self, is_near: bool) {
         self.counts.count(Event::Hit);
-        if memory.is_of_copies() {
+        if is_near {
             self.counts.count(Event::Near);
         }
-    }
-
-    /// The copies nearby of a backend, where they may be read and none of `reads` is replaced.
-    fn quick_copies<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        reads: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        let py = backend.py();
-        let cache = self.cache.bind(py);
-        let replaced = self.looked_at.by_classes(Some(cache), backend)? & reads;
-        if self.options.is_view && !self.attributes.is_original(py)? {
-            return Ok(None);
-        }
-        usable_copies(backend, replaced)
     }
 
     /// The result of a call in the table.
@@ -157,22 +145,15 @@ impl Road {
         if !self.parts.get().kind.read(call, parts)? {
             return Ok(Looked::Nowhere);
         }
-        let moment = memory.moment();
-        let stored = memory.calls.find(py, self.number(), parts, |found| {
-            moment.peek(py, &found.guards, found.value)
-        });
-        let value = match stored.flatten() {
-            Some(stored) => memory.thaw(py, stored)?,
-            None => None,
-        };
-        Ok(value.map_or(Looked::Absent, Looked::Found))
+        let known = self.recall(py, memory, parts)?;
+        Ok(known.map_or(Looked::Absent, |(value, _)| Looked::Found(value)))
     }
 
     /// The result under a key that the application makes.
     fn find_by_key<'py>(
         &self,
         call: &Call<'_, 'py>,
-        backend: &Bound<'py, MemoryBackend>,
+        store: &Native<'py>,
         make_key: &Bound<'py, PyAny>,
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
@@ -181,9 +162,13 @@ impl Road {
             Ok(key) => key,
             Err(instead) => return Ok(instead),
         };
-        match unless_raised(py, backend.get().get(py, &key))? {
+        let (found, is_near) = match store {
+            Native::Memory(memory) => (memory.get().get(py, &key), memory.get().is_of_copies()),
+            Native::Shared(store) => (find_text(store.get(), &key), false),
+        };
+        match unless_raised(py, found)? {
             Some(value) if !value.is_none() => {
-                self.count_hit(backend.get());
+                self.count_hit(is_near);
                 self.deliver(value).map(Quick::Answer)
             }
             _ if self.options.has_conditions => Ok(Quick::Unknown),
@@ -206,8 +191,7 @@ impl Road {
         };
         match made {
             Ok(key) if key.is_none() => {
-                let policy = self.policy.bind(py);
-                let none = policy.call_method0(intern!(py, "note_no_key"))?;
+                let none = self.ask(intern!(py, "note_no_key"), ())?;
                 Ok(Err(Quick::Key(none)))
             }
             Ok(key) => Ok(Ok(key)),
@@ -222,8 +206,7 @@ impl Road {
             return Err(error);
         }
         let arguments = (intern!(py, "key"), error);
-        let policy = self.policy.bind(py);
-        policy.call_method1(intern!(py, "stand_aside"), arguments)
+        self.ask(intern!(py, "stand_aside"), arguments)
     }
 
     /// The key of a call, and the versions in it; `None` where the policy has to make it.
@@ -236,27 +219,16 @@ impl Road {
         let py = call.args.py();
         let memory = backend.get();
         let kind = &self.parts.get().kind;
-        let can_be = matches!(
-            kind,
-            Kind::Page(_)
-                | Kind::Arguments {
-                    recipe: Some(_),
-                    ..
-                }
-        );
-        if !can_be
-            || !call.kwargs.is_empty() && !self.options.is_page
+        let recipe = kind.recipe().filter(|_| call.kwargs.is_empty());
+        if recipe.is_none() && !matches!(kind, Kind::Page(_))
             || self.replaces_writes(backend)?
             || !self.makes_plain_keys(py, memory.scope())?
         {
             return Ok(None);
         }
-        match kind {
-            Kind::Page(rule) => self.native_page_key(rule.get(), call, memory),
-            Kind::Arguments {
-                recipe: Some(recipe),
-                ..
-            } => recipe.native_key(parts, call.args, memory),
+        match (kind, recipe) {
+            (Kind::Page(rule), _) => self.native_page_key(rule.get(), call, memory),
+            (_, Some(recipe)) => recipe.native_key(parts, call.args, memory),
             _ => Ok(None),
         }
     }
@@ -298,7 +270,7 @@ impl Road {
                 key: None,
             };
             memory.remember(py, row, found);
-            self.count_hit(memory);
+            self.count_hit(memory.is_of_copies());
             return Ok(Quick::Answer(entry.value));
         }
         if memory.is_of_copies() {
@@ -331,10 +303,7 @@ impl Road {
         if known == (settings, epoch) {
             return Ok(true);
         }
-        let policy = self.policy.bind(py);
-        let plain = policy
-            .call_method0(intern!(py, "makes_plain_keys"))?
-            .is_truthy()?;
+        let plain = self.ask(intern!(py, "makes_plain_keys"), ())?.is_truthy()?;
         if plain {
             self.plain_keys.0.store(settings, Ordering::Relaxed);
             self.plain_keys.1.store(epoch, Ordering::Relaxed);
@@ -365,7 +334,7 @@ impl Road {
     fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
-        let Some(backend) = self.quick_backend(call, GET_MANY)? else {
+        let Some(Native::Memory(backend)) = self.native_store(call, GET_MANY)? else {
             return Ok(None);
         };
         if !self.parts.get().kind.read(call, &mut parts)? {

@@ -16,22 +16,22 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::road::Road;
-use super::turn::{Open, Outcome, Step, Turn};
 use crate::metadata::Metadata;
+use crate::road::road::Road;
+use crate::road::turn::{Open, Outcome, Step, Turn};
 use flask_caching_engine::counts::Event;
 
 /// How often a call is looked for again without a pause: what is found may be no answer time and again.
 const MOST_HURRIED: u32 = 5;
 
 /// What a lease says that has ended: the result was its caller's alone.
-pub(super) const REFUSED: &str = "refused";
+pub(in crate::road) const REFUSED: &str = "refused";
 /// There is none, and an older value stands.
-pub(super) const FAILED: &str = "failed";
+pub(in crate::road) const FAILED: &str = "failed";
 
 /// What a call has to do with leases.
 #[derive(Default)]
-pub(super) struct Leasing {
+pub(in crate::road) struct Leasing {
     stage: Stage,
     /// What the entry that was read says of a lease, and for how long.
     seen: Option<(LeaseKind, Duration)>,
@@ -74,43 +74,43 @@ enum Over {
 
 impl Leasing {
     /// Notes what the metadata of the entry says.
-    pub(super) fn see(&mut self, metadata: &Metadata) {
+    pub(in crate::road) fn see(&mut self, metadata: &Metadata) {
         self.seen = metadata.lease_left();
     }
 
     /// Whether somebody else was seen to compute it.
-    pub(super) fn is_elsewhere(&self) -> bool {
+    pub(in crate::road) fn is_elsewhere(&self) -> bool {
         matches!(self.seen, Some((LeaseKind::InPlace | LeaseKind::Over, _)))
     }
 
     /// For how long nobody is to compute it anew, as somebody else could not.
-    pub(super) fn failed_for(&self) -> Option<Duration> {
+    pub(in crate::road) fn failed_for(&self) -> Option<Duration> {
         let (kind, left) = self.seen?;
         (kind == LeaseKind::FailedOver).then_some(left)
     }
 
     /// Whether the call has waited, and is to be looked for again.
-    pub(super) fn looks_again(&self) -> bool {
+    pub(in crate::road) fn looks_again(&self) -> bool {
         matches!(self.stage, Stage::Again(_))
     }
 
     /// Whether it is to take a lease.
-    pub(super) fn is_wanted(&self) -> bool {
+    pub(in crate::road) fn is_wanted(&self) -> bool {
         matches!(self.stage, Stage::Wanted)
     }
 
     /// Whether another process computes in its place.
-    pub(super) fn is_declined(&self) -> bool {
+    pub(in crate::road) fn is_declined(&self) -> bool {
         matches!(self.stage, Stage::Declined)
     }
 
     /// Nothing is known of the entry any more: it is looked for again.
-    pub(super) fn forget_seen(&mut self) {
+    pub(in crate::road) fn forget_seen(&mut self) {
         (self.seen, self.over) = (None, Over::Nothing);
     }
 
     /// A value was found that is no answer; `is_stale`: it is only too old.
-    pub(super) fn note_value(&mut self, is_stale: bool) {
+    pub(in crate::road) fn note_value(&mut self, is_stale: bool) {
         self.over = if is_stale {
             Over::Stale
         } else {
@@ -119,18 +119,18 @@ impl Leasing {
     }
 
     /// It has its lease, or goes on without.
-    pub(super) fn settle(&mut self) {
+    pub(in crate::road) fn settle(&mut self) {
         if self.is_wanted() {
             self.stage = Stage::Unfenced;
         }
     }
 
     /// Whether it computes although it could not take the lease that it wanted.
-    pub(super) fn is_unfenced(&self) -> bool {
+    pub(in crate::road) fn is_unfenced(&self) -> bool {
         matches!(self.stage, Stage::Unfenced)
     }
 
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    pub(in crate::road) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.stage {
             Stage::Held(held) | Stage::Again(held) => visit.call(held),
             _ => Ok(()),
@@ -140,7 +140,7 @@ impl Leasing {
 
 impl Road {
     /// Whether a call is to take a lease now.
-    pub(super) fn wants_lease(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+    pub(in crate::road) fn wants_lease(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
         if !matches!(open.leasing.stage, Stage::Unasked) {
             return Ok(false);
         }
@@ -160,21 +160,19 @@ impl Road {
     }
 
     /// Takes the lease of a call, or waits a while for who has it.
-    pub(super) fn take_lease(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
-        let turn = Turn::of(py, open)?;
-        let policy = self.policy.bind(py);
-        let taken = policy.call_method1(intern!(py, "hold"), (&turn,));
-        let open = turn.cast::<Turn>()?.get().take();
-        taken?;
-        let mut open =
-            open.ok_or_else(|| PyRuntimeError::new_err("a call ended while it waited"))?;
+    pub(in crate::road) fn take_lease(
+        &self,
+        py: Python<'_>,
+        open: Box<Open>,
+    ) -> PyResult<Box<Open>> {
+        let mut open = self.ask_to_wait(intern!(py, "hold"), open)?;
         open.leasing.settle();
         Ok(open)
     }
 
     /// A call that has waited for another process was looked for again: its flight goes on where it is
     /// still that of its key, and nothing was deleted.
-    pub(super) fn go_on_after_waiting(&self, py: Python<'_>, open: &mut Open) {
+    pub(in crate::road) fn go_on_after_waiting(&self, py: Python<'_>, open: &mut Open) {
         if !open.leasing.looks_again() {
             return;
         }
@@ -193,7 +191,7 @@ impl Road {
 
 impl Open {
     /// What the call computes under: an object of Python's, or None.
-    pub(super) fn lease(&self) -> Option<&Py<PyAny>> {
+    pub(in crate::road) fn lease(&self) -> Option<&Py<PyAny>> {
         match &self.leasing.stage {
             Stage::Held(held) => Some(held),
             _ => None,
@@ -201,7 +199,11 @@ impl Open {
     }
 
     /// Lets other processes go on. `says`: what they are to know of it.
-    pub(super) fn end_lease(&mut self, py: Python<'_>, says: Option<&str>) -> PyResult<()> {
+    pub(in crate::road) fn end_lease(
+        &mut self,
+        py: Python<'_>,
+        says: Option<&str>,
+    ) -> PyResult<()> {
         if !matches!(self.leasing.stage, Stage::Held(_)) {
             return Ok(());
         }
@@ -213,7 +215,7 @@ impl Open {
     }
 
     /// Whether the result of the call is its caller's alone.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(in crate::road) fn is_refused(&self) -> bool {
         !matches!(
             self.step,
             Step::Written(Ok(Outcome::Stored(_) | Outcome::Superseded) | Err(_))
@@ -221,11 +223,15 @@ impl Open {
     }
 
     /// Lets those who follow the call look for what another process has stored.
-    pub(super) fn share_elsewhere(&self) {
+    pub(in crate::road) fn share_elsewhere(&self) {
         if let Some(flight) = &self.flight {
             flight.land(Landing::Shared(None));
         }
     }
+}
+
+fn is_over() -> PyErr {
+    PyRuntimeError::new_err("the call is over")
 }
 
 /// A turn that is to take a lease, as Python sees it.
@@ -244,7 +250,6 @@ impl Claimant {
 
     /// The application's state, the backend, the key, and the way to the value.
     fn terms(&self, py: Python<'_>) -> PyResult<Terms> {
-        let over = || PyRuntimeError::new_err("the call is over");
         self.with(|open| {
             Ok((
                 open.state.as_ref().map(|state| state.clone_ref(py)),
@@ -253,34 +258,31 @@ impl Claimant {
                 open.foreign(py)?.clone().unbind(),
             ))
         })
-        .ok_or_else(over)?
+        .ok_or_else(is_over)?
     }
 
     /// Whether the entry that was read says that somebody computes it.
     #[getter]
     fn is_elsewhere(&self) -> bool {
-        self.with(|open| open.leasing.is_elsewhere())
-            .unwrap_or_default()
+        self.is(|open| open.leasing.is_elsewhere())
     }
 
     /// Whether a value was read, which is no answer.
     #[getter]
     fn is_over_value(&self) -> bool {
-        self.with(|open| open.leasing.over != Over::Nothing)
-            .unwrap_or_default()
+        self.is(|open| open.leasing.over != Over::Nothing)
     }
 
     /// Whether what was read is no answer because it is not fresh any more.
     #[getter]
     fn is_over_stale(&self) -> bool {
-        self.with(|open| open.leasing.over == Over::Stale || open.conditions.is_background)
-            .unwrap_or_default()
+        self.is(|open| open.leasing.over == Over::Stale || open.conditions.is_background)
     }
 
     /// Whether its caller would wait for another process.
     #[getter]
     fn may_wait(&self) -> bool {
-        self.with(|open| !open.is_refresh).unwrap_or_default()
+        self.is(|open| !open.is_refresh)
     }
 
     /// What it does about its lease, in the place of which it has `found` this.
@@ -299,8 +301,7 @@ impl Claimant {
             is_background: open.conditions.is_background,
             may_look_again: open.leasing.hurried < MOST_HURRIED,
         });
-        let over = || PyRuntimeError::new_err("the call is over");
-        Ok(match claimant.ok_or_else(over)?.step(found) {
+        Ok(match claimant.ok_or_else(is_over)?.step(found) {
             lease::Step::Take => "take",
             lease::Step::Seize => "seize",
             lease::Step::TakeOver => "take over",
@@ -366,12 +367,11 @@ impl Claimant {
 
 impl Claimant {
     fn with<T>(&self, question: impl FnOnce(&Open) -> T) -> Option<T> {
-        let mut answer = None;
-        self.0.get().is(|open| {
-            answer = Some(question(open));
-            true
-        });
-        answer
+        self.0.get().with(question)
+    }
+
+    fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
+        self.0.get().is(question)
     }
 
     fn change(&self, stage: Stage) {

@@ -11,15 +11,14 @@ use std::time::Duration;
 use flask_caching_engine::flight::{Follower, Joined, Landing, Payload};
 use flask_caching_engine::resilience::Deadline;
 use flask_caching_engine::{Lifetime, Timeout};
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::replaced::SET;
-use super::road::Road;
-use super::turn::{Encoded, Following, Open, Role, Step, Turn};
 use crate::leaders::leaders;
 use crate::missing::is_missing;
+use crate::road::port::SET;
+use crate::road::road::Road;
+use crate::road::turn::{Encoded, Following, Open, Reading, Role, Step};
 use crate::{flights, timeout};
 use flask_caching_engine::counts::Event;
 
@@ -35,20 +34,14 @@ struct Result {
     is_fenced: bool,
 }
 
-/// What a call gets of the one that it waited for.
-pub(super) enum Heard {
-    /// Its result.
-    Value(Py<PyAny>),
-    /// The backend may have it.
-    LookAgain,
-    /// Nothing: it computes itself.
-    Nothing,
-}
-
 impl Road {
     /// Whether another call may have stored the same after this one has looked for it, and was over before
     /// it could be followed. It is asked once.
-    pub(super) fn came_meanwhile(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+    pub(in crate::road) fn came_meanwhile(
+        &self,
+        py: Python<'_>,
+        open: &mut Open,
+    ) -> PyResult<bool> {
         let Some(landings) = open.following.landings.take() else {
             return Ok(false);
         };
@@ -63,7 +56,7 @@ impl Road {
     }
 
     /// Begins the flight of a call that computes, or finds the one that it may follow.
-    pub(super) fn begin_flight(&self, py: Python<'_>, open: &Open) -> PyResult<Joined> {
+    pub(in crate::road) fn begin_flight(&self, py: Python<'_>, open: &Open) -> PyResult<Joined> {
         let names = open.versions.iter();
         let names: Vec<_> = names.map(|version| version.name.bind(py).clone()).collect();
         let guards = names.iter().map(|name| flights::key_bytes(name));
@@ -80,7 +73,7 @@ impl Road {
     }
 
     /// Whether a call may have the result of another one that is under way.
-    pub(super) fn may_follow(&self, py: Python<'_>, open: &Open) -> PyResult<bool> {
+    pub(in crate::road) fn may_follow(&self, py: Python<'_>, open: &Open) -> PyResult<bool> {
         if open.following.is_over {
             return Ok(false);
         }
@@ -95,7 +88,7 @@ impl Road {
 
     /// Begins to wait for the computation that `follower` could follow; where that would never end, the
     /// call computes itself. `task`: who waits, where it is a task.
-    pub(super) fn follow(
+    pub(in crate::road) fn follow(
         &self,
         py: Python<'_>,
         open: &mut Open,
@@ -127,39 +120,36 @@ impl Road {
     }
 
     /// Waits for the computation that a call follows, however threads wait here.
-    pub(super) fn wait(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
+    pub(in crate::road) fn wait(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
         if open.following.waiting.is_none() || !flights::has_greenlets(py) {
             open.following.wait(py)?;
             return Ok(open);
         }
-        let turn = Turn::of(py, open)?;
-        let policy = self.policy.bind(py);
-        let waited = policy.call_method1(intern!(py, "wait_among_greenlets"), (&turn,));
-        let open = turn.cast::<Turn>()?.get().take();
-        waited?;
-        open.ok_or_else(|| PyRuntimeError::new_err("a call ended while it waited"))
+        self.ask_to_wait(intern!(py, "wait_among_greenlets"), open)
     }
 
-    /// What a call gets of the computation that it has waited for; it waits no more.
-    pub(super) fn hear(&self, py: Python<'_>, open: &mut Open) -> PyResult<Heard> {
-        let landing = open.following.waiting.take().and_then(|it| it.landing());
-        match landing {
-            // Another one of those who waited may compute it, and be followed.
-            Some(Landing::Failed) => Ok(Heard::LookAgain),
-            Some(Landing::Shared(payload)) => {
-                open.following.is_over = true;
-                let value = match payload {
-                    Some(payload) => open.take_over(py, &payload)?,
-                    None => None,
-                };
-                let value = value.filter(|value| self.options.cache_none || !value.is_none(py));
-                Ok(value.map_or(Heard::LookAgain, Heard::Value))
-            }
+    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
+    pub(in crate::road) fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+        let Some(waiting) = open.following.waiting.take() else {
+            return Ok(true);
+        };
+        let landing = waiting.landing();
+        // Where that failed, another one of those who waited may compute it, and be followed.
+        open.following.is_over |= !matches!(landing, Some(Landing::Failed));
+        let value = match landing {
+            Some(Landing::Shared(Some(payload))) => open.take_over(py, &payload)?,
+            Some(Landing::Shared(None) | Landing::Failed) => None,
             Some(Landing::Refused) | None => {
-                open.following.is_over = true;
-                Ok(Heard::Nothing)
+                open.step = Step::Waiting;
+                return Ok(false);
             }
+        };
+        if let Some(value) = value.filter(|value| self.options.cache_none || !value.is_none(py)) {
+            open.step = Step::Read(Reading::Shared(value));
+            return Ok(false);
         }
+        open.rewind(py)?;
+        Ok(true)
     }
 }
 
@@ -178,7 +168,7 @@ impl Open {
     }
 
     /// Lets those who wait for this call have what storing its result came to.
-    pub(super) fn land(
+    pub(in crate::road) fn land(
         &self,
         py: Python<'_>,
         encoded: &Encoded,
@@ -205,7 +195,8 @@ impl Open {
     }
 
     /// Lets those who wait for this call compute at once: its result is its caller's alone.
-    pub(super) fn refuse(&self) {
+    pub(in crate::road) fn refuse(&mut self) {
+        self.step = Step::Refused;
         if let Some(flight) = &self.flight {
             flight.land(Landing::Refused);
         }
@@ -231,9 +222,7 @@ impl Open {
                 None => None,
             },
             Encoded::Foreign(encoded) => {
-                let decoded = self
-                    .foreign(py)?
-                    .call_method1(intern!(py, "decode"), (key, encoded))?;
+                let decoded = self.ask(intern!(py, "decode"), (key, encoded))?;
                 (!is_missing(&decoded)).then_some(decoded)
             }
         };
@@ -241,7 +230,7 @@ impl Open {
     }
 
     /// Lets the call be looked for once more, from its description.
-    pub(super) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
+    pub(in crate::road) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
         self.prefetched = None;
         self.handle = None;
         self.conditions.forget_found();
@@ -263,7 +252,7 @@ impl Open {
 
 impl Following {
     /// Until when it waits, which is for `seconds` from the first time that it does.
-    pub(super) fn wait_for(&mut self, seconds: f64) -> Deadline {
+    pub(in crate::road) fn wait_for(&mut self, seconds: f64) -> Deadline {
         let longest = Duration::try_from_secs_f64(seconds).unwrap_or_default();
         *self.until.get_or_insert_with(|| Deadline::after(longest))
     }

@@ -6,21 +6,22 @@ use std::sync::atomic::Ordering;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use super::flags::WATCHED;
-use super::parts::{Call, Kind, Parts};
-use super::replaced::{GET, GET_MANY};
-use super::road::{Road, new_number};
-use super::table::{Found, Key, Row};
-use super::turn::{Open, Turn};
+use crate::memory::MemoryBackend;
+use crate::road::flags::WATCHED;
+use crate::road::parts::{Call, Kind, Parts};
+use crate::road::port::{GET, GET_MANY};
+use crate::road::road::{Road, new_number};
+use crate::road::table::{Found, Key, Row};
+use crate::road::turn::{Open, Turn};
 use flask_caching_engine::counts::Event;
 
 /// A value that was found before, and its key where somebody wants to hear of it.
-type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);
+pub(in crate::road) type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);
 
 impl Road {
     /// Looks a call up among those that were answered before, and returns its answer, if that is one,
     /// or its turn. Otherwise it is noted what the call will be found by.
-    pub(super) fn recall_into<'py>(
+    pub(in crate::road) fn recall_into<'py>(
         &self,
         open: &mut Open,
         call: &Call<'_, 'py>,
@@ -43,8 +44,11 @@ impl Road {
         {
             return Ok(None);
         }
+        let reads = open.port.table(py, GET | GET_MANY).map(Bound::get);
         if !open.is_refresh
-            && let Some((value, key)) = self.recall(py, open, &parts)?
+            && let Some(memory) = reads
+            && let Some((value, key)) = self.recall(py, memory, &parts)?
+            && (key.is_some() || !self.flags.get().any(WATCHED))
         {
             match self.is_stale(&value, call)? {
                 Some(false) => {
@@ -63,32 +67,28 @@ impl Road {
         Ok(None)
     }
 
-    /// What the in-process store has of a call that was answered before; and its key, where somebody
-    /// wants to hear of it.
-    fn recall<'py>(
+    /// What `memory` has of a call that was answered before; and its key, where somebody wants to hear of
+    /// it.
+    #[inline]
+    pub(in crate::road) fn recall<'py>(
         &self,
         py: Python<'py>,
-        open: &Open,
+        memory: &MemoryBackend,
         parts: &Parts,
     ) -> PyResult<Option<Recalled<'py>>> {
-        let Some(memory) = open.port.table(py, GET | GET_MANY).map(Bound::get) else {
-            return Ok(None);
-        };
         let moment = memory.moment();
         let found = memory.calls.find(py, self.number(), parts, |found| {
-            let key = found.key.as_ref().map(|key| key.clone_ref(py));
             let stored = moment.peek(py, &found.guards, found.value)?;
-            Some((stored, key))
+            Some((stored, found.key.as_ref().map(|key| key.clone_ref(py))))
         });
-        match found.flatten() {
-            Some((_, None)) if self.flags.get().any(WATCHED) => Ok(None),
-            Some((stored, key)) => Ok(memory.thaw(py, stored)?.map(|value| (value, key))),
-            None => Ok(None),
-        }
+        let Some((stored, key)) = found.flatten() else {
+            return Ok(None);
+        };
+        Ok(memory.thaw(py, stored)?.map(|value| (value, key)))
     }
 
     /// Enters a call that was answered or stored into the table.
-    pub(super) fn remember(&self, py: Python<'_>, open: &mut Open) -> PyResult<()> {
+    pub(in crate::road) fn remember(&self, py: Python<'_>, open: &mut Open) -> PyResult<()> {
         let Some(row) = open.row.take() else {
             return Ok(());
         };
@@ -128,7 +128,7 @@ impl Road {
 impl Road {
     /// What tells its rows from those of other roads, and from its own while keys were made otherwise.
     #[inline]
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::road) fn number(&self) -> u64 {
         let epoch = self.flags.get().epoch();
         if self.epoch.load(Ordering::Relaxed) != epoch {
             self.number.store(new_number(), Ordering::Relaxed);
@@ -138,7 +138,7 @@ impl Road {
     }
 
     /// What a call of these `parts` is found by.
-    pub(super) fn row(&self, parts: Parts) -> Row {
+    pub(in crate::road) fn row(&self, parts: Parts) -> Row {
         Row {
             road: self.number(),
             current: Arc::downgrade(&self.number),

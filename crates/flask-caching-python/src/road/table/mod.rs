@@ -4,6 +4,8 @@
 //! entry or function is gone goes when the table grows, and every row goes when the store is emptied.
 //! No Python code runs, and no object that could run some is dropped, under the table's lock.
 
+mod recall;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
@@ -14,8 +16,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use smallvec::SmallVec;
 
-use super::parts::Part;
-use super::parts::Parts;
+use crate::road::parts::Part;
+use crate::road::parts::Parts;
 
 /// What all rows may keep alive, in bytes.
 const MOST_BYTES: usize = 16 << 20;
@@ -26,11 +28,11 @@ const FEW: usize = 64;
 
 /// What a call is found by, and by whom: the number of its road, which changes with the epoch.
 pub(crate) struct Row {
-    pub(super) road: u64,
+    pub(in crate::road) road: u64,
     /// The number of that road at present, while it lives: nobody asks for its other rows.
-    pub(super) current: Weak<AtomicU64>,
-    pub(super) hash: u64,
-    pub(super) parts: Box<[Part]>,
+    pub(in crate::road) current: Weak<AtomicU64>,
+    pub(in crate::road) hash: u64,
+    pub(in crate::road) parts: Box<[Part]>,
 }
 
 /// Where the result of a call is.
@@ -39,11 +41,11 @@ pub(crate) struct Found {
     pub(crate) guards: SmallVec<[Handle; 2]>,
     pub(crate) value: Handle,
     /// Its key, where somebody wants to hear of it.
-    pub(super) key: Option<Py<PyAny>>,
+    pub(in crate::road) key: Option<Py<PyAny>>,
 }
 
 /// The key of a call, where that leads to its result.
-pub(crate) struct Key(pub(super) Py<PyString>);
+pub(crate) struct Key(pub(in crate::road) Py<PyString>);
 
 struct Entry<T> {
     row: Row,
@@ -84,7 +86,7 @@ impl<T> Default for Entries<T> {
 impl<T> Table<T> {
     /// What `look` makes of the place of a call's result; it is called under the lock.
     #[inline]
-    pub(super) fn find<R>(
+    pub(in crate::road) fn find<R>(
         &self,
         py: Python<'_>,
         road: u64,

@@ -6,8 +6,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use super::flags::CacheFlags;
 use crate::class_version;
+use crate::road::flags::CacheFlags;
 
 /// The public methods that calls are answered with. A backend of ours has others in their place: reads
 /// that tell a None from a miss, writes that say why a value cannot be stored.
@@ -17,11 +17,11 @@ pub(crate) const METHODS: [&str; 6] = ["get", "get_many", "set", "set_many", "ad
 const OURS: &str = "_read_many";
 
 /// A set of methods, a bit each, in the order of `METHODS`.
-pub(super) type Methods = u32;
+pub(in crate::road) type Methods = u32;
 
-pub(super) const GET: Methods = 1;
-pub(super) const GET_MANY: Methods = 2;
-pub(super) const SET: Methods = 4;
+pub(in crate::road) const GET: Methods = 1;
+pub(in crate::road) const GET_MANY: Methods = 2;
+pub(in crate::road) const SET: Methods = 4;
 const SET_MANY: Methods = 8;
 const ADD: Methods = 16;
 
@@ -29,19 +29,19 @@ const ADD: Methods = 16;
 const ALL: Methods = (1 << METHODS.len()) - 1;
 
 /// What writes versions.
-pub(super) const VERSION_WRITES: Methods = SET_MANY | ADD;
+pub(in crate::road) const VERSION_WRITES: Methods = SET_MANY | ADD;
 /// What writes a value and its versions.
-pub(super) const WRITES: Methods = SET | VERSION_WRITES;
+pub(in crate::road) const WRITES: Methods = SET | VERSION_WRITES;
 
 /// The classes of a cache and a backend that were looked at last, by their version tags, which no
 /// other class and no other state of these has; and what was found.
-pub(super) struct LookedAt {
+pub(in crate::road) struct LookedAt {
     tags: AtomicU64,
     replaced: AtomicU64,
 }
 
 impl LookedAt {
-    pub(super) fn new() -> Self {
+    pub(in crate::road) fn new() -> Self {
         Self {
             tags: AtomicU64::new(0),
             replaced: AtomicU64::new(0),
@@ -50,7 +50,7 @@ impl LookedAt {
 
     /// The methods that the classes of `cache` (`None`: of whatever cache) and `backend` have replaced.
     #[inline]
-    pub(super) fn by_classes(
+    pub(in crate::road) fn by_classes(
         &self,
         cache: Option<&Bound<'_, PyAny>>,
         backend: &Bound<'_, PyAny>,
@@ -86,7 +86,7 @@ impl LookedAt {
 
     /// The methods that are replaced for `cache` and `backend`: by a subclass, by patching a class, on
     /// the instance, or because the backend is none of ours.
-    pub(super) fn replaced(
+    pub(in crate::road) fn replaced(
         &self,
         cache: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,

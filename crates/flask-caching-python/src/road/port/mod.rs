@@ -1,15 +1,19 @@
 //! How a call reaches its backend.
 
+mod replaced;
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::replaced::{GET, GET_MANY, Methods, WRITES};
+pub(super) use self::replaced::{GET, GET_MANY, LookedAt, Methods, SET, VERSION_WRITES, WRITES};
+pub(crate) use self::replaced::{METHODS, replaced_methods};
+
 use crate::memory::{MemoryBackend, NearCopies};
 use crate::shared::SharedByteStore;
 
 /// The way to the backend of one call.
-pub(super) struct Port {
+pub(in crate::road) struct Port {
     /// The backend, where it is the in-process store.
     memory: Option<Py<MemoryBackend>>,
     /// `flask_caching.extension.port.Port`: what is not done natively. `None` where nobody has asked
@@ -19,12 +23,12 @@ pub(super) struct Port {
     /// The copies nearby, where the backend has some that answer for it.
     copies: Option<Py<MemoryBackend>>,
     /// Whether it talks to a server.
-    pub(super) waits: bool,
+    pub(in crate::road) waits: bool,
 }
 
 impl Port {
     /// The way to the in-process store, of which nothing is replaced.
-    pub(super) fn to_memory(backend: &Bound<'_, MemoryBackend>) -> Self {
+    pub(in crate::road) fn to_memory(backend: &Bound<'_, MemoryBackend>) -> Self {
         Self {
             memory: Some(backend.clone().unbind()),
             foreign: None,
@@ -35,7 +39,7 @@ impl Port {
     }
 
     /// The way to `backend` under an application's `state`; `replaced` are not to be gone past.
-    pub(super) fn to(
+    pub(in crate::road) fn to(
         state: &Bound<'_, PyAny>,
         backend: &Bound<'_, PyAny>,
         replaced: Methods,
@@ -55,7 +59,7 @@ impl Port {
 
     /// The in-process store, where `methods` of it may be gone past.
     #[inline]
-    pub(super) fn memory<'py>(
+    pub(in crate::road) fn memory<'py>(
         &self,
         py: Python<'py>,
         methods: Methods,
@@ -65,14 +69,14 @@ impl Port {
     }
 
     /// Whether it is to the in-process store.
-    pub(super) fn is_memory(&self) -> bool {
+    pub(in crate::road) fn is_memory(&self) -> bool {
         self.memory.is_some()
     }
 
     /// Where the table of calls is, where `methods` may be gone past: the in-process store, or copies
     /// nearby that may be read.
     #[inline]
-    pub(super) fn table<'py>(
+    pub(in crate::road) fn table<'py>(
         &self,
         py: Python<'py>,
         methods: Methods,
@@ -82,12 +86,15 @@ impl Port {
     }
 
     /// The copies nearby.
-    pub(super) fn copies<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, MemoryBackend>> {
+    pub(in crate::road) fn copies<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Option<&Bound<'py, MemoryBackend>> {
         self.copies.as_ref().map(|copies| copies.bind(py))
     }
 
     /// The store that processes share, where reads may go past the backend.
-    pub(super) fn shared<'py>(
+    pub(in crate::road) fn shared<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
@@ -100,36 +107,60 @@ impl Port {
     }
 
     /// What is not done natively.
-    pub(super) fn foreign<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+    pub(in crate::road) fn foreign<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
         self.foreign.as_ref().map(|foreign| foreign.bind(py))
     }
 
     /// Whether writing runs nothing of the application's, so that a deletion may wait for it.
-    pub(super) fn writes_are_ours(&self) -> bool {
+    pub(in crate::road) fn writes_are_ours(&self) -> bool {
         self.replaced & WRITES == 0
     }
 
-    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+    pub(in crate::road) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.foreign.as_ref())?;
         visit.call(self.copies.as_ref())?;
         visit.call(self.memory.as_ref())
     }
 }
 
-/// As [`copies_of`], where nothing is `replaced` and they may be read.
-pub(super) fn usable_copies<'py>(
-    backend: &Bound<'py, PyAny>,
-    replaced: Methods,
-) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-    if replaced != 0 {
-        return Ok(None);
+/// What is read natively in place of a backend.
+pub(in crate::road) enum Native<'py> {
+    /// The in-process store, or the copies nearby of a server's entries.
+    Memory(Bound<'py, MemoryBackend>),
+    /// The store that processes share.
+    Shared(Bound<'py, SharedByteStore>),
+}
+
+impl<'py> Native<'py> {
+    /// What may be read in place of `backend`, where `is_replaced` says no of what would have been asked.
+    #[inline]
+    pub(in crate::road) fn of(
+        backend: Bound<'py, PyAny>,
+        is_replaced: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<bool>,
+    ) -> PyResult<Option<Self>> {
+        let other = match backend.cast_into::<MemoryBackend>() {
+            Ok(memory) => {
+                let is_direct = !memory.get().is_patched() && !is_replaced(memory.as_any())?;
+                return Ok(is_direct.then_some(Self::Memory(memory)));
+            }
+            Err(other) => other.into_inner(),
+        };
+        if NearCopies::are_in_use()
+            && let Some(copies) = copies_of(&other, 0)?
+        {
+            let may_be_read = copies.get().is_current() && !copies.get().is_patched();
+            let is_direct = may_be_read && !is_replaced(&other)?;
+            return Ok(is_direct.then_some(Self::Memory(copies)));
+        }
+        match SharedByteStore::of(&other)? {
+            Some(store) if !is_replaced(&other)? => Ok(Some(Self::Shared(store))),
+            _ => Ok(None),
+        }
     }
-    let copies = copies_of(backend, 0)?;
-    Ok(copies.filter(|copies| copies.get().is_current() && !copies.get().is_patched()))
 }
 
 /// The copies nearby of the entries of `backend`, where it has some and none of what reads is `replaced`.
-pub(super) fn copies_of<'py>(
+fn copies_of<'py>(
     backend: &Bound<'py, PyAny>,
     replaced: Methods,
 ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
