@@ -7,11 +7,9 @@
     {% endcache %}
 
 ``timeout`` is an expression: seconds or a ``timedelta``, ``None`` for no timeout, ``'del'`` to
-delete
-the fragment; without one the default timeout applies. ``name`` and the keys make the fragment's key
-(see :func:`~flask_caching.make_template_fragment_key`); without a name it is the template's file
-and
-the block's line.
+delete the fragment; without one the default timeout applies. ``name`` and the keys make the
+fragment's key (see :func:`~flask_caching.make_template_fragment_key`); without a name it is the
+template's file and the block's line.
 """
 
 from __future__ import annotations
