@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask import Flask, Response, render_template_string
 from flask_caching import Cache
-from flask_caching.errors import CacheConfigError
+from flask_caching.errors import CacheBackendError, CacheConfigError
 from redis_servers import RedisServer
 
 #: Longer than any test waits for something that happens.
@@ -218,6 +218,44 @@ def test_a_forced_update_waits_for_nobody(app: Flask, cache: Cache) -> None:
     gate.opened.set()
     calls.join()
     assert gate.runs == 3
+
+
+def test_while_the_server_is_away_one_computes_a_memoized_function(app: Flask) -> None:
+    config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": 1}
+    cache = Cache(app, config=config | {"CACHE_WAIT": LONG, "CACHE_LEASE": True})
+    gate, others = Gate(), Gate()
+    function = cache.memoize()(lambda n: [gate()])
+    other = cache.memoize(make_name=lambda name: "same")(lambda n: [gate()])
+    another = cache.memoize(make_name=lambda name: "same")(lambda n: [others()])
+    for one in (function, other):
+        calls = Calls(app, lambda one=one: one(1))  # type: ignore[misc]
+        calls.start(1)
+        assert gate.entered.acquire(timeout=LONG)
+        waits = cache.stats().waits
+        calls.start(4)
+        wait_for(lambda waits=waits: cache.stats().waits == waits + 4)
+        if one is other:
+            # What has the same name is told apart by its version as ever, though nobody knows that.
+            others.opened.set()
+            with app.app_context():
+                assert another(1) == [1]
+        gate.opened.set()
+        answers = calls.join()
+        assert answers == [[gate.runs]] * 5
+        assert len({id(answer) for answer in answers}) == 5
+        gate.opened.clear()
+    assert gate.runs == 2
+    # Who asks after a deletion has nothing from before.
+    calls = Calls(app, lambda: function(1))
+    calls.start(1)
+    assert gate.entered.acquire(timeout=LONG)
+    with app.app_context(), pytest.raises(CacheBackendError):
+        cache.delete_memoized(function, 1)
+    calls.start(1)
+    assert gate.entered.acquire(timeout=LONG)
+    gate.opened.set()
+    calls.join()
+    assert gate.runs == 4
 
 
 def test_a_forced_result_is_not_replaced_by_an_older_one(app: Flask, cache: Cache) -> None:

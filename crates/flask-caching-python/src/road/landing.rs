@@ -17,6 +17,7 @@ use crate::missing::is_missing;
 use crate::pages::layout;
 use crate::timeout::Deadline;
 use flask_caching_engine::counts::Event;
+use flask_caching_engine::flight::Flight;
 
 impl Road {
     /// Decides whether a result is stored, and as what. Returns it as the caller gets it.
@@ -62,6 +63,11 @@ impl Road {
         result: &Bound<'py, PyAny>,
         timeout: Bound<'py, PyAny>,
     ) -> PyResult<()> {
+        let is_followed = open.flight.as_ref().is_some_and(Flight::is_followed);
+        if open.following.is_keyless && !is_followed {
+            // Nobody is to have it.
+            return Ok(());
+        }
         match self.encode(open, result)? {
             None => open.refuse(),
             Some(encoded) => {
@@ -203,6 +209,9 @@ impl Open {
         };
         if flight.is_superseded() {
             return Ok(Outcome::Superseded);
+        }
+        if self.following.is_keyless {
+            return Ok(Outcome::Keyless);
         }
         if self.lease().is_some() {
             flight.close();

@@ -177,7 +177,7 @@ impl Road {
         match std::mem::replace(&mut open.step, Step::Waiting) {
             Step::Read(Reading::NoKey(error, doing)) => {
                 self.emit_failed(py, &open, error, doing)?;
-                return bypass();
+                open.go_without_key(py)?;
             }
             Step::Read(Reading::Unread(error)) => {
                 open.following.is_blind = true;
@@ -196,7 +196,10 @@ impl Road {
         {
             return Ok(Arrival::There(answer));
         }
-        if open.leasing.is_declined() {
+        let is_keyless = open.following.is_keyless;
+        // Only where others may follow it, something is gained by a turn that stores nothing.
+        let is_alone = is_keyless && (open.is_refresh || !self.may_follow(py, &open)?);
+        if open.leasing.is_declined() || is_alone {
             return bypass();
         }
         if !open.is_read_only && open.flight.is_none() {
@@ -206,11 +209,11 @@ impl Road {
                 TakeOff::IsAlone => return bypass(),
             }
         }
-        if !open.is_read_only && self.wants_lease(py, &mut open)? {
+        if !open.is_read_only && !is_keyless && self.wants_lease(py, &mut open)? {
             return Ok(Arrival::Leasing(open));
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
-        if !open.conditions.is_background {
+        if !open.conditions.is_background && !is_keyless {
             self.emit_looked_up(Event::Miss, state, key, call)?;
         }
         if open.is_read_only {
@@ -236,7 +239,9 @@ impl Road {
             open.leasing.note_value(!is_stale);
             return Ok(None);
         }
-        if open.conditions.stale_for.is_none() {
+        if open.following.is_keyless {
+            self.emit_looked_up(Event::Hit, open.state.as_ref(), None, call)?;
+        } else if open.conditions.stale_for.is_none() {
             let (state, key) = (open.state.as_ref(), Some(&open.key));
             self.emit_looked_up(Event::Hit, state, key, call)?;
             if open.is_near {

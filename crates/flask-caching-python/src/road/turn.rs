@@ -87,6 +87,8 @@ pub(super) struct Following {
     pub(super) is_circular: bool,
     /// The backend could not be asked.
     pub(super) is_blind: bool,
+    /// It could not even be asked for the versions in the key: nothing is found, and nothing stored.
+    pub(super) is_keyless: bool,
     /// Until when it waits at most, whatever it waits for.
     pub(super) until: Option<TimeLeft>,
 }
@@ -144,6 +146,8 @@ pub(super) enum Outcome {
     Refused,
     /// Something was deleted meanwhile.
     Superseded,
+    /// There is no key to store it under.
+    Keyless,
 }
 
 /// What fails when the cache fails.

@@ -13,6 +13,7 @@ use flask_caching_engine::resilience::Deadline;
 use flask_caching_engine::{Lifetime, Timeout};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::leaders::leaders;
 use crate::missing::is_missing;
@@ -229,11 +230,25 @@ impl Open {
         Ok(value.map(Bound::unbind))
     }
 
+    /// The versions in the key are not known: what follows it, and is followed, is told by their names.
+    pub(super) fn go_without_key(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.following.is_blind = true;
+        self.following.is_keyless = true;
+        let mut key = self.key.bind(py).str()?.to_string();
+        for version in &self.versions {
+            key.push('\n');
+            key.push_str(version.name.bind(py).str()?.to_str()?);
+        }
+        self.key = PyString::new(py, &key).into_any().unbind();
+        Ok(())
+    }
+
     /// Lets the call be looked for once more, from its description.
     pub(in crate::road) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
         self.prefetched = None;
         self.handle = None;
         self.conditions.forget_found();
+        self.following.is_keyless = false;
         self.step = Step::Waiting;
         if self.versions.is_empty() {
             return Ok(());

@@ -218,7 +218,7 @@ impl Open {
     pub(in crate::road) fn is_refused(&self) -> bool {
         !matches!(
             self.step,
-            Step::Written(Ok(Outcome::Stored(_) | Outcome::Superseded) | Err(_))
+            Step::Written(Ok(Outcome::Stored(_) | Outcome::Superseded | Outcome::Keyless) | Err(_))
         )
     }
 
