@@ -231,7 +231,7 @@ impl Open {
     }
 
     /// The versions in the key are not known: what follows it, and is followed, is told by their names.
-    pub(super) fn go_without_key(&mut self, py: Python<'_>) -> PyResult<()> {
+    pub(in crate::road) fn go_without_key(&mut self, py: Python<'_>) -> PyResult<()> {
         self.following.is_blind = true;
         self.following.is_keyless = true;
         let mut key = self.key.bind(py).str()?.to_string();
