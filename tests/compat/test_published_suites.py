@@ -127,8 +127,12 @@ class Run:
         _prepare(version, directory / "tests", _server_replacements(redis_port, memcached_port))
         self._report = directory / "report.xml"
         self._output = directory / "output"
+        # They leave what they have made there.
+        temporary = directory / "temporary"
+        temporary.mkdir()
         environment = {
             **os.environ,
+            "TMPDIR": str(temporary),
             "COMPAT_REDIS_PORT": str(redis_port),
             "COMPAT_MEMCACHED_PORT": str(memcached_port),
         }
