@@ -4,6 +4,7 @@ from typing import Any, Final, Literal, Self, TypeVar, final
 
 from cachelib.serializers import BaseSerializer
 from typing_extensions import disjoint_base
+from werkzeug.wrappers import Response
 
 __all__ = [
     "COMPRESSED",
@@ -29,6 +30,7 @@ __all__ = [
     "PageFront",
     "PageHeaders",
     "PageRule",
+    "PageTaken",
     "Patience",
     "RedisServers",
     "Refreshes",
@@ -68,6 +70,8 @@ __all__ = [
     "page_encode",
     "page_guards",
     "page_guards_of",
+    "page_is_in",
+    "page_land",
     "page_rendition",
     "page_standing",
     "page_unchanged",
@@ -372,7 +376,7 @@ class CallParts:
     @staticmethod
     def key(make_key: Callable[..., Any], takes_arguments: bool) -> CallParts: ...
     @staticmethod
-    def page(rule: PageRule) -> CallParts: ...
+    def page(rule: PageRule, form: PageForm) -> CallParts: ...
     @staticmethod
     def unknown() -> CallParts: ...
 
@@ -393,6 +397,7 @@ class PageRule:
     @property
     def headers(self) -> tuple[str, ...]: ...
     def learn(self, names: list[str]) -> None: ...
+    def count_host(self) -> None: ...
     def key(self, app: str, environ: dict[str, Any]) -> tuple[str, tuple[str, ...]]: ...
 
 @final
@@ -422,21 +427,24 @@ class PageHeaders:
     def may_be_encoded(self) -> bool: ...
 
 @final
+class PageTaken:
+    @property
+    def vary(self) -> tuple[str, ...]: ...
+    @property
+    def is_complete(self) -> bool: ...
+    def is_in(self, response: Response) -> bool: ...
+    def with_headers(self, pairs: list[tuple[str, str]]) -> PageTaken: ...
+
+_Rules = tuple[float, float, float]
+
+@final
 class PageForm:
     def __new__(
         cls, vary: list[str], makes_etag: bool, codings: list[str], statuses: list[int]
     ) -> PageForm: ...
-    def judge(
-        self, status: int, pairs: list[tuple[str, str]], is_authorized: bool
-    ) -> tuple[PageHeaders, str | None]: ...
+    def take(self, response: Response, is_authorized: bool, most_bytes: int) -> PageTaken | str: ...
     def make(
-        self,
-        status: str,
-        headers: PageHeaders,
-        body: bytes,
-        said: PageHeaders,
-        timeouts: tuple[Any, Any],
-        rules: tuple[float, float, float],
+        self, taken: PageTaken, said: PageTaken, timeouts: tuple[Any, Any], rules: _Rules
     ) -> tuple[_Page, float] | None: ...
     def added(
         self, status: str, headers: PageHeaders, body: bytes, etag: str | None, has_codings: bool
@@ -456,6 +464,16 @@ def page_guards(
     path: str, host: str | None = None, query: str | None = None
 ) -> tuple[str, ...]: ...
 def page_guards_of(environ: dict[str, Any]) -> tuple[str, ...]: ...
+def page_is_in(page: _Page, response: Response) -> bool: ...
+def page_land(
+    road: Road,
+    turn: Turn,
+    taken: PageTaken,
+    response: Response,
+    environ: dict[str, Any],
+    terms: tuple[Any, _Rules, str | None],
+    sending: type | None,
+) -> _Page | str | None: ...
 def page_rendition(page: _Page, environ: dict[str, Any]) -> _Page: ...
 def page_standing(page: _Page) -> tuple[int, int | None]: ...
 def page_unchanged(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
-import sys
-import sysconfig
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +11,13 @@ import pytest
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.errors import CacheBackendError
-from servers import Server, free_port, wait_until
+from servers import free_port, wait_until
+from uwsgi_server import Uwsgi
 
 HERE = Path(__file__).parent
 
 
-class Uwsgi(Server):
+class CachingUwsgi(Uwsgi):
     """A uWSGI with four workers that runs ``uwsgi_app``.
 
     :param folder: where it runs.
@@ -27,30 +25,16 @@ class Uwsgi(Server):
     """
 
     def __init__(self, folder: Path, cache: str) -> None:
-        program = Path(sysconfig.get_path("scripts")) / "uwsgi"
-        found = program if program.exists() else shutil.which("uwsgi")
-        if found is None:
-            pytest.skip("uwsgi is not installed")
         self.cache = cache
         self.port, self.socket_port = free_port(), free_port()
-        command = [
-            *(found, "--http-socket", f"127.0.0.1:{self.port}"),
-            *("--socket", f"127.0.0.1:{self.socket_port}", "--master", "--workers", "4"),
+        options = [
+            *("--http-socket", f"127.0.0.1:{self.port}"),
+            *("--socket", f"127.0.0.1:{self.socket_port}", "--workers", "4"),
             *("--cache2", "name=mine,items=200,blocksize=65536"),
             *("--cache2", "name=narrow,items=50,keysize=80"),
-            *("--cache-expire-freq", "1", "--virtualenv", sys.prefix, "--need-app"),
-            *(
-                "--pythonpath",
-                HERE,
-                "--pythonpath",
-                HERE.parent / "support",
-                "--wsgi-file",
-                HERE / "uwsgi_app.py",
-                "--callable",
-                "app",
-            ),
+            *("--cache-expire-freq", "1"),
         ]
-        super().__init__(command, folder)
+        super().__init__(folder, HERE / "uwsgi_app.py", *options)
 
     def start(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -59,13 +43,6 @@ class Uwsgi(Server):
 
     def is_ready(self) -> bool:
         return self.ask("/page") != ""
-
-    def kill(self) -> None:
-        if self.process is not None:
-            # SIGINT ends the workers too; SIGTERM would reload them.
-            self.process.send_signal(2)
-            self.process.wait(60)
-            self.process = None
 
     def ask(self, path: str) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -85,18 +62,18 @@ class Uwsgi(Server):
 
 
 @pytest.fixture(scope="module")
-def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uwsgi]:
-    server = Uwsgi(tmp_path_factory.mktemp("uwsgi"), "mine")
+def uwsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CachingUwsgi]:
+    server = CachingUwsgi(tmp_path_factory.mktemp("uwsgi"), "mine")
     server.start()
     yield server
     server.kill()
 
 
 @pytest.fixture(scope="module")
-def other(uwsgi: Uwsgi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uwsgi]:
+def other(uwsgi: CachingUwsgi, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CachingUwsgi]:
     """A uWSGI that uses the cache of the first one."""
     cache = f"mine@127.0.0.1:{uwsgi.socket_port}"
-    server = Uwsgi(tmp_path_factory.mktemp("other"), cache)
+    server = CachingUwsgi(tmp_path_factory.mktemp("other"), cache)
     server.start()
     yield server
     server.kill()
@@ -124,22 +101,22 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_in_uwsgi(uwsgi: Uwsgi, name: str) -> None:
+def test_in_uwsgi(uwsgi: CachingUwsgi, name: str) -> None:
     uwsgi.run("clear")
     uwsgi.run(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_on_the_cache_of_another(other: Uwsgi, name: str) -> None:
+def test_on_the_cache_of_another(other: CachingUwsgi, name: str) -> None:
     other.run("clear")
     other.run(name)
 
 
-def test_keys_longer_than_the_cache_takes(uwsgi: Uwsgi) -> None:
+def test_keys_longer_than_the_cache_takes(uwsgi: CachingUwsgi) -> None:
     uwsgi.run("keys_of_a_narrow_cache")
 
 
-def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:
+def test_all_workers_see_a_page(uwsgi: CachingUwsgi) -> None:
     uwsgi.run("clear")
     page = uwsgi.ask("/page")
     assert {uwsgi.ask("/page") for _ in range(30)} == {page}
@@ -151,7 +128,7 @@ def test_all_workers_see_a_page(uwsgi: Uwsgi) -> None:
 
 
 @pytest.mark.parametrize("path", ["/placed", "/front"])
-def test_all_workers_answer_with_the_same_whole_page(uwsgi: Uwsgi, path: str) -> None:
+def test_all_workers_answer_with_the_same_whole_page(uwsgi: CachingUwsgi, path: str) -> None:
     uwsgi.run("clear")
     page = uwsgi.ask(path)
     assert {uwsgi.ask(path) for _ in range(30)} == {page}
@@ -161,20 +138,20 @@ def test_all_workers_answer_with_the_same_whole_page(uwsgi: Uwsgi, path: str) ->
     assert {uwsgi.ask(path) for _ in range(30)} == {later}
 
 
-def test_four_workers_lose_no_count(uwsgi: Uwsgi) -> None:
+def test_four_workers_lose_no_count(uwsgi: CachingUwsgi) -> None:
     uwsgi.run("clear")
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(uwsgi.run, ["count"] * 4))
     uwsgi.run("counted")
 
 
-def test_an_entry_expires(uwsgi: Uwsgi) -> None:
+def test_an_entry_expires(uwsgi: CachingUwsgi) -> None:
     uwsgi.run("write_short")
     uwsgi.run("short_is_there")
     wait_until(lambda: uwsgi.ask("/run/short_is_there"), "the entry to expire", 10)
 
 
-def test_a_tag_is_not_lost_before_its_entries(uwsgi: Uwsgi) -> None:
+def test_a_tag_is_not_lost_before_its_entries(uwsgi: CachingUwsgi) -> None:
     uwsgi.run("clear")
     uwsgi.run("tag_entries_of_two_lifetimes")
     wait_until(lambda: uwsgi.ask("/run/the_shorter_entry_is_there"), "the entry to expire", 10)

@@ -7,7 +7,8 @@ import pickle
 from typing import Any
 
 import pytest
-from flask import g, request, session
+from flask import Flask, g, request, session
+from flask_caching import Cache
 from paged import Paged
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -291,3 +292,25 @@ def test_authorization(in_front: bool) -> None:
     for who in ("Bearer a", "Bearer b", "Bearer a"):
         assert paged.get("/x", headers={"Authorization": who}).data.decode() == who
     assert paged.get("/x").data == b"nobody"
+
+
+def test_hosts_that_choose_the_view(in_front: bool) -> None:
+    """Where the application routes by host, hosts share no page, whatever ``host`` says."""
+    app = Flask("routed", subdomain_matching=True)
+    app.config.update(
+        CACHE_TYPE="SimpleCache", CACHE_PAGES_IN_FRONT=True, SERVER_NAME="example.org"
+    )
+    cache = Cache(app)
+
+    def of(user: str) -> str:
+        return f"of {user}"
+
+    page = cache.page(timeout=60, host=False, in_front=in_front)(of)
+    app.add_url_rule("/", "of", page, subdomain="<user>")
+    client = app.test_client()
+    for _ in range(3):
+        for user in ("ann", "bob"):
+            assert client.get("/", base_url=f"http://{user}.example.org").text == f"of {user}"
+    cache.delete_page("/", host="ann.example.org")
+    answers = [client.get("/", base_url=f"http://{user}.example.org") for user in ("ann", "bob")]
+    assert [" hit;" in answer.headers["Cache-Status"] for answer in answers] == [False, True]

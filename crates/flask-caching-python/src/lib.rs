@@ -86,8 +86,9 @@ mod _engine {
     use crate::observed::{Timings, unobserved};
     #[pymodule_export]
     use crate::pages::{
-        PageForm, PageFront, PageHeaders, PageRule, page_answer, page_decode, page_encode,
-        page_guards, page_guards_of, page_rendition, page_standing, page_unchanged,
+        PageForm, PageFront, PageHeaders, PageRule, PageTaken, page_answer, page_decode,
+        page_encode, page_guards, page_guards_of, page_is_in, page_rendition, page_standing,
+        page_unchanged,
     };
     #[pymodule_export]
     use crate::plain_data::is_plain;
@@ -98,7 +99,7 @@ mod _engine {
     #[pymodule_export]
     use crate::road::{
         CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
-        replaced_methods,
+        page_land, replaced_methods,
     };
     #[pymodule_export]
     use crate::shared::SharedByteStore;

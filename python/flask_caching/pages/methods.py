@@ -70,7 +70,7 @@ class Pages(KnownNames):
         :param vary: names of request headers that are part of a page, beside those that the
             answer's ``Vary`` names.
         :param cookies: names of cookies that are part of a page.
-        :param host: whether the host is part of a page.
+        :param host: whether the host is part of a page; it is where an application routes by it.
         :param scheme: whether the scheme, http or https, is part of a page.
         :param statuses: of which statuses answers may be stored.
         :param in_front: answer before Flask is entered, so that no hook runs, such as one that

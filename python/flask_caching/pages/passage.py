@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import (
     PageHeaders,
+    PageTaken,
     page_answer,
+    page_is_in,
+    page_land,
     page_rendition,
     page_standing,
     page_unchanged,
@@ -14,18 +17,9 @@ from .._engine import (
 from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
-from .rules import keeps_nothing, why_not_kept
-from .sent import send
-from .stored import (
-    HEADERS,
-    RENDITIONS,
-    STATUS,
-    Taken,
-    body_of,
-    is_as_it_was,
-    response_of,
-    take,
-)
+from .rules import keeps_nothing
+from .sent import send, sending_class
+from .stored import RENDITIONS, response_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,6 +50,11 @@ _OF_THE_BODY = (
 _USUAL = frozenset({"status", "vary-learned", "not-kept"})
 
 
+def _hooks_of(context: Any) -> Any:
+    """The functions that are to change the answer of the request of a context."""
+    return getattr(context, "_after_request_functions", ())
+
+
 def passage_of(context: Any) -> Passage | None:
     """The page that answers the request of a context, if one does."""
     return getattr(context, _MARK, None)
@@ -72,9 +71,9 @@ class Passage:
     response: Any = None
     _turn: Turn | None = None
     _page: Page | None = None
-    _taken: Taken | None = None
+    _taken: PageTaken | None = None
     #: What the answer says of itself, which hooks may have changed since it was taken.
-    _headers: PageHeaders | None = None
+    _said: PageTaken | None = None
     _call: Any = ((), {})
     _known_state: AppState | None = None
     _forward = "uri-miss"
@@ -89,7 +88,7 @@ class Passage:
         self.request = context.request
         self.environ: dict[str, Any] = context.request.environ
         setattr(context, _MARK, self)
-        self._hooks = len(getattr(context, "_after_request_functions", ()))
+        self._hooks = len(_hooks_of(context))
 
     # What became of it in the view's place.
 
@@ -111,31 +110,26 @@ class Passage:
     def miss(self, turn: Turn, response: Response, uses_session: bool, call: Any) -> None:
         """The view has answered."""
         self._turn, self.response, self._call = turn, response, call
-        self._detail = self._why_not_taken(response, uses_session)
-
-    def _why_not_taken(self, response: Response, uses_session: bool) -> str | None:
-        cookies, context = self.policy.page.cookies, active_request_context(None)
+        cookies = self.policy.page.cookies
         if uses_session and self._session_cookie() not in cookies:
-            return "session"
-        if reads_others(self.request, cookies):
-            return "cookies-read"
-        if len(getattr(context, "_after_request_functions", ())) > self._hooks:
-            return "after-this-request"
+            self._detail = "session"
+        elif reads_others(self.request, cookies):
+            self._detail = "cookies-read"
+        elif self._hooks != len(_hooks_of(active_request_context(None))):
+            self._detail = "after-this-request"
+        else:
+            taken = self._take(response)
+            if type(taken) is str:
+                self._detail = taken
+            else:
+                self._taken = self._said = taken
+
+    def _take(self, response: Response) -> Any:
+        """What of an answer is stored; or why it is not for others, or cannot be stored."""
         state = self._state()
         most_bytes = state.pages.most_bytes if state else 0
-        reason = self._judge(response) or why_not_kept(response, most_bytes)
-        if reason is None and self._headers is not None:
-            self._taken = taken = take(response, self._headers)
-            if len(taken.body) > most_bytes:
-                return "too-large"
-        return reason
-
-    def _judge(self, response: Response) -> str | None:
-        """Why an answer is not for others, by what it says itself."""
-        self._headers, reason = self.policy.form.judge(
-            response.status_code, response.headers._list, "HTTP_AUTHORIZATION" in self.environ
-        )
-        return reason
+        is_authorized = "HTTP_AUTHORIZATION" in self.environ
+        return self.policy.form.take(response, is_authorized, most_bytes)
 
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
@@ -179,7 +173,7 @@ class Passage:
         if self._failed_with is not None:
             ttl = page_standing(page)[1]
             said = f"flask-caching; fwd=stale; fwd-status={self._failed_with}; ttl={ttl}"
-        if not is_as_it_was(final, page[STATUS], page[HEADERS], body_of(page)):
+        if not page_is_in(page, final):
             if not self.policy.page.in_front:
                 status = dict(page_answer(page, {}, True, said)[1][-2:])
                 final.headers["Age"] = status["Age"]
@@ -191,12 +185,23 @@ class Passage:
         return send(final, answer, page, self.environ)
 
     def _conclude_miss(self, processed: Any, final: Response, state: AppState) -> Response:
-        settings, taken = state.pages, self._taken
-        is_same = taken is not None and is_as_it_was(
-            final, taken.status, taken.headers.kept, taken.body
-        )
-        page = self._store(processed, final, is_same, state)
-        said = self._said(page is not None)
+        settings, taken, turn = state.pages, self._taken, self._turn
+        is_same = taken is not None and taken.is_in(final)
+        page = None
+        if turn is not None:
+            self._turn = None
+            if self._detail is None:
+                self._detail = self._why_not_stored(processed, final, is_same)
+            if self._detail is None:
+                landed = self._land(turn, final, state) if is_same else None
+                if type(landed) is tuple:
+                    self._learn(settings.front)
+                    return final
+                self._detail = landed
+                page = self._store(turn, final, state) if landed is None else None
+            if page is None and turn.is_open:
+                self._refuse(turn)
+        said = self._status_of_miss(page is not None)
         if page is None:
             if settings.says_status:
                 final.headers.add("Cache-Status", said)
@@ -207,65 +212,73 @@ class Passage:
         answer = page_answer(page, self.environ, settings.says_status, said, True)
         return send(final, answer, page, self.environ)
 
-    def _store(
-        self, processed: Any, final: Response, is_same: bool, state: AppState
-    ) -> Page | None:
-        """The page that was stored, if one was.
-
-        :param is_same: whether hooks have left the answer alone.
-        """
-        turn = self._turn
-        if turn is None:
+    def _land(self, turn: Turn, final: Response, state: AppState) -> Any:
+        """The page of an answer that nobody has changed, as it is stored and sent in one step; why
+        it is not stored; or None: it takes more."""
+        policy, taken, backend = self.policy, self._taken, self._backend()
+        assert taken is not None
+        cls: Any = type(final)
+        sending = sending_class(cls)
+        if policy.asks_tags or keeps_nothing(backend):
             return None
-        self._turn = None
-        if self._detail is None:
-            self._detail = self._why_not_stored(processed, final, is_same, state)
-        made = self._make(final, state) if self._detail is None else None
+        if policy.page.in_front and (sending is None or not taken.is_complete):
+            return None
+        default = getattr(backend, "default_timeout", 300)
+        forward = self._forward if state.pages.says_status else None
+        terms = (default, policy.given_rules(state), forward)
+        return page_land(policy.road, turn, taken, final, self.environ, terms, sending)
+
+    def _store(self, turn: Turn, final: Response, state: AppState) -> Page | None:
+        """The page that was stored, if one was; otherwise ``_detail`` says why."""
+        made = self._make(final, state)
         if made is None:
-            self._refuse(turn)
             return None
         if self.policy.road.finish_page(turn, *made):
             return made[0]
         self._detail = "not-kept"
         return None
 
-    def _why_not_stored(
-        self, processed: Any, final: Response, is_same: bool, state: AppState
-    ) -> str | None:
+    def _why_not_stored(self, processed: Any, final: Response, is_same: bool) -> str | None:
         if processed is not self.response:
             return "replaced"
         if not is_same:
-            reason = self._judge(final) or why_not_kept(final, state.pages.most_bytes)
-            if reason is not None:
-                return reason
-        cookies, name = self.policy.page.cookies, self._session_cookie()
+            said = self._take(final)
+            if type(said) is str:
+                return said
+            self._said = said
+        cookies = self.policy.page.cookies
         session = session_of(active_request_context(None))
-        if session is not None and getattr(session, "accessed", False) and name not in cookies:
+        if (
+            session is not None
+            and getattr(session, "accessed", False)
+            and self._session_cookie() not in cookies
+        ):
             return "session"
         # Hooks that came after the view are part of a page in front.
-        is_read = self.policy.page.in_front and reads_others(self.request, (*cookies, name))
-        if is_read:
+        if self.policy.page.in_front and reads_others(
+            self.request, (*cookies, self._session_cookie())
+        ):
             return "cookies-read"
-        vary = self._headers.vary if self._headers is not None else ()
+        vary = self._said.vary if self._said is not None else ()
         return self.policy.learns(vary) if vary else None
 
     def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:
         """The page of an answer, for how many seconds it is fresh, and the keys of its tags; None
         where it is not stored, of which ``_detail`` says why."""
-        policy, taken, headers, backend = self.policy, self._taken, self._headers, self._backend()
+        policy, taken, said, backend = self.policy, self._taken, self._said, self._backend()
         assert taken is not None
-        assert headers is not None
+        assert said is not None
         if keeps_nothing(backend):
             self._detail = "not-kept"
             return None
         if policy.page.in_front:
-            # As they are sent: nobody completes them there.
-            taken = take(final, PageHeaders(final.get_wsgi_headers(self.environ)._list))
+            # As it is sent: nobody completes it there.
+            taken = said.with_headers(final.get_wsgi_headers(self.environ)._list)
         timeout = policy.wrapper.cache_timeout
         if type(timeout) is not int:
             timeout = normalize_timeout(timeout)
         timeouts = (timeout, getattr(backend, "default_timeout", 300))
-        made = policy.form.make(*taken, headers, timeouts, policy.given_rules(state))
+        made = policy.form.make(taken, said, timeouts, policy.given_rules(state))
         if made is None:
             self._detail = "stale"
             return None
@@ -297,7 +310,7 @@ class Passage:
         if front is not None and self.policy.page.in_front:
             front.learn(self.environ["PATH_INFO"], self.policy.road)
 
-    def _said(self, is_stored: bool) -> str:
+    def _status_of_miss(self, is_stored: bool) -> str:
         said = f"flask-caching; fwd={self._forward}"
         if is_stored:
             return f"{said}; stored"

@@ -65,7 +65,7 @@ class PagePolicy(CallPolicy):
         return page_view(self)
 
     def parts(self) -> CallParts:
-        return CallParts.page(self.rule)
+        return CallParts.page(self.rule, self.form)
 
     def place(self) -> tuple[AppState, Any] | None:
         in_front = IN_FRONT.get()

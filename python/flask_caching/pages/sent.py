@@ -12,9 +12,9 @@ from .stored import IS_COMPLETE
 if TYPE_CHECKING:
     from .stored import Page
 
-__all__ = ["send"]
+__all__ = ["send", "sending_class"]
 
-#: Where a response has what is sent of it.
+#: Where a response has what is sent of it, as the binding's ``pages/taken.rs`` knows.
 _SENT = "_flask_caching_sent"
 
 #: What makes of a response what is sent.
@@ -45,7 +45,7 @@ def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -
     if page[IS_COMPLETE] and not getattr(response, "_on_close", True):
         # Nothing is left for it to complete, which takes longer than all the rest.
         cls: Any = type(response)
-        sending = _sending_class(cls)
+        sending = sending_class(cls)
         if sending is not None:
             response.__class__ = sending
             response.__dict__[_SENT] = (environ, *answer, response.response)
@@ -53,7 +53,7 @@ def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -
 
 
 @functools.lru_cache(maxsize=32)
-def _sending_class(cls: Any) -> Any:
+def sending_class(cls: Any) -> Any:
     """A subclass whose objects are sent as they are; None: the class has a say about that."""
     if any(getattr(cls, name) is not getattr(Response, name) for name in _SENDING):
         return None

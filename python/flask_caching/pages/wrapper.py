@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import HTTPException
 
 from .._engine import Turn
-from ..requests.context import active_context, active_request_context
-from ..requests.sessions import SessionUse
+from ..requests.context import active_context, active_request_context, session_of
+from ..requests.sessions import SessionUse, is_untouched
 from .passage import Passage, passage_of
 from .rules import bypassed
 from .stored import is_page
@@ -26,7 +26,7 @@ __all__ = ["page_view"]
 def page_view(policy: PagePolicy) -> Callable[..., Any]:
     """The view function of a page, to which the decorator gives its attributes."""
     road = policy.road
-    begin, asks_unless = road.begin, policy.unless is not None
+    begin, asks_unless, shares_hosts = road.begin, policy.unless is not None, not policy.page.host
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         active = active_request_context(None)
@@ -35,6 +35,8 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             return policy.run(*args, **kwargs)
         request, app = active.request, active_context(None).app
         environ = request.environ
+        if shares_hosts and (app.subdomain_matching or app.url_map.host_matching):
+            policy.rule.count_host()
         passage = Passage(policy, active, app)
         handed = environ.pop(TURN, None)
         if asks_unless and policy.is_bypassed(args, kwargs):
@@ -66,25 +68,27 @@ def _compute(
     """Run the view, and take from its response what may be stored when the request ends."""
     road = passage.policy.road
     passage.forward(road.missing_of_page(turn, passage.app.name, passage.environ), None)
-    use = SessionUse()
-    reason = None
+    session = session_of(active_request_context(None))
+    use = None if is_untouched(session) else SessionUse()
+    uses_session = False
+    rejects_errors = turn.rejects_errors
     try:
         response = _response(passage, args, kwargs)
     except BaseException as error:
-        if isinstance(error, Exception) and turn.rejects_errors:
+        if isinstance(error, Exception) and rejects_errors:
             page = road.fall_back(turn, error, args, kwargs)
             if is_page(page):
                 return passage.fall_back(page, 500)
         road.fail(turn)
         raise
     finally:
-        reason = use.end()
-    if turn.rejects_errors:
+        uses_session = not is_untouched(session) if use is None else use.end() is not None
+    if rejects_errors:
         passage.forward("stale", None)
         if response.status_code >= 500:
             page = road.fall_back(turn, response.status, args, kwargs)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
-    passage.miss(turn, response, reason is not None, (args, kwargs))
+    passage.miss(turn, response, uses_session, (args, kwargs))
     return response
 
 

@@ -10,7 +10,7 @@ from flask.sessions import SecureCookieSession
 
 from .context import active_request_context, session_of
 
-__all__ = ["SessionUse"]
+__all__ = ["SessionUse", "is_untouched"]
 
 _READ = "the view read the session, which had something in it"
 _WROTE = "the view wrote to the session"
@@ -24,6 +24,11 @@ _WRITING = ("__setitem__", "__delitem__", "__ior__", "clear", "update")
 
 #: Where a session notes how it was used while it is watched.
 _NOTES = "_flask_caching_notes"
+
+
+def is_untouched(session: Any) -> bool:
+    """Whether a session is the usual one, is empty, and nobody has written to it."""
+    return type(session) is SecureCookieSession and not session and not session.modified
 
 
 class SessionUse:

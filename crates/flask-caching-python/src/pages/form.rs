@@ -3,11 +3,13 @@
 use flask_caching_engine::page::{self, Coding, Freshness, Page, Variant};
 use flask_caching_engine::{Lifetime, clock};
 use pyo3::exceptions::PyValueError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::headers::PageHeaders;
 use super::layout::{self, Parts};
+use super::taken::{self, PageTaken};
 use super::{from_latin1, latin1};
 use crate::timeout;
 
@@ -24,10 +26,10 @@ pub(crate) struct PageForm {
 }
 
 /// A timeout, and that of the backend.
-type Timeouts<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+pub(crate) type Timeouts<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// A page, and for how many seconds it is fresh; 0: for ever.
-type Made<'py> = (Bound<'py, PyTuple>, f64);
+pub(crate) type Made<'py> = (Bound<'py, PyTuple>, f64);
 
 #[pymethods]
 impl PageForm {
@@ -50,48 +52,96 @@ impl PageForm {
         })
     }
 
-    /// The headers of an answer, and why it is not for others, in one word or a few with dashes; None:
-    /// it may be.
+    /// What of a response is stored; or why it is not, in one word or a few with dashes.
     ///
-    /// - `status`: its status code.
-    /// - `pairs`: names and values.
     /// - `is_authorized`: whether its request had `Authorization`.
-    fn judge(
+    /// - `most_bytes`: of the largest body.
+    fn take<'py>(
         &self,
-        status: u16,
-        pairs: &Bound<'_, PyList>,
+        response: &Bound<'py, PyAny>,
         is_authorized: bool,
-    ) -> PyResult<(PageHeaders, Option<&'static str>)> {
-        let headers = PageHeaders::new(pairs)?;
-        let reason = if self.statuses.contains(&status) {
-            headers
-                .facts
-                .why_not_shared(self.has_cookies(), is_authorized)
-        } else {
-            Some("status")
-        };
-        Ok((headers, reason))
+        most_bytes: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = response.py();
+        let refused = |reason: &str| Ok(PyString::new(py, reason).into_any());
+        let status = response.getattr(intern!(py, "status"))?;
+        let status = status.cast_into::<PyString>()?;
+        if !self.statuses.contains(&code_of(&status.to_string_lossy())) {
+            return refused("status");
+        }
+        let headers = PageHeaders::new(&taken::pairs_of(response)?)?;
+        let facts = &headers.facts;
+        if let Some(reason) = facts.why_not_shared(self.has_cookies(), is_authorized) {
+            return refused(reason);
+        }
+        match taken::body_of(response, most_bytes)? {
+            Err(reason) => refused(reason),
+            Ok(body) => {
+                let taken = PageTaken {
+                    status: status.unbind(),
+                    headers,
+                    body: body.unbind(),
+                };
+                Ok(Bound::new(py, taken)?.into_any())
+            }
+        }
     }
 
-    /// The page of an answer, and for how many seconds it is fresh from now on, 0 for ever; None: it is
-    /// stale at once.
+    /// The page of what was taken, and for how many seconds it is fresh from now on, 0 for ever; None: it
+    /// is stale at once.
     ///
-    /// - `status`: as in `200 OK`.
-    /// - `headers`: those that are stored.
-    /// - `said`: those that say how long it is fresh.
-    /// - `timeouts`: what is meant where they do not say: a timeout, and that of the backend.
+    /// - `said`: what says how long it is fresh.
+    /// - `timeouts`: what is meant where that does not say: a timeout, and that of the backend.
     /// - `rules`: for how many seconds after that it is answered while it is refreshed, and where that
     ///   fails, where it does not say; and the largest share that its lifetime is shortened by.
-    fn make<'py>(
+    #[pyo3(name = "make")]
+    fn make_for_python<'py>(
         &self,
-        status: &Bound<'py, PyString>,
+        taken: &Bound<'py, PageTaken>,
+        said: &Bound<'py, PageTaken>,
+        timeouts: Timeouts<'py>,
+        rules: (f64, f64, f64),
+    ) -> PyResult<Option<Made<'py>>> {
+        self.make(taken, &said.get().headers, timeouts, rules)
+    }
+
+    /// The headers that an answer which hooks have changed gets beside its own.
+    ///
+    /// - `etag`: the entity tag of the body, where it is known.
+    /// - `has_codings`: whether it depends on `Accept-Encoding`.
+    fn added(
+        &self,
+        status: &str,
         headers: &PageHeaders,
-        body: &Bound<'py, PyBytes>,
+        body: &[u8],
+        etag: Option<String>,
+        has_codings: bool,
+    ) -> Vec<(&'static str, String)> {
+        let wants = self.makes_etag && status.starts_with("200") && headers.facts.etag.is_none();
+        let etag = wants.then(|| match etag {
+            Some(etag) if !etag.is_empty() => etag,
+            _ => page::etag(body),
+        });
+        self.added_to(headers, etag, has_codings)
+    }
+}
+
+impl PageForm {
+    /// As Python's `make`.
+    pub(crate) fn make<'py>(
+        &self,
+        taken: &Bound<'py, PageTaken>,
         said: &PageHeaders,
         timeouts: Timeouts<'py>,
         rules: (f64, f64, f64),
     ) -> PyResult<Option<Made<'py>>> {
-        let py = status.py();
+        let py = taken.py();
+        let PageTaken {
+            status,
+            headers,
+            body,
+        } = taken.get();
+        let (status, body) = (status.bind(py), body.bind(py));
         let now = clock::wall();
         let (while_refreshed, if_error, jitter) = rules;
         let lifetime = lifetime(&said.facts.freshness(now), &timeouts)?.jittered(jitter);
@@ -103,7 +153,7 @@ impl PageForm {
         let is_ok = status.to_string_lossy().starts_with("200");
         let made =
             (self.makes_etag && is_ok && headers.facts.etag.is_none()).then(|| page::etag(bytes));
-        let variants = if headers.facts.may_be_encoded() && !self.codings.is_empty() {
+        let variants = if headers.facts.may_be_encoded() && self.has_codings() {
             let own = headers.facts.etag.as_deref();
             py.detach(|| self.variants(bytes, own, made.is_some()))
         } else {
@@ -135,28 +185,11 @@ impl PageForm {
         Ok(Some((layout::assemble(py, &parts)?, seconds)))
     }
 
-    /// The headers that an answer which hooks have changed gets beside its own.
-    ///
-    /// - `etag`: the entity tag of the body, where it is known.
-    /// - `has_codings`: whether it depends on `Accept-Encoding`.
-    fn added(
-        &self,
-        status: &str,
-        headers: &PageHeaders,
-        body: &[u8],
-        etag: Option<String>,
-        has_codings: bool,
-    ) -> Vec<(&'static str, String)> {
-        let wants = self.makes_etag && status.starts_with("200") && headers.facts.etag.is_none();
-        let etag = wants.then(|| match etag {
-            Some(etag) if !etag.is_empty() => etag,
-            _ => page::etag(body),
-        });
-        self.added_to(headers, etag, has_codings)
+    /// Whether pages are also kept in other codings.
+    pub(crate) fn has_codings(&self) -> bool {
+        !self.codings.is_empty()
     }
-}
 
-impl PageForm {
     /// Whether cookies are part of a page.
     fn has_cookies(&self) -> bool {
         self.vary.iter().any(|name| name == "Cookie")
@@ -200,6 +233,12 @@ impl PageForm {
         };
         self.codings.iter().filter_map(variant).collect()
     }
+}
+
+/// The code of a status as in `200 OK`; 0: it has none.
+fn code_of(status: &str) -> u16 {
+    let code = status.split(' ').next().unwrap_or_default();
+    code.parse().unwrap_or(0)
 }
 
 /// How long an answer is fresh, by what it says itself or the `timeouts`.

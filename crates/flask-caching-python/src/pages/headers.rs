@@ -64,7 +64,7 @@ impl PageHeaders {
 
     /// The names in `Vary`, in lower case.
     #[getter]
-    fn vary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    pub(super) fn vary<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         PyTuple::new(py, &self.facts.vary)
     }
 

@@ -17,7 +17,7 @@ use super::headers::name_of;
 use super::{from_latin1, latin1};
 
 pub(crate) const STATUS: usize = 1;
-const HEADERS: usize = 2;
+pub(crate) const HEADERS: usize = 2;
 const ADDED: usize = 3;
 pub(crate) const STORED: usize = 4;
 pub(crate) const LIFETIME: usize = 5;
@@ -25,6 +25,7 @@ pub(crate) const WHILE_REFRESHED: usize = 6;
 pub(crate) const IF_ERROR: usize = 7;
 pub(crate) const LAST_MODIFIED: usize = 8;
 pub(crate) const RENDITIONS: usize = 9;
+pub(crate) const IS_COMPLETE: usize = 10;
 const LENGTH: usize = 11;
 
 pub(crate) const CODING: usize = 0;
@@ -90,22 +91,16 @@ pub(super) fn assemble<'py>(py: Python<'py>, parts: &Parts<'py>) -> PyResult<Bou
     for variant in &parts.variants {
         renditions.push(rendition(parts, Some(variant))?);
     }
-    let (mut last_modified, mut has_length, mut is_complete) = (None, false, true);
+    let mut last_modified = None;
     for pair in parts.headers.iter_borrowed() {
-        let name = name_of(&pair)?;
-        let name = name.to_string_lossy();
-        match name.len() {
-            8 if name.eq_ignore_ascii_case("location") => is_complete = false,
-            13 if last_modified.is_none() && name.eq_ignore_ascii_case("last-modified") => {
-                last_modified = Some(pair.cast::<PyTuple>()?.get_item(1)?);
-            }
-            14 if name.eq_ignore_ascii_case("content-length") => has_length = true,
-            16 if name.eq_ignore_ascii_case("content-location") => is_complete = false,
-            _ => {}
+        if name_of(&pair)?
+            .to_string_lossy()
+            .eq_ignore_ascii_case("last-modified")
+        {
+            last_modified = Some(pair.cast::<PyTuple>()?.get_item(1)?);
+            break;
         }
     }
-    // What has no body has other headers than these (RFC 9110, 8.6).
-    let has_body = !matches!(parts.status.to_str(), Ok(status) if is_without_body(status));
     let page = (
         MARK,
         &parts.status,
@@ -117,9 +112,29 @@ pub(super) fn assemble<'py>(py: Python<'py>, parts: &Parts<'py>) -> PyResult<Bou
         parts.if_error,
         last_modified,
         PyTuple::new(py, renditions)?,
-        is_complete && has_length && has_body,
+        is_complete(&parts.status, &parts.headers)?,
     );
     page.into_pyobject(py)
+}
+
+/// Whether a server sends headers as they are: they have a length, and no URL that is made absolute.
+pub(crate) fn is_complete(
+    status: &Bound<'_, PyString>,
+    headers: &Bound<'_, PyTuple>,
+) -> PyResult<bool> {
+    let mut has_length = false;
+    for pair in headers.iter_borrowed() {
+        let name = name_of(&pair)?;
+        let name = name.to_string_lossy();
+        match name.len() {
+            8 if name.eq_ignore_ascii_case("location") => return Ok(false),
+            14 if name.eq_ignore_ascii_case("content-length") => has_length = true,
+            16 if name.eq_ignore_ascii_case("content-location") => return Ok(false),
+            _ => {}
+        }
+    }
+    // What has no body has other headers than these (RFC 9110, 8.6).
+    Ok(has_length && !matches!(status.to_str(), Ok(status) if is_without_body(status)))
 }
 
 /// What a page was made of; `None`: it is none.

@@ -8,6 +8,7 @@ mod front;
 mod headers;
 pub(crate) mod layout;
 mod rule;
+mod taken;
 
 pub(crate) use answer::{page_answer, page_rendition, page_standing, page_unchanged};
 pub(crate) use bytes::{page_decode, page_encode};
@@ -15,6 +16,7 @@ pub(crate) use form::PageForm;
 pub(crate) use front::PageFront;
 pub(crate) use headers::PageHeaders;
 pub(crate) use rule::{PageRule, page_guards, page_guards_of};
+pub(crate) use taken::{PageTaken, page_is_in, send};
 
 use std::borrow::Cow;
 

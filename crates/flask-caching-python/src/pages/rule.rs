@@ -20,7 +20,7 @@ pub(crate) struct PageRule {
     seed: String,
     /// The query arguments that count; `None`: all.
     query: Option<Vec<Vec<u8>>>,
-    host: bool,
+    host: AtomicBool,
     scheme: bool,
     /// The headers that count, by their names in a WSGI environment. More become known.
     headers: Mutex<Arc<Vec<Py<PyString>>>>,
@@ -55,7 +55,7 @@ impl PageRule {
         Self {
             seed,
             query: query.map(bytes),
-            host,
+            host: AtomicBool::new(host),
             scheme,
             headers: Mutex::new(Arc::new(in_order(headers))),
             cookies: bytes(cookies),
@@ -79,12 +79,37 @@ impl PageRule {
         drop(old);
     }
 
+    /// From now on the host counts, whatever was said: it decides which view answers.
+    fn count_host(&self) {
+        self.host.store(true, Ordering::Relaxed);
+    }
+
     /// The key of the page of a request to the application called `app`, and the names of its versions.
-    pub(crate) fn key<'py>(
+    #[pyo3(name = "key")]
+    fn key_and_names<'py>(
         &self,
         app: &str,
         environ: &Bound<'py, PyDict>,
     ) -> PyResult<(String, Bound<'py, PyTuple>)> {
+        let (key, guards) = self.key(app, environ)?;
+        Ok((key, PyTuple::new(environ.py(), guards)?))
+    }
+
+    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::gc::PyTraverseError> {
+        let Ok(known) = self.headers.try_lock() else {
+            return Ok(());
+        };
+        known.iter().try_for_each(|name| visit.call(name))
+    }
+}
+
+impl PageRule {
+    /// The key of the page of a request to the application called `app`, and the names of its versions.
+    pub(crate) fn key(
+        &self,
+        app: &str,
+        environ: &Bound<'_, PyDict>,
+    ) -> PyResult<(String, [String; 4])> {
         let py = environ.py();
         let target = Target::of(environ)?;
         let mut identity = self.uri(app, &target);
@@ -105,21 +130,9 @@ impl PageRule {
             self.add_cookies(&latin1(&header), &mut identity);
         }
         let guards = self.guards(&target.location(), target.host(), &latin1(&target.query));
-        Ok((
-            format!("page:{}", identity.finish()),
-            PyTuple::new(py, guards)?,
-        ))
+        Ok((["page:", &identity.finish()].concat(), guards))
     }
 
-    fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::gc::PyTraverseError> {
-        let Ok(known) = self.headers.try_lock() else {
-            return Ok(());
-        };
-        known.iter().try_for_each(|name| visit.call(name))
-    }
-}
-
-impl PageRule {
     /// The URI of a request, as far as it counts.
     fn uri(&self, app: &str, target: &Target<'_>) -> Identity {
         let mut identity = Identity::default();
@@ -128,7 +141,7 @@ impl PageRule {
         if self.scheme {
             identity.part(&latin1(&target.scheme));
         }
-        if self.host {
+        if self.host.load(Ordering::Relaxed) {
             identity.part(target.host.as_bytes());
         }
         identity.part(&latin1(&target.script));
@@ -185,7 +198,11 @@ impl PageRule {
     /// The versions that a page depends on: of its path, and of that with its host, its query, or both,
     /// which ever fewer pages have in common.
     fn guards(&self, path: &[u8], host: &str, query: &[u8]) -> [String; 4] {
-        let host = if self.host { host } else { SHARED };
+        let host = if self.host.load(Ordering::Relaxed) {
+            host
+        } else {
+            SHARED
+        };
         let query = match self.query.as_deref() {
             Some([]) => Query::Shared,
             names => Query::of(query, names),
@@ -357,7 +374,7 @@ fn guard(mut identity: Identity, query: Query) -> String {
         Query::Shared => identity.part(b""),
         Query::Of(digest) => identity.part(&digest),
     }
-    format!("page:{}_memver", identity.finish_short())
+    ["page:", &identity.finish_short(), "_memver"].concat()
 }
 
 fn without_port<'a>(host: &'a str, port: &str) -> &'a str {

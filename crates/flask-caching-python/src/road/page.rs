@@ -13,8 +13,11 @@ use super::road::Road;
 use super::turn::{Open, Role, Turn, Version};
 use super::versions::new_version;
 use crate::memory::MemoryBackend;
-use crate::pages::PageRule;
+use crate::pages::{self, PageRule, PageTaken, layout, page_answer};
 use crate::stack;
+
+/// The timeout of a backend, the rules of [`crate::pages::PageForm::make`], and why a view was asked.
+pub(super) type Terms<'py> = (Option<Bound<'py, PyAny>>, (f64, f64, f64), Option<String>);
 
 /// The WSGI environment of a request, which stands for its path, and whether it is a HEAD; `None` where
 /// it is neither that nor a GET, or is an unusual one: as `flask_caching.pages.rules.bypassed`.
@@ -99,7 +102,7 @@ impl Road {
     /// Makes the key of a page's request; `false` where that is for the policy.
     pub(super) fn describe_page(&self, open: &mut Open, call: &Call<'_, '_>) -> PyResult<bool> {
         let py = call.args.py();
-        let Kind::Page(rule) = &self.parts.get().kind else {
+        let Kind::Page(rule, _) = &self.parts.get().kind else {
             return Ok(false);
         };
         let (Some((environ, false)), Some(state), false) = (
@@ -122,7 +125,8 @@ impl Road {
         let (key, versions) = rule.get().key(&name.to_string_lossy(), environ)?;
         open.key = PyString::new(py, &key).into_any().unbind();
         open.prefix = Some(open.key.clone_ref(py));
-        for name in versions.iter_borrowed() {
+        for name in versions {
+            let name = PyString::new(py, &name).into_any();
             open.versions.push(Version::named(&name, Role::Key)?);
         }
         Ok(true)
@@ -137,19 +141,24 @@ impl Road {
         memory: &MemoryBackend,
     ) -> PyResult<Option<NativeKey<'py>>> {
         let py = call.args.py();
-        let app = call.request.as_ref().and_then(|request| request.query);
-        let app = app.and_then(|app| app.cast_exact::<PyString>().ok());
-        let (Some(app), Some((environ, false)), Some(timeout)) = (
-            app,
-            plain_request(call)?,
-            self.attributes.plain_timeout(py)?,
-        ) else {
+        let Some(request) = &call.request else {
             return Ok(None);
         };
+        // That it is a plain one, the table has found.
+        let app = request.query.and_then(|app| app.cast_exact().ok());
+        let environ = request.path.cast_exact::<PyDict>().ok();
+        let is_get = matches!(request.method.cast_exact::<PyString>(), Ok(it) if it == "GET");
+        let (Some(app), Some(environ), true, Some(timeout)) =
+            (app, environ, is_get, self.attributes.plain_timeout(py)?)
+        else {
+            return Ok(None);
+        };
+        let app: &Bound<'_, PyString> = app;
         let (mut key, names) = rule.key(&app.to_string_lossy(), environ)?;
         let mut versions = SmallVec::new();
         let mut made_until = None;
-        for name in names.iter_borrowed() {
+        for name in names {
+            let name = PyString::new(py, &name).into_any();
             let mut version = Version::named(&name, Role::Key)?;
             let name = version.name.bind(py);
             let (text, guard) = if let Some(found) = memory.find_text(name)? {
@@ -187,7 +196,7 @@ impl Road {
         environ: &Bound<'_, PyDict>,
     ) -> PyResult<&'static str> {
         const URI: &str = "uri-miss";
-        let Kind::Page(rule) = &self.parts.get().kind else {
+        let Kind::Page(rule, _) = &self.parts.get().kind else {
             return Ok(URI);
         };
         let Some(uri) = rule.get().uri_with_variants(app, environ)? else {
@@ -234,7 +243,7 @@ impl Road {
             self.encode_for(&mut open, page, timeout)?;
             self.write_open(py, &mut open);
             turn.note_outcome(&open);
-            if let (Kind::Page(rule), Some(uri), true) = (
+            if let (Kind::Page(rule, _), Some(uri), true) = (
                 &self.parts.get().kind,
                 open.conditions.uri,
                 turn.is_stored(),
@@ -269,4 +278,49 @@ impl Road {
             _ => Ok(None),
         }
     }
+}
+
+/// Stores the page of what was `taken` of the response of a turn's view, and makes of the response what is
+/// sent of the page. Returns that; or why it is not stored, or None where more has to be asked: then
+/// nothing was done.
+///
+/// - `terms`: the timeout of the backend, the rules of `PageForm.make`, and what `Cache-Status` says of why
+///   the view was asked; None: nothing.
+/// - `sending`: the class of a response that is sent as it is; None: none is.
+#[pyfunction]
+pub(crate) fn page_land<'py>(
+    road: &Bound<'py, Road>,
+    turn: &Bound<'py, Turn>,
+    taken: &Bound<'py, PageTaken>,
+    response: &Bound<'py, PyAny>,
+    environ: &Bound<'py, PyDict>,
+    terms: Terms<'py>,
+    sending: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let (py, road) = (road.py(), road.get());
+    let Kind::Page(_, form) = &road.parts.get().kind else {
+        return Ok(None);
+    };
+    let form = form.get();
+    let is_conditional = environ.contains(intern!(py, "HTTP_IF_NONE_MATCH"))?
+        || environ.contains(intern!(py, "HTTP_IF_MODIFIED_SINCE"))?;
+    let Some(timeout) = road.attributes.plain_timeout(py)? else {
+        return Ok(None);
+    };
+    if is_conditional || form.has_codings() {
+        return Ok(None);
+    }
+    let (default, rules, forward) = terms;
+    let said = &taken.get().headers;
+    let Some((page, seconds)) = form.make(taken, said, (Some(timeout), default), rules)? else {
+        return Ok(Some(intern!(py, "stale").clone().into_any()));
+    };
+    if !road.finish_with_page(turn.get(), &page, seconds, Vec::new())? {
+        return Ok(Some(intern!(py, "not-kept").clone().into_any()));
+    }
+    let said = forward.map(|forward| ["flask-caching; fwd=", &forward, "; stored"].concat());
+    let answer = page_answer(&page, environ, said.is_some(), said.as_deref(), true)?;
+    let is_complete = page.get_item(layout::IS_COMPLETE)?.is_truthy()?;
+    pages::send(response, answer, environ, sending.filter(|_| is_complete))?;
+    Ok(Some(page.into_any()))
 }

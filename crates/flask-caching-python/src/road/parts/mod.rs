@@ -25,7 +25,7 @@ use self::kinds::Kinds;
 use self::request::{RequestParts, read_fragment};
 use super::page::read_page;
 use crate::error::unless_raised;
-use crate::pages::PageRule;
+use crate::pages::{PageForm, PageRule};
 
 /// A call as the decorated function hands it over.
 pub(super) struct Call<'a, 'py> {
@@ -132,7 +132,7 @@ pub(super) enum Kind {
     /// The active request.
     Request(RequestParts),
     /// The active request, as a page.
-    Page(Py<PageRule>),
+    Page(Py<PageRule>, Py<PageForm>),
     /// A tag of a template; what stands for the timeout of one that has none.
     Fragment(String),
     /// The key that a function of the application makes, of the arguments where it takes them.
@@ -173,11 +173,11 @@ impl CallParts {
         }
     }
 
-    /// Calls are requests that are answered by pages of this `rule`.
+    /// Calls are requests that are answered by pages of this `rule`, which are made as `form` says.
     #[staticmethod]
-    fn page(rule: Py<PageRule>) -> Self {
+    fn page(rule: Py<PageRule>, form: Py<PageForm>) -> Self {
         Self {
-            kind: Kind::Page(rule),
+            kind: Kind::Page(rule, form),
         }
     }
 
@@ -210,7 +210,7 @@ impl CallParts {
         match &self.kind {
             Kind::Arguments { considered, .. } => considered.traverse(&visit),
             Kind::Key(make_key, _) => visit.call(make_key),
-            Kind::Page(rule) => visit.call(rule),
+            Kind::Page(rule, _) => visit.call(rule),
             _ => Ok(()),
         }
     }
@@ -239,7 +239,7 @@ impl Kind {
                 considered, kinds, ..
             } => arguments::read(parts, kinds, considered, call.args, call.kwargs),
             Self::Request(request) => request.read(call.args.py(), call.request.as_ref(), parts),
-            Self::Page(rule) => read_page(rule.bind(call.args.py()).get(), call, parts),
+            Self::Page(rule, _) => read_page(rule.bind(call.args.py()).get(), call, parts),
             Self::Fragment(no_timeout) => read_fragment(call.args, no_timeout, parts),
             Self::Key(..) | Self::Unknown => Ok(false),
         }

@@ -220,14 +220,14 @@ impl Road {
         let memory = backend.get();
         let kind = &self.parts.get().kind;
         let recipe = kind.recipe().filter(|_| call.kwargs.is_empty());
-        if recipe.is_none() && !matches!(kind, Kind::Page(_))
+        if recipe.is_none() && !matches!(kind, Kind::Page(..))
             || self.replaces_writes(backend)?
             || !self.makes_plain_keys(py, memory.scope())?
         {
             return Ok(None);
         }
         match (kind, recipe) {
-            (Kind::Page(rule), _) => self.native_page_key(rule.get(), call, memory),
+            (Kind::Page(rule, _), _) => self.native_page_key(rule.get(), call, memory),
             (_, Some(recipe)) => recipe.native_key(parts, call.args, memory),
             _ => Ok(None),
         }

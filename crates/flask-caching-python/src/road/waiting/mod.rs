@@ -15,11 +15,7 @@ pub(super) use self::lease::{FAILED, Leasing, REFUSED};
 
 impl Road {
     /// Lets a `method` of the policy wait with a call.
-    fn ask_to_wait(
-        &self,
-        method: &Bound<'_, PyString>,
-        open: Box<Open>,
-    ) -> PyResult<Box<Open>> {
+    fn ask_to_wait(&self, method: &Bound<'_, PyString>, open: Box<Open>) -> PyResult<Box<Open>> {
         let turn = Turn::of(method.py(), open)?;
         let waited = self.ask(method, (&turn,));
         let open = turn.cast::<Turn>()?.get().take();
