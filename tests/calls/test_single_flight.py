@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -256,6 +257,33 @@ def test_while_the_server_is_away_one_computes_a_memoized_function(app: Flask) -
     gate.opened.set()
     calls.join()
     assert gate.runs == 4
+
+
+def test_while_the_server_is_away_one_task_computes(app: Flask) -> None:
+    config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": 1}
+    cache = Cache(app, config=config | {"CACHE_WAIT": LONG})
+    runs: list[int] = []
+
+    @cache.memoize()
+    async def compute(number: int) -> list[int]:
+        runs.append(number)
+        while cache.stats().waits < 4:
+            await asyncio.sleep(0.005)
+        return [number]
+
+    @cache.memoize()
+    async def fibonacci(n: int) -> int:
+        return n if n < 2 else int(await fibonacci(n - 1)) + int(await fibonacci(n - 2))
+
+    async def main() -> list[list[int]]:
+        tasks = asyncio.gather(*(compute(1) for _ in range(5)))
+        answers: list[list[int]] = await asyncio.wait_for(tasks, LONG)
+        assert await asyncio.wait_for(fibonacci(7), LONG) == 13
+        return answers
+
+    with app.app_context():
+        assert asyncio.run(main()) == [[1]] * 5
+    assert runs == [1]
 
 
 def test_a_forced_result_is_not_replaced_by_an_older_one(app: Flask, cache: Cache) -> None:
