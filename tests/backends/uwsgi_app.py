@@ -143,6 +143,10 @@ def odd_keys() -> None:
     for key in keys:
         assert backend.delete(key)
         assert not backend.has(key)
+    made: Any = b"made of bytes"
+    assert backend.set(made, 1)
+    assert backend.get("made of bytes") == backend.get(made) == 1
+    assert backend.delete(made)
 
 
 def keys_of_a_narrow_cache() -> None:

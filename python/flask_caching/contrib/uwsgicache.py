@@ -115,6 +115,10 @@ class UWSGICache(ByteBackend, ancestors.UWSGICache):
         # A number has the bytes that it has elsewhere.
         self._counting_store = _UwsgiStore(uwsgi, cache, is_fenced=False)
 
+    def _encode_key(self, key: str) -> bytes:
+        # uWSGI takes bytes, too, and so do applications that make such keys.
+        return key if isinstance(key, bytes) else super()._encode_key(key)
+
 
 class _UwsgiStore:
     """A cache of uWSGI, as a store of bytes.
