@@ -27,13 +27,14 @@ class Laboratory:
     """A laboratory that runs.
 
     :param path: of programs; without ``redis-server`` there is no cache server.
+    :param temporary: where it makes its directory, which it leaves where it is killed.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, temporary: Path) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "laboratory", "--port", "0", "--reference", sys.executable],
             cwd=EXAMPLES,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,8 +81,8 @@ class Laboratory:
 
 
 @pytest.fixture
-def laboratory(request: pytest.FixtureRequest) -> Iterator[Laboratory]:
-    running = Laboratory(getattr(request, "param", os.environ["PATH"]))
+def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Laboratory]:
+    running = Laboratory(getattr(request, "param", os.environ["PATH"]), tmp_path)
     yield running
     if running.process.poll() is None:
         running.end()
@@ -212,12 +213,11 @@ def test_there_are_not_more_workers_than_a_machine_takes(laboratory: Laboratory)
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
 def test_told_to_end_and_with_its_terminal_it_ends_all_that_it_started(
-    number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     # Whoever started the tests may have them ignore it, as `nohup` does.
     before = signal.signal(number, signal.SIG_DFL)
-    laboratory = Laboratory(os.environ["PATH"])
+    laboratory = Laboratory(os.environ["PATH"], tmp_path)
     signal.signal(number, before)
     started = laboratory.children()
     assert started
