@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import io
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -351,3 +353,49 @@ def test_a_page_that_calls_another_is_one_page(in_front: bool) -> None:
     for _ in range(2):
         assert client.get("/outer").text == "outer inner /outer"
         assert client.get("/inner").text == "inner /inner"
+
+
+class Signed(Response):
+    """A response that has a say about what is sent."""
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        headers = super().get_wsgi_headers(environ)
+        headers.add("X-Signed", "yes")
+        return headers
+
+
+@pytest.mark.parametrize("is_everywhere", [False, True], ids=["of one view", "of all"])
+@pytest.mark.parametrize("in_front", [False, True], ids=["in place", "in front"])
+def test_a_response_that_completes_itself(in_front: bool, is_everywhere: bool) -> None:
+    paged = Paged(
+        lambda run: Signed(f"run {run}"), {"CACHE_PAGES_IN_FRONT": True}, in_front=in_front
+    )
+    if is_everywhere:
+        paged.app.response_class = Signed
+    for _ in range(3):
+        answer = paged.get()
+        assert (answer.text, answer.headers.getlist("X-Signed")) == ("run 1", ["yes"])
+    assert answer.headers["Cache-Status"].startswith("flask-caching; hit")
+
+
+@pytest.mark.parametrize("in_front", [False, True], ids=["in place", "in front"])
+def test_an_answer_is_copied_and_pickled_as_what_it_is(in_front: bool) -> None:
+    paged = Paged(None, {"CACHE_PAGES_IN_FRONT": True}, in_front=in_front)
+    process = paged.app.process_response
+    seen = []
+
+    def process_response(*args: Any) -> Any:
+        response = process(*args)
+        seen.append(response)
+        assert isinstance(response, Response)
+        for again in (copy.copy(response), pickle.loads(pickle.dumps(response))):
+            assert type(again) is Response
+            assert again.get_data() == response.get_data()
+            assert list(again.headers) == list(response.headers)
+        return response
+
+    paged.app.process_response = process_response  # type: ignore[method-assign]
+    for _ in range(2):
+        assert paged.get().data == b"run 1"
+    # Hits in front are no response of Flask's.
+    assert len(seen) == 2 - in_front

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask import Response as PlainResponse
+
 from .._engine import (
     PageHeaders,
     PageTaken,
@@ -18,7 +20,7 @@ from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
 from .rules import keeps_nothing
-from .sent import send, sending_class
+from .sent import completes_itself, send, sending_class
 from .stored import RENDITIONS, response_of
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ class Passage:
     def hit(self, page: Page) -> Response:
         """It was answered from the cache."""
         self._page = page
-        response = self.response = response_of(self.app, page)
+        response = self.response = response_of(self.app.response_class, page)
         return response
 
     def fall_back(self, page: Page, status: int) -> Response:
@@ -121,8 +123,12 @@ class Passage:
             taken = self._take(response)
             if type(taken) is str:
                 self._detail = taken
-            else:
-                self._taken = self._said = taken
+                return
+            self._said = taken
+            if type(response) is not self.app.response_class and completes_itself(response):
+                # What it is made of again does not complete it as this one does.
+                taken = taken.with_headers(response.get_wsgi_headers(self.environ)._list)
+            self._taken = taken
 
     def _take(self, response: Response) -> Any:
         """What of an answer is stored; or why it is not for others, or cannot be stored."""
@@ -179,7 +185,10 @@ class Passage:
                 final.headers["Age"] = status["Age"]
                 shown = status["Cache-Status"] if settings.says_status else None
                 return self._answer(final, page, shown)
-            final = response_of(self.app, page)
+            final = response_of(self.app.response_class, page)
+        if self.policy.page.in_front and completes_itself(final):
+            # It would be completed twice.
+            final = response_of(PlainResponse, page)
         self._learn(settings.front)
         answer = page_answer(page, self.environ, settings.says_status, said)
         return send(final, answer, page, self.environ)
@@ -206,9 +215,9 @@ class Passage:
             if settings.says_status:
                 final.headers.add("Cache-Status", said)
             return final
-        if not is_same and not self.policy.page.in_front:
-            return self._answer(final, page, said if settings.says_status else None)
         self._learn(settings.front)
+        if completes_itself(final) or not (is_same or self.policy.page.in_front):
+            return self._answer(final, page, said if settings.says_status else None)
         answer = page_answer(page, self.environ, settings.says_status, said, True)
         return send(final, answer, page, self.environ)
 

@@ -12,7 +12,7 @@ from .stored import IS_COMPLETE
 if TYPE_CHECKING:
     from .stored import Page
 
-__all__ = ["send", "sending_class"]
+__all__ = ["completes_itself", "send", "sending_class"]
 
 #: Where a response has what is sent of it, as the binding's ``pages/taken.rs`` knows.
 _SENT = "_flask_caching_sent"
@@ -52,6 +52,12 @@ def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -
     return response
 
 
+def completes_itself(response: Response) -> bool:
+    """Whether the class of a response has a say about what is sent of it."""
+    cls: Any = type(response)
+    return sending_class(cls) is None
+
+
 @functools.lru_cache(maxsize=32)
 def sending_class(cls: Any) -> Any:
     """A subclass whose objects are sent as they are; None: the class has a say about that."""
@@ -72,10 +78,17 @@ def sending_class(cls: Any) -> Any:
                 return body, status, headers
         return cls.get_wsgi_response(self, environ)
 
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        # Who copies or pickles it gets it as it is without this.
+        self.__dict__.pop(_SENT, None)
+        self.__class__ = cls
+        return self.__reduce_ex__(protocol)
+
     members = {
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
+        "__reduce_ex__": __reduce_ex__,
         "get_wsgi_response": get_wsgi_response,
     }
     return type(cls)(cls.__name__, (cls,), members)

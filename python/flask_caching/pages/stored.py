@@ -12,7 +12,6 @@ from werkzeug.datastructures import Headers
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flask import Flask
     from werkzeug.wrappers import Response
 
 __all__ = [
@@ -47,10 +46,10 @@ def body_of(page: Page) -> bytes:
     return body
 
 
-def response_of(app: Flask, page: Page) -> Response:
-    """The response that a page was made of."""
+def response_of(cls: type[Response], page: Page) -> Response:
+    """The response that a page was made of, of this class."""
     # As a list: a body by itself would be measured first.
-    return app.response_class([body_of(page)], page[STATUS], headers_of(page[HEADERS]))
+    return cls([body_of(page)], page[STATUS], headers_of(page[HEADERS]))
 
 
 def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:
