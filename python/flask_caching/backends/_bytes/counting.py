@@ -9,6 +9,7 @@ from ..._engine import MISSING, SealedValue
 from . import tagged
 
 if TYPE_CHECKING:
+    from ..._engine import ByteStore
     from .backend import ByteBackend
 
 __all__ = ["Counting", "count"]
@@ -57,7 +58,7 @@ class Counting:
 def count(backend: ByteBackend, key: str, wire_key: bytes, delta: int) -> int | None:
     """Count where only this side can read the number: write if nobody else was faster."""
     failures = 0
-    store = backend._counting_store or backend._store
+    store: ByteStore = backend._counting_store or backend._store
     while failures < _COUNTER_ATTEMPTS:
         stored = store.get(wire_key)
         value = MISSING if stored is None else backend._unpack(key, wire_key, stored)

@@ -154,7 +154,7 @@ class Options:
         in_url = self._url is not None and name in self._url.options
         if read is None:
             raise CacheConfigError(self._unknown(name, in_url))
-        problem = None
+        problem, taken = None, _AS_IT_IS
         try:
             taken = read(value)
         except (TypeError, ValueError) as error:
