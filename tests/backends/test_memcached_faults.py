@@ -11,8 +11,8 @@ from memcached_servers import MemcachedServer
 from network import DEADLINE, RESET, back_again
 
 
-def make(*addresses: str) -> MemcachedCache:
-    options = {"operation_timeout": DEADLINE, "breaker_reset": RESET}
+def make(*addresses: str, operation_timeout: float = DEADLINE) -> MemcachedCache:
+    options = {"operation_timeout": operation_timeout, "breaker_reset": RESET}
     return MemcachedCache(list(addresses), key_prefix="f_", **options)
 
 
@@ -56,7 +56,7 @@ def test_a_full_server_refuses_and_keeps_no_old_value(
     server = MemcachedServer(tmp_path, "-M", "-m", "4", "-I", "512k")
     server.start()
     try:
-        cache = make(server.address)
+        cache = make(server.address, operation_timeout=20)
         cache.set("old", "an old value")
         names = [f"filler{number}" for number in range(200)]
         stored = cache.set_many(dict.fromkeys(names, b"x" * 100_000))

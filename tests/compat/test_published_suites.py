@@ -173,8 +173,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
 
 
 @pytest.mark.parametrize("version", EXPECTED_FAILURES)
-def test_published_suite_passes(version: str, runs: dict[str, Run]) -> None:
+def test_published_suite_passes(version: str, runs: dict[str, Run], tmp_path: Path) -> None:
+    expected = set(EXPECTED_FAILURES[version])
     failed, number, output = runs[version].finish()
+    if failed - expected:
+        # Some of them measure seconds, which a busy machine takes for other things.
+        failed_again, number, output = Run(version, tmp_path).finish()
+        failed &= failed_again
 
     assert number > 50, output
-    assert failed == set(EXPECTED_FAILURES[version]), output
+    assert failed == expected, output
