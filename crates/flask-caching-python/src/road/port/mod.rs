@@ -138,22 +138,30 @@ impl<'py> Native<'py> {
         backend: Bound<'py, PyAny>,
         is_replaced: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<bool>,
     ) -> PyResult<Option<Self>> {
-        let other = match backend.cast_into::<MemoryBackend>() {
+        match backend.cast_into::<MemoryBackend>() {
             Ok(memory) => {
                 let is_direct = !memory.get().is_patched() && !is_replaced(memory.as_any())?;
-                return Ok(is_direct.then_some(Self::Memory(memory)));
+                Ok(is_direct.then_some(Self::Memory(memory)))
             }
-            Err(other) => other.into_inner(),
-        };
+            Err(other) => Self::of_other(&other.into_inner(), is_replaced),
+        }
+    }
+
+    /// The same of a backend that is not the in-process store, out of the way of that.
+    #[inline(never)]
+    fn of_other(
+        other: &Bound<'py, PyAny>,
+        is_replaced: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<bool>,
+    ) -> PyResult<Option<Self>> {
         if NearCopies::are_in_use()
-            && let Some(copies) = copies_of(&other, 0)?
+            && let Some(copies) = copies_of(other, 0)?
         {
             let may_be_read = copies.get().is_current() && !copies.get().is_patched();
-            let is_direct = may_be_read && !is_replaced(&other)?;
+            let is_direct = may_be_read && !is_replaced(other)?;
             return Ok(is_direct.then_some(Self::Memory(copies)));
         }
-        match SharedByteStore::of(&other)? {
-            Some(store) if !is_replaced(&other)? => Ok(Some(Self::Shared(store))),
+        match SharedByteStore::of(other)? {
+            Some(store) if !is_replaced(other)? => Ok(Some(Self::Shared(store))),
             _ => Ok(None),
         }
     }
