@@ -97,7 +97,12 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), false)
+        let call = Call::of(args, kwargs).asked_in(extensions, request);
+        stack::check()?;
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.timed(args.py(), || self.go(&call, start, false, false)),
+        }
     }
 
     /// As `begin`; a turn that `waits` is to be read, and to `arrive` then.
@@ -112,7 +117,12 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), true)
+        let call = Call::of(args, kwargs).asked_in(extensions, request);
+        stack::check()?;
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(answer),
+            start => self.timed(args.py(), || self.go(&call, start, false, true)),
+        }
     }
 
     /// Begins a call whose stored result is not wanted: as `approach` where it `is_task`, else as
@@ -364,16 +374,6 @@ impl Road {
         let done = self.timed(turn.py(), || work(&mut open))?;
         turn.get().put_back(open);
         Ok(Some(done))
-    }
-
-    /// Goes the quick way, and where that leads to no answer the whole one.
-    #[inline]
-    fn enter<'py>(&self, call: &Call<'_, 'py>, is_task: bool) -> PyResult<Bound<'py, PyAny>> {
-        stack::check()?;
-        match self.begin_quickly(call)? {
-            Quick::Answer(answer) => Ok(answer),
-            start => self.timed(call.args.py(), || self.go(call, start, false, is_task)),
-        }
     }
 
     /// What `method` of the policy returns.

@@ -7,12 +7,13 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::hand_on::hand_on;
 use super::proxies::NativeProxies;
-use crate::memory::{MemoryBackend, note_answer};
+use crate::memory::{MemoryBackend, NearCopies, note_answer};
 use crate::mistakes::explained;
-use crate::road::port::Native;
+use crate::road::port::usable_copies;
 use crate::road::port::{GET, GET_MANY, LookedAt, Methods};
 use crate::road::quick::find_text;
 use crate::road::quick::{backend_of, extensions_of};
+use crate::shared::SharedByteStore;
 
 /// Where keys lead.
 pub(crate) struct Direction {
@@ -88,14 +89,15 @@ impl Direction {
             let found = native.get(py, key)?;
             return Ok(Some(found.unwrap_or_else(|| py.None().into_bound(py))));
         }
-        let is_replaced = |backend: &_| Ok(self.looked_at.by_classes(None, backend)? & GET != 0);
-        match Native::of(backend.clone(), is_replaced)? {
-            Some(Native::Memory(copies)) if copies.get().is_of_copies() => {
-                let found = copies.get().get(py, key)?;
-                Ok(found.inspect(|_| note_answer()))
-            }
-            Some(Native::Shared(store)) => find_text(store.get(), key),
-            _ => Ok(None),
+        if let Some(copies) = self.copies(backend, GET)?
+            && let Some(found) = copies.get().get(py, key)?
+        {
+            note_answer();
+            return Ok(Some(found));
+        }
+        match self.shared(backend, GET)? {
+            Some(store) => find_text(store.get(), key),
+            None => Ok(None),
         }
     }
 
@@ -121,11 +123,41 @@ impl Direction {
         hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
     }
 
+    /// The copies nearby of the entries of `backend`, where they may be read and nobody has replaced
+    /// `method`.
+    #[inline]
+    fn copies<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        if !NearCopies::are_in_use() {
+            return Ok(None);
+        }
+        let replaced = self.looked_at.by_classes(None, backend)? & method;
+        usable_copies(backend, replaced)
+    }
+
     /// Whether `key` names what is stored under another key.
     #[inline]
     fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
         key.cast::<PyString>()
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
+    }
+
+    /// The store that processes share behind `backend`, where nobody has replaced `method`.
+    #[inline]
+    fn shared<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        method: Methods,
+    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
+        match SharedByteStore::of(backend)? {
+            Some(store) if self.looked_at.by_classes(None, backend)? & method == 0 => {
+                Ok(Some(store))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// The in-process store behind `backend`, where nobody has replaced `method`.

@@ -123,48 +123,16 @@ impl Port {
     }
 }
 
-/// What is read natively in place of a backend.
-pub(in crate::road) enum Native<'py> {
-    /// The in-process store, or the copies nearby of a server's entries.
-    Memory(Bound<'py, MemoryBackend>),
-    /// The store that processes share.
-    Shared(Bound<'py, SharedByteStore>),
-}
-
-impl<'py> Native<'py> {
-    /// What may be read in place of `backend`, where `is_replaced` says no of what would have been asked.
-    #[inline]
-    pub(in crate::road) fn of(
-        backend: Bound<'py, PyAny>,
-        is_replaced: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<bool>,
-    ) -> PyResult<Option<Self>> {
-        match backend.cast_into::<MemoryBackend>() {
-            Ok(memory) => {
-                let is_direct = !memory.get().is_patched() && !is_replaced(memory.as_any())?;
-                Ok(is_direct.then_some(Self::Memory(memory)))
-            }
-            Err(other) => Self::of_other(&other.into_inner(), is_replaced),
-        }
+/// As [`copies_of`], where nothing is `replaced` and they may be read.
+pub(in crate::road) fn usable_copies<'py>(
+    backend: &Bound<'py, PyAny>,
+    replaced: Methods,
+) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+    if replaced != 0 {
+        return Ok(None);
     }
-
-    /// The same of a backend that is not the in-process store, out of the way of that.
-    #[inline(never)]
-    fn of_other(
-        other: &Bound<'py, PyAny>,
-        is_replaced: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<bool>,
-    ) -> PyResult<Option<Self>> {
-        if NearCopies::are_in_use()
-            && let Some(copies) = copies_of(other, 0)?
-        {
-            let may_be_read = copies.get().is_current() && !copies.get().is_patched();
-            let is_direct = may_be_read && !is_replaced(other)?;
-            return Ok(is_direct.then_some(Self::Memory(copies)));
-        }
-        match SharedByteStore::of(other)? {
-            Some(store) if !is_replaced(other)? => Ok(Some(Self::Shared(store))),
-            _ => Ok(None),
-        }
-    }
+    let copies = copies_of(backend, 0)?;
+    Ok(copies.filter(|copies| copies.get().is_current() && !copies.get().is_patched()))
 }
 
 /// The copies nearby of the entries of `backend`, where it has some and none of what reads is `replaced`.

@@ -16,14 +16,14 @@ pub(super) use self::shared::find_text;
 
 use super::parts::{Call, Kind, Parts};
 use super::port::{GET, GET_MANY, Methods, WRITES};
-use super::port::{Native, Port};
+use super::port::{Port, usable_copies};
 use super::road::Road;
 use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::leaders::note_leader;
-use crate::memory::MemoryBackend;
+use crate::memory::{MemoryBackend, NearCopies};
 use crate::timeout::Deadline;
 use flask_caching_engine::counts::Event;
 
@@ -76,24 +76,17 @@ impl Road {
             Kind::Arguments { .. } => GET | GET_MANY,
             _ => GET,
         };
-        let Some(store) = unless_raised(py, self.native_store(call, reads))? else {
-            return Ok(Quick::Unknown);
+        let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
+            return self.begin_on_shared(call);
         };
-        if self.options.has_conditions && matches!(store, Native::Shared(_)) {
-            return Ok(Quick::Unknown);
-        }
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
-            return self.find_by_key(call, &store, make_key.bind(py), *takes_arguments);
+            return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
         }
-        let backend = match store {
-            Native::Memory(backend) => backend,
-            Native::Shared(store) => return self.begin_on_shared(call, store.get()),
-        };
         let mut parts = Parts::default();
         let looked = self.find(call, &mut parts, backend.get()).map(Some);
         match unless_raised(py, looked)? {
             Some(Looked::Found(value)) => {
-                self.count_hit(backend.get().is_of_copies());
+                self.count_hit(backend.get());
                 self.deliver(value).map(Quick::Answer)
             }
             Some(Looked::Absent) => self.begin_natively(call, parts, &backend),
@@ -101,14 +94,13 @@ impl Road {
         }
     }
 
-    /// What is read natively in place of the active application's backend, where none of `reads` is
-    /// replaced.
+    /// The in-process store of the active application, where none of `reads` is replaced.
     #[inline]
-    fn native_store<'py>(
+    fn quick_backend<'py>(
         &self,
         call: &Call<'_, 'py>,
         reads: Methods,
-    ) -> PyResult<Option<Native<'py>>> {
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
         let py = call.args.py();
         let cache = self.cache.bind(py);
         let Some(extensions) = call.extensions else {
@@ -117,20 +109,40 @@ impl Road {
         let Some(backend) = backend_of(cache, extensions)? else {
             return Ok(None);
         };
-        Native::of(backend, |backend| {
-            Ok(
-                self.looked_at.by_classes(Some(cache), backend)? & reads != 0
-                    || self.options.is_view && !self.attributes.is_original(py)?,
-            )
-        })
+        let memory = match backend.cast_into::<MemoryBackend>() {
+            Ok(memory) => memory,
+            Err(other) if NearCopies::are_in_use() => {
+                return self.quick_copies(&other.into_inner(), reads);
+            }
+            Err(_) => return Ok(None),
+        };
+        let is_direct = !memory.get().is_patched()
+            && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
+            && (!self.options.is_view || self.attributes.is_original(py)?);
+        Ok(is_direct.then_some(memory))
     }
 
     #[inline]
-    pub(super) fn count_hit(&self, is_near: bool) {
+    pub(super) fn count_hit(&self, memory: &MemoryBackend) {
         self.counts.count(Event::Hit);
-        if is_near {
+        if memory.is_of_copies() {
             self.counts.count(Event::Near);
         }
+    }
+
+    /// The copies nearby of a backend, where they may be read and none of `reads` is replaced.
+    fn quick_copies<'py>(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        reads: Methods,
+    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
+        let py = backend.py();
+        let cache = self.cache.bind(py);
+        let replaced = self.looked_at.by_classes(Some(cache), backend)? & reads;
+        if self.options.is_view && !self.attributes.is_original(py)? {
+            return Ok(None);
+        }
+        usable_copies(backend, replaced)
     }
 
     /// The result of a call in the table.
@@ -145,7 +157,6 @@ impl Road {
         if !self.parts.get().kind.read(call, parts)? {
             return Ok(Looked::Nowhere);
         }
-        // As `recall`, which costs more for the key.
         let moment = memory.moment();
         let stored = memory.calls.find(py, self.number(), parts, |found| {
             moment.peek(py, &found.guards, found.value)
@@ -161,7 +172,7 @@ impl Road {
     fn find_by_key<'py>(
         &self,
         call: &Call<'_, 'py>,
-        store: &Native<'py>,
+        backend: &Bound<'py, MemoryBackend>,
         make_key: &Bound<'py, PyAny>,
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
@@ -170,13 +181,9 @@ impl Road {
             Ok(key) => key,
             Err(instead) => return Ok(instead),
         };
-        let (found, is_near) = match store {
-            Native::Memory(memory) => (memory.get().get(py, &key), memory.get().is_of_copies()),
-            Native::Shared(store) => (find_text(store.get(), &key), false),
-        };
-        match unless_raised(py, found)? {
+        match unless_raised(py, backend.get().get(py, &key))? {
             Some(value) if !value.is_none() => {
-                self.count_hit(is_near);
+                self.count_hit(backend.get());
                 self.deliver(value).map(Quick::Answer)
             }
             _ if self.options.has_conditions => Ok(Quick::Unknown),
@@ -278,7 +285,7 @@ impl Road {
                 key: None,
             };
             memory.remember(py, row, found);
-            self.count_hit(memory.is_of_copies());
+            self.count_hit(memory);
             return Ok(Quick::Answer(entry.value));
         }
         if memory.is_of_copies() {
@@ -342,7 +349,7 @@ impl Road {
     fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
-        let Some(Native::Memory(backend)) = self.native_store(call, GET_MANY)? else {
+        let Some(backend) = self.quick_backend(call, GET_MANY)? else {
             return Ok(None);
         };
         if !self.parts.get().kind.read(call, &mut parts)? {
