@@ -82,6 +82,7 @@ __all__ = [
     "tell_greenlets_apart",
     "time_left",
     "timeout_seconds",
+    "unobserved",
 ]
 
 #: Events by name, seconds of computing, seconds saved, refusals by reason.

@@ -48,7 +48,7 @@ impl Timings {
     }
 
     /// Call `method`, which statistics know as `operation`.
-    #[pyo3(signature = (operation, method, *args, **kwargs))]
+    #[pyo3(signature = (operation, method, /, *args, **kwargs))]
     fn of<'py>(
         &self,
         operation: &str,
@@ -66,7 +66,7 @@ impl Timings {
 
 /// Call `function`; how long operations of stores take meanwhile, in this thread, is not noted.
 #[pyfunction]
-#[pyo3(signature = (function, *args))]
+#[pyo3(signature = (function, /, *args))]
 pub(crate) fn unobserved<'py>(
     function: &Bound<'py, PyAny>,
     args: &Bound<'py, PyTuple>,
