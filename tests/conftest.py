@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask_caching import Cache
+from flask_caching.stats import _shared
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +29,13 @@ def pytest_collection_finish() -> None:
     # The collector, which many tests call, need not look at thousands of tests each time.
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def counts_are_left_by_nobody() -> Iterator[None]:
+    """An application that is not collected yet would leave them where others look."""
+    yield
+    _shared._publisher._shares.clear()
 
 
 @pytest.fixture
