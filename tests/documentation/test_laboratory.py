@@ -177,6 +177,7 @@ def test_in_a_browser_its_buttons_are_pressed_and_its_log_is_opened(
         expect(page.locator("#live")).to_contain_text("Live")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
         page.goto(laboratory.address)
+        expect(page.locator("canvas")).to_have_count(6)
         window.look(width=400, dark=True)
         expect(page.locator("canvas")).to_have_count(6)
         assert page.evaluate("document.documentElement.scrollWidth") == 400
