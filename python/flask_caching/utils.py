@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from werkzeug.datastructures import MultiDict
 
+from ._engine import normalize_timeout as _normalize_timeout
 from .keys.names import (
     del_chars,
     function_name,
@@ -121,16 +121,7 @@ def normalize_timeout(timeout: int | float | timedelta | str | None) -> Any:
     :return: seconds; a ``timedelta`` is rounded up to whole ones. None stays None.
     :raises ValueError: a string that is not a whole number.
     """
-    if isinstance(timeout, timedelta):
-        return math.ceil(timeout.total_seconds())
-    if isinstance(timeout, str):
-        try:
-            return int(timeout)
-        except ValueError:
-            raise ValueError(
-                f"a timeout must be None, a number of seconds or a timedelta, not {timeout!r}"
-            ) from None
-    return timeout
+    return _normalize_timeout(timeout)
 
 
 def join_generator(rv: Any) -> Any:

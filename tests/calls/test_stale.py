@@ -82,6 +82,24 @@ def test_without_the_options_a_value_ends_with_its_timeout(cache, clock):
         assert f() == 2
 
 
+def test_an_old_value_stands_where_a_generator_fails_half_way(cache, clock):
+    source = Source()
+
+    @cache.memoize(10, stale_if_error=20)
+    def f():
+        yield "a"
+        yield str(source())
+
+    with cache.app.app_context():
+        assert f() == "a1"
+        source.error = OSError("no luck")
+        clock.advance(15)
+        assert f() == "a1"
+        source.error = None
+        clock.advance(10)
+        assert f() == "a3"
+
+
 def test_a_get_finds_no_old_value(cache, clock):
     source = Source()
     f = cache.memoize(10, stale_if_error=20)(lambda: source())

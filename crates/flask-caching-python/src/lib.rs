@@ -108,7 +108,9 @@ mod _engine {
     #[pymodule_export]
     use crate::stores::open_store;
     #[pymodule_export]
-    use crate::timeout::{Deadline, expires_at, longer_timeout, time_left, timeout_seconds};
+    use crate::timeout::{
+        Deadline, expires_at, longer_timeout, normalize_timeout, time_left, timeout_seconds,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

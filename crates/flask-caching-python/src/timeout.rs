@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use flask_caching_engine::{Lifetime, Timeout, clock};
 use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDelta, PyInt, PyString};
 
 use crate::error::unless_raised;
 
@@ -41,6 +43,31 @@ pub(crate) fn timeout_seconds(timeout: &Bound<'_, PyAny>) -> PyResult<f64> {
         "a timeout must be None, a number of seconds or a timedelta, not {}",
         timeout.get_type().name()?
     )))
+}
+
+/// A timeout in the form that every backend takes; see `flask_caching.utils.normalize_timeout`.
+#[pyfunction]
+pub(crate) fn normalize_timeout<'py>(timeout: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = timeout.py();
+    if timeout.is_instance_of::<PyDelta>() {
+        let seconds = timeout.call_method0(intern!(py, "total_seconds"))?;
+        return seconds.call_method0(intern!(py, "__ceil__"));
+    }
+    if !timeout.is_instance_of::<PyString>() {
+        return Ok(timeout.clone());
+    }
+    let number = py.get_type::<PyInt>().call1((timeout,));
+    number.map_err(|error| {
+        if !error.is_instance_of::<PyValueError>(py) {
+            return error;
+        }
+        PyValueError::new_err(format!(
+            "a timeout must be None, a number of seconds or a timedelta, not {}",
+            timeout
+                .repr()
+                .map_or_else(|_| "a text".to_owned(), |shown| shown.to_string())
+        ))
+    })
 }
 
 /// The longer one of two timeouts, where None is the `default_timeout`.

@@ -85,10 +85,6 @@ class _FragmentPolicy(CallPolicy):
             tags=tag_keys(args[4]),
         )
 
-    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
-        assert description is not None
-        return rv, description.timeout
-
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.
         return str(rv) if type(rv) is not str else MISSING

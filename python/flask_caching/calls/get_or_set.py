@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from .._engine import MISSING, CallParts
+from .._engine import CallParts
 from ..mistakes import close_to, needs_arguments
 from ..utils import normalize_timeout
 from .fragments import is_fragment
@@ -28,8 +28,6 @@ class _ValuePolicy(CallPolicy):
     def __init__(self, cache: Cache, options: Options) -> None:
         super().__init__(cache, _default_of, options)
         self.name, self.module = "get_or_set", ""
-        # The timeout is the call's.
-        self.filters = True
         # What it is called with is no business of the options.
         self._is_stale_wants_more = self._forced_update_wants_args = False
 
@@ -42,14 +40,6 @@ class _ValuePolicy(CallPolicy):
         key, _, timeout = args
         place = self.cache._fragments.places(key)[0] if is_fragment(key) else key
         return Description(place, timeout=timeout)
-
-    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
-        rv, timeout = super().judge(rv, description)
-        assert description is not None
-        return rv, timeout if timeout is MISSING else description.timeout
-
-    def timeout_of(self, rv: Any) -> Any:
-        return None
 
 
 def _default_of(key: Any, default: Any, timeout: Any) -> Any:

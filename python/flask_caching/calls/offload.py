@@ -40,7 +40,7 @@ async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict
 
 async def landed(road: Road, turn: Turn, result: Any) -> Any:
     """``road.finish``."""
-    result = road.settle(turn, result)
+    road.settle(turn, result)
     if turn.waits:
         await elsewhere(road.write, turn)
     return road.finish(turn, result)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from .._engine import MISSING
 from .._warn import warn
 from ..backends.spec import DURATION, SHARE, seconds_of
 from ..keys.tags import tag_keys
@@ -21,13 +22,13 @@ class Description:
 
     :param key: its key; where ``versions`` are part of it, what comes before them.
     :param versions: the keys of the versions that follow it.
-    :param timeout: a fragment's: seconds, or None.
+    :param timeout: the call's own: seconds, or None; ``MISSING``: the function's applies.
     :param is_read_only: the key may be read, but this call does not fill it.
     """
 
     key: Any
     versions: tuple[str, ...] = ()
-    timeout: Any = None
+    timeout: Any = MISSING
     is_read_only: bool = False
     #: The keys of the tags; with :data:`~flask_caching.keys.tags.EPOCH` where the result says more.
     tags: tuple[str, ...] = ()

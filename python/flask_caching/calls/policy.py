@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
@@ -18,7 +17,7 @@ from ..errors import CacheNotInitializedError, UnstorableValueError
 from ..keys.closures import source_text
 from ..keys.identity import Unidentifiable
 from ..keys.tags import EPOCH, tag_keys
-from ..utils import join_generator, normalize_timeout, wants_args, wants_extra_args
+from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import leasing, refresh
 from .following import task
@@ -41,8 +40,8 @@ logger = logging.getLogger("flask_caching")
 class CallPolicy(Reporting):
     """What is said of the calls of a decorated function.
 
-    The road reads ``cache_none``, ``is_view``, ``is_page``, ``checks_hits``, ``notes_hits``,
-    ``filters``, ``single_flight`` and ``lease`` once.
+    The road reads ``cache_none``, ``is_view``, ``is_page``, ``timed_class``, ``checks_hits``,
+    ``notes_hits``, ``filters``, ``single_flight`` and ``lease`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
@@ -57,6 +56,8 @@ class CallPolicy(Reporting):
     notes_hits = False
     #: Whether its results are pages, which say themselves how long they may be old.
     is_page = False
+    #: The class of results that have a ``timeout`` of their own, where there is one.
+    timed_class: type | None = None
     #: Whether its keys are made of the active request.
     reads_request = False
     #: The function as the application sees it.
@@ -149,10 +150,6 @@ class CallPolicy(Reporting):
         """Whether keys are made of plain arguments as the road makes them."""
         return False
 
-    def timeout_of(self, rv: Any) -> Any:
-        """The timeout that a result is stored with: seconds, or None."""
-        return normalize_timeout(self.wrapper.cache_timeout)
-
     # What the road asks.
 
     def place(self) -> tuple[AppState, Any] | None:
@@ -182,28 +179,22 @@ class CallPolicy(Reporting):
             self.stand_aside("is_stale", error)
             return None
 
-    def judge(self, rv: Any, description: Description | None) -> tuple[Any, Any]:
-        """What a function returned, as it is stored and given to the caller, and its timeout.
-
-        :param description: what was said of the call; None where nobody asked.
-        :return: the result, and seconds, None (the default) or ``MISSING``: it is not stored.
-        """
-        if isinstance(rv, GeneratorType):
-            rv = join_generator(rv)
+    def judge(self, rv: Any) -> bool:
+        """Whether what a function returned may be stored."""
         if self.response_filter is not None:
             filtered = rv.get_response() if isinstance(rv, HTTPException) else rv
             if not self.response_filter(filtered):
                 self.road.note_refusal("response_filter would not have it")
-                return rv, MISSING
+                return False
         reason = why_not_storable(rv, is_view=self.is_view)
         if reason is None:
-            return rv, self.timeout_of(rv)
+            return True
         self.road.note_refusal(reason or "it answers a conditional or partial request")
         if reason:
             self.note_once(
                 reason, "The response of %s is served but not cached: %s.", self.name, reason
             )
-        return rv, MISSING
+        return False
 
     def task(self) -> int:
         """The number of the task that makes the call."""

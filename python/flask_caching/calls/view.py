@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from .._engine import MISSING, CallParts, Turn
+from .._engine import CallParts, Turn
 from ..errors import UnstorableValueError
 from ..requests.context import active_method, is_debugged
 from ..requests.helpers_of_pages import answers_for, layers, note_helper_of_page
@@ -58,6 +58,7 @@ class ViewPolicy(CallPolicy):
     hit_signal = cache_view_hit
     miss_signal = cache_view_miss
     is_view = True
+    timed_class = CachedResponse
     kind = "view"
     #: Whether hits go the way on which they can be logged.
     _is_watched = False
@@ -261,11 +262,6 @@ class ViewPolicy(CallPolicy):
 
     # The result of a call.
 
-    def timeout_of(self, rv: Any) -> Any:
-        if isinstance(rv, CachedResponse) and rv.timeout is not None:
-            return rv.timeout
-        return super().timeout_of(rv)
-
     def place(self) -> tuple[AppState, Any] | None:
         place = super().place()
         # The application may be put into debug mode after it was set up.
@@ -293,7 +289,7 @@ class ViewPolicy(CallPolicy):
         place = self.place()
         if place is None or place[0].store_private or not self._is_view():
             return False
-        if self.judge(rv, None)[1] is not MISSING:
+        if self.judge(rv):
             self.note_once(
                 "private",
                 "The response of %s is served but not cached, because it is one visitor's: %s. Let "

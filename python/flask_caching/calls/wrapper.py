@@ -113,7 +113,7 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
         use = SessionUse() if is_view else None
         try:
             result = f(*args, **kwargs)
-            if use is not None and type(result) is GeneratorType:
+            if type(result) is GeneratorType and turn.is_open:
                 # While it runs, it may use the session as the view itself.
                 result = join_generator(result)
         except results as error:
@@ -145,6 +145,8 @@ async def compute_awaited(
     use = SessionUse() if policy.is_view else None
     try:
         result = await f(*args, **kwargs)
+        if type(result) is GeneratorType:
+            result = join_generator(result)
     except policy.results as error:
         result = error
     except BaseException as error:

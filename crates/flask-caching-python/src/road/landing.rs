@@ -15,45 +15,39 @@ use crate::memory::Stored;
 use crate::metadata::Metadata;
 use crate::missing::is_missing;
 use crate::pages::layout;
-use crate::timeout::Deadline;
+use crate::timeout::{Deadline, normalize_timeout};
 use flask_caching_engine::counts::Event;
 use flask_caching_engine::flight::Flight;
 
 impl Road {
-    /// Decides whether a result is stored, and as what. Returns it as the caller gets it.
-    pub(super) fn settle_open<'py>(
-        &self,
-        open: &mut Open,
-        result: Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    /// Decides whether a result is stored, and as what.
+    pub(super) fn settle_open(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = result.py();
-        if !self.ask_tags(open, &result)? {
+        if !self.ask_tags(open, result)? {
             self.counts.count(Event::Refused);
             self.note_refusal(py, "its tags could not be had")?;
             open.refuse();
-            return Ok(result);
+            return Ok(());
         }
-        if let Some(timeout) = self.plain_timeout(&result)?
+        if !self.has_a_say_about(result)
             && let Some(memory) = open.port.memory(py, SET)
-            && let Some(stored) = memory.get().encode_plain(&result)?
+            && let Some(stored) = memory.get().encode_plain(result)?
         {
             open.step = Step::Encoded {
                 encoded: Encoded::Native(stored),
-                timeout: timeout.unbind(),
+                timeout: self.timeout_of(open, result)?.unbind(),
                 is_none: result.is_none(),
             };
-            return Ok(result);
+            return Ok(());
         }
-        let judged = self.ask(intern!(py, "judge"), (result, &open.description))?;
-        let (result, timeout): (Bound<'_, PyAny>, Bound<'_, PyAny>) = judged.extract()?;
-        Self::take_windows(open, &result)?;
-        if is_missing(&timeout) {
+        if !self.ask(intern!(py, "judge"), (result,))?.is_truthy()? {
             self.counts.count(Event::Refused);
             open.refuse();
-        } else {
-            self.encode_for(open, &result, timeout)?;
+            return Ok(());
         }
-        Ok(result)
+        Self::take_windows(open, result)?;
+        let timeout = self.timeout_of(open, result)?;
+        self.encode_for(open, result, timeout)
     }
 
     /// Lets a result be stored for `timeout` seconds, where it can be.
@@ -81,16 +75,33 @@ impl Road {
         Ok(())
     }
 
-    /// The timeout of a result that nobody has a say about; `None` where somebody may have.
-    fn plain_timeout<'py>(
+    /// Whether the policy may have a say about a result that is plain data.
+    fn has_a_say_about(&self, result: &Bound<'_, PyAny>) -> bool {
+        self.options.filters || (self.options.is_view && result.is_instance_of::<PyTuple>())
+    }
+
+    /// The timeout that a result is stored with: its own, the call's, or the function's.
+    fn timeout_of<'py>(
         &self,
+        open: &Open,
         result: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = result.py();
-        if self.options.filters || (self.options.is_view && result.is_instance_of::<PyTuple>()) {
-            return Ok(None);
+        if let Some(class) = &self.options.timed_class
+            && result.is_instance(class.bind(py))?
+        {
+            let own = result.getattr(intern!(py, "timeout"))?;
+            if !own.is_none() {
+                return normalize_timeout(&own);
+            }
         }
-        self.attributes.plain_timeout(py)
+        if let Some(timeout) = &open.timeout {
+            return Ok(timeout.bind(py).clone());
+        }
+        match self.attributes.timeout(py)? {
+            Some(timeout) => normalize_timeout(&timeout),
+            None => Ok(py.None().into_bound(py)),
+        }
     }
 
     /// A result as it is stored; `None` where it cannot be, which is noted.

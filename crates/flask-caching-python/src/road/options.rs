@@ -1,6 +1,7 @@
 //! What the policy of a road says about all its calls.
 
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 /// What the policy says about all calls.
 #[derive(FromPyObject)]
@@ -20,6 +21,8 @@ pub(super) struct Options {
     pub(super) notes_hits: bool,
     /// Whether it has a say about every result.
     pub(super) filters: bool,
+    /// The class of results that bring their own timeout, in an attribute of that name.
+    pub(super) timed_class: Option<Py<PyType>>,
     /// Whether it has tags, or rules of its own for values that are not fresh any more.
     pub(super) has_conditions: bool,
     /// Whether its results are pages, which say themselves how long they may be old.

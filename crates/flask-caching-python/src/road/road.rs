@@ -204,11 +204,9 @@ impl Road {
             self.emit_computed(turn.get());
         }
         self.timed(py, || {
-            let result = if is_settled {
-                result
-            } else {
-                self.settle_open(&mut open, result)?
-            };
+            if !is_settled {
+                self.settle_open(&mut open, &result)?;
+            }
             self.write_open(py, &mut open);
             turn.get().note_outcome(&open);
             self.note_refreshed(py, &open)?;
@@ -255,17 +253,12 @@ impl Road {
     }
 
     /// The first part of `finish`: decides whether the result of a turn is stored, and as what.
-    /// Returns it as the caller gets it, for `finish`.
-    fn settle<'py>(
-        &self,
-        turn: &Bound<'py, Turn>,
-        result: Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let settled = self.go_on(turn, |open| {
+    fn settle(&self, turn: &Bound<'_, Turn>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.go_on(turn, |open| {
             self.emit_computed(turn.get());
-            self.settle_open(open, result.clone())
+            self.settle_open(open, result)
         })?;
-        Ok(settled.unwrap_or(result))
+        Ok(())
     }
 
     /// Its second part: stores what is to be. What goes wrong is for `finish`.

@@ -48,6 +48,8 @@ pub(super) struct Open {
     pub(super) prefix: Option<Py<PyAny>>,
     /// The versions that are part of the key.
     pub(super) versions: SmallVec<[Version; 1]>,
+    /// Its own timeout, where it has one: normalized.
+    pub(super) timeout: Option<Py<PyAny>>,
     /// When the versions expire that this call has made.
     pub(super) made_until: Option<Py<Deadline>>,
     /// What the call will be found by.
@@ -346,6 +348,7 @@ impl Open {
             key: backend.py().None(),
             prefix: None,
             versions: SmallVec::new(),
+            timeout: None,
             made_until: None,
             row: None,
             prefetched: None,

@@ -32,6 +32,8 @@ impl Open {
         self.is_read_only = description
             .getattr(intern!(py, "is_read_only"))?
             .is_truthy()?;
+        let timeout = description.getattr(intern!(py, "timeout"))?;
+        self.timeout = (!is_missing(&timeout)).then(|| timeout.unbind());
         self.description = Some(description.clone().unbind());
         Ok(())
     }
