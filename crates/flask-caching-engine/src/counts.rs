@@ -54,6 +54,14 @@ const EVENTS: [&str; 12] = [
     "deletions",
 ];
 
+impl Event {
+    /// What it is called where it is counted.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        EVENTS[self as usize]
+    }
+}
+
 /// Of how many reasons refusals are counted; those of others are counted together.
 const MOST_REASONS: usize = 20;
 /// How much of a reason is kept, in characters.

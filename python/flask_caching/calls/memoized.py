@@ -57,8 +57,7 @@ class MemoizeOptions(Options):
 class MemoizePolicy(CallPolicy):
     """A function decorated with ``memoize``."""
 
-    hit_signal = cache_memoize_hit
-    miss_signal = cache_memoize_miss
+    signals = CallPolicy.signals | {"hits": cache_memoize_hit, "misses": cache_memoize_miss}
     signals_function = True
     #: Makes the keys where a subclass of ``Cache`` does: given the function and its arguments.
     make_key: Callable[..., str] | None = None

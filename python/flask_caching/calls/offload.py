@@ -25,15 +25,13 @@ _executor: ThreadPoolExecutor | None = None
 
 async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What becomes of what ``road.approach`` returned: the call's answer, or its turn."""
-    while type(answer) is Turn:
-        if answer.follows:
+    while type(answer) is Turn and (step := answer.next_step):
+        if step == "follow":
             await over(answer)
-        elif answer.wants_lease:
+        elif step == "hold":
             await road.policy.hold_awaited(answer)
-        elif answer.is_unread:
-            await elsewhere(road.read, answer)
         else:
-            break
+            await elsewhere(road.read, answer)
         answer = road.arrive(answer, args, kwargs)
     return answer
 

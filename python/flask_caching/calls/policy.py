@@ -41,7 +41,7 @@ class CallPolicy(Reporting):
     """What is said of the calls of a decorated function.
 
     The road reads ``cache_none``, ``is_view``, ``is_page``, ``timed_class``, ``checks_hits``,
-    ``notes_hits``, ``filters``, ``single_flight`` and ``lease`` once.
+    ``listens``, ``filters``, ``single_flight`` and ``lease`` once.
 
     :param cache: the cache it was decorated with.
     :param f: the undecorated function.
@@ -52,8 +52,8 @@ class CallPolicy(Reporting):
     kind = "function"
     #: Whether an HTTPException of the function is a result, and a tuple a response and its status.
     is_view = False
-    #: Whether it wants to hear of hits.
-    notes_hits = False
+    #: Whether it wants to :meth:`hear` what calls came to.
+    listens = False
     #: Whether its results are pages, which say themselves how long they may be old.
     is_page = False
     #: The class of results that have a ``timeout`` of their own, where there is one.
@@ -265,7 +265,7 @@ class CallPolicy(Reporting):
 
     def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Compute once more what is stored under ``key``."""
-        turn = self.road.refresh_in_background(args, kwargs, key)
+        turn = self.road.refresh(args, kwargs, key=key)
         if type(turn) is Turn and turn.is_open:
             self.compute(turn, self.run, args, kwargs)
 

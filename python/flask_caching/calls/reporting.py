@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UnstorableValueError
 from ..requests.context import active_app, is_debugged
@@ -31,10 +31,10 @@ class Reporting:
     :param f: the undecorated function.
     """
 
-    #: What tells of hits and misses; None: no signal does.
-    hit_signal: NamedSignal | None = None
-    miss_signal: NamedSignal | None = None
-    #: Whether receivers of its signals are given ``f``: a receiver need not take what is not sent.
+    #: What tells of calls, by what they came to.
+    signals: ClassVar[dict[str, NamedSignal]] = {"stale": cache_stale}
+    #: Whether receivers of hits and misses are given ``f``: a receiver need not take what is not
+    #: sent.
     signals_function = False
     road: Road
 
@@ -53,25 +53,28 @@ class Reporting:
 
     def signal(
         self,
-        is_hit: bool,
+        event: str,
         state: AppState,
         key: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        """Note a hit or a miss, and send its signal, if somebody listens."""
-        note("hits" if is_hit else "misses")
-        signal = self.hit_signal if is_hit else self.miss_signal
+        """Note what a call came to, and send its signal, if somebody listens.
+
+        :param event: as statistics call it: "hits", "misses" or "stale".
+        """
+        note(event)
+        signal = self.signals.get(event)
         if signal is not None and state.enable_signals and signal.receivers:
-            function = {"f": self.f} if self.signals_function else {}
+            function = {"f": self.f} if self.signals_function or event == "stale" else {}
             signal.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, **function)
 
     def note_spent(self, seconds: float) -> None:
         """A look-up or a write took so long."""
         note(None, seconds)
 
-    def note_hit(self, is_stale: bool = False) -> None:
-        """The call was answered from the cache."""
+    def hear(self, event: str) -> None:
+        """A call came to this, see :meth:`signal`; asked where the policy ``listens``."""
 
     def note_failed_refresh(self, state: AppState, backend: Any, key: Any, error: Any) -> None:
         """The old value stands: log why, once until it is refreshed again."""
@@ -87,14 +90,6 @@ class Reporting:
     def note_refreshed(self) -> None:
         """The call that had an old value is over without it."""
         self._noted.pop("refresh", None)
-
-    def signal_stale(
-        self, state: AppState, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        """Note an answer that is not fresh any more, and send its signal, if somebody listens."""
-        note("stale")
-        if state.enable_signals and cache_stale.receivers:
-            cache_stale.send(cache=self.cache, cache_key=key, args=args, kwargs=kwargs, f=self.f)
 
     def stand_aside(self, what: str, error: Exception) -> None:
         """Let a call run uncached that the application's own code cannot be asked about.

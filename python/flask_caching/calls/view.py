@@ -55,8 +55,7 @@ class ViewOptions(Options):
 class ViewPolicy(CallPolicy):
     """A function decorated with ``cached``."""
 
-    hit_signal = cache_view_hit
-    miss_signal = cache_view_miss
+    signals = CallPolicy.signals | {"hits": cache_view_hit, "misses": cache_view_miss}
     is_view = True
     timed_class = CachedResponse
     kind = "view"
@@ -68,7 +67,7 @@ class ViewPolicy(CallPolicy):
         self.key_prefix: str | Callable[[], str] = options.key_prefix
         self.query_string = bool(options.query_string)
         self.user_make_cache_key = callable_or_none("make_cache_key", options.make_cache_key)
-        self.notes_hits = bool(options.response_hit_indication)
+        self.listens = bool(options.response_hit_indication)
         #: Whether the key is made of the request's path or query, so that the method matters.
         self._is_of_request = isinstance(self.key_prefix, str) and (
             self.query_string or "%s" in self.key_prefix
@@ -272,14 +271,14 @@ class ViewPolicy(CallPolicy):
 
     def signal(
         self,
-        is_hit: bool,
+        event: str,
         state: AppState,
         key: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        super().signal(is_hit, state, key, args, kwargs)
-        if is_hit and _logs_hits(state):
+        super().signal(event, state, key, args, kwargs)
+        if event == "hits" and _logs_hits(state):
             logger.info("Cache used for key: %s", key)
 
     def keeps_back(self, rv: Any, reason: str) -> bool:
@@ -312,9 +311,9 @@ class ViewPolicy(CallPolicy):
                 return stand_in
         return super().in_place_of(rv, reason)
 
-    def note_hit(self, is_stale: bool = False) -> None:
-        if has_request_context() and self._is_page():
-            after_this_request(partial(_indicate, "stale" if is_stale else "True"))
+    def hear(self, event: str) -> None:
+        if event != "misses" and has_request_context() and self._is_page():
+            after_this_request(partial(_indicate, "stale" if event == "stale" else "True"))
 
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         if not has_request_context():
@@ -328,7 +327,7 @@ class ViewPolicy(CallPolicy):
         )
 
     def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        turn = self.road.refresh_in_background(args, kwargs, key)
+        turn = self.road.refresh(args, kwargs, key=key)
         if type(turn) is Turn and turn.is_open:
             # One that was raised is a result like any other, and is raised to whoever called.
             with suppress(HTTPException):

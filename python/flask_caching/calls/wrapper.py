@@ -104,7 +104,7 @@ def _function(policy: CallPolicy) -> Callable[..., Any]:
 
 def computer(policy: CallPolicy) -> Callable[..., Any]:
     """What a turn is for: run the function, and bring what it returns to the road."""
-    finish, fail, fall_back = policy.road.finish, policy.road.fail, policy.road.fall_back
+    finish, fail = policy.road.finish, policy.road.fail
     results, is_view = policy.results, policy.is_view
 
     def compute(turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -119,14 +119,14 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
         except results as error:
             result = error
         except BaseException as error:
-            if isinstance(error, Exception) and turn.rejects_errors:
-                return fall_back(turn, error, args, kwargs)
-            fail(turn)
-            raise
+            answer = fail(turn, error)
+            if answer is MISSING:
+                raise
+            return answer
         finally:
             reason = None if use is None else use.end()
         if use is not None:
-            answer = _withheld(policy, turn, result, reason, (args, kwargs))
+            answer = _withheld(policy, turn, result, reason)
             if answer is not MISSING:
                 return answer
         return finish(turn, result)
@@ -150,32 +150,27 @@ async def compute_awaited(
     except policy.results as error:
         result = error
     except BaseException as error:
-        if isinstance(error, Exception) and turn.rejects_errors:
-            return road.fall_back(turn, error, args, kwargs)
-        road.fail(turn)
-        raise
+        answer = road.fail(turn, error)
+        if answer is MISSING:
+            raise
+        return answer
     finally:
         reason = None if use is None else use.end()
     if use is not None:
-        answer = _withheld(policy, turn, result, reason, (args, kwargs))
+        answer = _withheld(policy, turn, result, reason)
         if answer is not MISSING:
             return answer
     return await landed(road, turn, result)
 
 
-def _withheld(
-    policy: CallPolicy,
-    turn: Turn,
-    result: Any,
-    reason: str | None,
-    call: tuple[tuple[Any, ...], dict[str, Any]],
-) -> Any:
+def _withheld(policy: CallPolicy, turn: Turn, result: Any, reason: str | None) -> Any:
     """The answer to a view's call whose result is not to be stored; ``MISSING``: it may be.
 
     :param reason: what makes it one visitor's, as far as the session says it.
     """
     if turn.rejects_errors and is_server_error(result):
-        return policy.road.fall_back(turn, result, *call)
+        answer = policy.road.fail(turn, result)
+        return result if answer is MISSING else answer
     reason = reason or why_private(result)
     if reason and policy.keeps_back(result, reason):
         return policy.road.refuse(turn, result)

@@ -35,8 +35,7 @@ class PagePolicy(CallPolicy):
 
     kind = "page"
     is_page = True
-    hit_signal = cache_view_hit
-    miss_signal = cache_view_miss
+    signals = CallPolicy.signals | {"hits": cache_view_hit, "misses": cache_view_miss}
 
     def __init__(self, cache: Cache, f: Callable[..., Any], options: PageOptions) -> None:
         super().__init__(cache, f, options)
@@ -128,7 +127,7 @@ class PagePolicy(CallPolicy):
         in_front = IN_FRONT.get()
         assert in_front is not None
         app, environ = in_front
-        turn = self.road.refresh_in_background((), {}, key)
+        turn = self.road.refresh((), {}, key=key)
         if type(turn) is not Turn or not turn.is_open:
             return
         environ[TURN] = (self.road, turn)

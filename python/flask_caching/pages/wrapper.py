@@ -75,18 +75,16 @@ def _compute(
     try:
         response = _response(passage, args, kwargs)
     except BaseException as error:
-        if isinstance(error, Exception) and rejects_errors:
-            page = road.fall_back(turn, error, args, kwargs)
-            if is_page(page):
-                return passage.fall_back(page, 500)
-        road.fail(turn)
+        page = road.fail(turn, error)
+        if is_page(page):
+            return passage.fall_back(page, 500)
         raise
     finally:
         uses_session = not is_untouched(session) if use is None else use.end() is not None
     if rejects_errors:
         passage.forward("stale", None)
         if response.status_code >= 500:
-            page = road.fall_back(turn, response.status, args, kwargs)
+            page = road.fail(turn, response.status)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
     passage.miss(turn, response, uses_session, (args, kwargs))
     return response

@@ -1,5 +1,5 @@
 //! What becomes of calls: one stream, and those who listen to it. Statistics count, signals are sent,
-//! the log of outages is kept; a policy may want to hear of hits.
+//! the log of outages is kept; a policy may want to hear of them.
 
 use flask_caching_engine::clock;
 use pyo3::exceptions::PyException;
@@ -13,8 +13,8 @@ use super::turn::{Doing, Open, Turn};
 use flask_caching_engine::counts::Event;
 
 impl Road {
-    /// Tells everybody of a hit or a miss. `key`: `None` where nobody is waiting for it.
-    pub(super) fn emit_looked_up(
+    /// Tells everybody what looking a call up came to. `key`: `None` where nobody is waiting for it.
+    pub(super) fn emit(
         &self,
         event: Event,
         state: Option<&Py<PyAny>>,
@@ -23,13 +23,12 @@ impl Road {
     ) -> PyResult<()> {
         self.counts.count(event);
         let py = call.args.py();
-        let is_hit = matches!(event, Event::Hit);
         if self.flags.get().any(WATCHED) {
-            let arguments = (is_hit, state, key, call.args, call.kwargs);
+            let arguments = (event.name(), state, key, call.args, call.kwargs);
             self.ask(intern!(py, "signal"), arguments)?;
         }
-        if self.options.notes_hits && is_hit {
-            self.ask(intern!(py, "note_hit"), ())?;
+        if self.options.listens {
+            self.ask(intern!(py, "hear"), (event.name(),))?;
         }
         Ok(())
     }

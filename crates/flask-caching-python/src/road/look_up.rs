@@ -214,7 +214,7 @@ impl Road {
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
         if !open.conditions.is_background && !is_keyless {
-            self.emit_looked_up(Event::Miss, state, key, call)?;
+            self.emit(Event::Miss, state, key, call)?;
         }
         if open.is_read_only {
             return bypass();
@@ -240,10 +240,10 @@ impl Road {
             return Ok(None);
         }
         if open.following.is_keyless {
-            self.emit_looked_up(Event::Hit, open.state.as_ref(), None, call)?;
+            self.emit(Event::Hit, open.state.as_ref(), None, call)?;
         } else if open.conditions.stale_for.is_none() {
             let (state, key) = (open.state.as_ref(), Some(&open.key));
-            self.emit_looked_up(Event::Hit, state, key, call)?;
+            self.emit(Event::Hit, state, key, call)?;
             if open.is_near {
                 self.counts.count(Event::Near);
             }

@@ -17,8 +17,8 @@ pub(super) struct Options {
     pub(super) is_view: bool,
     /// Whether the policy has a say about what was found.
     pub(super) checks_hits: bool,
-    /// Whether it wants to hear of hits.
-    pub(super) notes_hits: bool,
+    /// Whether it wants to hear what calls came to.
+    pub(super) listens: bool,
     /// Whether it has a say about every result.
     pub(super) filters: bool,
     /// The class of results that bring their own timeout, in an attribute of that name.

@@ -18,7 +18,9 @@ use super::port::Port;
 use super::quick::Quick;
 use super::turn::{Open, Step, Turn};
 use super::waiting::REFUSED;
+use super::ways::Start;
 use crate::memory::MemoryBackend;
+use crate::missing::missing;
 use crate::stack;
 use flask_caching_engine::counts::{Counts, CountsRow, Event};
 
@@ -97,12 +99,7 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        let call = Call::of(args, kwargs).asked_in(extensions, request);
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) => Ok(answer),
-            start => self.timed(args.py(), || self.go(&call, start, false, false)),
-        }
+        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), false)
     }
 
     /// As `begin`; a turn that `waits` is to be read, and to `arrive` then.
@@ -117,24 +114,23 @@ impl Road {
         query: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let request = Request::new(method, path, query);
-        let call = Call::of(args, kwargs).asked_in(extensions, request);
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) => Ok(answer),
-            start => self.timed(args.py(), || self.go(&call, start, false, true)),
-        }
+        self.enter(&Call::of(args, kwargs).asked_in(extensions, request), true)
     }
 
     /// Begins a call whose stored result is not wanted: as `approach` where it `is_task`, else as
-    /// `begin`.
+    /// `begin`. `key`: of an old value that was answered meanwhile, so that nobody waits for the new one;
+    /// where the call has another key by now, its turn is not open.
+    #[pyo3(signature = (args, kwargs, is_task = false, key = None))]
     fn refresh<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
         is_task: bool,
+        key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         stack::check()?;
-        self.go(&Call::of(args, kwargs), Quick::Unknown, true, is_task)
+        let start = Start::Refresh { of: key };
+        self.go(&Call::of(args, kwargs), start, is_task)
     }
 
     /// The result of a call where it is quickly found, otherwise None.
@@ -270,42 +266,20 @@ impl Road {
         Ok(())
     }
 
-    /// The function of a turn has failed: nothing is stored.
-    fn fail(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
-        match turn.get().take() {
-            Some(mut open) => {
-                open.end_lease(turn.py(), None)?;
-                self.note_refreshed(turn.py(), &open)
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The function of a turn has failed, or its result is an error, and an old value stands: that is
-    /// returned; where nobody waits for it, None, or that failure raised.
-    fn fall_back<'py>(
+    /// The function of a turn has failed with `error`, or its result is that: nothing is stored. Returns
+    /// the old value where one stands, otherwise `MISSING`.
+    #[pyo3(signature = (turn, error = None))]
+    fn fail<'py>(
         &self,
         turn: &Bound<'py, Turn>,
-        error: &Bound<'py, PyAny>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: &Bound<'py, PyDict>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let call = Call::of(args, kwargs);
-        match turn.get().take() {
-            Some(open) => self.fall_back_of(open, error, &call),
-            None => Ok(None),
-        }
-    }
-
-    /// As `refresh`, of what is stored under `key` and was answered although it is not fresh any more:
-    /// a turn that is not open where the call has another key by now.
-    fn refresh_in_background<'py>(
-        &self,
-        args: &Bound<'py, PyTuple>,
-        kwargs: &Bound<'py, PyDict>,
-        key: &Bound<'py, PyAny>,
+        error: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.go_in_background(&Call::of(args, kwargs), key)
+        let py = turn.py();
+        let old = match turn.get().take() {
+            Some(open) => self.fail_open(py, open, error)?,
+            None => None,
+        };
+        old.map_or_else(|| Ok(missing(py)?.into_bound(py)), Ok)
     }
 
     /// The key that `description` describes, with the versions that are part of it; those that are
@@ -355,6 +329,18 @@ impl Road {
 }
 
 impl Road {
+    /// Answers a call, or returns its turn, which may be to be read where that `is_task`.
+    #[inline]
+    fn enter<'py>(&self, call: &Call<'_, 'py>, is_task: bool) -> PyResult<Bound<'py, PyAny>> {
+        stack::check()?;
+        match self.begin_quickly(call)? {
+            Quick::Answer(answer) => Ok(answer),
+            quick => self.timed(call.args.py(), || {
+                self.go(call, Start::After(quick), is_task)
+            }),
+        }
+    }
+
     /// Does `work` of a turn that goes on after it, unless that fails; `None` where it is over already.
     fn go_on<T>(
         &self,

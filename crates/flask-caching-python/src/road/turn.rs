@@ -253,28 +253,23 @@ impl Turn {
         self.is(|open| open.port.waits)
     }
 
-    /// Whether it is still to be looked for, by a server.
+    /// What a task does next with a call that is neither answered nor its own to compute: "follow" another
+    /// one, take a lease ("hold"), or "read"; otherwise None.
     #[getter]
-    fn is_unread(&self) -> bool {
-        self.is(|open| {
-            open.port.waits
-                && (open.flight.is_none() || open.leasing.looks_again())
-                && !open.leasing.is_wanted()
-                && open.following.waiting.is_none()
-                && matches!(open.step, Step::Waiting)
+    fn next_step(&self) -> Option<&'static str> {
+        self.with(|open| {
+            let is_unread = open.flight.is_none() || open.leasing.looks_again();
+            if open.following.waiting.is_some() {
+                Some("follow")
+            } else if open.leasing.is_wanted() {
+                Some("hold")
+            } else if open.port.waits && is_unread && matches!(open.step, Step::Waiting) {
+                Some("read")
+            } else {
+                None
+            }
         })
-    }
-
-    /// Whether another call is computing the same, and this one waits for its result.
-    #[getter]
-    fn follows(&self) -> bool {
-        self.is(|open| open.following.waiting.is_some())
-    }
-
-    /// Whether it is to take a lease, or to wait for who has it.
-    #[getter]
-    fn wants_lease(&self) -> bool {
-        self.is(|open| open.leasing.is_wanted())
+        .flatten()
     }
 
     /// Whether the cache has to do with the call.
@@ -292,7 +287,7 @@ impl Turn {
     /// Whether an old value stands where its result is an error.
     #[getter]
     fn rejects_errors(&self) -> bool {
-        self.is(|open| open.conditions.is_background || open.conditions.fallback.is_some())
+        self.is(Open::rejects_errors)
     }
 
     /// How many seconds it may still wait for another call.

@@ -9,23 +9,40 @@ use super::quick::Quick;
 use super::road::Road;
 use super::turn::{Open, Turn};
 
+/// Where a call begins.
+pub(super) enum Start<'a, 'py> {
+    /// Where the quick way has ended.
+    After(Quick<'py>),
+    /// At its description: what is stored is not wanted. `of`: the key of an old value that was answered,
+    /// which nobody waits for then.
+    Refresh { of: Option<&'a Bound<'py, PyAny>> },
+}
+
 impl Road {
-    /// Goes the whole way from where the quick one ended; for a task, up to where a server or another call
-    /// would be waited for.
+    /// Goes the whole way; for a task, up to where a server or another call would be waited for.
     pub(super) fn go<'py>(
         &self,
         call: &Call<'_, 'py>,
-        start: Quick<'py>,
-        is_refresh: bool,
+        start: Start<'_, 'py>,
         is_task: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
-        let mut open = match self.describe(call, start, is_refresh)? {
+        let (quick, is_refresh, background) = match start {
+            Start::After(quick) => (quick, false, None),
+            Start::Refresh { of } => (Quick::Unknown, true, of),
+        };
+        let mut open = match self.describe(call, quick, is_refresh)? {
             Approach::Answer(answer) => return Ok(answer),
             Approach::Open(open) if is_task => return self.read_unless_waiting(open, call),
             Approach::Open(open) => open,
         };
         self.read_open(py, &mut open);
+        if let Some(key) = background {
+            if !open.key.bind(py).eq(key)? {
+                return Turn::bypass(py);
+            }
+            open.conditions.is_background = true;
+        }
         loop {
             let behind = match self.arrive_at(open, call, None)? {
                 Arrival::There(there) => return Ok(there),
@@ -70,33 +87,6 @@ impl Road {
                 self.read_unless_waiting(over, call)
             }
             Arrival::Behind(open) | Arrival::Leasing(open) => Turn::of(py, open),
-        }
-    }
-
-    /// The way of a call that nobody waits for, of what is stored under `key`.
-    pub(super) fn go_in_background<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        key: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = call.args.py();
-        let mut open = match self.describe(call, Quick::Unknown, true)? {
-            Approach::Answer(answer) => return Ok(answer),
-            Approach::Open(open) => open,
-        };
-        self.read_open(py, &mut open);
-        if !open.key.bind(py).eq(key)? {
-            return Turn::bypass(py);
-        }
-        open.conditions.is_background = true;
-        let open = match self.arrive_at(open, call, None)? {
-            Arrival::There(there) => return Ok(there),
-            Arrival::Behind(_) => return Turn::bypass(py),
-            Arrival::Leasing(open) => self.take_lease(py, open)?,
-        };
-        match self.arrive_at(open, call, None)? {
-            Arrival::There(there) => Ok(there),
-            Arrival::Behind(_) | Arrival::Leasing(_) => Turn::bypass(py),
         }
     }
 }

@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::metadata;
-use pyo3::exceptions::PyBaseException;
+use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::flags::WATCHED;
 use super::parts::Call;
 use super::port::{GET, GET_MANY, SET};
 use super::road::Road;
@@ -43,8 +42,8 @@ pub(super) struct Conditions {
     pub(super) tags: SmallVec<[Handle; 2]>,
     /// The keys of the tags that were told of the result.
     pub(super) own_tags: Vec<Py<PyString>>,
-    /// What they are asked with, where they are.
-    arguments: Option<Py<PyTuple>>,
+    /// The arguments, and those by name, where they are needed after the function has run.
+    call: Option<Py<PyTuple>>,
     /// A value that stands where the call fails.
     pub(super) fallback: Option<Py<PyAny>>,
     /// How many refreshes had ended before it was looked for.
@@ -85,6 +84,13 @@ impl Conditions {
         Ok(())
     }
 
+    /// Keeps the arguments of a call.
+    fn keep(&mut self, call: &Call<'_, '_>) -> PyResult<()> {
+        let arguments = (call.args, call.kwargs).into_pyobject(call.args.py())?;
+        self.call = Some(arguments.unbind());
+        Ok(())
+    }
+
     /// Forgets what was found: the call is looked for once more.
     pub(super) fn forget_found(&mut self) {
         self.stale_for = None;
@@ -93,7 +99,7 @@ impl Conditions {
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(self.arguments.as_ref())?;
+        visit.call(self.call.as_ref())?;
         visit.call(self.fallback.as_ref())
     }
 }
@@ -126,8 +132,7 @@ impl Road {
             return Ok(true);
         }
         if open.versions.iter().any(|it| it.role == Role::Epoch) {
-            let arguments = (call.args, call.kwargs).into_pyobject(py)?;
-            open.conditions.arguments = Some(arguments.unbind());
+            open.conditions.keep(call)?;
         }
         if open.keeps_metadata(py)? {
             return Ok(true);
@@ -152,10 +157,10 @@ impl Road {
     /// Asks for the tags of a result where they depend on it; whether they are known.
     pub(super) fn ask_tags(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = result.py();
-        let Some(arguments) = &open.conditions.arguments else {
+        if !open.versions.iter().any(|it| it.role == Role::Epoch) {
             return Ok(true);
-        };
-        let asked = self.ask(intern!(py, "tags_of"), (result, arguments))?;
+        }
+        let asked = self.ask(intern!(py, "tags_of"), (result, &open.conditions.call))?;
         if asked.is_none() {
             return Ok(false);
         }
@@ -181,7 +186,7 @@ impl Road {
             self.note_refreshed(py, open)?;
             open.conditions.fallback = None;
             open.conditions.refreshing = None;
-            self.emit_stale(open, call)?;
+            self.emit(Event::Stale, open.state.as_ref(), Some(&open.key), call)?;
             return Ok(false);
         }
         if let Some(left) = open.leasing.failed_for() {
@@ -197,62 +202,52 @@ impl Road {
         );
         let is_answer = self.ask(intern!(py, "answers_stale"), arguments)?;
         if is_answer.cast::<PyBool>().is_ok_and(PyBoolMethods::is_true) {
-            self.emit_stale(open, call)?;
+            self.emit(Event::Stale, open.state.as_ref(), Some(&open.key), call)?;
             return Ok(false);
         }
         open.conditions.refreshing = Some(is_answer.unbind());
         open.conditions.fallback = Some(value.clone().unbind());
+        open.conditions.keep(call)?;
         open.conditions.forget_found();
         open.handle = None;
         Ok(true)
     }
 
-    /// Tells everybody of an answer that is not fresh any more.
-    fn emit_stale(&self, open: &Open, call: &Call<'_, '_>) -> PyResult<()> {
-        self.counts.count(Event::Stale);
-        let py = call.args.py();
-        if self.flags.get().any(WATCHED) {
-            let arguments = (&open.state, &open.key, call.args, call.kwargs);
-            self.ask(intern!(py, "signal_stale"), arguments)?;
-        }
-        if self.options.notes_hits {
-            self.ask(intern!(py, "note_hit"), (true,))?;
-        }
-        Ok(())
-    }
-
-    /// What is answered in place of an error; `None`: nobody waits.
-    ///
-    /// # Errors
-    /// That error, where nobody waits.
-    pub(super) fn fall_back_of<'py>(
+    /// The function of a call has failed with `error`, which may also be a result that is one. Returns the
+    /// old value, where one stands; `None`: the failure is the caller's.
+    pub(super) fn fail_open<'py>(
         &self,
+        py: Python<'py>,
         mut open: Box<Open>,
-        error: &Bound<'py, PyAny>,
-        call: &Call<'_, 'py>,
+        error: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = error.py();
+        // `KeyboardInterrupt` and its like say nothing about the function.
+        let may_stand = |error: &&Bound<'_, PyAny>| {
+            error.is_instance_of::<PyException>() || !error.is_instance_of::<PyBaseException>()
+        };
+        let Some(error) = error.filter(may_stand).filter(|_| open.rejects_errors()) else {
+            open.end_lease(py, None)?;
+            self.note_refreshed(py, &open)?;
+            return Ok(None);
+        };
         // Others may compute it while this one is told of.
         open.flight = None;
         open.end_lease(py, Some(FAILED))?;
         let arguments = (&open.state, &open.backend, &open.key, error);
         self.ask(intern!(py, "note_failed_refresh"), arguments)?;
-        match open.conditions.fallback.take() {
-            Some(value) => {
-                self.emit_stale(&open, call)?;
-                self.deliver(value.into_bound(py)).map(Some)
-            }
-            // Nobody waits; what ends with the contexts of the call is to hear of it.
-            None if error.is_instance_of::<PyBaseException>() => {
-                Err(PyErr::from_value(error.clone()))
-            }
-            None => Ok(None),
-        }
+        let conditions = &mut open.conditions;
+        let (Some(value), Some(call)) = (conditions.fallback.take(), conditions.call.take()) else {
+            return Ok(None);
+        };
+        let (args, kwargs) = call.extract(py)?;
+        let (state, key) = (open.state.as_ref(), Some(&open.key));
+        self.emit(Event::Stale, state, key, &Call::of(&args, &kwargs))?;
+        self.deliver(value.into_bound(py)).map(Some)
     }
 
     /// A call that had an old value is over without it.
     pub(super) fn note_refreshed(&self, py: Python<'_>, open: &Open) -> PyResult<()> {
-        if open.conditions.fallback.is_some() || open.conditions.is_background {
+        if open.rejects_errors() {
             self.ask(intern!(py, "note_refreshed"), ())?;
         }
         Ok(())
@@ -260,6 +255,11 @@ impl Road {
 }
 
 impl Open {
+    /// Whether an old value stands where the result of the call is an error.
+    pub(super) fn rejects_errors(&self) -> bool {
+        self.conditions.is_background || self.conditions.fallback.is_some()
+    }
+
     /// Whether what an entry depends on can be kept with it.
     fn keeps_metadata(&self, py: Python<'_>) -> PyResult<bool> {
         Ok(self.port.memory(py, GET | GET_MANY | SET).is_some()

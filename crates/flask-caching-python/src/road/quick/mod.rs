@@ -62,7 +62,7 @@ impl Road {
     pub(super) fn begin_quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         let flags = self.flags.get();
-        if self.options.checks_hits || self.options.notes_hits {
+        if self.options.checks_hits || self.options.listens {
             return Ok(Quick::Unknown);
         }
         if !flags.is_usual() {

@@ -55,7 +55,7 @@ impl Road {
                     if open.port.copies(py).is_some() {
                         self.counts.count(Event::Near);
                     }
-                    self.emit_looked_up(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
+                    self.emit(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
                     return self.deliver(value).map(Some);
                 }
                 Some(true) => {}
