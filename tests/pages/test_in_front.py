@@ -10,6 +10,7 @@ from flask_caching import Cache, CacheConfigError
 from flask_caching.testing import manual_clock
 from paged import Paged
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.test import EnvironBuilder
 
 FRONT = {"CACHE_PAGES_IN_FRONT": True}
 
@@ -79,6 +80,21 @@ def test_a_deletion_reaches_it() -> None:
     paged.get()
     paged.cache.delete_page("/page")
     assert paged.get().data == b"run 2"
+
+
+def test_who_does_not_get_as_far_as_the_view_keeps_nobody_waiting() -> None:
+    paged = in_front(single_flight=True)
+    refused: list[int] = []
+    paged.app.before_request(lambda: ("no", 403) if refused else None)
+    paged.get()
+    paged.cache.clear()
+    refused.append(1)
+    environ = EnvironBuilder("/page").get_environ()
+    # It stays, as it does with servers that note their requests.
+    assert list(paged.app.wsgi_app(environ, lambda *_: print)) == [b"no"]
+    assert not [name for name in environ if "caching" in name]
+    refused.clear()
+    assert paged.status() == "flask-caching; fwd=uri-miss; stored"
 
 
 def test_other_paths_go_to_flask() -> None:

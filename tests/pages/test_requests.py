@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,31 @@ def test_headers_that_the_answer_names_are_part_of_the_page() -> None:
         assert (answer.data.decode(), answer.headers.getlist("Vary")) == (kind, ["X-Kind"])
     # The first taught it the header, the next two were stored.
     assert paged.runs == 3
+
+
+def test_an_answer_from_before_a_header_was_learned_is_not_stored(tmp_path: Path) -> None:
+    """Another process, which has learned nothing yet, would find it whatever the header says."""
+    in_view, go_on = threading.Event(), threading.Event()
+
+    def view(_: int) -> Response:
+        if "slow" in request.args:
+            in_view.set()
+            assert go_on.wait(60)
+        response = make_response(request.headers.get("X-Kind", "-"))
+        response.headers["Vary"] = "X-Kind"
+        return response
+
+    settings = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path)}
+    paged = Paged(view, settings)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(paged.get, "/page?slow", headers={"X-Kind": "a"})
+        assert in_view.wait(60)
+        assert paged.status(headers={"X-Kind": "a"}).endswith("detail=vary-learned")
+        go_on.set()
+        assert slow.result().headers["Cache-Status"].endswith("detail=vary-learned")
+    assert Paged(view, settings).get("/page?slow", headers={"X-Kind": "b"}).data == b"b"
+    paged.get("/page?slow", headers={"X-Kind": "a"})
+    assert "hit" in paged.get("/page?slow", headers={"X-Kind": "a"}).headers["Cache-Status"]
 
 
 def test_headers_are_learned_in_any_order() -> None:

@@ -246,6 +246,16 @@ def test_hooks_are_part_of_the_answer_once() -> None:
     assert paged.runs == 1
 
 
+@pytest.mark.parametrize("settings", [{}, {"CACHE_PAGE_MAX_BYTES": 1}])
+def test_a_response_that_a_view_returns_again_is_told_of_once(settings: dict[str, Any]) -> None:
+    always = Response("always", headers=[("Cache-Status", "elsewhere; hit")])
+    paged = Paged(lambda run: always, settings)
+    for _ in range(3):
+        said = paged.get().headers.getlist("Cache-Status")
+        assert (said[0], len(said)) == ("elsewhere; hit", 2)
+        paged.cache.clear()
+
+
 def test_a_hook_that_changes_the_body_changes_the_entity_tag() -> None:
     paged = Paged()
     texts = iter("abc")

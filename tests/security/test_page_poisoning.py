@@ -265,6 +265,28 @@ def test_cookies_beside_those_that_are_named(in_front: bool, read: Any) -> None:
     assert paged.get("/x", headers={"Cookie": "a=nobody"}).data == b"nobody"
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "\xc2\xa0a=evil",
+        "\x0ba=evil",
+        "\x0ca=evil",
+        "\x1ca=evil",
+        "a\xc2\x85=evil",
+        "a\x0c",
+        'b="; a=evil; c="',
+        'b="\\"; a=evil; c=\\""',
+    ],
+)
+def test_cookies_that_are_named_in_an_odd_way(in_front: bool, odd: str) -> None:
+    # Versions of Werkzeug differ in what they take for a space, and in where a value ends.
+    paged = paged_at("/x", lambda: request.cookies.get("a", "none"), in_front, cookies=("a",))
+    for raw, expected in (("", b"none"), ("a=evil", b"evil")):
+        paged.get("/x", environ_overrides={"HTTP_COOKIE": odd})
+        assert paged.get("/x", environ_overrides={"HTTP_COOKIE": raw}).data == expected
+        paged.cache.clear()
+
+
 def test_cookies_stay_what_they_are(in_front: bool) -> None:
     def view() -> str:
         copies = (pickle.loads(pickle.dumps(request.cookies)), copy.deepcopy(request.cookies))
@@ -292,6 +314,17 @@ def test_authorization(in_front: bool) -> None:
     for who in ("Bearer a", "Bearer b", "Bearer a"):
         assert paged.get("/x", headers={"Authorization": who}).data.decode() == who
     assert paged.get("/x").data == b"nobody"
+
+
+def test_a_login_that_the_server_before_has_seen_to(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: request.remote_user or "nobody", in_front)
+    for who in ("ann", "bob", "ann"):
+        assert paged.get("/x", environ_overrides={"REMOTE_USER": who}).data.decode() == who
+    for nobody in ({"REMOTE_USER": ""}, {}):
+        assert paged.get("/x", environ_overrides=nobody).data == b"nobody"
+    answer = paged.get("/x", environ_overrides={"REMOTE_USER": "ann"})
+    assert answer.headers["Cache-Status"].endswith("detail=authorization")
+    assert "hit" in paged.get("/x").headers["Cache-Status"]
 
 
 def test_hosts_that_choose_the_view(in_front: bool) -> None:

@@ -99,7 +99,7 @@ mod _engine {
     #[pymodule_export]
     use crate::road::{
         CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
-        page_land, replaced_methods,
+        page_is_found_by_all, page_land, replaced_methods,
     };
     #[pymodule_export]
     use crate::shared::SharedByteStore;

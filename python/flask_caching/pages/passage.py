@@ -10,6 +10,7 @@ from .._engine import (
     PageHeaders,
     PageTaken,
     page_answer,
+    page_is_found_by_all,
     page_is_in,
     page_land,
     page_rendition,
@@ -19,7 +20,7 @@ from .._engine import (
 from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
-from .rules import keeps_nothing
+from .rules import is_authorized, keeps_nothing
 from .sent import completes_itself, send, sending_class
 from .stored import RENDITIONS, response_of
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["Passage", "passage_of"]
 
 _MARK = "_flask_caching_page"
+#: Where a response notes whether a `Cache-Status` was added to it.
+_IS_TOLD = "_flask_caching_is_told"
 
 #: Which headers are about a body, and not sent without one.
 _OF_THE_BODY = (
@@ -112,6 +115,10 @@ class Passage:
     def miss(self, turn: Turn, response: Response, uses_session: bool, call: Any) -> None:
         """The view has answered."""
         self._turn, self.response, self._call = turn, response, call
+        if response.__dict__.pop(_IS_TOLD, False):
+            # The view has returned it before: an application may have made it once.
+            told = response.headers.getlist("Cache-Status")
+            response.headers.setlist("Cache-Status", told[:-1])
         cookies = self.policy.page.cookies
         if uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
@@ -134,8 +141,7 @@ class Passage:
         """What of an answer is stored; or why it is not for others, or cannot be stored."""
         state = self._state()
         most_bytes = state.pages.most_bytes if state else 0
-        is_authorized = "HTTP_AUTHORIZATION" in self.environ
-        return self.policy.form.take(response, is_authorized, most_bytes)
+        return self.policy.form.take(response, is_authorized(self.environ), most_bytes)
 
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
@@ -168,7 +174,9 @@ class Passage:
         if state is None:
             return final
         if self._page is None:
-            return self._conclude_miss(processed, final, state)
+            final = self._conclude_miss(processed, final, state)
+            final.__dict__[_IS_TOLD] = state.pages.says_status
+            return final
         if processed is not self.response:
             # Somebody has put another response in its place.
             return final
@@ -200,7 +208,7 @@ class Passage:
         if turn is not None:
             self._turn = None
             if self._detail is None:
-                self._detail = self._why_not_stored(processed, final, is_same)
+                self._detail = self._why_not_stored(turn, processed, final, is_same)
             if self._detail is None:
                 landed = self._land(turn, final, state) if is_same else None
                 if type(landed) is tuple:
@@ -247,7 +255,9 @@ class Passage:
         self._detail = "not-kept"
         return None
 
-    def _why_not_stored(self, processed: Any, final: Response, is_same: bool) -> str | None:
+    def _why_not_stored(
+        self, turn: Turn, processed: Any, final: Response, is_same: bool
+    ) -> str | None:
         if processed is not self.response:
             return "replaced"
         if not is_same:
@@ -269,7 +279,10 @@ class Passage:
         ):
             return "cookies-read"
         vary = self._said.vary if self._said is not None else ()
-        return self.policy.learns(vary) if vary else None
+        if not vary:
+            return None
+        is_found = page_is_found_by_all(self.policy.road, turn, self.app.name, self.environ)
+        return self.policy.learns(vary) or (None if is_found else "vary-learned")
 
     def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:
         """The page of an answer, for how many seconds it is fresh, and the keys of its tags; None

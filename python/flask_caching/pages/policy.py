@@ -8,7 +8,7 @@ from .._engine import CallParts, PageForm, PageRule, Turn
 from ..calls.policy import CallPolicy, Description
 from ..requests.context import active_request_context, name_of
 from ..signals import cache_view_hit, cache_view_miss
-from .rules import bypassed
+from .rules import bypassed, is_authorized
 from .visitors import IN_FRONT, TURN, answer_whole, stranger, visiting
 from .wrapper import page_view
 
@@ -114,7 +114,7 @@ class PagePolicy(CallPolicy):
     def refreshes_elsewhere(self) -> bool:
         """Whether a request of nobody in particular can refresh what the active one has found."""
         # Who proves who they are has pages that nobody else gets.
-        return self._lets_strangers_in and "HTTP_AUTHORIZATION" not in _active_environ()
+        return self._lets_strangers_in and not is_authorized(_active_environ())
 
     @refreshes_elsewhere.setter
     def refreshes_elsewhere(self, value: bool) -> None:

@@ -105,7 +105,6 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
             answer = road.begin((), {}, app.extensions, method, environ, app.name)
         if type(answer) is Turn:
             environ[TURN] = (road, answer)
-            return None
         return answer
 
     def failed(error: Exception) -> None:

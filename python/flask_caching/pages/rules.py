@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["bypassed", "keeps_nothing"]
+__all__ = ["bypassed", "is_authorized", "keeps_nothing"]
 
 #: Requests with these headers want what the origin alone can decide.
 _FOR_THE_ORIGIN = {
@@ -29,6 +29,11 @@ def bypassed(method: str, environ: dict[str, Any]) -> str | None:
     if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
         return "request-body"
     return None
+
+
+def is_authorized(environ: dict[str, Any]) -> bool:
+    """Whether the visitor has said who he is, to the application or to the server before it."""
+    return "HTTP_AUTHORIZATION" in environ or bool(environ.get("REMOTE_USER"))
 
 
 def keeps_nothing(backend: Any) -> bool:

@@ -47,6 +47,27 @@ impl Identity {
         }
     }
 
+    /// Adds the cookies that have one of the names, each with its values in their order.
+    ///
+    /// A header that applications read in more than one way is added whole: what is a space, and where
+    /// a quoted value ends, no two versions of Werkzeug agree about.
+    pub fn cookies(&mut self, header: &[u8], names: &[Vec<u8>]) {
+        for wanted in names {
+            self.part(wanted);
+            for pair in header.split(|byte| *byte == b';') {
+                let end = pair.iter().position(|byte| *byte == b'=');
+                let (name, value) = pair.split_at(end.unwrap_or(pair.len()));
+                if name.trim_ascii() == wanted {
+                    self.part(value.trim_ascii());
+                }
+            }
+            self.part(b"\0");
+        }
+        if is_ambiguous(header) {
+            self.part(header);
+        }
+    }
+
     /// The digest of all parts.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
@@ -76,6 +97,17 @@ pub fn etag(body: &[u8]) -> String {
     push_hexadecimal(&mut tag, &digest);
     tag.push('"');
     tag
+}
+
+/// Whether it depends on who reads a header `Cookie` which cookies it has.
+fn is_ambiguous(header: &[u8]) -> bool {
+    let is_torn = |pair: &[u8]| {
+        // An odd number of quotes makes an even number of parts.
+        pair.split(|byte| *byte == b'"').count() % 2 == 0
+            || pair.windows(2).any(|two| two == b"\\\"")
+    };
+    header.iter().any(|byte| !matches!(byte, b' '..=b'~'))
+        || (header.contains(&b'"') && header.split(|byte| *byte == b';').any(is_torn))
 }
 
 /// The arguments of a query by name: their names, and they themselves as they are written.
@@ -182,6 +214,31 @@ mod tests {
         assert_ne!(of_query("a=1%26b=2", None), of_query("a=1&b=2", None));
         assert_ne!(of_query("a=%FF", None), of_query("a=%FE", None));
         assert_ne!(of_query("ab=c", None), of_query("a=bc", None));
+    }
+
+    #[test]
+    fn cookies_that_may_be_read_in_another_way_are_other_cookies() {
+        let of = |header: &[u8]| {
+            let mut identity = Identity::default();
+            identity.cookies(header, &[b"lang".to_vec()]);
+            identity.finish()
+        };
+        assert_eq!(of(b"lang=de; a=1"), of(b"b=\"2,3\";lang =de"));
+        assert_ne!(of(b"lang=de"), of(b"lang=de; lang=fr"));
+        assert_ne!(of(b"lang=de; lang=fr"), of(b"lang=fr; lang=de"));
+        assert_ne!(of(b"lang"), of(b""));
+        let odd: [&[u8]; 6] = [
+            b"\xc2\xa0lang=de",
+            b"\x0clang=de",
+            b"\tlang=de",
+            b"a=\"; lang=de; \"",
+            b"a=\"\\\"; lang=de; \"",
+            b"a=\xff",
+        ];
+        for header in odd {
+            assert_ne!(of(header), of(b""), "{header:?}");
+            assert_ne!(of(header), of(b"lang=de"), "{header:?}");
+        }
     }
 
     #[test]

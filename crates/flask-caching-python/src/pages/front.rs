@@ -22,7 +22,8 @@ const LONGEST_PATH: usize = 1024;
 ///
 /// - `app`: the application's own `wsgi_app`.
 /// - `extensions`: the application's.
-/// - `look_up(road, environ)`: the page of a request that is not found natively, or None.
+/// - `look_up(road, environ)`: the page of a request that is not found natively; a turn for it, which the
+///   environ has, too; or None.
 /// - `failed(error)`: notes that something went wrong.
 #[pyclass(frozen, dict, module = "flask_caching._engine")]
 pub(crate) struct PageFront {
@@ -85,8 +86,9 @@ impl PageFront {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = environ.py();
         let start = self.timing.get().map(|_| clock::exact());
+        let mut has_begun = false;
         let answer = match environ.cast_exact::<PyDict>() {
-            Ok(environ) => self.answer(environ),
+            Ok(environ) => self.answer(environ, &mut has_begun),
             Err(_) => Ok(None),
         };
         match answer {
@@ -105,7 +107,13 @@ impl PageFront {
             }
             Err(error) => return Err(error),
         }
-        self.app.bind(py).call1((environ, start_response))
+        let answer = self.app.bind(py).call1((environ, start_response));
+        let turn = intern!(py, "flask_caching.turn");
+        if has_begun && environ.contains(turn)? {
+            // It did not get as far as the view, which others would wait for.
+            environ.del_item(turn)?;
+        }
+        answer
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -120,7 +128,12 @@ impl PageFront {
 }
 
 impl PageFront {
-    fn answer<'py>(&self, environ: &Bound<'py, PyDict>) -> PyResult<Option<Answer<'py>>> {
+    /// - `has_begun`: becomes true where the environ has a turn from now on.
+    fn answer<'py>(
+        &self,
+        environ: &Bound<'py, PyDict>,
+        has_begun: &mut bool,
+    ) -> PyResult<Option<Answer<'py>>> {
         let py = environ.py();
         let Some(path) = environ.get_item(intern!(py, "PATH_INFO"))? else {
             return Ok(None);
@@ -135,6 +148,7 @@ impl PageFront {
             None => self.look_up.bind(py).call1((road, environ))?,
         };
         if !is_page(&page) {
+            *has_begun = !page.is_none();
             return Ok(None);
         }
         page_answer(

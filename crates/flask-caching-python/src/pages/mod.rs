@@ -15,7 +15,7 @@ pub(crate) use bytes::{page_decode, page_encode};
 pub(crate) use form::PageForm;
 pub(crate) use front::PageFront;
 pub(crate) use headers::PageHeaders;
-pub(crate) use rule::{PageRule, page_guards, page_guards_of};
+pub(crate) use rule::{PageRule, is_authorized, page_guards, page_guards_of};
 pub(crate) use taken::{PageTaken, page_is_in, send};
 
 use std::borrow::Cow;

@@ -114,8 +114,7 @@ impl PageRule {
         let target = Target::of(environ)?;
         let mut identity = self.uri(app, &target);
         // Who proves who they are gets nothing that was made for others.
-        let is_authorized = environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?;
-        identity.part(&[u8::from(is_authorized)]);
+        identity.part(&[u8::from(is_authorized(environ)?)]);
         let known = self.known();
         for name in known.iter() {
             let name = name.bind(py);
@@ -127,7 +126,7 @@ impl PageRule {
         }
         if !self.cookies.is_empty() {
             let header = or_empty(environ, intern!(py, "HTTP_COOKIE"))?;
-            self.add_cookies(&latin1(&header), &mut identity);
+            identity.cookies(&latin1(&header), &self.cookies);
         }
         let guards = self.guards(&target.location(), target.host(), &latin1(&target.query));
         Ok((["page:", &identity.finish()].concat(), guards))
@@ -215,20 +214,6 @@ impl PageRule {
             guard(any, query),
             guard(own, query),
         ]
-    }
-
-    fn add_cookies(&self, header: &[u8], identity: &mut Identity) {
-        for wanted in &self.cookies {
-            identity.part(wanted);
-            for pair in header.split(|byte| *byte == b';') {
-                let end = pair.iter().position(|byte| *byte == b'=');
-                let (name, value) = pair.split_at(end.unwrap_or(pair.len()));
-                if name.trim_ascii() == wanted {
-                    identity.part(value.trim_ascii());
-                }
-            }
-            identity.part(b"\0");
-        }
     }
 }
 
@@ -335,6 +320,17 @@ fn or_empty<'py>(
 ) -> PyResult<Bound<'py, PyString>> {
     let found = text(environ, name)?;
     Ok(found.unwrap_or_else(|| PyString::new(environ.py(), "")))
+}
+
+/// Whether the visitor of a request has said who he is, to the application or to the server before it.
+pub(crate) fn is_authorized(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+    let py = environ.py();
+    if environ.contains(intern!(py, "HTTP_AUTHORIZATION"))? {
+        return Ok(true);
+    }
+    // Some servers always have it, and empty.
+    let user = environ.get_item(intern!(py, "REMOTE_USER"))?;
+    user.map_or(Ok(false), |user| user.is_truthy())
 }
 
 /// Of which query a version is.

@@ -13,7 +13,7 @@ use super::road::Road;
 use super::turn::{Open, Role, Turn, Version};
 use super::versions::new_version;
 use crate::memory::MemoryBackend;
-use crate::pages::{self, PageRule, PageTaken, layout, page_answer};
+use crate::pages::{self, PageRule, PageTaken, is_authorized, layout, page_answer};
 use crate::stack;
 
 /// The timeout of a backend, the rules of [`crate::pages::PageForm::make`], and why a view was asked.
@@ -61,7 +61,7 @@ pub(super) fn read_page(rule: &PageRule, call: &Call<'_, '_>, parts: &mut Parts)
     let Some((environ, _)) = plain_request(call)? else {
         return Ok(false);
     };
-    if environ.contains(intern!(py, "HTTP_AUTHORIZATION"))? {
+    if is_authorized(environ)? {
         return Ok(false);
     }
     let mut reader = parts.reader(py);
@@ -278,6 +278,30 @@ impl Road {
             _ => Ok(None),
         }
     }
+}
+
+/// Whether the page of a turn will be found by all that counts by now: while its view ran, other answers
+/// may have named more headers in `Vary`.
+#[pyfunction]
+pub(crate) fn page_is_found_by_all(
+    road: &Bound<'_, Road>,
+    turn: &Bound<'_, Turn>,
+    app: &str,
+    environ: &Bound<'_, PyDict>,
+) -> PyResult<bool> {
+    let (py, turn) = (road.py(), turn.get());
+    let Kind::Page(rule, _) = &road.get().parts.get().kind else {
+        return Ok(false);
+    };
+    let (wanted, _) = rule.get().key(app, environ)?;
+    let Some(open) = turn.take() else {
+        return Ok(false);
+    };
+    // What follows are the versions.
+    let is_it = |key: &Bound<'_, PyString>| key.to_string_lossy().starts_with(&wanted);
+    let is_found = open.key.bind(py).cast::<PyString>().is_ok_and(is_it);
+    turn.put_back(open);
+    Ok(is_found)
 }
 
 /// Stores the page of what was `taken` of the response of a turn's view, and makes of the response what is
