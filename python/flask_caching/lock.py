@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from ._engine import Patience
-from .backends._leases import Lease, can_lease
-from .calls.offload import elsewhere, stepwise
+from .backends._leasing.leases import Lease, can_lease
+from .calls.waiting.offload import elsewhere, stepwise
 from .errors import CacheLockError
 
 __all__ = ["CacheLock"]

@@ -19,7 +19,7 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache
 from flask_caching._engine import SealedValue
-from flask_caching.backends._claims import Claim
+from flask_caching.backends._leasing.claims import Claim
 
 FOLDER = Path(os.environ["SOAK_FOLDER"])
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_caching import Cache
-from flask_caching.backends._leases import Lease
+from flask_caching.backends._leasing.leases import Lease
 from flask_caching.errors import CacheBackendError, CacheConfigError
 from near import Nearby, is_current, without_hello
 from redis_servers import RedisServer

@@ -14,8 +14,8 @@ from typing import Any
 from flask import Flask
 from flask_caching import Cache, CacheLockError
 from flask_caching._engine import COMPRESSED
-from flask_caching.backends._claims import Claim
-from flask_caching.backends._leases import note_use
+from flask_caching.backends._leasing.claims import Claim
+from flask_caching.backends._leasing.leases import note_use
 from flask_caching.contrib import uwsgicache
 from flask_caching.contrib.uwsgicache import UWSGICache
 from flask_caching.testing import BackendContract, manual_clock

@@ -287,7 +287,7 @@ def test_hits_of_copies_nearby_that_go_the_whole_way(cache_on: Callable[..., Cac
 
 def test_every_operation_of_a_store_can_be_traced() -> None:
     from flask_caching._engine import ByteStore, MemcachedByteStore
-    from flask_caching.backends._traced import _COMMANDS
+    from flask_caching.backends._observed.traced import _COMMANDS
 
     #: What asks no server, or what the others are made of.
     local = {"owe", "owe_guarded", "owes", "latencies", "server_health", "place_of"}

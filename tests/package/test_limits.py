@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import flask_caching
@@ -17,7 +18,7 @@ LINES_OF_A_FILE = 450
 LINES_OF_A_FUNCTION = 60
 PARAMETERS = 7
 MODULES_OF_THE_PACKAGE = 16
-FILES_OF_TESTS = 12
+FILES_OF_A_FOLDER = 12
 
 #: Signatures that are Flask-Caching's or an application's to read: constructors, and these.
 PUBLIC = {"__init__", "cached", "memoize", "page", "_memoize_version"}
@@ -64,18 +65,19 @@ def is_of_tests(path: Path) -> bool:
     return path.stem.endswith("tests") or bool({"tests", "benches"} & set(path.parts))
 
 
+def every_source(ending: str) -> dict[str, Path]:
+    """The sources of the package or of the crates, by their paths in there."""
+    root, pattern = (PACKAGE, "*.py") if ending == "py" else (ROOT / "crates", "src/**/*.rs")
+    return {str(path.relative_to(root)): path for path in sorted(root.rglob(pattern))}
+
+
 def sources(ending: str) -> dict[str, str]:
     """The sources that are no tests, by their paths."""
-    found = {}
-    if ending == "py":
-        paths = [(path, path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")]
-    else:
-        crates = ROOT / "crates"
-        paths = [(path, path.relative_to(crates)) for path in crates.rglob("src/**/*.rs")]
-    for path, shown in sorted(paths):
-        if not is_of_tests(shown):
-            found[str(shown)] = path.read_text(encoding="utf-8")
-    return found
+    return {
+        shown: path.read_text(encoding="utf-8")
+        for shown, path in every_source(ending).items()
+        if not is_of_tests(Path(shown))
+    }
 
 
 @pytest.mark.parametrize("ending", ["py", "rs"])
@@ -107,9 +109,30 @@ def test_no_function_of_rust_is_too_long() -> None:
     assert [it for it in functions if it[2] > LINES_OF_A_FUNCTION] == []
 
 
-def test_folders_can_be_seen_at_a_glance() -> None:
-    assert len(list(PACKAGE.glob("*.py"))) <= MODULES_OF_THE_PACKAGE
-    assert len(list((ROOT / "tests").glob("*.py"))) <= FILES_OF_TESTS
+def crowded_folders(paths: Iterable[str], limit: int) -> dict[str, int]:
+    """The folders that hold more sources side by side, beside what makes a folder a module."""
+    folders = Counter(
+        str(Path(path).parent)
+        for path in paths
+        if Path(path).name not in ("__init__.py", "mod.rs", "lib.rs")
+    )
+    return {folder: files for folder, files in folders.items() if files > limit}
+
+
+@pytest.mark.parametrize("ending", ["py", "rs"])
+def test_folders_can_be_seen_at_a_glance(ending: str) -> None:
+    crowded = crowded_folders(every_source(ending), FILES_OF_A_FOLDER)
+    assert crowded.pop(".", 0) <= MODULES_OF_THE_PACKAGE
+    assert crowded == {}
+
+
+def test_the_folder_of_all_tests_can_be_seen_at_a_glance() -> None:
+    assert len(list((ROOT / "tests").glob("*.py"))) <= FILES_OF_A_FOLDER
+
+
+def test_folders_are_counted() -> None:
+    paths = ["a/__init__.py", "a/b.py", "a/c.py", "a/d/mod.rs", "a/d/e.rs", "f.py"]
+    assert crowded_folders(paths, 1) == {"a": 2}
 
 
 def test_functions_are_measured() -> None:

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use flask_caching_engine::counts::{Counts, Event};
+use flask_caching_engine::telemetry::counts::{Counts, Event};
 
 fn hits(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("counting a hit");

@@ -7,10 +7,10 @@ pub use crate::backend::file::fuzzing::file_entry;
 pub use crate::backend::memcached::fuzzing::{memcached_binary, memcached_names, memcached_text};
 pub use crate::backend::redis::fuzzing::redis_replies;
 
-use crate::compression::{self, Codec, MARK};
-use crate::metadata::{self, Metadata};
+use crate::envelope::compression::{self, Codec, MARK};
+use crate::envelope::metadata::{self, Metadata};
+use crate::envelope::signing::Signer;
 use crate::page;
-use crate::signing::Signer;
 
 /// A signed value comes back as it was; what is not signed, or was changed, does not.
 ///

@@ -5,23 +5,19 @@
 
 pub mod backend;
 pub mod clock;
-pub mod compression;
-pub mod contacted;
-pub mod counts;
+pub mod envelope;
 pub mod error;
 pub mod flight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod key;
-pub mod latency;
 pub mod layer;
 pub mod lease;
-pub mod metadata;
 pub mod page;
 pub mod per_process;
 pub mod refreshes;
-pub mod signing;
 mod sync;
+pub mod telemetry;
 pub mod timeout;
 
 pub use backend::{Backend, Presence, Value};

@@ -9,44 +9,25 @@
 )]
 
 mod addresses;
-mod byte_store;
-mod class_version;
 mod clock;
-mod compression;
-mod contacted;
 mod error;
-mod file;
 mod flights;
 mod interpreter;
-mod leaders;
-mod lease;
 mod logging;
-mod memcached;
 mod memory;
-mod metadata;
-mod missing;
 mod mistakes;
-mod observed;
 mod pages;
-mod pickled;
-mod plain_data;
-mod redis;
-mod refreshes;
 mod road;
-mod scalars;
-mod shared;
-mod shared_copies;
-mod signing;
-mod stack;
 mod stores;
 mod timeout;
+mod values;
 
 use pyo3::prelude::*;
 
 // The road counts on the GIL in many places: tests/package/test_gil.py sees to it that there is one.
 #[pymodule(gil_used = true)]
 mod _engine {
-    use flask_caching_engine::metadata::MAGIC;
+    use flask_caching_engine::envelope::metadata::MAGIC;
     use pyo3::types::PyBytes;
 
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
@@ -54,36 +35,22 @@ mod _engine {
     #[pymodule_export]
     use crate::addresses::{may_spell_addresses, spells_address};
     #[pymodule_export]
-    use crate::byte_store::ByteStore;
-    #[pymodule_export]
     use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
-    use crate::compression::{Compressor, decompress, escape, longest_decompressed};
+    use crate::flights::leaders::note_leader;
     #[pymodule_export]
-    use crate::contacted::{contacted_begin, contacted_end};
+    use crate::flights::lease::{Patience, Renewals};
     #[pymodule_export]
-    use crate::file::FileByteStore;
+    use crate::flights::refreshes::{Refreshes, Refreshing};
     #[pymodule_export]
     use crate::flights::{
         flights_under_way, forget_flights, hold_flights, share_threads, supersede_flights,
         tell_greenlets_apart,
     };
     #[pymodule_export]
-    use crate::interpreter::is_first_interpreter;
-    #[pymodule_export]
-    use crate::leaders::note_leader;
-    #[pymodule_export]
-    use crate::lease::{Patience, Renewals};
-    #[pymodule_export]
-    use crate::memcached::{MemcachedByteStore, memcached_wire_key};
+    use crate::interpreter::first::is_first_interpreter;
     #[pymodule_export]
     use crate::memory::{BegunCopies, MemoryBackend, NearCopies};
-    #[pymodule_export]
-    use crate::metadata::{Metadata, SealedValue};
-    #[pymodule_export]
-    use crate::missing::Missing;
-    #[pymodule_export]
-    use crate::observed::{Timings, unobserved};
     #[pymodule_export]
     use crate::pages::{
         PageForm, PageFront, PageHeaders, PageRule, PageTaken, page_answer, page_decode,
@@ -91,36 +58,50 @@ mod _engine {
         page_unchanged,
     };
     #[pymodule_export]
-    use crate::plain_data::is_plain;
-    #[pymodule_export]
-    use crate::redis::RedisServers;
-    #[pymodule_export]
-    use crate::refreshes::{Refreshes, Refreshing};
-    #[pymodule_export]
     use crate::road::{
         CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
         page_is_found_by_all, page_land, replaced_methods,
     };
     #[pymodule_export]
-    use crate::shared::SharedByteStore;
+    use crate::stores::byte_store::ByteStore;
     #[pymodule_export]
-    use crate::signing::Signer;
+    use crate::stores::contacted::{contacted_begin, contacted_end};
+    #[pymodule_export]
+    use crate::stores::file::FileByteStore;
+    #[pymodule_export]
+    use crate::stores::memcached::{MemcachedByteStore, memcached_wire_key};
+    #[pymodule_export]
+    use crate::stores::observed::{Timings, unobserved};
     #[pymodule_export]
     use crate::stores::open_store;
+    #[pymodule_export]
+    use crate::stores::redis::RedisServers;
+    #[pymodule_export]
+    use crate::stores::shared::SharedByteStore;
     #[pymodule_export]
     use crate::timeout::{
         Deadline, expires_at, longer_timeout, normalize_timeout, time_left, timeout_seconds,
     };
+    #[pymodule_export]
+    use crate::values::compression::{Compressor, decompress, escape, longest_decompressed};
+    #[pymodule_export]
+    use crate::values::metadata::{Metadata, SealedValue};
+    #[pymodule_export]
+    use crate::values::missing::Missing;
+    #[pymodule_export]
+    use crate::values::plain_data::is_plain;
+    #[pymodule_export]
+    use crate::values::signing::Signer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::logging::install();
-        crate::class_version::check(module.py())?;
-        module.add("COMPRESSED", crate::compression::mark(module.py()))?;
+        crate::interpreter::class_version::check(module.py())?;
+        module.add("COMPRESSED", crate::values::compression::mark(module.py()))?;
         module.add("METADATA_MAGIC", PyBytes::new(module.py(), MAGIC))?;
         module.add("METHODS", crate::road::METHODS.to_vec())?;
         let memory = module.py().get_type::<crate::memory::MemoryBackend>();
         module.add("MemoryBackend", memory)?;
-        module.add("MISSING", crate::missing::missing(module.py())?)
+        module.add("MISSING", crate::values::missing::missing(module.py())?)
     }
 }

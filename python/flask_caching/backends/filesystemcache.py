@@ -21,7 +21,7 @@ from ._bytes.encoded import Encoded
 from ._like_cachelib import ancestors
 from ._like_cachelib.made_of import follow_overrides
 from ._like_cachelib.steps import NO_LIMIT, follow_steps, replaces
-from ._settings import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
+from ._settings.common import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
 from .spec import BackendSpec
 
 if TYPE_CHECKING:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 from ..codecs.pylibmc import ByClient, PickledByClient, Pylibmc, Sealed
 from ..codecs.serialized import Serialized
 from ..errors import CacheConfigError
-from ._addresses import secret_text
 from ._bytes.backend import ByteBackend
 from ._gevent import cooperative
 from ._like_cachelib import ancestors
 from ._memcached.client import MemcachedClient
 from ._memcached.client_store import ClientStore
 from ._memcached.options import MemcachedOptions, read_servers
-from ._settings import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
-from ._timed import Timed
+from ._observed.timed import Timed
+from ._settings.addresses import secret_text
+from ._settings.common import KEY_PREFIX, MEMCACHED_SERVERS, RESILIENCE
 from .spec import OPTIONAL_TEXT, SECRET, BackendSpec, Setting
 
 if TYPE_CHECKING:

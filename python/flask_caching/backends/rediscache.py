@@ -7,13 +7,13 @@ from typing import Any
 
 from .._engine import RedisServers
 from ..errors import CacheConfigError
-from ._addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._redis import by_redis_py
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.near import NEAR
 from ._redis.options import Options, parse_url
-from ._settings import KEY_PREFIX, RESILIENCE
+from ._settings.addresses import RedisUrl, parse_address, parse_host, parse_port
+from ._settings.common import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, COUNT, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
 
 __all__ = ["RedisCache", "RedisClusterCache", "RedisSentinelCache"]

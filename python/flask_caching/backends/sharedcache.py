@@ -11,7 +11,7 @@ from cachelib.serializers import BaseSerializer, RedisSerializer
 from .._engine import METHODS, MISSING, SharedByteStore
 from ..codecs.redis import RedisCodec
 from ._bytes.directory import InDirectory, directory, whole_number
-from ._settings import DIRECTORY, THRESHOLD
+from ._settings.common import DIRECTORY, THRESHOLD
 from .spec import COUNT, BackendSpec, Setting
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from ._like_cachelib import ancestors
 from ._like_cachelib.locking import lock_by, lock_of, locking, uses_lock
 from ._like_cachelib.made_of import follow_overrides
 from ._like_cachelib.steps import NO_LIMIT, follow_steps, put_below, replaces
-from ._settings import MAX_BYTES, THRESHOLD, bytes_limit
+from ._settings.common import MAX_BYTES, THRESHOLD, bytes_limit
 from .base import BaseCache
 from .spec import BackendSpec
 

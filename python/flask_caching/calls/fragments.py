@@ -10,8 +10,8 @@ from ..errors import UnstorableValueError
 from ..keys.tags import tag_keys
 from ..requests.context import active_context
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
-from .offload import looked_up
 from .policy import CallPolicy, Description, Options
+from .waiting.offload import looked_up
 from .wrapper import compute_awaited, computer
 
 if TYPE_CHECKING:

@@ -19,11 +19,12 @@ from ..keys.identity import Unidentifiable
 from ..keys.tags import EPOCH, tag_keys
 from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
-from . import leasing, refresh
-from .following import task
+from . import refresh
 from .options import Description, Options, asks, callable_or_none, first
 from .refresh import Refresh
 from .reporting import Reporting
+from .waiting import leasing
+from .waiting.following import task
 
 if TYPE_CHECKING:
     from flask import Flask

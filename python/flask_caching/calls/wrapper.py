@@ -15,8 +15,8 @@ from ..requests.sessions import SessionUse
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
 from ..values.responses import is_server_error
-from .following import lead
-from .offload import landed, looked_up
+from .waiting.following import lead
+from .waiting.offload import landed, looked_up
 
 if TYPE_CHECKING:
     from .policy import CallPolicy

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sized
 from typing import Any
 
-from ..backends._settings import COMPRESSION, FOR_EVERY_FACTORY
+from ..backends._settings.common import COMPRESSION, FOR_EVERY_FACTORY
 from ..backends.spec import (
     CALLABLE,
     COUNT,

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from .._engine import clock_wall, timeout_seconds
 from ..backends._bytes.backend import ByteBackend
 from ..backends._bytes.tagged import looks_sealed
-from ..backends._settings import KEY_PREFIX
-from ..backends._timed import Timed
+from ..backends._observed.timed import Timed
+from ..backends._settings.common import KEY_PREFIX
 from ..backends.spec import OPTIONAL_TEXT, TEXT, BackendSpec, Setting
 from ..codecs.content_types import BYTES, CONTENT_TYPES, ContentTypes
 from ..errors import CacheBackendError, CacheConfigError

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from cachelib.serializers import UWSGISerializer
 
 from .._engine import Patience, clock_wall, expires_at, timeout_seconds
-from ..backends import _leases
 from ..backends._bytes.backend import ByteBackend
+from ..backends._leasing import leases
 from ..backends._like_cachelib import ancestors
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
 from ..errors import CacheBackendError
@@ -151,7 +151,7 @@ class _UwsgiStore:
         return [_standing(data, generation, now) for data in found]
 
     def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
-        if not _leases.is_in_use():
+        if not leases.is_in_use():
             return self._put(key, data, timeout)
         # Or a result that comes late would be written over it.
         with self._turn(key):

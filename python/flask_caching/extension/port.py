@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..cache import Cache
-    from ..calls.leasing import Held
+    from ..calls.waiting.leasing import Held
 
 __all__ = ["Port"]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from .._engine import CacheFlags, NativeProxies, supersede_flights
 from .._types import Timeout
-from ..backends._claims import end_leases
-from ..backends._leases import note_use
+from ..backends._leasing.claims import end_leases
+from ..backends._leasing.leases import note_use
 from ..calls.fragments import PREFIX, Fragments, is_fragment
 from ..keys.tags import EPOCH, tag_keys
 from ..mistakes import explain_call

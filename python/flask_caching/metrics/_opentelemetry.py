@@ -12,7 +12,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from .._engine import contacted_begin, contacted_end
-from ..backends._traced import BATCHES, Traced, command_of
+from ..backends._observed.traced import BATCHES, Traced, command_of
 from ._families import COUNTS, Family
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._engine import unobserved
-from ..backends._traced import UNWATCHED
+from ..backends._observed.traced import UNWATCHED
 from ._counting import stats_of
 from ._wire import read, written
 

@@ -45,7 +45,8 @@ pub enum Presence {
 impl Presence {
     /// That of a live entry with `data`, or with what that begins and ends with.
     pub fn of(beginning: &[u8], end: &[u8]) -> Self {
-        if beginning.starts_with(crate::compression::MARK) || end.ends_with(crate::metadata::MAGIC)
+        if beginning.starts_with(crate::envelope::compression::MARK)
+            || end.ends_with(crate::envelope::metadata::MAGIC)
         {
             Self::Sealed
         } else {

@@ -24,7 +24,7 @@
 //! `tests/contract/layers.rs`, which asks what every backend is asked.
 //!
 //! Signing is none of them: entries that end in Python (a client object, uWSGI, a bucket) are signed as
-//! well, so it is the last step of encoding a value, over [`crate::signing`].
+//! well, so it is the last step of encoding a value, over [`crate::envelope::signing`].
 //!
 //! [`Backend`]: crate::Backend
 

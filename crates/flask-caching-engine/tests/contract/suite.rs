@@ -6,8 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use flask_caching_engine::Lifetime::{Expired, Forever};
-use flask_caching_engine::metadata::Metadata;
-use flask_caching_engine::{Backend, ErrorKind, Lifetime, Presence, Value, clock, compression};
+use flask_caching_engine::envelope::compression;
+use flask_caching_engine::envelope::metadata::Metadata;
+use flask_caching_engine::{Backend, ErrorKind, Lifetime, Presence, Value, clock};
 
 /// A backend under test, empty, and what the suite must know of it.
 pub(crate) struct Subject {

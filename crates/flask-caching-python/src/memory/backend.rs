@@ -16,13 +16,13 @@ use super::near::Copies;
 use super::number;
 use super::sealed::tag_keys;
 use super::settings::Settings;
-use super::value::Stored;
-use super::weight;
+use super::stored::Stored;
+use super::stored::weight;
 use crate::flights;
-use crate::missing::missing;
 use crate::mistakes::refuse;
 use crate::road::Table;
 use crate::timeout;
+use crate::values::missing::missing;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
 type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);

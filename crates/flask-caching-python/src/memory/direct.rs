@@ -7,7 +7,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
-use super::value::Stored;
+use super::stored::Stored;
 use crate::road::{Found, Row};
 
 /// Where the versions of an entry's tags are.

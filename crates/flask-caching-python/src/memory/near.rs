@@ -20,9 +20,9 @@ use smallvec::SmallVec;
 use super::backend::MemoryBackend;
 use super::key::{is_written_as_itself, text_bytes};
 use super::sealed::Sealed;
-use super::value::Stored;
-use crate::metadata::SealedValue;
-use crate::missing::missing;
+use super::stored::Stored;
+use crate::values::metadata::SealedValue;
+use crate::values::missing::missing;
 
 /// Whether any cache of this process has copies.
 static IN_USE: AtomicBool = AtomicBool::new(false);

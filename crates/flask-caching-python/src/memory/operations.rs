@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::backend::MemoryBackend;
 use super::key::NO_KEY;
 use super::number;
-use super::value::{Failure, Stored};
+use super::stored::{Failure, Stored};
 use crate::error::unless_raised;
 use crate::logging;
 

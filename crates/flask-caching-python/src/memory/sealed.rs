@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
 use super::direct::Moment;
-use super::value::Stored;
+use super::stored::Stored;
 use crate::timeout::Deadline;
 
 /// A value, and what is known of its entry.

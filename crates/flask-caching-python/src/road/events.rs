@@ -10,7 +10,7 @@ use super::flags::{OUTAGE, WATCHED};
 use super::parts::Call;
 use super::road::Road;
 use super::turn::{Doing, Open, Turn};
-use flask_caching_engine::counts::Event;
+use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
     /// Tells everybody what looking a call up came to. `key`: `None` where nobody is waiting for it.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
 
-use flask_caching_engine::counts::{Counts, CountsRow, LastRefusals, Refusal};
+use flask_caching_engine::telemetry::counts::{Counts, CountsRow, LastRefusals, Refusal};
 
 /// A proxy that reads or writes values was replaced, by the instance or its class.
 pub(super) const VALUES_REPLACED: u32 = 1;

@@ -12,12 +12,12 @@ use super::waiting::REFUSED;
 use crate::error::UnstorableValueError;
 use crate::flights;
 use crate::memory::Stored;
-use crate::metadata::Metadata;
-use crate::missing::is_missing;
 use crate::pages::layout;
 use crate::timeout::{Deadline, normalize_timeout};
-use flask_caching_engine::counts::Event;
+use crate::values::metadata::Metadata;
+use crate::values::missing::is_missing;
 use flask_caching_engine::flight::Flight;
+use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
     /// Decides whether a result is stored, and as what.

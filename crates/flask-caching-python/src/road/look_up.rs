@@ -11,10 +11,11 @@ use super::quick::Quick;
 use super::road::Road;
 use super::turn::{Doing, Open, Reading, Role, Step, Turn, Version};
 use crate::error::CacheKeyError;
-use crate::leaders::note_leader;
-use crate::missing::missing;
-use crate::{flights, refreshes};
-use flask_caching_engine::counts::Event;
+use crate::flights;
+use crate::flights::leaders::note_leader;
+use crate::flights::refreshes;
+use crate::values::missing::missing;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// How far a call gets without its backend.
 pub(super) enum Approach<'py> {

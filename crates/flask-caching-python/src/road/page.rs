@@ -12,9 +12,9 @@ use super::quick::{NativeKey, Quick};
 use super::road::Road;
 use super::turn::{Open, Role, Turn, Version};
 use super::versions::new_version;
+use crate::interpreter::stack;
 use crate::memory::MemoryBackend;
 use crate::pages::{self, PageRule, PageTaken, is_authorized, layout, page_answer};
-use crate::stack;
 
 /// The timeout of a backend, the rules of [`crate::pages::PageForm::make`], and why a view was asked.
 pub(super) type Terms<'py> = (Option<Bound<'py, PyAny>>, (f64, f64, f64), Option<String>);

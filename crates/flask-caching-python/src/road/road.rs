@@ -19,10 +19,10 @@ use super::quick::Quick;
 use super::turn::{Open, Step, Turn};
 use super::waiting::REFUSED;
 use super::ways::Start;
+use crate::interpreter::stack;
 use crate::memory::MemoryBackend;
-use crate::missing::missing;
-use crate::stack;
-use flask_caching_engine::counts::{Counts, CountsRow, Event};
+use crate::values::missing::missing;
+use flask_caching_engine::telemetry::counts::{Counts, CountsRow, Event};
 
 /// The road of the calls of one decorated function, or of the fragments of one label.
 ///

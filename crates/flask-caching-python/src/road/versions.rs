@@ -9,7 +9,7 @@ use super::parts::KeyAttribute;
 use super::port::{GET, GET_MANY, VERSION_WRITES};
 use super::turn::{Doing, Open, Reading, Role, Version};
 use crate::memory::answers_of_copies;
-use crate::missing::is_missing;
+use crate::values::missing::is_missing;
 
 /// A version that no entry was stored under yet.
 #[pyfunction]

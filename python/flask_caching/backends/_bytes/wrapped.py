@@ -9,7 +9,7 @@ from typing import Any
 from ..._engine import COMPRESSED, Compressor, Signer, decompress, escape
 from ..._warn import warn
 from ...errors import CacheConfigError
-from .._settings import CODECS
+from .._settings.common import CODECS
 from ..base import BaseCache
 
 __all__ = ["Wrapping", "hand_codecs_to"]

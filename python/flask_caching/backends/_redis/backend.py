@@ -18,8 +18,8 @@ from .._bytes import tagged
 from .._bytes.backend import ByteBackend
 from .._gevent import cooperative
 from .._like_cachelib import ancestors
-from .._settings import RESILIENCE
-from .._timed import Timed
+from .._observed.timed import Timed
+from .._settings.common import RESILIENCE
 from .client import ClientStore, both
 from .near import Copied, NearOptions
 

@@ -14,8 +14,8 @@ from typing import Any
 from ..._warn import warn
 from ...errors import CacheConfigError
 from ...mistakes import close_to
-from .. import _addresses
-from .._addresses import RedisUrl, secret_text
+from .._settings import addresses
+from .._settings.addresses import RedisUrl, secret_text
 from ..spec import as_flag, as_number
 
 __all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "Options", "parse_url"]
@@ -196,7 +196,7 @@ def parse_url(url: str) -> RedisUrl:
 
     :raises CacheConfigError: it is no Redis URL; the message shows nothing of it.
     """
-    return _addresses.parse_url(url, _KNOWN, _from_text)
+    return addresses.parse_url(url, _KNOWN, _from_text)
 
 
 def _from_text(name: str, text: str) -> Any:

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use super::directory::Directory;
-use super::naming::{BOOKKEEPING, Naming};
+use super::directory::naming::{BOOKKEEPING, Naming};
 
 /// How the number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

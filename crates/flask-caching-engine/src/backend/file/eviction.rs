@@ -16,9 +16,9 @@ use std::os::unix::fs::FileExt;
 
 use super::FileStore;
 use super::directory::Directory;
+use super::directory::naming::Naming;
+use super::directory::own_file::{Recency, now};
 use super::format;
-use super::naming::Naming;
-use super::own_file::{Recency, now};
 use crate::{Result, clock};
 
 /// The file with the victims of the last scan.

@@ -24,10 +24,7 @@ mod format;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod lifetime;
-mod lock;
-mod naming;
 mod options;
-mod own_file;
 mod reading;
 mod writing;
 
@@ -40,11 +37,11 @@ use std::time::Duration;
 use budget::Budget;
 use count::{Count, Notation};
 use directory::Directory;
+use directory::lock::Turn;
+use directory::naming::Naming;
+pub use directory::naming::{CustomHash, HashMethod};
 use format::Layout;
 use lifetime::{expiry, extended, left};
-use lock::Turn;
-use naming::Naming;
-pub use naming::{CustomHash, HashMethod};
 pub use options::{Contents, FileOptions};
 pub use reading::{OpenEntry, Unreadable};
 use writing::Over;

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use super::FileStore;
+use super::directory::own_file::{Identity, OwnFile};
 use super::format::{self, Check, Damage, Entry, Expiry};
-use super::own_file::{Identity, OwnFile};
 use crate::clock;
 
 /// How often at most the use of an entry is written down.

@@ -23,11 +23,12 @@ use std::time::Duration;
 use heed::types::Bytes;
 use heed::{Database, Env};
 
-use super::pages::Pages;
-use super::room::{Claim, Room};
+use super::Options;
+use super::files::opening;
 use super::visited::Visited;
-use super::writer::Writer;
-use super::{Options, opening};
+use super::writing::pages::Pages;
+use super::writing::room::{Claim, Room};
+use super::writing::writer::Writer;
 use crate::{Result, clock};
 
 pub(super) type Table = Database<Bytes, Bytes>;

@@ -4,29 +4,22 @@
 //! within microseconds: what is written was made before. LMDB's own promises hold for what a killed
 //! process leaves. What is particular here:
 //!
-//! - `opening`: which store of a directory is used, who may, and what a reboot or damage leaves.
+//! - `files`: which store of a directory is used, who may, and what a reboot or damage leaves.
 //! - `environment`: one open environment for each process and directory, anew after a fork.
-//! - `room`: what is written has room on the disk before it is written.
-//! - `writer`: the turn to write, which unlike LMDB's can be waited for with a deadline.
-//! - `entry`, `pieces`: the format of entries. `pages`: room within the file. `eviction`, `visited`: what leaves a full store.
+//! - `writing::room`: what is written has room on the disk before it is written.
+//! - `writing::writer`: the turn to write, which unlike LMDB's can be waited for with a deadline.
+//! - `entry`, `pieces`: the format of entries. `writing::pages`: room within the file. `eviction`, `visited`: what leaves a full store.
 
-mod check;
 mod entry;
 mod environment;
 mod eviction;
 mod failure;
-mod host;
+mod files;
 mod listing;
-mod locks;
 mod mapping;
-mod opening;
-mod pages;
 mod pieces;
-mod room;
 mod seen;
-mod structure;
 mod visited;
-mod writer;
 mod writing;
 
 use std::path::PathBuf;
@@ -39,6 +32,7 @@ use self::entry::{Entry, place};
 use self::environment::{Environment, Parts};
 use self::eviction::Size;
 use self::failure::failure;
+use self::files::opening;
 use self::pieces::entry_at;
 pub use self::seen::Seen;
 use self::writing::Writing;

@@ -1,9 +1,10 @@
 //! What clients of memcached are asked for beside what a cache does.
 
-use super::expiry::{exptime, now};
+use super::protocol::expiry::{exptime, now};
+use super::protocol::text;
 use super::protocol::{Counted, Direction, Entry, Item, Protocol, Statistic, Store, Stored};
 use super::server::{Server, log_refusal, one, store_one};
-use super::{Memcached, text, wire_key};
+use super::{Memcached, wire_key};
 use crate::{Error, ErrorKind, Lifetime, Result, Value};
 
 impl Memcached {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::address::Address;
 use super::connection::SocketOptions;
 use super::distribution::Distribution;
-use super::hash::KeyHash;
+use super::distribution::hash::KeyHash;
 use super::protocol::Protocol;
 use crate::resilience::Settings;
 use crate::{Error, ErrorKind, Result};

@@ -11,7 +11,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::address::{Address, Endpoint};
 use super::failure::{Failure, Outcome};
-use super::wire::{Buffer, Wire};
+use super::protocol::wire::{Buffer, Wire};
 use crate::backend::net;
 use crate::resilience::Deadline;
 

@@ -1,8 +1,8 @@
 //! Counters: integers as decimal digits, as pylibmc stores them.
 
 use super::connection::Connection;
-use super::expiry::{exptime, now};
 use super::failure::{Failure, Outcome};
+use super::protocol::expiry::{exptime, now};
 use super::protocol::{Counted, Direction, Entry, Protocol, Store, Stored};
 use super::server::{one, remaining_exptime, store_one};
 use crate::{Lifetime, Value};

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use super::failure::{Failure, Outcome};
 use super::key::{MAX_KEY_LENGTH, wire_key};
+use super::protocol::wire::Wire as _;
+use super::protocol::wire::script::Script;
 use super::protocol::{Direction, Entry, Protocol, Store};
 use super::spread::pieces;
-use super::wire::Wire as _;
-use super::wire::script::Script;
 use super::{Address, Distribution, KeyHash, Placement};
 use crate::Value;
 

@@ -12,24 +12,19 @@
 //! | `spread` | values larger than an item |
 
 mod address;
-mod binary;
 mod commands;
 mod config;
 mod connection;
 mod counter;
 mod distribution;
-mod expiry;
 mod failure;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod hash;
 mod key;
 mod pool;
 mod protocol;
 mod server;
 mod spread;
-mod text;
-mod wire;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -39,7 +34,7 @@ pub use config::{Config, Credentials, PoolOptions};
 pub use connection::SocketOptions;
 pub use counter::INTEGER_FLAGS;
 pub use distribution::Distribution;
-pub use hash::KeyHash;
+pub use distribution::hash::KeyHash;
 pub use key::{MAX_KEY_LENGTH, wire_key};
 pub use protocol::{Counted, Direction, Item, Protocol, Statistic, Store, Stored};
 pub use spread::Spread;

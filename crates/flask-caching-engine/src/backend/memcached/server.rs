@@ -6,15 +6,17 @@ use std::time::Duration;
 use super::address::Address;
 use super::config::Config;
 use super::connection::Connection;
-use super::expiry::{self, exptime};
+use super::counter;
 use super::failure::{Failure, Outcome};
 use super::pool::{Lease, Pool};
+use super::protocol::binary;
+use super::protocol::expiry::{self, exptime};
 use super::protocol::{Entry, Item, Protocol, Remaining, Store, Stored};
-use super::{binary, counter};
 use crate::backend::{Backend, Value};
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, Probe};
-use crate::{Lifetime, Result, contacted};
+use crate::telemetry::contacted;
+use crate::{Lifetime, Result};
 
 /// A server. The caller guarantees that keys are wire keys.
 pub(super) struct Server {

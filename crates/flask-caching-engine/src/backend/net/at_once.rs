@@ -2,8 +2,8 @@
 
 use std::thread::{Builder, ScopedJoinHandle, scope};
 
-use crate::contacted;
 use crate::resilience::Deadline;
+use crate::telemetry::contacted;
 
 /// Has each of `parts` asked by `ask` at the same time, all by `deadline`; their answers in the order
 /// of the parts.

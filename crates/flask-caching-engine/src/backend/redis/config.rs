@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::connection::tls::Tls;
 use super::fault::LoginRefused;
-use super::tls::Tls;
 use crate::{Error, ErrorKind, resilience};
 
 /// Where a server listens.

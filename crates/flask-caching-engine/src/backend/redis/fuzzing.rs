@@ -2,11 +2,11 @@
 
 use std::io::{self, Read};
 
-use super::cluster;
 use super::command::Reader;
 use super::config::Endpoint;
 use super::resp::{Incoming, Reply, encode};
-use super::sentinel;
+use super::topology::cluster;
+use super::topology::sentinel;
 
 /// A peer whose bytes arrive `step` at a time.
 struct Peer<'a> {

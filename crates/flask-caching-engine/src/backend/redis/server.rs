@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::connection::Connection;
+use super::connection::pool::{Lease, Pool};
 use super::denied;
 use super::fault;
-use super::pool::{Lease, Pool};
 use super::resp::Reply;
-use crate::contacted;
 use crate::per_process::PerProcess;
 use crate::resilience::{Deadline, Health, Probe, ServerHealth};
+use crate::telemetry::contacted;
 use crate::{Error, ErrorKind, Result};
 
 /// What an operation is to the servers.

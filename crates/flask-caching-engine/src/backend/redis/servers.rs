@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::cluster::Cluster;
 use super::command::{self, Reader};
 use super::config::{ConnectionConfig, Endpoint};
 use super::listening::Listener;
 use super::resp::Reply;
-use super::sentinel::{Sentinel, SentinelConfig};
 use super::server::{Batch, Operation};
-use super::single::Single;
 use super::store::Redis;
 use super::topology::Topology;
+use super::topology::cluster::Cluster;
+use super::topology::sentinel::{Sentinel, SentinelConfig};
+use super::topology::single::Single;
 use crate::Result;
 use crate::layer::near::{Near, Spoiling};
 use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};

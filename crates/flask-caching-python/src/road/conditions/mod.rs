@@ -8,7 +8,7 @@ pub(super) use self::seal::Seal;
 use std::time::Duration;
 
 use flask_caching_engine::backend::memory::Handle;
-use flask_caching_engine::metadata;
+use flask_caching_engine::envelope::metadata;
 use pyo3::exceptions::{PyBaseException, PyException};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
@@ -21,10 +21,10 @@ use super::port::{GET, GET_MANY, SET};
 use super::road::Road;
 use super::turn::{Open, Role, Version};
 use super::waiting::FAILED;
-use crate::metadata::SealedValue;
+use crate::flights::refreshes;
 use crate::pages::layout;
-use crate::refreshes;
-use flask_caching_engine::counts::Event;
+use crate::values::metadata::SealedValue;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
 const EPOCH: &str = "_tags";

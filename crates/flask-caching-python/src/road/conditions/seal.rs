@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use flask_caching_engine::Lifetime;
 use flask_caching_engine::backend::memory::Handle;
 use flask_caching_engine::clock::{self, Instant};
-use flask_caching_engine::{Lifetime, metadata};
+use flask_caching_engine::envelope::metadata;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
 
 use crate::memory::{MemoryBackend, Sealed, Stored};
-use crate::metadata::Metadata;
 use crate::road::port::SET;
 use crate::road::turn::{Open, Role};
 use crate::timeout;
+use crate::values::metadata::Metadata;
 
 /// What an entry is stored with.
 pub(crate) struct Seal<'py> {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::memory::answers_of_copies;
-use flask_caching_engine::counts::increase;
+use flask_caching_engine::telemetry::counts::increase;
 
 /// Keys that were found, not found, written and deleted, calls of `clear`, and of the first those that
 /// copies nearby had.

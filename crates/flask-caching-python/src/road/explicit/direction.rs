@@ -13,7 +13,7 @@ use crate::road::port::usable_copies;
 use crate::road::port::{GET, GET_MANY, LookedAt, Methods};
 use crate::road::quick::find_text;
 use crate::road::quick::{backend_of, extensions_of};
-use crate::shared::SharedByteStore;
+use crate::stores::shared::SharedByteStore;
 
 /// Where keys lead.
 pub(crate) struct Direction {

@@ -10,7 +10,7 @@ pub(super) use self::replaced::{GET, GET_MANY, LookedAt, Methods, SET, VERSION_W
 pub(crate) use self::replaced::{METHODS, replaced_methods};
 
 use crate::memory::{MemoryBackend, NearCopies};
-use crate::shared::SharedByteStore;
+use crate::stores::shared::SharedByteStore;
 
 /// The way to the backend of one call.
 pub(in crate::road) struct Port {

@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::class_version;
+use crate::interpreter::class_version;
 use crate::road::flags::CacheFlags;
 
 /// The public methods that calls are answered with. A backend of ours has others in their place: reads

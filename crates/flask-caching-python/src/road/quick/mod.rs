@@ -22,10 +22,10 @@ use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
-use crate::leaders::note_leader;
+use crate::flights::leaders::note_leader;
 use crate::memory::{MemoryBackend, NearCopies};
 use crate::timeout::Deadline;
-use flask_caching_engine::counts::Event;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// How far the quick way leads.
 pub(super) enum Quick<'py> {

@@ -2,7 +2,7 @@
 //! and version and value are read in one transaction, natively. A request or a fragment that was answered
 //! before: its key is in a table.
 
-use flask_caching_engine::metadata::MAGIC;
+use flask_caching_engine::envelope::metadata::MAGIC;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -14,9 +14,9 @@ use crate::memory::is_scalar;
 use crate::road::parts::{Call, Kind, Parts};
 use crate::road::port::{GET, GET_MANY};
 use crate::road::road::Road;
-use crate::scalars;
-use crate::shared::{Loaded, SharedByteStore};
-use flask_caching_engine::counts::Event;
+use crate::stores::shared::{Loaded, SharedByteStore};
+use crate::values::scalars;
+use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
     /// Goes the quick way on the shared store.

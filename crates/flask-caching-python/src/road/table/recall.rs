@@ -13,7 +13,7 @@ use crate::road::port::{GET, GET_MANY};
 use crate::road::road::{Road, new_number};
 use crate::road::table::{Found, Key, Row};
 use crate::road::turn::{Open, Turn};
-use flask_caching_engine::counts::Event;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// A value that was found before, and its key where somebody wants to hear of it.
 pub(in crate::road) type Recalled<'py> = (Bound<'py, PyAny>, Option<Py<PyAny>>);

@@ -15,13 +15,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::leaders::leaders;
-use crate::missing::is_missing;
+use crate::flights::leaders::leaders;
 use crate::road::port::SET;
 use crate::road::road::Road;
 use crate::road::turn::{Encoded, Following, Open, Reading, Role, Step};
+use crate::values::missing::is_missing;
 use crate::{flights, timeout};
-use flask_caching_engine::counts::Event;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// How often the main thread looks whether it was interrupted while it waits.
 const INTERRUPTIBLE: Duration = Duration::from_millis(50);

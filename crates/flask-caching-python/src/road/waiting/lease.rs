@@ -1,5 +1,5 @@
 //! Leases: single flight among processes. How one is taken, waited for, stored under and ended says
-//! `calls/leasing.py`; here is when.
+//! `calls/waiting/leasing.py`; here is when.
 //!
 //! A lease is taken by the call that leads the flight of its process, in the place where the value is to
 //! be, and ends with the computation. Whoever finds another's looks for the value again after a while, as
@@ -8,18 +8,18 @@
 use std::mem;
 use std::time::Duration;
 
+use flask_caching_engine::envelope::metadata::LeaseKind;
 use flask_caching_engine::flight::Landing;
 use flask_caching_engine::lease::{self, Found, Patience};
-use flask_caching_engine::metadata::LeaseKind;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use crate::metadata::Metadata;
 use crate::road::road::Road;
 use crate::road::turn::{Open, Outcome, Step, Turn};
-use flask_caching_engine::counts::Event;
+use crate::values::metadata::Metadata;
+use flask_caching_engine::telemetry::counts::Event;
 
 /// How often a call is looked for again without a pause: what is found may be no answer time and again.
 const MOST_HURRIED: u32 = 5;
@@ -51,7 +51,7 @@ enum Stage {
     Wanted,
     /// It has waited, and is to be looked for again; its key was this.
     Again(Py<PyAny>),
-    /// It has one: `flask_caching.calls.leasing.Held`.
+    /// It has one: `flask_caching.calls.waiting.leasing.Held`.
     Held(Py<PyAny>),
     /// It computes without.
     Without,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Spread;
 use super::pieces::{self, piece_key};
 use super::reading::Found;
-use crate::backend::memcached::expiry::now;
+use crate::backend::memcached::protocol::expiry::now;
 use crate::backend::{Backend, Value};
 use crate::{Lifetime, Result};
 

@@ -1,13 +1,14 @@
 //! What the first and the last bytes of an entry tell of it, which are cheaper to have than all.
 
 use super::Redis;
+use crate::Result;
 use crate::backend::Presence;
 use crate::backend::redis::denied::Replaceable;
 use crate::backend::redis::resp::Reply;
 use crate::backend::redis::server::{Batch, Operation};
 use crate::backend::redis::topology::Request;
 use crate::backend::redis::{command, fault};
-use crate::{Result, compression, metadata};
+use crate::envelope::{compression, metadata};
 
 impl Redis {
     /// Sends `command`, and asks in the same breath what the entry under `key` begins and ends with.

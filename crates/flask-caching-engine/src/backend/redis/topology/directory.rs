@@ -1,0 +1,45 @@
+//! The servers of a topology that changes, by where they listen.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::redis::config::{ConnectionConfig, Endpoint};
+use crate::backend::redis::server::Server;
+use crate::resilience::ServerHealth;
+
+/// Keeps one [`Server`], with its connections and its health, for each endpoint ever heard of.
+///
+/// Belongs to one process (see [`crate::per_process::PerProcess`]).
+pub(in crate::backend::redis) struct Directory {
+    config: ConnectionConfig,
+    servers: Mutex<HashMap<Endpoint, Arc<Server>>>,
+}
+
+impl Directory {
+    /// An empty directory; new servers are connected to as `config` says.
+    pub(in crate::backend::redis) fn new(config: ConnectionConfig) -> Self {
+        Self {
+            config,
+            servers: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The server at `endpoint`.
+    pub(in crate::backend::redis) fn server(&self, endpoint: &Endpoint) -> Arc<Server> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(endpoint) {
+            return Arc::clone(server);
+        }
+        let server = Arc::new(Server::new(endpoint.clone(), self.config.clone()));
+        servers.insert(endpoint.clone(), Arc::clone(&server));
+        server
+    }
+
+    /// What is known of each of its servers, in the order of their names.
+    pub(in crate::backend::redis) fn server_health(&self) -> Vec<ServerHealth> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: Vec<_> = servers.values().map(|server| server.health()).collect();
+        known.sort_by(|one, other| one.server.cmp(&other.server));
+        known
+    }
+}

@@ -1,0 +1,180 @@
+//! `_engine.SharedByteStore`: the store of a machine, as Python sees it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flask_caching_engine::Value;
+use flask_caching_engine::backend::lmdb::{LmdbStore, Options, Seen};
+use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+use super::byte_store::ByteStore;
+use super::shared_copies::Copies;
+use crate::error::to_py;
+use crate::logging;
+use crate::memory::text_bytes;
+use crate::road::{Key, Table};
+use crate::values::missing::missing;
+use crate::values::scalars;
+
+/// The store that the processes of a machine share.
+///
+/// - `directory`: it is made where it is missing.
+/// - `max_bytes`: the most bytes that entries take.
+/// - `threshold`: the most entries that are kept; 0: no limit.
+/// - `default_timeout`: what a timeout of None means.
+///
+/// Raises `CacheConfigError` where the directory cannot be used, `CacheBackendError` where the system
+/// refuses.
+#[pyclass(frozen, extends = ByteStore, module = "flask_caching._engine")]
+pub(crate) struct SharedByteStore {
+    store: Arc<LmdbStore>,
+    serial: u64,
+    copies: Copies,
+    /// The keys of requests and fragments that were answered before.
+    pub(crate) keys: Table<Key>,
+}
+
+/// What was read.
+pub(crate) enum Loaded<'py> {
+    /// A string, bytes, a number or their like.
+    Value(Bound<'py, PyAny>),
+    Bytes(Value, Seen),
+}
+
+static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
+
+impl SharedByteStore {
+    /// That of a backend which answers with what is in it, as it is there.
+    #[inline]
+    pub(crate) fn of<'py>(backend: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Self>>> {
+        let store = backend.getattr_opt(intern!(backend.py(), "_quick"))?;
+        Ok(store.and_then(|store| store.cast_into().ok()))
+    }
+
+    /// What tells this store from others, as long as the process lives; among the scopes of in-process
+    /// stores and the numbers of settings, which are small.
+    pub(crate) fn scope(&self) -> u64 {
+        self.serial | 1 << 63
+    }
+
+    /// What is under `key`.
+    pub(crate) fn read<'py>(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Loaded<'py>>> {
+        let py = key.py();
+        if let Some(value) = self.copies.find(&self.store, key) {
+            return Ok(Some(Loaded::Value(value)));
+        }
+        let bytes = text_bytes(key)?;
+        let found = py.detach(|| self.store.get_seen(&bytes));
+        logging::hand_on(py)?;
+        let Some((value, seen)) = found.map_err(|error| to_py(&error))? else {
+            return Ok(None);
+        };
+        let Some(scalar) = scalars::read(py, &value.data) else {
+            return Ok(Some(Loaded::Bytes(value, seen)));
+        };
+        self.copies.keep(key, &scalar, seen, value.data.len());
+        Ok(Some(Loaded::Value(scalar)))
+    }
+
+    /// Keeps the `value` that was made of what [`read`](Self::read) has found; it cannot be changed.
+    pub(crate) fn keep(
+        &self,
+        key: &Bound<'_, PyString>,
+        value: &Bound<'_, PyAny>,
+        seen: Seen,
+        bytes: usize,
+    ) {
+        self.copies.keep(key, value, seen, bytes);
+    }
+
+    /// The bytes under the key that `prefix` and the version under `name` make, read at one time. `None`:
+    /// there is no such entry, the version is no text, or the store could not be read.
+    pub(crate) fn find_versioned(
+        &self,
+        py: Python<'_>,
+        prefix: String,
+        name: &str,
+    ) -> Option<Vec<u8>> {
+        let complete = |version: &[u8]| {
+            let version = scalars::text(version)?;
+            Some((prefix.clone() + version).into_bytes())
+        };
+        let found = py.detach(|| self.store.get_by_guard(name.as_bytes(), complete));
+        // What went wrong goes wrong once more, where it is told.
+        found.ok().flatten().map(|value| value.data)
+    }
+}
+
+#[pymethods]
+impl SharedByteStore {
+    #[new]
+    #[pyo3(signature = (directory, max_bytes, threshold, default_timeout=None))]
+    fn new(
+        py: Python<'_>,
+        directory: PathBuf,
+        max_bytes: u64,
+        threshold: u64,
+        default_timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let options = Options {
+            directory,
+            max_bytes,
+            threshold,
+        };
+        let opened = py.detach(|| LmdbStore::open(options));
+        logging::hand_on(py)?;
+        let store = Arc::new(opened.map_err(|error| to_py(&error))?);
+        let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
+        let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed);
+        Ok(PyClassInitializer::from(base).add_subclass(Self {
+            store,
+            serial,
+            copies: Copies::default(),
+            keys: Table::default(),
+        }))
+    }
+
+    /// The value under `key`, where it is a scalar as `RedisSerializer` writes it; other values as
+    /// `(data, flags)`; `MISSING` where there is none.
+    fn load<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let Ok(key) = key.cast::<PyString>() else {
+            let kind = key.get_type().name()?;
+            let message = format!("a cache key must be a str, not {kind}");
+            return Err(PyTypeError::new_err(message));
+        };
+        match self.read(key)? {
+            None => Ok(missing(py)?.into_bound(py)),
+            Some(Loaded::Value(value)) => Ok(value),
+            Some(Loaded::Bytes(value, _)) => {
+                let pair = (PyBytes::new(py, &value.data), value.flags).into_pyobject(py)?;
+                Ok(pair.into_any())
+            }
+        }
+    }
+
+    /// The keys of the entries that start with `prefix`, in their order; about `most` where there are more.
+    fn keys<'py>(
+        &self,
+        py: Python<'py>,
+        prefix: &[u8],
+        most: usize,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let keys = py.detach(|| self.store.keys(prefix, most));
+        logging::hand_on(py)?;
+        let keys = keys.map_err(|error| to_py(&error))?;
+        Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
+    }
+
+    /// How many entries it holds, those included that have expired and were not taken away yet; and the
+    /// bytes that they take, with what belongs to them; and how many entries had to make room.
+    fn held(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
+        let held = py.detach(|| self.store.held());
+        logging::hand_on(py)?;
+        let held = held.map_err(|error| to_py(&error))?;
+        Ok((held.entries, held.bytes, held.evictions))
+    }
+}

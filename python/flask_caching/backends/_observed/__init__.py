@@ -1,0 +1,1 @@
+"""Stores whose operations are timed, or watched by traces."""

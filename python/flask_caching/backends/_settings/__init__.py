@@ -1,0 +1,1 @@
+"""What several backends are configured by: settings, and the addresses of servers."""
