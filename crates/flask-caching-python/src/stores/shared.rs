@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flask_caching_engine::Value;
 use flask_caching_engine::backend::lmdb::{LmdbStore, Options, Seen};
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -48,13 +47,6 @@ pub(crate) enum Loaded<'py> {
 static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 impl SharedByteStore {
-    /// That of a backend which answers with what is in it, as it is there.
-    #[inline]
-    pub(crate) fn of<'py>(backend: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Self>>> {
-        let store = backend.getattr_opt(intern!(backend.py(), "_quick"))?;
-        Ok(store.and_then(|store| store.cast_into().ok()))
-    }
-
     /// What tells this store from others, as long as the process lives; among the scopes of in-process
     /// stores and the numbers of settings, which are small.
     pub(crate) fn scope(&self) -> u64 {

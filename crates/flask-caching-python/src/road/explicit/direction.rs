@@ -7,13 +7,11 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::hand_on::hand_on;
 use super::proxies::NativeProxies;
-use crate::memory::{MemoryBackend, NearCopies, note_answer};
+use crate::memory::{MemoryBackend, note_answer};
 use crate::mistakes::explained;
-use crate::road::port::usable_copies;
-use crate::road::port::{GET, GET_MANY, LookedAt, Methods};
+use crate::road::port::{GET, GET_MANY, LookedAt, Methods, Native};
 use crate::road::quick::find_text;
 use crate::road::quick::{backend_of, extensions_of};
-use crate::stores::shared::SharedByteStore;
 
 /// Where keys lead.
 pub(crate) struct Direction {
@@ -24,6 +22,9 @@ pub(crate) struct Direction {
     prefix: String,
     looked_at: LookedAt,
 }
+
+/// A direction, and the backend of the active application.
+pub(crate) type Directed<'a, 'py> = (&'a Direction, Bound<'py, PyAny>);
 
 impl Direction {
     pub(crate) fn new(active_context: Py<PyAny>, prefix: String) -> Self {
@@ -38,7 +39,7 @@ impl Direction {
     #[inline]
     pub(crate) fn of<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+    ) -> PyResult<Option<Directed<'a, 'py>>> {
         let py = cache.py();
         let Some(direction) = cache.get().direction.get() else {
             return Ok(None);
@@ -59,7 +60,7 @@ impl Direction {
     pub(crate) fn of_key<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+    ) -> PyResult<Option<Directed<'a, 'py>>> {
         let Some(found) = Self::of(cache)? else {
             return Ok(None);
         };
@@ -71,7 +72,7 @@ impl Direction {
     pub(crate) fn of_keys<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         keys: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<(&'a Self, Bound<'py, PyAny>)>> {
+    ) -> PyResult<Option<Directed<'a, 'py>>> {
         let found = Self::of(cache)?;
         Ok(found
             .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_fragment(&key))))
@@ -85,18 +86,19 @@ impl Direction {
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = backend.py();
-        if let Some(native) = self.native(backend, GET)? {
-            let found = native.get(py, key)?;
-            return Ok(Some(found.unwrap_or_else(|| py.None().into_bound(py))));
-        }
-        if let Some(copies) = self.copies(backend, GET)?
-            && let Some(found) = copies.get().get(py, key)?
-        {
-            note_answer();
-            return Ok(Some(found));
-        }
-        match self.shared(backend, GET)? {
-            Some(store) => find_text(store.get(), key),
+        match Native::of(backend, None, &self.looked_at, GET)? {
+            Some(Native::Memory(memory)) => {
+                let found = memory.get().get(py, key)?;
+                Ok(Some(found.unwrap_or_else(|| py.None().into_bound(py))))
+            }
+            Some(Native::Copies(copies)) => {
+                let found = copies.get().get(py, key)?;
+                if found.is_some() {
+                    note_answer();
+                }
+                Ok(found)
+            }
+            Some(Native::Shared(store)) => find_text(store.get(), key),
             None => Ok(None),
         }
     }
@@ -123,21 +125,6 @@ impl Direction {
         hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
     }
 
-    /// The copies nearby of the entries of `backend`, where they may be read and nobody has replaced
-    /// `method`.
-    #[inline]
-    fn copies<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        method: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        if !NearCopies::are_in_use() {
-            return Ok(None);
-        }
-        let replaced = self.looked_at.by_classes(None, backend)? & method;
-        usable_copies(backend, replaced)
-    }
-
     /// Whether `key` names what is stored under another key.
     #[inline]
     fn is_fragment(&self, key: &Bound<'_, PyAny>) -> bool {
@@ -145,33 +132,16 @@ impl Direction {
             .is_ok_and(|key| key.to_str().is_ok_and(|key| key.starts_with(&self.prefix)))
     }
 
-    /// The store that processes share behind `backend`, where nobody has replaced `method`.
-    #[inline]
-    fn shared<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        method: Methods,
-    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
-        match SharedByteStore::of(backend)? {
-            Some(store) if self.looked_at.by_classes(None, backend)? & method == 0 => {
-                Ok(Some(store))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// The in-process store behind `backend`, where nobody has replaced `method`.
+    /// The in-process store that `backend` is, where nobody has replaced `method`.
     #[inline]
     pub(crate) fn native<'a>(
         &self,
         backend: &'a Bound<'_, PyAny>,
         method: Methods,
     ) -> PyResult<Option<&'a MemoryBackend>> {
-        let Ok(native) = backend.cast::<MemoryBackend>() else {
-            return Ok(None);
-        };
-        let is_original =
-            !native.get().is_patched() && self.looked_at.by_classes(None, backend)? & method == 0;
-        Ok(is_original.then(|| native.get()))
+        match Native::of(backend, None, &self.looked_at, method)? {
+            Some(Native::Memory(memory)) => Ok(Some(memory.get())),
+            _ => Ok(None),
+        }
     }
 }

@@ -5,13 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::asked::{Asked, Asking, found_and_missing};
-use super::direction::Direction;
+use super::direction::{Directed, Direction};
 use super::hand_on::hand_on;
 use crate::flights;
 use crate::road::port::SET;
+
+/// The names of a proxy: of the backend's method, and of what takes its place where that is not enough.
+macro_rules! proxy {
+    ($slf:ident, $name:literal) => {
+        (
+            intern!($slf.py(), $name),
+            intern!($slf.py(), concat!("_", $name, "_fallback")),
+        )
+    };
+}
 
 /// The base class of `flask_caching.Cache`: the proxies that are asked most.
 ///
@@ -190,10 +200,8 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match Direction::of_key(slf, args)? {
-            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "has"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_has_fallback"), args, kwargs),
-        }
+        let direct = Direction::of_key(slf, args)?;
+        Self::ask(slf, direct, proxy!(slf, "has"), args, kwargs)
     }
 
     /// Store a value unless there is one; otherwise as `set`.
@@ -206,10 +214,8 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.get().asked.count(Asking::Writes, 1);
-        match Direction::of_key(slf, args)? {
-            Some((_, backend)) => hand_on(&backend, intern!(slf.py(), "add"), args, kwargs),
-            None => slf.call_method(intern!(slf.py(), "_add_fallback"), args, kwargs),
-        }
+        let direct = Direction::of_key(slf, args)?;
+        Self::ask(slf, direct, proxy!(slf, "add"), args, kwargs)
     }
 
     /// Delete a key. A computation that began before does not store its result any more.
@@ -224,18 +230,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         slf.get().asked.count(Asking::Deletions, 1);
-        let direct = if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
-            None
-        } else {
-            Direction::of_key(slf, args)?
-        };
-        let Some((_, backend)) = direct else {
-            return slf.call_method(intern!(py, "_delete_fallback"), args, kwargs);
-        };
-        flights::supersede(py, flights::scope(&backend), args.iter_borrowed().take(1))?;
-        hand_on(&backend, intern!(py, "delete"), args, kwargs)
+        let direct = Self::to_delete(slf, Direction::of_key(slf, args)?, args, 1)?;
+        Self::ask(slf, direct, proxy!(slf, "delete"), args, kwargs)
     }
 
     /// Delete keys; otherwise as `delete`.
@@ -247,18 +244,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
         slf.get().asked.count(Asking::Deletions, args.len());
-        let direct = if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
-            None
-        } else {
-            Direction::of_keys(slf, args)?
-        };
-        let Some((_, backend)) = direct else {
-            return slf.call_method(intern!(py, "_delete_many_fallback"), args, kwargs);
-        };
-        flights::supersede(py, flights::scope(&backend), args.iter_borrowed())?;
-        hand_on(&backend, intern!(py, "delete_many"), args, kwargs)
+        let direct = Self::to_delete(slf, Direction::of_keys(slf, args)?, args, args.len())?;
+        Self::ask(slf, direct, proxy!(slf, "delete_many"), args, kwargs)
     }
 
     /// The values under keys, by key; None for each that is missing.
@@ -274,10 +262,8 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let start = slf.get().asked.start();
-        let values = match Direction::of_keys(slf, args)? {
-            Some((_, backend)) => hand_on(&backend, intern!(py, "get_dict"), args, kwargs)?,
-            None => slf.call_method(intern!(py, "_get_dict_fallback"), args, kwargs)?,
-        };
+        let direct = Direction::of_keys(slf, args)?;
+        let values = Self::ask(slf, direct, proxy!(slf, "get_dict"), args, kwargs)?;
         slf.get()
             .asked
             .note_found(py, start, found_and_missing(&values))?;
@@ -286,6 +272,38 @@ impl NativeProxies {
 }
 
 impl NativeProxies {
+    /// What a proxy returns that is handed on: to the backend, or else to the fallback.
+    fn ask<'py>(
+        slf: &Bound<'py, Self>,
+        direct: Option<Directed<'_, 'py>>,
+        (method, fallback): (&Bound<'py, PyString>, &Bound<'py, PyString>),
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match direct {
+            Some((_, backend)) => hand_on(&backend, method, args, kwargs),
+            None => slf.call_method(fallback, args, kwargs),
+        }
+    }
+
+    /// The backend that the first `count` of `keys` are about to be deleted from, whose computations under
+    /// way are superseded; `None` where that takes more.
+    fn to_delete<'a, 'py>(
+        slf: &Bound<'py, Self>,
+        direct: Option<Directed<'a, 'py>>,
+        keys: &Bound<'py, PyTuple>,
+        count: usize,
+    ) -> PyResult<Option<Directed<'a, 'py>>> {
+        if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        if let Some((_, backend)) = &direct {
+            let keys = keys.iter_borrowed().take(count);
+            flights::supersede(slf.py(), flights::scope(backend), keys)?;
+        }
+        Ok(direct)
+    }
+
     /// What `get` returns.
     #[inline]
     fn find<'py>(

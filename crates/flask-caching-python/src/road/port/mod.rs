@@ -1,15 +1,17 @@
 //! How a call reaches its backend.
 
+mod native;
 mod replaced;
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 
+pub(super) use self::native::Native;
 pub(super) use self::replaced::{GET, GET_MANY, LookedAt, Methods, SET, VERSION_WRITES, WRITES};
 pub(crate) use self::replaced::{METHODS, replaced_methods};
 
-use crate::memory::{MemoryBackend, NearCopies};
+use crate::memory::MemoryBackend;
 use crate::stores::shared::SharedByteStore;
 
 /// The way to the backend of one call.
@@ -22,6 +24,8 @@ pub(in crate::road) struct Port {
     replaced: Methods,
     /// The copies nearby, where the backend has some that answer for it.
     copies: Option<Py<MemoryBackend>>,
+    /// The store that processes share, where that answers for it.
+    shared: Option<Py<SharedByteStore>>,
     /// Whether it talks to a server.
     pub(in crate::road) waits: bool,
 }
@@ -34,6 +38,7 @@ impl Port {
             foreign: None,
             replaced: 0,
             copies: None,
+            shared: None,
             waits: false,
         }
     }
@@ -47,11 +52,19 @@ impl Port {
     ) -> PyResult<Self> {
         let py = state.py();
         let foreign = state.call_method1(intern!(py, "port"), (backend, replaced, none_is_miss))?;
-        let memory = backend.cast::<MemoryBackend>().ok();
+        let (mut memory, mut copies, mut shared) = (None, None, None);
+        let reads_are_ours = replaced & (GET | GET_MANY) == 0;
+        match Native::behind(backend)? {
+            Some(Native::Memory(store)) => memory = Some(store.clone().unbind()),
+            Some(Native::Copies(store)) if reads_are_ours => copies = Some(store.unbind()),
+            Some(Native::Shared(store)) if reads_are_ours => shared = Some(store.unbind()),
+            _ => {}
+        }
         Ok(Self {
             waits: memory.is_none() && foreign.getattr(intern!(py, "waits"))?.is_truthy()?,
-            copies: copies_of(backend, replaced)?.map(Bound::unbind),
-            memory: memory.map(|memory| memory.clone().unbind()),
+            memory,
+            copies,
+            shared,
             foreign: Some(foreign.unbind()),
             replaced,
         })
@@ -97,13 +110,8 @@ impl Port {
     pub(in crate::road) fn shared<'py>(
         &self,
         py: Python<'py>,
-    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
-        match &self.foreign {
-            Some(foreign) if self.memory.is_none() && self.replaced & (GET | GET_MANY) == 0 => {
-                SharedByteStore::of(&foreign.bind(py).getattr(intern!(py, "backend"))?)
-            }
-            _ => Ok(None),
-        }
+    ) -> Option<&Bound<'py, SharedByteStore>> {
+        self.shared.as_ref().map(|shared| shared.bind(py))
     }
 
     /// What is not done natively.
@@ -119,31 +127,7 @@ impl Port {
     pub(in crate::road) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.foreign.as_ref())?;
         visit.call(self.copies.as_ref())?;
+        visit.call(self.shared.as_ref())?;
         visit.call(self.memory.as_ref())
     }
-}
-
-/// As [`copies_of`], where nothing is `replaced` and they may be read.
-pub(in crate::road) fn usable_copies<'py>(
-    backend: &Bound<'py, PyAny>,
-    replaced: Methods,
-) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-    if replaced != 0 {
-        return Ok(None);
-    }
-    let copies = copies_of(backend, 0)?;
-    Ok(copies.filter(|copies| copies.get().is_current() && !copies.get().is_patched()))
-}
-
-/// The copies nearby of the entries of `backend`, where it has some and none of what reads is `replaced`.
-fn copies_of<'py>(
-    backend: &Bound<'py, PyAny>,
-    replaced: Methods,
-) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-    if replaced & (GET | GET_MANY) != 0 {
-        return Ok(None);
-    }
-    let quick = backend.getattr_opt(intern!(backend.py(), "_quick"))?;
-    let copies = quick.and_then(|quick| quick.cast_into::<NearCopies>().ok());
-    Ok(copies.map(Bound::into_super))
 }

@@ -15,15 +15,14 @@ use smallvec::SmallVec;
 pub(super) use self::shared::find_text;
 
 use super::parts::{Call, Kind, Parts};
-use super::port::{GET, GET_MANY, Methods, WRITES};
-use super::port::{Port, usable_copies};
+use super::port::{GET, GET_MANY, Methods, Native, Port, WRITES};
 use super::road::Road;
 use super::table::Found;
 use super::turn::{Open, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::flights::leaders::note_leader;
-use crate::memory::{MemoryBackend, NearCopies};
+use crate::memory::MemoryBackend;
 use crate::timeout::Deadline;
 use flask_caching_engine::telemetry::counts::Event;
 
@@ -76,50 +75,62 @@ impl Road {
             Kind::Arguments { .. } => GET | GET_MANY,
             _ => GET,
         };
-        let Some(backend) = unless_raised(py, self.quick_backend(call, reads))? else {
-            return self.begin_on_shared(call);
+        let Some(backend) = unless_raised(py, self.backend_of(call))? else {
+            return Ok(Quick::Unknown);
         };
+        match unless_raised(py, self.native(&backend, reads))? {
+            Some(Native::Memory(memory)) => self.begin_on_memory(call, memory),
+            Some(Native::Copies(copies)) => self.begin_on_memory(call, &copies),
+            Some(Native::Shared(store)) => self.begin_on_shared(call, store.get()),
+            None => Ok(Quick::Unknown),
+        }
+    }
+
+    /// Goes the quick way on the in-process store, or on copies.
+    #[inline]
+    fn begin_on_memory<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        memory: &Bound<'py, MemoryBackend>,
+    ) -> PyResult<Quick<'py>> {
         if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
-            return self.find_by_key(call, &backend, make_key.bind(py), *takes_arguments);
+            let make_key = make_key.bind(memory.py());
+            return self.find_by_key(call, memory, make_key, *takes_arguments);
         }
         let mut parts = Parts::default();
-        let looked = self.find(call, &mut parts, backend.get()).map(Some);
-        match unless_raised(py, looked)? {
+        let looked = self.find(call, &mut parts, memory.get()).map(Some);
+        match unless_raised(memory.py(), looked)? {
             Some(Looked::Found(value)) => {
-                self.count_hit(backend.get());
+                self.count_hit(memory.get());
                 self.deliver(value).map(Quick::Answer)
             }
-            Some(Looked::Absent) => self.begin_natively(call, parts, &backend),
+            Some(Looked::Absent) => self.begin_natively(call, parts, memory),
             Some(Looked::Nowhere) | None => Ok(Quick::Unknown),
         }
     }
 
-    /// The in-process store of the active application, where none of `reads` is replaced.
+    /// The backend of the active application.
     #[inline]
-    fn quick_backend<'py>(
+    fn backend_of<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let cache = self.cache.bind(call.args.py());
+        call.extensions
+            .map_or(Ok(None), |extensions| backend_of(cache, extensions))
+    }
+
+    /// What answers natively for `backend`, where none of `reads` is replaced, nor a view's key.
+    #[inline]
+    fn native<'a, 'py>(
         &self,
-        call: &Call<'_, 'py>,
+        backend: &'a Bound<'py, PyAny>,
         reads: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        let py = call.args.py();
+    ) -> PyResult<Option<Native<'a, 'py>>> {
+        let py = backend.py();
         let cache = self.cache.bind(py);
-        let Some(extensions) = call.extensions else {
+        let native = Native::of(backend, Some(cache), &self.looked_at, reads)?;
+        if native.is_some() && self.options.is_view && !self.attributes.is_original(py)? {
             return Ok(None);
-        };
-        let Some(backend) = backend_of(cache, extensions)? else {
-            return Ok(None);
-        };
-        let memory = match backend.cast_into::<MemoryBackend>() {
-            Ok(memory) => memory,
-            Err(other) if NearCopies::are_in_use() => {
-                return self.quick_copies(&other.into_inner(), reads);
-            }
-            Err(_) => return Ok(None),
-        };
-        let is_direct = !memory.get().is_patched()
-            && self.looked_at.by_classes(Some(cache), &memory)? & reads == 0
-            && (!self.options.is_view || self.attributes.is_original(py)?);
-        Ok(is_direct.then_some(memory))
+        }
+        Ok(native)
     }
 
     #[inline]
@@ -128,21 +139,6 @@ impl Road {
         if memory.is_of_copies() {
             self.counts.count(Event::Near);
         }
-    }
-
-    /// The copies nearby of a backend, where they may be read and none of `reads` is replaced.
-    fn quick_copies<'py>(
-        &self,
-        backend: &Bound<'py, PyAny>,
-        reads: Methods,
-    ) -> PyResult<Option<Bound<'py, MemoryBackend>>> {
-        let py = backend.py();
-        let cache = self.cache.bind(py);
-        let replaced = self.looked_at.by_classes(Some(cache), backend)? & reads;
-        if self.options.is_view && !self.attributes.is_original(py)? {
-            return Ok(None);
-        }
-        usable_copies(backend, replaced)
     }
 
     /// The result of a call in the table.
@@ -349,13 +345,18 @@ impl Road {
     fn known_key<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
-        let Some(backend) = self.quick_backend(call, GET_MANY)? else {
+        let Some(backend) = self.backend_of(call)? else {
             return Ok(None);
+        };
+        let native = self.native(&backend, GET_MANY)?;
+        let memory = match &native {
+            Some(Native::Memory(memory)) => memory.get(),
+            Some(Native::Copies(copies)) => copies.get(),
+            _ => return Ok(None),
         };
         if !self.parts.get().kind.read(call, &mut parts)? {
             return Ok(None);
         }
-        let memory = backend.get();
         let moment = memory.moment();
         let key = memory.calls.find(py, self.number(), &parts, |found| {
             let key = found.key.as_ref().map(|key| key.clone_ref(py));

@@ -8,11 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use pyo3::{intern, types::PyBytes};
 
-use super::{Quick, backend_of};
+use super::Quick;
 use crate::error::unless_raised;
 use crate::memory::is_scalar;
 use crate::road::parts::{Call, Kind, Parts};
-use crate::road::port::{GET, GET_MANY};
 use crate::road::road::Road;
 use crate::stores::shared::{Loaded, SharedByteStore};
 use crate::values::scalars;
@@ -23,24 +22,22 @@ impl Road {
     pub(in crate::road) fn begin_on_shared<'py>(
         &self,
         call: &Call<'_, 'py>,
+        store: &SharedByteStore,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         if self.options.has_conditions {
             return Ok(Quick::Unknown);
         }
-        let Some(store) = unless_raised(py, self.shared_store(call))? else {
-            return Ok(Quick::Unknown);
-        };
         let found = match &self.parts.get().kind {
-            Kind::Arguments { .. } => self.find_memoized(call, store.get()),
-            Kind::Request(_) | Kind::Fragment(_) => self.find_by_row(call, store.get()),
+            Kind::Arguments { .. } => self.find_memoized(call, store),
+            Kind::Request(_) | Kind::Fragment(_) => self.find_by_row(call, store),
             Kind::Key(make_key, takes_arguments) => {
                 let made = self.make_key(call, make_key.bind(py), *takes_arguments)?;
                 let key = match made {
                     Ok(key) => key,
                     Err(instead) => return Ok(instead),
                 };
-                match unless_raised(py, find_text(store.get(), &key))? {
+                match unless_raised(py, find_text(store, &key))? {
                     Some(value) => Ok(Some(value)),
                     None => return Ok(Quick::Key(key)),
                 }
@@ -86,29 +83,6 @@ impl Road {
             .keys
             .find(py, self.number(), &parts, |key| key.0.bind(py).clone());
         key.map_or(Ok(None), |key| find(store, &key))
-    }
-
-    /// The shared store of the active application, where nothing that reads is replaced.
-    fn shared_store<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-    ) -> PyResult<Option<Bound<'py, SharedByteStore>>> {
-        let py = call.args.py();
-        let cache = self.cache.bind(py);
-        let Some(extensions) = call.extensions else {
-            return Ok(None);
-        };
-        let Some(backend) = backend_of(cache, extensions)? else {
-            return Ok(None);
-        };
-        let Some(store) = SharedByteStore::of(&backend)? else {
-            return Ok(None);
-        };
-        if self.options.is_view && !self.attributes.is_original(py)? {
-            return Ok(None);
-        }
-        let replaced = self.looked_at.by_classes(Some(cache), &backend)?;
-        Ok((replaced & (GET | GET_MANY) == 0).then_some(store))
     }
 }
 

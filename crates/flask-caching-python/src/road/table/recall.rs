@@ -28,7 +28,7 @@ impl Road {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = call.args.py();
         let mut parts = Parts::default();
-        if open.port.shared(py)?.is_some() {
+        if open.port.shared(py).is_some() {
             let kind = &self.parts.get().kind;
             if matches!(kind, Kind::Request(_) | Kind::Fragment(_))
                 && self.attributes.is_original(py)?
@@ -92,7 +92,7 @@ impl Road {
         let Some(row) = open.row.take() else {
             return Ok(());
         };
-        if let Some(store) = open.port.shared(py)? {
+        if let Some(store) = open.port.shared(py) {
             // That of a fragment is a string of a class of its own.
             let key = open.key.bind(py).cast::<PyString>().ok();
             if let Some(key) = key.and_then(|key| key.to_str().ok()) {
