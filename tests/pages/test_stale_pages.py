@@ -128,9 +128,10 @@ def test_a_refresh_is_a_request_of_nobody_in_particular(clock: Any) -> None:
                 "root": request.script_root,
                 "method": request.method,
                 "language": request.headers.get("Accept-Language"),
-                "agent": request.headers.get("User-Agent"),
-                "cookies": request.headers.get("Cookie"),
-                "known": request.headers.get("X-Known"),
+                # Not seen: what is read of a request's `headers` is part of the page.
+                "agent": request.environ.get("HTTP_USER_AGENT"),
+                "cookies": request.environ.get("HTTP_COOKIE"),
+                "known": request.environ.get("HTTP_X_KNOWN"),
             }
         )
         return request.cookies.get("theme", "-")
@@ -179,7 +180,7 @@ def test_who_does_not_let_strangers_in_has_callers_refresh(clock: Any) -> None:
 
     @paged.app.before_request
     def login() -> Any:
-        return None if "X-User" in request.headers else ("who are you?", 401)
+        return None if "HTTP_X_USER" in request.environ else ("who are you?", 401)
 
     ask = {"headers": {"X-User": "ann"}}
     paged.get(**ask)

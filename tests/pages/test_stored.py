@@ -300,9 +300,15 @@ def test_an_error_is_not_stored() -> None:
 
 
 def test_unless_is_asked() -> None:
-    paged = Paged(unless=lambda: request.headers.get("X-Preview") == "1")
+    def unless() -> bool:
+        return "preview" in request.cookies or request.headers.get("X-Preview") == "1"
+
+    paged = Paged(unless=unless)
     assert not paged.is_stored(headers={"X-Preview": "1"})
+    assert not paged.is_stored(headers={"Cookie": "preview=1"})
+    # What it reads is no part of the page.
     assert paged.is_stored()
+    assert "hit" in paged.status(headers={"X-Preview": "2", "Cookie": "a=1"})
 
 
 def test_the_header_can_be_left_out() -> None:

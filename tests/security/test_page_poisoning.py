@@ -50,6 +50,68 @@ def test_unkeyed_header_host_behind_a_proxy(in_front: bool) -> None:
         assert b"evil" not in paged.get("/x").data
 
 
+def from_a_hook() -> str:
+    return str(g.read)
+
+
+@pytest.mark.parametrize(
+    ("view", "header", "values"),
+    [
+        (lambda: request.headers.get("X-Forwarded-Host", "-"), "X-Forwarded-Host", "ab"),
+        (lambda: request.headers.get("X-Api-Key", "-"), "X-API-KEY", "ab"),
+        (lambda: str("X-A" in request.headers and request.headers["X-A"]), "X-A", "ab"),
+        (lambda: request.accept_languages.best_match(["de", "fr"], "-"), "Accept-Language", "df"),
+        (lambda: request.user_agent.string, "User-Agent", "ab"),
+        (lambda: str(request.is_json), "Content-Type", "ab"),
+        (from_a_hook, "X-Read", "ab"),
+    ],
+    ids=["get", "key", "in", "languages", "agent", "json", "hook"],
+)
+def test_unkeyed_headers_that_are_read(in_front: bool, view: Any, header: str, values: str) -> None:
+    paged = paged_at("/x", view, in_front)
+
+    @paged.app.before_request
+    def read() -> None:
+        if view is from_a_hook:
+            g.read = request.headers.get("X-Read", "-")
+        # It notes who asks, which changes no page.
+        assert request.user_agent.string != request.headers.get("X-Request-ID", "-")
+
+    for value in (*values, "", *values, *values, ""):
+        given = {header: value or "-", "X-Request-ID": f"{value}1"}
+        with paged.app.test_request_context("/x", headers=given):
+            paged.app.preprocess_request()
+            expected = view()
+        assert paged.get("/x", headers=given).data.decode() == expected
+    given = {header: values[0], "X-Request-ID": "2"}
+    assert "hit" in paged.get("/x", headers=given).headers["Cache-Status"]
+
+
+@pytest.mark.parametrize(
+    ("view", "detail"),
+    [
+        (lambda: dict(request.headers)["X-A"], "headers-read"),
+        (lambda: str(request.headers.getlist("X-A")), "headers-read"),
+        (lambda: request.headers.get("Cookie", "-"), "cookies-read"),
+        (lambda: (len(request.cookies), request.headers.get("Cookie", "-"))[1], "cookies-read"),
+        (lambda: str(request.remote_addr), "address-read"),
+        (lambda: str(list(request.access_route)), "address-read"),
+    ],
+    ids=["all", "list", "cookie", "cookies", "address", "route"],
+)
+def test_who_asks_is_no_part_of_a_page(in_front: bool, view: Any, detail: str) -> None:
+    paged = paged_at("/x", view, in_front)
+    for who in ("1", "2", "1"):
+        visitor = {"headers": {"X-A": who, "Cookie": f"a={who}"}}
+        environ = {"REMOTE_ADDR": f"10.0.0.{who}"}
+        with paged.app.test_request_context("/x", environ_overrides=environ, **visitor):
+            expected = view()
+        answer = paged.get("/x", environ_overrides=environ, **visitor)
+        assert answer.data.decode() == expected
+        assert "hit" not in answer.headers["Cache-Status"]
+    assert answer.headers["Cache-Status"].endswith(f"detail={detail}")
+
+
 @pytest.mark.parametrize("header", ["X-Original-URL", "X-Rewrite-URL"])
 def test_unkeyed_header_path(header: str, in_front: bool) -> None:
     paged = paged_at("/<path:rest>", lambda rest: rest, in_front)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-__all__ = ["note_reads", "reads_others"]
+__all__ = ["cookies_aside", "note_reads", "reads_others"]
 
 #: Where the cookies of a request note the names that were read; None among them: all.
 _NAMES = "_flask_caching_names"
@@ -42,6 +43,19 @@ def reads_others(request: Request, names: Collection[str]) -> bool:
         return True
     read = cookies.__dict__.get(_NAMES)
     return read is not None and not read.issubset(names)
+
+
+@contextmanager
+def cookies_aside(request: Request) -> Iterator[None]:
+    """What is read of the cookies meanwhile is not noted."""
+    attributes = getattr(request.__dict__.get("cookies"), "__dict__", {})
+    before = set(attributes.get(_NAMES, ()))
+    try:
+        yield
+    finally:
+        attributes = getattr(request.__dict__.get("cookies"), "__dict__", {})
+        if _NAMES in attributes:
+            attributes[_NAMES] = before
 
 
 @functools.lru_cache(maxsize=32)

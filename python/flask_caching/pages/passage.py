@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from flask import Response as PlainResponse
@@ -20,6 +21,7 @@ from .._engine import (
 from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
 from .cookies import reads_others
+from .reads import header_reads
 from .rules import is_authorized, keeps_nothing
 from .sent import completes_itself, send, sending_class
 from .stored import RENDITIONS, response_of
@@ -79,6 +81,8 @@ class Passage:
     _taken: PageTaken | None = None
     #: What the answer says of itself, which hooks may have changed since it was taken.
     _said: PageTaken | None = None
+    #: The headers that it was made by, as an environment has them.
+    _read: Set[str] = frozenset()
     _call: Any = ((), {})
     _known_state: AppState | None = None
     _forward = "uri-miss"
@@ -120,10 +124,15 @@ class Passage:
             told = response.headers.getlist("Cache-Status")
             response.headers.setlist("Cache-Status", told[:-1])
         cookies = self.policy.page.cookies
+        reads = header_reads(self.request)
+        if reads is not None:
+            self._read = reads.that_count()
         if uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
         elif reads_others(self.request, cookies):
             self._detail = "cookies-read"
+        elif reads is not None and (why := reads.why_not_shared(self.request)):
+            self._detail = why
         elif self._hooks != len(_hooks_of(active_request_context(None))):
             self._detail = "after-this-request"
         else:
@@ -279,10 +288,10 @@ class Passage:
         ):
             return "cookies-read"
         vary = self._said.vary if self._said is not None else ()
-        if not vary:
+        if not vary and not self._read:
             return None
         is_found = page_is_found_by_all(self.policy.road, turn, self.app.name, self.environ)
-        return self.policy.learns(vary) or (None if is_found else "vary-learned")
+        return self.policy.learns(vary, self._read) or (None if is_found else "vary-learned")
 
     def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:
         """The page of an answer, for how many seconds it is fresh, and the keys of its tags; None

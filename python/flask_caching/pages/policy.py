@@ -13,7 +13,7 @@ from .visitors import IN_FRONT, TURN, answer_whole, stranger, visiting
 from .wrapper import page_view
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Set
     from contextlib import AbstractContextManager
 
     from flask import Flask
@@ -142,17 +142,29 @@ class PagePolicy(CallPolicy):
             self.refreshes_elsewhere = False
             self.road.fail(turn)
 
-    def learns(self, vary: tuple[str, ...]) -> str | None:
-        """Why an answer with this ``Vary`` is not stored under the key it was asked with.
+    def learns(self, vary: tuple[str, ...], read: Set[str]) -> str | None:
+        """Why an answer is not stored under the key that it was looked for by.
 
-        :param vary: the names that it has, in lower case.
+        :param vary: the names in its ``Vary``, in lower case.
+        :param read: those of the headers that were read for it, as an environment has them.
         """
         known = self.rule.headers
         new = {environ_name(name) for name in vary if name and name != "cookie"}.difference(known)
+        unsaid = set(read).difference(known, new)
+        new |= unsaid
         if not new:
             return None
         if len(known) + len(new) > _MOST_HEADERS:
             return "vary-too-long"
+        if unsaid:
+            self.note_once(
+                "vary-learned",
+                "The answer of %s depends on headers that neither vary nor its Vary names: %s. "
+                "They are part of its pages from now on. Name them, or read them from environ "
+                "where they change nothing.",
+                self.name,
+                ", ".join(sorted(map(header_name, unsaid))),
+            )
         self.rule.learn(sorted(new))
         return "vary-learned"
 
@@ -161,6 +173,11 @@ def environ_name(header: str) -> str:
     """The name that a WSGI environment has for a header."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
+
+
+def header_name(name: str) -> str:
+    """The header that a WSGI environment has under a name."""
+    return name.removeprefix("HTTP_").replace("_", "-").title()
 
 
 def _active_environ() -> dict[str, Any]:

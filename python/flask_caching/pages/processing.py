@@ -13,6 +13,7 @@ from ..errors import CacheConfigError
 from ..requests.context import active_request_context
 from .cookies import note_reads
 from .passage import passage_of
+from .reads import note_header_reads
 from .visitors import TURN, visiting
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ _CACHES = "_flask_caching_caches"
 
 
 def watch_answers(app: Flask, cache: Cache) -> None:
-    """Let pages see the answers of an application, after hooks and session, and which cookies its
-    hooks and views read."""
+    """Let pages see the answers of an application, after hooks and session, and which cookies and
+    headers its hooks and views read."""
     caches = getattr(app.process_response, _CACHES, None)
     if caches is None:
         caches = []
         process = _processing(app.process_response, caches)
         setattr(process, _CACHES, caches)
         app.process_response = process  # type: ignore[method-assign]
-        app.preprocess_request = _preprocessing(app.preprocess_request)  # type: ignore[method-assign]
+        app.full_dispatch_request = _dispatching(app.full_dispatch_request)  # type: ignore[method-assign]
     if not any(known is cache for known in caches):
         caches.append(cache)
 
@@ -62,14 +63,16 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
     return process_response
 
 
-def _preprocessing(inner: Any) -> Any:
+def _dispatching(inner: Any) -> Any:
     @functools.wraps(inner)
-    def preprocess_request(*args: Any) -> Any:
+    def full_dispatch_request(*args: Any) -> Any:
+        request = active_request_context(None).request
         # The session has read its cookie by now, which is no use of it.
-        note_reads(active_request_context(None).request)
+        note_reads(request)
+        note_header_reads(request)
         return inner(*args)
 
-    return preprocess_request
+    return full_dispatch_request
 
 
 def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront | None) -> PageFront:

@@ -11,6 +11,7 @@ from .._engine import Turn
 from ..requests.context import active_context, active_request_context, session_of
 from ..requests.sessions import SessionUse, is_untouched
 from .passage import Passage, passage_of
+from .reads import aside, begin_view, end_view
 from .rules import bypassed
 from .stored import is_page
 from .visitors import TURN
@@ -39,9 +40,12 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             policy.rule.count_host()
         passage = Passage(policy, active, app)
         handed = environ.pop(TURN, None)
-        if asks_unless and policy.is_bypassed(args, kwargs):
-            passage.forward("bypass", "unless")
-            return policy.run(*args, **kwargs)
+        if asks_unless:
+            with aside(request):
+                is_bypassed = policy.is_bypassed(args, kwargs)
+            if is_bypassed:
+                passage.forward("bypass", "unless")
+                return policy.run(*args, **kwargs)
         if handed is not None and handed[0] is road:
             answer = handed[1]
         else:
@@ -72,6 +76,7 @@ def _compute(
     use = None if is_untouched(session) else SessionUse()
     uses_session = False
     rejects_errors = turn.rejects_errors
+    cls = begin_view(passage.request)
     try:
         response = _response(passage, args, kwargs)
     except BaseException as error:
@@ -80,6 +85,7 @@ def _compute(
             return passage.fall_back(page, 500)
         raise
     finally:
+        end_view(passage.request, cls)
         uses_session = not is_untouched(session) if use is None else use.end() is not None
     if rejects_errors:
         passage.forward("stale", None)

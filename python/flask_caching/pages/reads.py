@@ -1,0 +1,158 @@
+"""Which headers of its request a view and the hooks before it have read, and its address."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .cookies import cookies_aside
+
+if TYPE_CHECKING:
+    from werkzeug.wrappers import Request
+
+__all__ = ["HeaderReads", "aside", "begin_view", "end_view", "header_reads", "note_header_reads"]
+
+#: What is part of every page, or decided by the cache, or keeps a request away from it.
+_NEVER = frozenset(
+    {
+        *("HTTP_HOST", "HTTP_AUTHORIZATION", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"),
+        *("HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE"),
+        *("HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH"),
+    }
+)
+#: What says only which way a request came, and by which program: hooks note it, whatever
+#: they let the view see.
+_OF_THE_WAY = frozenset(
+    {
+        *("HTTP_USER_AGENT", "HTTP_REFERER", "HTTP_VIA", "HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR"),
+        *("HTTP_X_REAL_IP", "HTTP_CF_CONNECTING_IP", "HTTP_TRUE_CLIENT_IP", "HTTP_X_REQUEST_ID"),
+        *("HTTP_REQUEST_ID", "HTTP_X_CORRELATION_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE"),
+        *("HTTP_BAGGAGE", "HTTP_B3", "HTTP_X_B3_TRACEID", "HTTP_X_B3_SPANID", "HTTP_X_B3_SAMPLED"),
+        *("HTTP_X_B3_PARENTSPANID", "HTTP_X_AMZN_TRACE_ID", "HTTP_X_CLOUD_TRACE_CONTEXT"),
+        "HTTP_SENTRY_TRACE",
+    }
+)
+#: What requests keep of these once they have read them.
+_KEPT = ("user_agent", "access_route")
+
+_ADDRESS = "_flask_caching_address"
+
+
+class HeaderReads:
+    """The environment of a request in its ``headers``, which notes what is read of it.
+
+    :param environ: the environment.
+    """
+
+    __slots__ = ("environ", "names", "times_all")
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+        #: The names that were read, as an environment has them.
+        self.names: set[str] = set()
+        #: How often all were.
+        self.times_all = 0
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return self.environ[name]
+
+    def items(self) -> Any:
+        self.times_all += 1
+        return self.environ.items()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.environ, name)
+
+    def why_not_shared(self, request: Request) -> str | None:
+        """Why an answer that depends on what was read is for nobody else; None: it may be."""
+        # Reading `cookies` reads all headers, the first time; what is read of them is noted there.
+        if self.times_all > ("cookies" in request.__dict__):
+            return "headers-read"
+        if "HTTP_COOKIE" in self.names:
+            return "cookies-read"
+        return "address-read" if _ADDRESS in request.__dict__ else None
+
+    def that_count(self) -> set[str]:
+        """The names of the headers that an answer depends on."""
+        return self.names - _NEVER
+
+
+def note_header_reads(request: Request) -> None:
+    """Let a request note from now on which of its headers are read."""
+    headers: Any = request.headers
+    environ = request.environ
+    if getattr(headers, "environ", None) is environ:
+        headers.environ = HeaderReads(environ)
+
+
+def header_reads(request: Request) -> HeaderReads | None:
+    """What was read of a request's headers, where it notes that."""
+    found = getattr(request.headers, "environ", None)
+    return found if type(found) is HeaderReads else None
+
+
+@contextmanager
+def aside(request: Request) -> Iterator[None]:
+    """What is read meanwhile decides only whether the cache is asked."""
+    reads = header_reads(request)
+    if reads is None:
+        yield
+        return
+    names, times = set(reads.names), reads.times_all
+    has_cookies = "cookies" in request.__dict__
+    with cookies_aside(request):
+        yield
+    reads.names, reads.times_all = names, times + ("cookies" in request.__dict__) - has_cookies
+
+
+def begin_view(request: Request) -> Any:
+    """What the view of a request reads counts, whatever it is, other than with hooks before it.
+
+    :return: for :func:`end_view`.
+    """
+    reads = header_reads(request)
+    if reads is None:
+        return None
+    reads.names -= _OF_THE_WAY
+    for name in _KEPT:
+        request.__dict__.pop(name, None)
+    cls: Any = type(request)
+    try:
+        request.__class__ = _noting_address(cls)
+    except TypeError:
+        # Its class allows none.
+        return None
+    return cls
+
+
+def end_view(request: Request, cls: Any) -> None:
+    """The view of a request has run."""
+    if cls is not None:
+        request.__class__ = cls
+
+
+@functools.lru_cache(maxsize=32)
+def _noting_address(cls: Any) -> Any:
+    """A subclass of a class of requests whose objects note that their address was read."""
+
+    def read(self: Any) -> Any:
+        attributes = self.__dict__
+        attributes[_ADDRESS] = True
+        if "remote_addr" in attributes:
+            return attributes["remote_addr"]
+        return super(noting, self).remote_addr
+
+    def change(self: Any, address: Any) -> None:
+        self.__dict__["remote_addr"] = address
+
+    members = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "remote_addr": property(read, change),
+    }
+    noting = type(cls)(cls.__name__, (cls,), members)
+    return noting
