@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import busy
 import pytest
+from busy import Stopwatch
 from flask_caching.backends._bytes.owed import owe_guarded
 from flask_caching.backends.memcache import (
     MemcachedCache,
@@ -28,7 +30,7 @@ from redis_servers import RedisServer
 
 #: Short, so that the tests are; long enough for a busy machine.
 DEADLINE = 0.8
-#: What may come on top of it on a busy machine; less than a second deadline.
+#: What may come on top of it; less than a second deadline.
 SLACK = 0.75
 
 
@@ -43,10 +45,10 @@ def silent(count: int) -> Iterator[list[int]]:
 
 
 def elapsed(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    watch = Stopwatch()
     with pytest.raises(CacheBackendError):
         call()
-    return time.perf_counter() - start
+    return watch.seconds()
 
 
 KEYS = [f"key{number}" for number in range(60)]
@@ -67,8 +69,10 @@ def test_five_servers_that_hang_cost_one_deadline(
     with silent(5) as ports:
         servers = [f"127.0.0.1:{port}" for port in ports]
         cache = kind(servers, operation_timeout=DEADLINE)
+        start = time.perf_counter()
         took = elapsed(lambda: OPERATIONS[operation](cache))
-        assert DEADLINE * 0.8 < took < DEADLINE + SLACK
+        assert took < DEADLINE + SLACK
+        assert time.perf_counter() - start > DEADLINE * 0.8
 
 
 @pytest.mark.parametrize("kind", [MemcachedCache, SpreadSASLMemcachedCache])
@@ -84,9 +88,9 @@ def test_going_on_with_the_other_keys_costs_one_deadline_too(
         if kind is SpreadSASLMemcachedCache:
             options["maxchunk"] = 2
         cache = kind([*servers, server.address], ignore_delete_many_errors=True, **options)
-        start = time.perf_counter()
+        watch = Stopwatch()
         gone = cache.delete_many(*KEYS)
-        assert time.perf_counter() - start < DEADLINE + SLACK
+        assert watch.seconds() < DEADLINE + SLACK
         # Those of the server that answers, and only they.
         assert 0 < len(gone) < len(KEYS)
         alone = kind([*servers, server.address], **options)
@@ -190,10 +194,15 @@ def test_threads_that_look_for_a_master_wait_for_one_deadline_together() -> None
 
 #: Runs where the only name server is on this machine, and never answers.
 DEAD_RESOLVER = """
-import socket, subprocess, sys, threading, time
+import contextlib, os, socket, subprocess, sys
 from flask_caching.backends.memcache import MemcachedCache
 from flask_caching.backends.rediscache import RedisCache
 from flask_caching.errors import CacheBackendError
+
+sys.path.append(sys.argv[3])
+from busy import Stopwatch
+with contextlib.suppress(ImportError):
+    import redis  # whose errors ours are, where it is there
 
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -207,23 +216,23 @@ caches = [
 ]
 for cache in caches:
     for _ in range(3):
-        start = time.perf_counter()
+        watch = Stopwatch()
         try:
             cache.get_many(*(f"key{number}" for number in range(20)))
         except CacheBackendError as error:
             assert ".example" in str(error), error
         else:
             raise AssertionError("there is no such server")
-        took = time.perf_counter() - start
+        took = watch.seconds()
         assert took < deadline + slack, took
 # One thread a name, not one a call.
 names = [open(f"/proc/self/task/{task}/comm").read().strip()
-         for task in __import__("os").listdir("/proc/self/task")]
+         for task in os.listdir("/proc/self/task")]
 assert names.count("cache-resolve") <= 4, names
 print("held")
 # The system's resolver is still waiting in threads of its own.
 sys.stdout.flush()
-__import__("os")._exit(0)
+os._exit(0)
 """
 
 
@@ -243,6 +252,9 @@ def test_a_resolver_that_does_not_answer_costs_one_deadline(tmp_path: Path) -> N
         pytest.skip("namespaces are not allowed here")
     command = [*enter, f'{mounts} && exec "$@"', "sh", sys.executable, "-c", script]
     done = subprocess.run(
-        [*command, str(DEADLINE), str(SLACK)], capture_output=True, text=True, timeout=60
+        [*command, str(DEADLINE), str(SLACK), str(Path(busy.__file__).parent)],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.stdout == "held\n", done.stderr

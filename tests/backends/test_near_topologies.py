@@ -68,10 +68,7 @@ def test_a_failover(watched: Watched) -> None:
     wait_until(lambda: cache.get("key0") == 2, "the change to be seen")
 
     watched.master.admin.wait(1, 5000)
-    watched.master.kill()
-    wait_until(
-        lambda: watched.replica.admin.info("replication")["role"] == "master", "the failover"
-    )
+    watched.fail_over()
 
     def set_elsewhere() -> bool:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from busy import Stopwatch
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisSentinelCache
@@ -113,9 +114,9 @@ def test_a_hanging_replica_leaves_time_for_the_master(watched: Watched) -> None:
     cache = make(watched, operation_timeout=1)
     watched.replica.pause()
     try:
-        start = time.perf_counter()
+        watch = Stopwatch()
         assert cache.get("theirs") == 6
-        assert time.perf_counter() - start < 1
+        assert watch.seconds() < 1
     finally:
         watched.replica.resume()
 
@@ -220,6 +221,10 @@ def test_passwords_of_servers_and_sentinels(tmp_path: Path) -> None:
         servers.kill()
 
 
+def test_calls_have_leases(watched: Watched) -> None:
+    check_leases(make(watched))
+
+
 def test_failover_under_load(watched: Watched) -> None:
     """The last test: it kills the master."""
     app = Flask("failover")
@@ -251,23 +256,22 @@ def test_failover_under_load(watched: Watched) -> None:
                 if response.status_code != 200 or response.text != f"page {number}":
                     wrong.append((response.status_code, response.text))
 
+    watch = Stopwatch()
     threads = [threading.Thread(target=load) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:
         time.sleep(0.3)
-        watched.master.kill()
-        wait_until(
-            lambda: watched.replica.admin.info("replication")["role"] == "master", "the failover"
-        )
+        watched.fail_over()
         backend = app.extensions["cache"][cache]
-        wait_until(lambda: _stores(backend), "the cache to find the new master", 5)
+        wait_until(lambda: _stores(backend), "the cache to find the new master", 20)
     finally:
+        waited = watch.waited()
         stop.set()
         for thread in threads:
             thread.join()
     assert wrong == []
-    assert slowest[0] < 2
+    assert slowest[0] < 2 + waited
     assert backend.get("after") == 1
     assert watched.replica.admin.get("flask_cache_after") == b"1"
 
@@ -277,7 +281,3 @@ def _stores(backend: Any) -> bool:
         return bool(backend.set("after", 1))
     except CacheBackendError:
         return False
-
-
-def test_calls_have_leases(watched: Watched) -> None:
-    check_leases(make(watched))

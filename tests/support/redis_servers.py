@@ -115,6 +115,15 @@ class Watched:
         found = self.sentinel.admin.execute_command("SENTINEL REPLICAS", self.name)
         return bool(found) and "ok" in str(found)
 
+    def fail_over(self) -> None:
+        """Kill the master, and wait until the replica is one."""
+        admin = self.sentinel.admin
+        admin.execute_command("SENTINEL SET", self.name, "down-after-milliseconds", 500)
+        self.master.kill()
+        wait_until(
+            lambda: self.replica.admin.info("replication")["role"] == "master", "the failover"
+        )
+
     def kill(self) -> None:
         for server in (self.sentinel, self.replica, self.master):
             server.kill()
@@ -130,7 +139,8 @@ class _Sentinel(RedisServer):
             "bind 127.0.0.1",
             f"dir {folder}",
             f"sentinel monitor {name} 127.0.0.1 {master.port} 1",
-            f"sentinel down-after-milliseconds {name} 500",
+            # Until a test wants one, nobody is failed over who only waits for a processor.
+            f"sentinel down-after-milliseconds {name} 60000",
             f"sentinel failover-timeout {name} 2000",
         ]
         if password:
