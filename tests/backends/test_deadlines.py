@@ -26,6 +26,7 @@ from flask_caching.backends.memcache import (
 from flask_caching.backends.rediscache import RedisCache, RedisSentinelCache
 from flask_caching.errors import CacheBackendError
 from memcached_servers import MemcachedServer
+from network import elapsed
 from redis_servers import RedisServer
 
 #: Short, so that the tests are; long enough for a busy machine.
@@ -42,13 +43,6 @@ def silent(count: int) -> Iterator[list[int]]:
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
         ]
         yield [listener.getsockname()[1] for listener in listeners]
-
-
-def elapsed(call: Callable[[], Any]) -> float:
-    watch = Stopwatch()
-    with pytest.raises(CacheBackendError):
-        call()
-    return watch.seconds()
 
 
 KEYS = [f"key{number}" for number in range(60)]

@@ -122,7 +122,7 @@ def test_a_lost_master(cluster: Cluster) -> None:
     settle(cache, cluster.nodes, *KEYS)
     lost = cluster.owner(f"{cache.cache.key_prefix}{KEYS[0]}")
     lost.admin.wait(1, 2000)
-    lost.kill()
+    cluster.lose(lost)
 
     def is_changed() -> bool:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from busy import Stopwatch
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisClusterCache
@@ -238,15 +238,15 @@ def test_a_node_that_hangs_costs_the_others_nothing(cluster: Cluster) -> None:
     elsewhere = [key for key in KEYS if cluster.owner("c_" + key) is not hanging]
     hanging.pause()
     try:
-        start = time.perf_counter()
+        watch = Stopwatch()
         with pytest.raises(CacheBackendError):
             cache.get_many(*KEYS)
-        assert time.perf_counter() - start < 0.8
-        start = time.perf_counter()
+        assert watch.seconds() < 0.8
+        watch = Stopwatch()
         assert cache.get_many(*elsewhere) == ["v"] * len(elsewhere)
         with pytest.raises(CacheBackendError, match="is being left alone"):
             cache.get(KEYS[0])
-        assert time.perf_counter() - start < 0.3
+        assert watch.seconds() < 0.3
     finally:
         hanging.resume()
     wait_until(lambda: _settled(cluster), "the cluster to agree again")
@@ -270,11 +270,11 @@ def test_a_lost_master_is_survived(cluster: Cluster) -> None:
     cache.set_many(dict.fromkeys(KEYS, "v"))
     lost = cluster.owner("c_" + KEYS[0])
     lost.admin.wait(1, 2000)
-    lost.kill()
-    start = time.perf_counter()
+    cluster.lose(lost)
+    watch = Stopwatch()
     with pytest.raises(CacheBackendError):
         cache.get(KEYS[0])
-    assert time.perf_counter() - start < 1
+    assert watch.seconds() < 1
 
     def survived() -> bool:
         try:

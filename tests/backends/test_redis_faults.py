@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from busy import Stopwatch
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.backends.rediscache import RedisCache
@@ -91,7 +92,9 @@ def test_socket_timeout_is_the_deadline(server: RedisServer) -> None:
     cache = RedisCache("127.0.0.1", server.port, key_prefix="f_", socket_timeout=0.2)
     cache.set("k", 1)
     server.pause()
-    assert 0.15 < elapsed(lambda: cache.get("k")) < 0.5
+    start = time.perf_counter()
+    assert elapsed(lambda: cache.get("k")) < 0.5
+    assert time.perf_counter() - start > 0.15
     server.resume()
 
 
@@ -99,7 +102,9 @@ def test_retry_on_timeout_is_one_more_deadline(server: RedisServer) -> None:
     cache = make(server.port, socket_timeout=0.2, retry_on_timeout=True)
     cache.set("k", 1)
     server.pause()
-    assert 0.35 < elapsed(lambda: cache.get("k")) < 0.8
+    start = time.perf_counter()
+    assert elapsed(lambda: cache.get("k")) < 0.8
+    assert time.perf_counter() - start > 0.35
     server.resume()
 
 
@@ -168,7 +173,7 @@ def test_views_go_on_while_the_server_is_out_of_memory(
     server.admin.config_set("maxmemory", 1)
     for _ in range(3):
         for path in ("/view", "/memo/word"):
-            start = time.perf_counter()
+            watch = Stopwatch()
             assert client.get(path).status_code == 200
-            assert time.perf_counter() - start < DEADLINE + 0.3
+            assert watch.seconds() < DEADLINE + 0.3
     assert not any(record.exc_info for record in caplog.records)

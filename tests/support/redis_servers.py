@@ -196,6 +196,18 @@ class Cluster:
         for replica, master in zip(replicas, masters, strict=True):
             replica.admin.execute_command("CLUSTER REPLICATE", self.id(master))
         wait_until(lambda: all(self._is_up(node) for node in self.nodes), "the cluster")
+        # They agree soon where they ask often; now nobody is failed over who only waits for a
+        # processor.
+        self._take_for_lost_after(30_000)
+
+    def _take_for_lost_after(self, milliseconds: int) -> None:
+        for node in self.nodes:
+            node.admin.config_set("cluster-node-timeout", milliseconds)
+
+    def lose(self, node: RedisServer) -> None:
+        """Kill a node, and have the others see it soon."""
+        self._take_for_lost_after(1000)
+        node.kill()
 
     def _is_up(self, node: RedisServer) -> bool:
         info = node.admin.cluster("INFO")
