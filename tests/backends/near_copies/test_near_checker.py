@@ -19,7 +19,7 @@ from near import Nearby
 from redis_servers import RedisServer
 from servers import program
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 READERS = 8
 #: As many as the machine has time for.
 SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))

@@ -19,7 +19,7 @@ from flask import Flask
 from flask_caching import Cache
 from leased import LONG, configured, lease_of
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 @pytest.fixture(params=["files", "redis", "own"])

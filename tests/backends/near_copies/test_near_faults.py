@@ -23,7 +23,7 @@ from near import Nearby, is_current, without_hello
 from redis_servers import RedisServer
 from servers import wait_until
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 SILENCE = 0.3
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from servers import _claim, free_port
 
-SUPPORT = Path(__file__).parents[1] / "support"
+SUPPORT = Path(__file__).parents[2] / "support"
 
 
 def test_a_port_belongs_to_one_process_until_it_ends() -> None:
