@@ -28,8 +28,6 @@ class _ValuePolicy(CallPolicy):
     def __init__(self, cache: Cache, options: Options) -> None:
         super().__init__(cache, _default_of, options)
         self.name, self.module = "get_or_set", ""
-        # What it is called with is no business of the options.
-        self._is_stale_wants_more = self._forced_update_wants_args = False
 
     def parts(self) -> CallParts:
         return CallParts.unknown()
@@ -40,6 +38,16 @@ class _ValuePolicy(CallPolicy):
         key, _, timeout = args
         place = self.cache._fragments.places(key)[0] if is_fragment(key) else key
         return Description(place, timeout=timeout)
+
+    # What the call is made of is no business of the options.
+
+    def is_stale_value(
+        self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> bool | None:
+        return super().is_stale_value(value, (), {})
+
+    def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
+        return super().is_refreshed((), {})
 
 
 def _default_of(key: Any, default: Any, timeout: Any) -> Any:

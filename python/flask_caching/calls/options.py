@@ -13,7 +13,7 @@ from ..keys.tags import tag_keys
 from ..mistakes import check_hash_method
 from ..utils import wants_args
 
-__all__ = ["Description", "Options", "asks", "callable_or_none", "first"]
+__all__ = ["Description", "Options", "adapted", "asks", "callable_or_none", "first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,19 @@ def asks(
     except (TypeError, ValueError):
         # A built-in without a signature.
         return False
+
+
+def adapted(
+    question: Callable[..., Any], wants: Callable[[Callable[..., Any]], bool], always: int = 0
+) -> Callable[..., Any]:
+    """``question``, to be called with all that is known of a call.
+
+    :param wants: whether it is passed on all of that.
+    :param always: otherwise, how many of the first arguments are.
+    """
+    if asks(wants, question):
+        return question
+    return lambda *args, **_: question(*args[:always])
 
 
 def first(given: Any, default: float) -> float:

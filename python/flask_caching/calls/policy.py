@@ -20,7 +20,7 @@ from ..keys.tags import EPOCH, tag_keys
 from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import refresh
-from .options import Description, Options, asks, callable_or_none, first
+from .options import Description, Options, adapted, callable_or_none, first
 from .refresh import Refresh
 from .reporting import Reporting
 from .waiting import leasing
@@ -105,9 +105,9 @@ class CallPolicy(Reporting):
         #: Its attribute ``make_cache_key``, where the application has put in no other.
         self.built_in_make_cache_key: Callable[..., str] = self.make_cache_key
         self._source: str | None = None
-        self._unless_wants_args = asks(wants_args, self.unless)
-        self._forced_update_wants_args = asks(wants_args, self.forced_update)
-        self._is_stale_wants_more = asks(wants_extra_args, self.is_stale)
+        self._ask_unless = self.unless and adapted(self.unless, wants_args)
+        self._ask_forced_update = self.forced_update and adapted(self.forced_update, wants_args)
+        self._ask_is_stale = self.is_stale and adapted(self.is_stale, wants_extra_args, 1)
 
     # What a kind of decorator says about its calls.
 
@@ -171,11 +171,9 @@ class CallPolicy(Reporting):
         self, value: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool | None:
         """Whether ``is_stale`` will not have what was found; None: the call runs uncached."""
-        assert self.is_stale is not None
+        assert self._ask_is_stale is not None
         try:
-            if self._is_stale_wants_more:
-                return bool(self.is_stale(value, *args, **kwargs))
-            return bool(self.is_stale(value))
+            return bool(self._ask_is_stale(value, *args, **kwargs))
         except Exception as error:
             self.stand_aside("is_stale", error)
             return None
@@ -231,11 +229,9 @@ class CallPolicy(Reporting):
         self, rv: Any, call: tuple[tuple[Any, ...], dict[str, Any]]
     ) -> tuple[str, ...] | None:
         """The keys of the tags of a result; None where they cannot be had: it is not stored."""
-        asked = self.options.tags
         try:
-            if asks(wants_extra_args, asked):
-                return tag_keys(asked(rv, *call[0], **call[1]))
-            return tag_keys(asked(rv))
+            ask_tags = adapted(self.options.tags, wants_extra_args, 1)
+            return tag_keys(ask_tags(rv, *call[0], **call[1]))
         except Exception as error:
             self.stand_aside("tags", error)
             return None
@@ -294,20 +290,14 @@ class CallPolicy(Reporting):
 
     def is_bypassed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether ``unless`` keeps the call away from the cache."""
-        if self.unless is None:
-            return False
-        if self._unless_wants_args:
-            return bool(self.unless(self.f, *args, **kwargs))
-        return bool(self.unless())
+        return self._ask_unless is not None and bool(self._ask_unless(self.f, *args, **kwargs))
 
     def is_refreshed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
         """Whether ``forced_update`` asks for a new value; None: the call runs uncached."""
-        if self.forced_update is None:
+        if self._ask_forced_update is None:
             return False
         try:
-            if self._forced_update_wants_args:
-                return bool(self.forced_update(*args, **kwargs))
-            return bool(self.forced_update())
+            return bool(self._ask_forced_update(*args, **kwargs))
         except Exception as error:
             self.stand_aside("forced_update", error)
             return None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..calls import deletion
 from ..calls.memoized import MemoizeOptions, MemoizePolicy
-from ..calls.policy import Options
+from ..calls.options import Options, adapted
 from ..calls.wrapper import wrap
 from ..keys.versions import memver_name, new_version
 from ..requests.context import active_app
@@ -150,9 +150,7 @@ class KnownNames(Places):
         self, unless: Callable[..., Any] | None, f: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> bool:
         """Whether ``unless`` keeps a call of ``f`` away from the cache."""
-        if not callable(unless):
-            return False
-        return bool(unless(f, *args, **kwargs) if wants_args(unless) else unless())
+        return callable(unless) and bool(adapted(unless, wants_args)(f, *args, **kwargs))
 
     def _forced_update(
         self, forced_update: Callable[..., Any] | None, *args: Any, **kwargs: Any
@@ -160,9 +158,7 @@ class KnownNames(Places):
         """Whether ``forced_update`` asks for a new value."""
         if not callable(forced_update):
             return False
-        return bool(
-            forced_update(*args, **kwargs) if wants_args(forced_update) else forced_update()
-        )
+        return bool(adapted(forced_update, wants_args)(*args, **kwargs))
 
     def _is_stale(
         self, is_stale: Callable[..., Any] | None, rv: Any, *args: Any, **kwargs: Any
@@ -170,7 +166,7 @@ class KnownNames(Places):
         """Whether ``is_stale`` will not have what was found."""
         if not callable(is_stale):
             return False
-        return bool(is_stale(rv, *args, **kwargs) if wants_extra_args(is_stale) else is_stale(rv))
+        return bool(adapted(is_stale, wants_extra_args, 1)(rv, *args, **kwargs))
 
     def _call_fn(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What a function returns. In a running loop a coroutine function returns what is awaited;
