@@ -389,6 +389,18 @@ def test_a_login_that_the_server_before_has_seen_to(in_front: bool) -> None:
     assert "hit" in paged.get("/x").headers["Cache-Status"]
 
 
+def test_logins_here_and_before_are_not_the_same(in_front: bool) -> None:
+    def view() -> Any:
+        said = f"{request.authorization is not None} {request.remote_user is not None}"
+        return said, {"Cache-Control": "public, max-age=60"}
+
+    paged = paged_at("/x", view, in_front)
+    for environ in ({}, {"REMOTE_USER": "a"}, {"HTTP_AUTHORIZATION": "Bearer a"}, {}):
+        for _ in range(2):
+            expected = f"{'HTTP_AUTHORIZATION' in environ} {'REMOTE_USER' in environ}"
+            assert paged.get("/x", environ_overrides=environ).data.decode() == expected
+
+
 def test_hosts_that_choose_the_view(in_front: bool) -> None:
     """Where the application routes by host, hosts share no page, whatever ``host`` says."""
     app = Flask("routed", subdomain_matching=True)

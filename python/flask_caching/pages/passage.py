@@ -20,8 +20,7 @@ from .._engine import (
 )
 from ..requests.context import active_request_context, session_of
 from ..utils import normalize_timeout
-from .cookies import reads_others
-from .reads import header_reads
+from .reads import header_reads, reads_others
 from .rules import is_authorized, keeps_nothing
 from .sent import completes_itself, send, sending_class
 from .stored import RENDITIONS, response_of

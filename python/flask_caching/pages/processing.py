@@ -11,9 +11,8 @@ from flask import Flask
 from .._engine import MemoryBackend, PageFront, Turn
 from ..errors import CacheConfigError
 from ..requests.context import active_request_context
-from .cookies import note_reads
 from .passage import passage_of
-from .reads import note_header_reads
+from .reads import note_header_reads, note_reads
 from .visitors import TURN, visiting
 
 if TYPE_CHECKING:

@@ -114,7 +114,7 @@ impl PageRule {
         let target = Target::of(environ)?;
         let mut identity = self.uri(app, &target);
         // Who proves who they are gets nothing that was made for others.
-        identity.part(&[u8::from(is_authorized(environ)?)]);
+        identity.part(&proofs(environ)?.map(u8::from));
         let known = self.known();
         for name in known.iter() {
             let name = name.bind(py);
@@ -324,13 +324,16 @@ fn or_empty<'py>(
 
 /// Whether the visitor of a request has said who he is, to the application or to the server before it.
 pub(crate) fn is_authorized(environ: &Bound<'_, PyDict>) -> PyResult<bool> {
+    Ok(proofs(environ)?.contains(&true))
+}
+
+/// Whether he has said so to the application, and to the server before it.
+fn proofs(environ: &Bound<'_, PyDict>) -> PyResult<[bool; 2]> {
     let py = environ.py();
-    if environ.contains(intern!(py, "HTTP_AUTHORIZATION"))? {
-        return Ok(true);
-    }
     // Some servers always have it, and empty.
     let user = environ.get_item(intern!(py, "REMOTE_USER"))?;
-    user.map_or(Ok(false), |user| user.is_truthy())
+    let has_user = user.map_or(Ok(false), |user| user.is_truthy())?;
+    Ok([environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?, has_user])
 }
 
 /// Of which query a version is.

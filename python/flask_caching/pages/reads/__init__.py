@@ -1,0 +1,14 @@
+"""What a view, and the hooks before it, have read of their request: that counts for its page."""
+
+from .cookies import note_reads, reads_others
+from .headers import aside, begin_view, end_view, header_reads, note_header_reads
+
+__all__ = [
+    "aside",
+    "begin_view",
+    "end_view",
+    "header_reads",
+    "note_header_reads",
+    "note_reads",
+    "reads_others",
+]
