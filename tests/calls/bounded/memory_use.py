@@ -1,7 +1,7 @@
-"""Calls that must not cost memory, for ``test_memory.py``: it runs each in a process of its own.
+"""Calls that must not cost memory, for ``test_memory.py``: each runs in a child of this process.
 
-Arguments: what to do, and the configuration in JSON. Prints the megabytes that it has added, before
-and after ``cache.clear()``, in JSON.
+A line of the input says what to do, and the configuration, in JSON. One that is printed says what
+the child has added, in megabytes, before and after ``cache.clear()``, and how it ended.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from flask_caching import Cache
 from werkzeug.test import create_environ, run_wsgi_app
 
 app = Flask("memory")
-cache = Cache(app, config=json.loads(sys.argv[2]))
+cache = Cache()
 trim_heap = getattr(ctypes.CDLL(None), "malloc_trim", lambda padding: 0)  # glibc's
 
 
@@ -105,18 +106,21 @@ def closures() -> None:
 
 
 def applications() -> None:
+    config = app.extensions["memory"]
     for number in range(200):
         other = Flask(f"thrown away {number}")
         cache.init_app(other)
         with other.app_context():
             for each in range(20):
                 function(each), function(each)
-        own = Cache(other, config=json.loads(sys.argv[2]))
+        own = Cache(other, config=config)
         with other.app_context():
             own.memoize()(lambda a: a)(1)
 
 
-def run(scenario: Callable[[], None]) -> None:
+def run(scenario: Callable[[], None], config: dict[str, Any]) -> dict[str, int]:
+    app.extensions["memory"] = config
+    cache.init_app(app, config)
     with app.app_context():
         # What is made once.
         for number in range(200):
@@ -127,13 +131,21 @@ def run(scenario: Callable[[], None]) -> None:
         most = resident() - before
         cache.clear()
         left = resident() - before
-        counts = {
+        return {
+            "most": most >> 20,
+            "left": left >> 20,
             "policies": len(cache._policies),
             "states": len(list(cache._states)),
             "names": len(cache._first_of_name),
         }
-    print(json.dumps({"most": most >> 20, "left": left >> 20, **counts}))
 
 
 if __name__ == "__main__":
-    run(globals()[sys.argv[1]])
+    for line in sys.stdin:
+        name, config = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            print(json.dumps(run(globals()[name], config)), flush=True)
+            os._exit(0)
+        if ended := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+            print(json.dumps({"ended": ended}), flush=True)

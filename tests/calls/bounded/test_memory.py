@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,24 @@ SCENARIOS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def program() -> Iterator[subprocess.Popen[str]]:
+    """It has imported what they need, and forks for each."""
+    command = [sys.executable, str(Path(__file__).with_name("memory_use.py"))]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        yield process
+        process.stdin.close()  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("kind", ["SimpleCache", "FileSystemCache", "RedisCache"])
 def test_calls_leave_nothing_behind(
-    request: pytest.FixtureRequest, kind: str, scenario: str, tmp_path: Path
+    request: pytest.FixtureRequest,
+    program: subprocess.Popen[str],
+    kind: str,
+    scenario: str,
+    tmp_path: Path,
 ) -> None:
     config: dict[str, Any] = {
         "CACHE_TYPE": kind,
@@ -39,10 +54,11 @@ def test_calls_leave_nothing_behind(
         server = request.getfixturevalue("redis_server")
         config |= {"CACHE_REDIS_HOST": "127.0.0.1", "CACHE_REDIS_PORT": server.port}
         config["CACHE_KEY_PREFIX"] = "memory_"
-    program = Path(__file__).with_name("memory_use.py")
-    command = [sys.executable, str(program), scenario, json.dumps(config)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    used = json.loads(ended.stdout)
+    assert program.stdin is not None
+    assert program.stdout is not None
+    print(json.dumps([scenario, config]), file=program.stdin, flush=True)
+    used = json.loads(program.stdout.readline())
+    assert "ended" not in used, used
     # A hundred results of a hundred kilobytes are the cache's own.
     assert used["most"] < BOUND, used
     assert used["left"] < BOUND, used
