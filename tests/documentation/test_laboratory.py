@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -80,14 +81,20 @@ class Laboratory:
         return out
 
 
-@pytest.fixture
-def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Laboratory]:
-    running = Laboratory(getattr(request, "param", os.environ["PATH"]), tmp_path)
+@contextlib.contextmanager
+def running_laboratory(path: str, temporary: Path) -> Iterator[Laboratory]:
+    running = Laboratory(path, temporary)
     yield running
     if running.process.poll() is None:
         running.end()
     assert running.process.stdout is not None
     running.process.stdout.close()
+
+
+@pytest.fixture
+def laboratory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Laboratory]:
+    with running_laboratory(getattr(request, "param", os.environ["PATH"]), tmp_path) as running:
+        yield running
 
 
 def _goes(pid: int) -> bool:
@@ -143,47 +150,6 @@ def test_both_sides_answer_and_the_buttons_do_what_they_say(laboratory: Laborato
     wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
 
 
-def test_in_a_browser_its_buttons_are_pressed_and_its_log_is_opened(
-    laboratory: Laboratory,
-) -> None:
-    with chromium() as browser:
-        from playwright.sync_api import expect
-
-        window = browser()
-        page = window.page
-        page.goto(laboratory.address)
-        expect(page.locator("article")).to_have_count(2)
-        expect(page.locator("canvas")).to_have_count(6)
-        for figure in ("answered", "p99", "hit_ratio"):
-            for side in page.locator(f"[data-figure={figure}]").all():
-                expect(side).to_have_text(re.compile("[1-9]"))
-        window.focus("[data-press=visitors]")
-        page.keyboard.press("Enter")
-        expect(page.locator("#came")).to_contain_text("50 visitors were answered")
-        if laboratory.state()["server"] is not None:
-            for button, came, says in (
-                ("freeze", "frozen", "Let it go on"),
-                ("freeze", "running", "Freeze it"),
-                ("stop", "stopped", "Start the cache server"),
-                ("stop", "running", "Stop the cache server"),
-            ):
-                page.click(f"[data-press={button}]")
-                expect(page.locator("#server")).to_have_text(f"The cache server is {came}.")
-                expect(page.locator(f"[data-press={button}]")).to_have_text(says)
-        with page.context.expect_page() as opened:
-            page.click("article.ours a")
-        assert "/cold/" in opened.value.inner_text("body")
-        page.goto(f"{laboratory.address}/dashboard")
-        expect(page.locator("#live")).to_contain_text("Live")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-        page.goto(laboratory.address)
-        expect(page.locator("canvas")).to_have_count(6)
-        window.look(width=400, dark=True)
-        expect(page.locator("canvas")).to_have_count(6)
-        assert page.evaluate("document.documentElement.scrollWidth") == 400
-        assert window.complaints == []
-
-
 def test_who_starts_the_server_again_waits_for_no_visitor(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -204,12 +170,6 @@ def test_who_starts_the_server_again_waits_for_no_visitor(
         waiting = threads.submit(experiments.press, "visitors")
         assert experiments.press("freeze") == ["running"]
         assert waiting.result() == ["answered"]
-
-
-def test_there_are_not_more_workers_than_a_machine_takes(laboratory: Laboratory) -> None:
-    for _ in range(10):
-        came = laboratory.press("worker")
-    assert came == ["8 workers are as many as there can be."] * 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
@@ -262,14 +222,6 @@ def test_a_server_that_ends_by_itself_is_stopped(laboratory: Laboratory) -> None
     assert laboratory.press("freeze") == ["The cache server is frozen."] * 2
 
 
-def test_another_site_presses_no_button(laboratory: Laboratory) -> None:
-    request = urllib.request.Request(f"{laboratory.address}/press/worker", method="POST")
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(request, timeout=60)
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        laboratory.ask("state", Host="evil.example")
-
-
 def test_killed_it_leaves_nothing_behind(laboratory: Laboratory) -> None:
     started = laboratory.children()
     assert started
@@ -283,10 +235,26 @@ def test_killed_it_leaves_nothing_behind(laboratory: Laboratory) -> None:
     wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
 
 
-def test_a_port_that_is_taken_is_an_error_before_anything_is_started(
-    laboratory: Laboratory,
-) -> None:
-    port = laboratory.address.rpartition(":")[2]
+# What changes so little of a laboratory that all that follow share one.
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    folder = tmp_path_factory.mktemp("laboratory")
+    with running_laboratory(os.environ["PATH"], folder) as running:
+        yield running
+
+
+def test_another_site_presses_no_button(shared: Laboratory) -> None:
+    request = urllib.request.Request(f"{shared.address}/press/worker", method="POST")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=60)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        shared.ask("state", Host="evil.example")
+
+
+def test_a_port_that_is_taken_is_an_error_before_anything_is_started(shared: Laboratory) -> None:
+    port = shared.address.rpartition(":")[2]
     result = subprocess.run(
         [sys.executable, "-m", "laboratory", "--port", port, "--reference", sys.executable],
         cwd=EXAMPLES,
@@ -296,3 +264,48 @@ def test_a_port_that_is_taken_is_an_error_before_anything_is_started(
     )
     assert result.returncode == 1
     assert f"port {port} cannot be served" in result.stderr
+
+
+def test_in_a_browser_its_buttons_are_pressed_and_its_log_is_opened(shared: Laboratory) -> None:
+    with chromium() as browser:
+        from playwright.sync_api import expect
+
+        window = browser()
+        page = window.page
+        page.goto(shared.address)
+        expect(page.locator("article")).to_have_count(2)
+        expect(page.locator("canvas")).to_have_count(6)
+        for figure in ("answered", "p99", "hit_ratio"):
+            for side in page.locator(f"[data-figure={figure}]").all():
+                expect(side).to_have_text(re.compile("[1-9]"))
+        window.focus("[data-press=visitors]")
+        page.keyboard.press("Enter")
+        expect(page.locator("#came")).to_contain_text("50 visitors were answered")
+        if shared.state()["server"] is not None:
+            for button, came, says in (
+                ("freeze", "frozen", "Let it go on"),
+                ("freeze", "running", "Freeze it"),
+                ("stop", "stopped", "Start the cache server"),
+                ("stop", "running", "Stop the cache server"),
+            ):
+                page.click(f"[data-press={button}]")
+                expect(page.locator("#server")).to_have_text(f"The cache server is {came}.")
+                expect(page.locator(f"[data-press={button}]")).to_have_text(says)
+        with page.context.expect_page() as opened:
+            page.click("article.ours a")
+        assert "/cold/" in opened.value.inner_text("body")
+        page.goto(f"{shared.address}/dashboard")
+        expect(page.locator("#live")).to_contain_text("Live")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+        page.goto(shared.address)
+        expect(page.locator("canvas")).to_have_count(6)
+        window.look(width=400, dark=True)
+        expect(page.locator("canvas")).to_have_count(6)
+        assert page.evaluate("document.documentElement.scrollWidth") == 400
+        assert window.complaints == []
+
+
+def test_there_are_not_more_workers_than_a_machine_takes(shared: Laboratory) -> None:
+    for _ in range(10):
+        came = shared.press("worker")
+    assert came == ["8 workers are as many as there can be."] * 2
