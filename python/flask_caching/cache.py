@@ -328,6 +328,7 @@ class Cache(Pages, Observed):
 
     # Deleting what the decorators stored.
 
+    @deletion.shows_function_first
     def delete_cached(
         self,
         f: Any = UNSET,
@@ -353,6 +354,7 @@ class Cache(Pages, Observed):
         supersede_flights(self._owner_of_flights(self._place()[1]), (key,))
         return bool(self.delete(key))
 
+    @deletion.shows_function_first
     def delete_memoized(self, f: Forgettable = UNSET, /, *args: Any, **kwargs: Any) -> None:
         """Forget results of a memoized function.
 

@@ -234,6 +234,13 @@ def check_timeout(cache: Any, decorator: str, timeout: Any) -> None:
             f"the timeout of {decorator} is the function {name}: write @cache.{decorator}() with "
             "parentheses"
         )
+    if isinstance(timeout, bool):
+        warn(
+            f"timeout={timeout} is "
+            + ("1 second" if timeout else "0, and what never expires: write 0 where it is meant")
+            + ". To keep calls away from the cache there is unless=lambda: True",
+            UserWarning,
+        )
     timeout = normalize_timeout(timeout)
     if timeout is None:
         return

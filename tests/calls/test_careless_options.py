@@ -144,6 +144,16 @@ def test_a_timeout_that_is_none_leaves_them_uncached(
     assert [page().text for _ in range(2)] == ["0", "1"]
 
 
+@pytest.mark.parametrize(("timeout", "said"), [(False, "is 0, and what never"), (True, "is 1 sec")])
+def test_a_timeout_that_is_a_bool_is_the_number_that_it_is(
+    cache: Cache, in_app: None, timeout: bool, said: str
+) -> None:
+    runs = count()
+    with pytest.warns(UserWarning, match=f"timeout={timeout} {said}"):
+        f = cache.memoize(timeout)(lambda a: next(runs))
+    assert [f(1), f(1)] == [0, 0]
+
+
 @pytest.mark.parametrize("timeout", ["'sixty'", "''", "[]"])
 def test_a_tag_with_a_timeout_that_is_none_is_rendered(
     cache: Cache, in_app: None, timeout: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._engine import hold_flights, supersede_flights
 from .._warn import warn
@@ -29,10 +30,28 @@ __all__ = [
     "key_of_view",
     "named",
     "normalized_arguments",
+    "shows_function_first",
 ]
+
+M = TypeVar("M", bound=Callable[..., Any])
 
 #: In place of a function that is given by name.
 UNSET: Any = ...
+
+
+def shows_function_first(method: M) -> M:
+    """``method``, with a signature that has its function as :func:`named` takes it."""
+    shown = inspect.signature(method)
+    parameters = [
+        parameter.replace(
+            kind=inspect.Parameter.POSITIONAL_OR_KEYWORD, default=inspect.Parameter.empty
+        )
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+        else parameter
+        for parameter in shown.parameters.values()
+    ]
+    method.__signature__ = shown.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return method
 
 
 def named(f: Any, kwargs: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import gc
 import pickle
@@ -88,6 +89,28 @@ class TestClientObject(Contract):
 
     def test_inc_keeps_the_lifetime(self) -> None:
         pytest.skip("a client object is not asked for lifetimes")
+
+
+class DictClient(dict[str, Any]):
+    """A client object of an application, which can be copied."""
+
+    def get(self, key: str) -> Any:  # type: ignore[override]
+        return super().get(key)
+
+    def set(self, key: str, value: Any, *_: Any) -> bool:
+        self[key] = value
+        return True
+
+
+def test_a_cache_over_a_client_object_is_copied_with_it() -> None:
+    cache = MemcachedCache(DictClient())
+    cache.set("key", 1)
+    for copied in (copy.deepcopy(cache), pickle.loads(pickle.dumps(cache))):
+        assert copied.get("key") == 1
+        copied.set("key", 2)
+    assert cache.get("key") == 1
+    with pytest.raises(AttributeError):
+        copy.copy(cache._store).no_method()  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -438,6 +439,12 @@ def test_callable_objects_and_partials_of_memoized_ones_are_forgotten(cache: Cac
     cache.delete_memoized(functools.partial(adder, 1))
     assert adder(1) > first
     assert other(1) == second
+
+
+def test_signatures_show_the_function_as_it_may_be_given() -> None:
+    for method in (Cache.delete_memoized, Cache.delete_cached):
+        _, f, *_ = inspect.signature(method).parameters.values()
+        assert (f.name, f.kind, f.default) == ("f", f.POSITIONAL_OR_KEYWORD, f.empty)
 
 
 def test_the_function_may_be_given_by_name(cache: Cache, app: Flask) -> None:

@@ -39,6 +39,10 @@ class Timed:
         operation = _OPERATIONS.get(name)
         return method if operation is None else partial(self._timings.of, operation, method)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy has timings of its own.
+        return Timed, (self._store,)
+
     def latencies(self) -> Any:
         """How long they took, as the engine's stores say it."""
         return self._timings.latencies()
