@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flask_caching_engine::backend::Copied;
-use flask_caching_engine::layer::near::{Near, Spoiling};
+use flask_caching_engine::layer::near::{Invalidating, Near};
 use flask_caching_engine::layer::resilience::{
     GuardedDeletions, Resilient, ServerHealth, Settings,
 };
@@ -214,7 +214,7 @@ fn deletions_of_guarded_entries() {
 fn copies_nearby() {
     hands_everything_on(|backend| {
         let near = Near::new(Vec::new(), 10, None, Duration::from_secs(2));
-        Spoiling::new(backend, Arc::new(near))
+        Invalidating::new(backend, Arc::new(near))
     });
 }
 

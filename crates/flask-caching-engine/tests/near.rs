@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use flask_caching_engine::backend::MemoryStore;
 use flask_caching_engine::clock::{self, Instant};
-use flask_caching_engine::layer::near::{Near, Spoiling};
+use flask_caching_engine::layer::near::{Invalidating, Near};
 use flask_caching_engine::{Backend, Lifetime, Value};
 
 const SILENCE: Duration = Duration::from_secs(2);
@@ -44,13 +44,15 @@ fn what_is_fetched_before_a_change_never_stands_after_it() {
     let copies = Copies::new(None);
     copies.fetch(b"k", 1, Lifetime::Forever, |_| ());
     assert_eq!(copies.get(b"k"), Some(1));
-    copies.near.spoil(b"p:k");
+    copies.near.invalidate(b"p:k");
     assert_eq!(copies.get(b"k"), None);
-    copies.fetch(b"k", 2, Lifetime::Forever, |near| near.spoil(b"p:k"));
+    copies.fetch(b"k", 2, Lifetime::Forever, |near| near.invalidate(b"p:k"));
     assert_eq!(copies.get(b"k"), None);
-    copies.fetch(b"k", 3, Lifetime::Forever, Near::spoil_all);
+    copies.fetch(b"k", 3, Lifetime::Forever, Near::invalidate_all);
     assert_eq!(copies.get(b"k"), None);
-    copies.fetch(b"k", 4, Lifetime::Forever, |near| near.spoil(b"other:k"));
+    copies.fetch(b"k", 4, Lifetime::Forever, |near| {
+        near.invalidate(b"other:k");
+    });
     assert_eq!(copies.get(b"k"), Some(4));
 }
 
@@ -64,7 +66,7 @@ fn a_handle_leads_to_a_copy_while_it_stands() {
         .unwrap();
     let read = |handle| copies.store.reader().read_handle(handle, |value| *value);
     assert_eq!(read(handle), Some(1));
-    copies.near.spoil(b"p:k");
+    copies.near.invalidate(b"p:k");
     assert_eq!(read(handle), None);
     copies.fetch(b"k", 2, Lifetime::Forever, |_| ());
     assert_eq!(read(handle), None);
@@ -101,20 +103,20 @@ fn nothing_is_read_after_a_silence() {
 }
 
 #[test]
-fn what_this_process_changes_is_spoiled_at_once() {
+fn what_this_process_changes_is_invalidated_at_once() {
     let copies = Copies::new(None);
-    let spoiling = Spoiling::new(MemoryStore::<Value>::new(10), Arc::clone(&copies.near));
+    let invalidating = Invalidating::new(MemoryStore::<Value>::new(10), Arc::clone(&copies.near));
     let value = Value::from(b"1".to_vec());
     let forever = Lifetime::Forever;
     let changes: [&dyn Fn(); 8] = [
-        &|| drop(spoiling.set(b"p:k", &value, forever)),
-        &|| drop(spoiling.add(b"p:k", &value, forever)),
-        &|| drop(spoiling.delete(b"p:k")),
-        &|| drop(spoiling.delete_many(&[b"p:k"])),
-        &|| drop(spoiling.incr(b"p:k", 1, forever)),
-        &|| drop(spoiling.compare_exchange(b"p:k", &value, None, forever)),
-        &|| drop(spoiling.set_many(&[(b"p:k", &value)], forever)),
-        &|| drop(spoiling.clear()),
+        &|| drop(invalidating.set(b"p:k", &value, forever)),
+        &|| drop(invalidating.add(b"p:k", &value, forever)),
+        &|| drop(invalidating.delete(b"p:k")),
+        &|| drop(invalidating.delete_many(&[b"p:k"])),
+        &|| drop(invalidating.incr(b"p:k", 1, forever)),
+        &|| drop(invalidating.compare_exchange(b"p:k", &value, None, forever)),
+        &|| drop(invalidating.set_many(&[(b"p:k", &value)], forever)),
+        &|| drop(invalidating.clear()),
     ];
     for change in changes {
         copies.fetch(b"k", 1, forever, |_| ());

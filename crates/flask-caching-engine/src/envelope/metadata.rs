@@ -58,7 +58,7 @@ pub enum LeaseKind {
     Over = 2,
     /// There is no value, and nobody waits for the next one: the last result was its caller's alone.
     Refused = 3,
-    /// The same, where there is an older value.
+    /// There is an older value, and nobody waits for the next one: the last result was its caller's alone.
     RefusedOver = 4,
     /// There is an older value. It could not be computed anew, and that is tried no sooner.
     FailedOver = 5,

@@ -37,7 +37,8 @@ impl Identity {
         }
     }
 
-    /// The same, told apart by how they are written, too: an application may show them as they are, where
+    /// The arguments of [`query`](Self::query), told apart by how they are written, too: an application may
+    /// show them as they are, where
     /// `<` and `%3C` are not the same.
     pub fn written_query(&mut self, query: &[u8], names: Option<&[Vec<u8>]>) {
         let pairs = sorted(query, names);

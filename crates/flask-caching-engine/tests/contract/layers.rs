@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flask_caching_engine::backend::MemoryStore;
-use flask_caching_engine::layer::near::{Near, Spoiling};
+use flask_caching_engine::layer::near::{Invalidating, Near};
 use flask_caching_engine::layer::resilience::{GuardedDeletions, Resilient, Settings};
 use flask_caching_engine::{Backend, Value};
 
@@ -27,7 +27,7 @@ mod copies_nearby {
     fn open() -> Subject {
         let near = Near::new(Vec::new(), 100, None, Duration::from_secs(2));
         let store = MemoryStore::<Value>::new(500);
-        Subject::new(Spoiling::new(store, Arc::new(near)))
+        Subject::new(Invalidating::new(store, Arc::new(near)))
     }
 
     contract_tests!(open);

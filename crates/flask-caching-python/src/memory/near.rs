@@ -51,7 +51,7 @@ pub(crate) fn note_answer() {
 pub(super) struct Copies {
     near: Arc<Near>,
     listener: Arc<Listener>,
-    /// What was spoiled last when the store was emptied.
+    /// What was invalidated last when the store was emptied.
     emptied_at: AtomicU64,
 }
 
@@ -142,10 +142,10 @@ impl MemoryBackend {
         }))))
     }
 
-    /// Drops what was copied before everything was spoiled, once: it only takes up room.
+    /// Drops what was copied before everything was invalidated, once: it only takes up room.
     fn empty_if_spoiled(&self, copies: &Copies) {
-        let spoiled = copies.near.marks().last_spoiled();
-        if copies.emptied_at.swap(spoiled, Ordering::Relaxed) != spoiled {
+        let invalidated = copies.near.marks().last_invalidated();
+        if copies.emptied_at.swap(invalidated, Ordering::Relaxed) != invalidated {
             self.store().clear();
             self.calls.clear();
         }
@@ -247,7 +247,7 @@ impl NearCopies {
     /// Reads no copy again that there is at present.
     fn forget(slf: &Bound<'_, Self>) {
         if let Some(near) = slf.as_super().get().near() {
-            near.spoil_all();
+            near.invalidate_all();
         }
     }
 

@@ -333,7 +333,10 @@ fn proofs(environ: &Bound<'_, PyDict>) -> PyResult<[bool; 2]> {
     // Some servers always have it, and empty.
     let user = environ.get_item(intern!(py, "REMOTE_USER"))?;
     let has_user = user.map_or(Ok(false), |user| user.is_truthy())?;
-    Ok([environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?, has_user])
+    Ok([
+        environ.contains(intern!(py, "HTTP_AUTHORIZATION"))?,
+        has_user,
+    ])
 }
 
 /// Of which query a version is.

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use super::flags::{OUTAGE, WATCHED};
 use super::parts::Call;
 use super::road::Road;
-use super::turn::{Doing, Open, Turn};
+use super::turn::{Access, Open, Turn};
 use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
@@ -59,7 +59,7 @@ impl Road {
         py: Python<'_>,
         open: &Open,
         error: PyErr,
-        doing: Doing,
+        access: Access,
     ) -> PyResult<()> {
         if !error.is_instance_of::<PyException>(py) {
             return Err(error);
@@ -68,7 +68,7 @@ impl Road {
         if let Some(state) = self.state_of(py, open)? {
             let policy = self.policy.bind(py);
             let name = policy.getattr(intern!(py, "name"))?;
-            let arguments = (&open.backend, error, doing.name(), name);
+            let arguments = (&open.backend, error, access.name(), name);
             state.call_method1(intern!(py, "failed"), arguments)?;
         }
         Ok(())
@@ -94,11 +94,11 @@ impl Road {
     }
 
     /// Tells the log of outages that the cache works, if it waits for that.
-    pub(super) fn emit_worked(&self, py: Python<'_>, open: &Open, doing: Doing) -> PyResult<()> {
+    pub(super) fn emit_worked(&self, py: Python<'_>, open: &Open, access: Access) -> PyResult<()> {
         if self.flags.get().any(OUTAGE)
             && let Some(state) = self.state_of(py, open)?
         {
-            state.call_method1(intern!(py, "worked"), (&open.backend, doing.name()))?;
+            state.call_method1(intern!(py, "worked"), (&open.backend, access.name()))?;
         }
         Ok(())
     }

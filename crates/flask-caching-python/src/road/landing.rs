@@ -7,7 +7,7 @@ use pyo3::types::PyTuple;
 use super::conditions::Seal;
 use super::port::{SET, VERSION_WRITES};
 use super::road::Road;
-use super::turn::{Doing, Encoded, Open, Outcome, Role, Step, Version};
+use super::turn::{Access, Encoded, Open, Outcome, Role, Step, Version};
 use super::waiting::REFUSED;
 use crate::error::UnstorableValueError;
 use crate::flights;
@@ -112,7 +112,7 @@ impl Road {
             Err(error) => error,
         };
         if !error.is_instance_of::<UnstorableValueError>(py) {
-            self.emit_failed(py, open, error, Doing::Storing)?;
+            self.emit_failed(py, open, error, Access::Storing)?;
             return Ok(None);
         }
         let other = self.ask(intern!(py, "in_place_of"), (result, error))?;
@@ -126,7 +126,7 @@ impl Road {
                 self.ask(intern!(py, "note_unstorable"), (error,))?;
                 self.counts.count(Event::Refused);
             }
-            Err(error) => self.emit_failed(py, open, error, Doing::Storing)?,
+            Err(error) => self.emit_failed(py, open, error, Access::Storing)?,
         }
         Ok(None)
     }
@@ -168,7 +168,7 @@ impl Road {
         match std::mem::replace(&mut open.step, Step::Waiting) {
             Step::Written(Ok(Outcome::Stored(handle))) => {
                 self.counts.count(Event::Stored);
-                self.emit_worked(py, &open, Doing::Storing)?;
+                self.emit_worked(py, &open, Access::Storing)?;
                 if let Some((handle, tags)) = handle {
                     open.handle = Some(handle);
                     open.conditions.tags = tags;
@@ -180,7 +180,7 @@ impl Road {
                 self.note_refusal(py, "the backend refused it")?;
             }
             Step::Written(Ok(Outcome::Superseded)) => self.counts.count(Event::Superseded),
-            Step::Written(Err(error)) => self.emit_failed(py, &open, error, Doing::Storing)?,
+            Step::Written(Err(error)) => self.emit_failed(py, &open, error, Access::Storing)?,
             _ => {}
         }
         drop(open);

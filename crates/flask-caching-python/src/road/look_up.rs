@@ -9,7 +9,7 @@ use pyo3::types::PyString;
 use super::parts::{Call, Parts, Recipe};
 use super::quick::Quick;
 use super::road::Road;
-use super::turn::{Doing, Open, Reading, Role, Step, Turn, Version};
+use super::turn::{Access, Open, Reading, Role, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
 use crate::flights::leaders::note_leader;
@@ -18,7 +18,7 @@ use crate::values::missing::missing;
 use flask_caching_engine::telemetry::counts::Event;
 
 /// How far a call gets without its backend.
-pub(super) enum Approach<'py> {
+pub(super) enum Described<'py> {
     /// To its answer, or to the turn of a call that is not cached.
     Answer(Bound<'py, PyAny>),
     /// To what is to be looked for.
@@ -26,7 +26,7 @@ pub(super) enum Approach<'py> {
 }
 
 /// How far a call gets that was looked for.
-pub(super) enum Arrival<'py> {
+pub(super) enum LookedUp<'py> {
     /// To its answer, or its turn.
     There(Bound<'py, PyAny>),
     /// To another call that is computing the same, or that was over just now: without one to wait for it
@@ -37,10 +37,10 @@ pub(super) enum Arrival<'py> {
 }
 
 /// Who computes a call that was not found.
-enum TakeOff {
+enum FlightRole {
     /// It does, and others may follow.
     Leads(Flight),
-    /// Another one, or nobody any more: see [`Arrival::Behind`].
+    /// Another one, or nobody any more: see [`LookedUp::Behind`].
     IsBehind,
     /// It does, for itself.
     IsAlone,
@@ -53,9 +53,9 @@ impl Road {
         call: &Call<'_, 'py>,
         start: Quick<'py>,
         is_refresh: bool,
-    ) -> PyResult<Approach<'py>> {
+    ) -> PyResult<Described<'py>> {
         let py = call.args.py();
-        let bypass = || Turn::bypass(py).map(Approach::Answer);
+        let bypass = || Turn::bypass(py).map(Described::Answer);
         let place = self.ask(intern!(py, "place"), ())?;
         if place.is_none() {
             return bypass();
@@ -74,7 +74,7 @@ impl Road {
                 open.prefetched = Some((key.unbind(), missing(py)?));
             }
             if let Some(answer) = self.recall_into(&mut open, call)? {
-                return Ok(Approach::Answer(answer));
+                return Ok(Described::Answer(answer));
             }
             if !self.describe_natively(&mut open, call)?
                 && !self.describe_page(&mut open, call)?
@@ -87,13 +87,13 @@ impl Road {
             return bypass();
         }
         if let Err(error) = open.key.bind(py).hash() {
-            self.emit_failed(py, &open, no_key(open.key.bind(py), error), Doing::Reading)?;
+            self.emit_failed(py, &open, no_key(open.key.bind(py), error), Access::Reading)?;
             return bypass();
         }
         if !self.keeps_conditions(&mut open, call)? {
             return bypass();
         }
-        Ok(Approach::Open(open))
+        Ok(Described::Open(open))
     }
 
     /// Makes the key of a call of plain arguments; `false` where that is for the policy.
@@ -155,7 +155,7 @@ impl Road {
         open.following.landings = (!open.is_refresh).then(flights::landings);
         open.leasing.forget_seen();
         let reading = match open.read_versions(py, &self.attributes) {
-            Err((error, doing)) => Reading::NoKey(error, doing),
+            Err((error, access)) => Reading::NoKey(error, access),
             Ok(()) if open.is_refresh => Reading::Nothing,
             Ok(()) => open
                 .read_value(py, self.options.cache_none)
@@ -171,31 +171,31 @@ impl Road {
         mut open: Box<Open>,
         call: &Call<'_, 'py>,
         task: Option<usize>,
-    ) -> PyResult<Arrival<'py>> {
+    ) -> PyResult<LookedUp<'py>> {
         let py = call.args.py();
-        let bypass = || Turn::bypass(py).map(Arrival::There);
+        let bypass = || Turn::bypass(py).map(LookedUp::There);
         let mut value = None;
         match std::mem::replace(&mut open.step, Step::Waiting) {
-            Step::Read(Reading::NoKey(error, doing)) => {
-                self.emit_failed(py, &open, error, doing)?;
+            Step::Read(Reading::NoKey(error, access)) => {
+                self.emit_failed(py, &open, error, access)?;
                 open.go_without_key(py)?;
             }
             Step::Read(Reading::Unread(error)) => {
                 open.following.is_blind = true;
-                self.emit_failed(py, &open, error, Doing::Reading)?;
+                self.emit_failed(py, &open, error, Access::Reading)?;
             }
             Step::Read(Reading::Found(found)) => {
-                self.emit_worked(py, &open, Doing::Reading)?;
+                self.emit_worked(py, &open, Access::Reading)?;
                 value = Some(found.into_bound(py));
             }
             Step::Read(Reading::Shared(shared)) => value = Some(shared.into_bound(py)),
-            Step::Read(Reading::Nothing) => self.emit_worked(py, &open, Doing::Reading)?,
+            Step::Read(Reading::Nothing) => self.emit_worked(py, &open, Access::Reading)?,
             _ => {}
         }
         if let Some(value) = value
             && let Some(answer) = self.answer_with(&mut open, value, call)?
         {
-            return Ok(Arrival::There(answer));
+            return Ok(LookedUp::There(answer));
         }
         let is_keyless = open.following.is_keyless;
         // Only where others may follow it, something is gained by a turn that stores nothing.
@@ -205,13 +205,13 @@ impl Road {
         }
         if !open.is_read_only && open.flight.is_none() {
             match self.take_off(py, &mut open, task)? {
-                TakeOff::Leads(flight) => open.flight = Some(flight),
-                TakeOff::IsBehind => return Ok(Arrival::Behind(open)),
-                TakeOff::IsAlone => return bypass(),
+                FlightRole::Leads(flight) => open.flight = Some(flight),
+                FlightRole::IsBehind => return Ok(LookedUp::Behind(open)),
+                FlightRole::IsAlone => return bypass(),
             }
         }
         if !open.is_read_only && !is_keyless && self.wants_lease(py, &mut open)? {
-            return Ok(Arrival::Leasing(open));
+            return Ok(LookedUp::Leasing(open));
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
         if !open.conditions.is_background && !is_keyless {
@@ -221,7 +221,7 @@ impl Road {
             return bypass();
         }
         note_leader(py, None)?;
-        Turn::of(py, open).map(Arrival::There)
+        Turn::of(py, open).map(LookedUp::There)
     }
 
     /// What a value that was found makes of a call: its answer, or the turn of one that is not cached;
@@ -256,21 +256,26 @@ impl Road {
     }
 
     /// Begins the flight of a call that was not found, or lets it follow another one.
-    fn take_off(&self, py: Python<'_>, open: &mut Open, task: Option<usize>) -> PyResult<TakeOff> {
+    fn take_off(
+        &self,
+        py: Python<'_>,
+        open: &mut Open,
+        task: Option<usize>,
+    ) -> PyResult<FlightRole> {
         match self.begin_flight(py, open)? {
             Joined::Lead(_) if self.came_meanwhile(py, open)? => {
                 open.rewind(py)?;
-                return Ok(TakeOff::IsBehind);
+                return Ok(FlightRole::IsBehind);
             }
-            Joined::Lead(flight) => return Ok(TakeOff::Leads(flight)),
+            Joined::Lead(flight) => return Ok(FlightRole::Leads(flight)),
             Joined::Follow(follower) => self.follow(py, open, follower, task)?,
         }
         if open.following.waiting.is_some() {
-            return Ok(TakeOff::IsBehind);
+            return Ok(FlightRole::IsBehind);
         }
         Ok(match self.begin_flight(py, open)? {
-            Joined::Lead(flight) => TakeOff::Leads(flight),
-            Joined::Follow(_) => TakeOff::IsAlone,
+            Joined::Lead(flight) => FlightRole::Leads(flight),
+            Joined::Follow(_) => FlightRole::IsAlone,
         })
     }
 

@@ -122,7 +122,7 @@ pub(super) enum Reading {
     /// The key is known, and what is under it is not.
     Unread(PyErr),
     /// The key is not known.
-    NoKey(PyErr, Doing),
+    NoKey(PyErr, Access),
 }
 
 /// A result that can be stored.
@@ -154,7 +154,7 @@ pub(super) enum Outcome {
 
 /// What fails when the cache fails.
 #[derive(Clone, Copy)]
-pub(super) enum Doing {
+pub(super) enum Access {
     Reading,
     Storing,
 }
@@ -416,7 +416,7 @@ impl Version {
     }
 }
 
-impl Doing {
+impl Access {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Reading => "reading",

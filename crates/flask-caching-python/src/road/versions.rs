@@ -7,7 +7,7 @@ use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple};
 
 use super::parts::KeyAttribute;
 use super::port::{GET, GET_MANY, VERSION_WRITES};
-use super::turn::{Doing, Open, Reading, Role, Version};
+use super::turn::{Access, Open, Reading, Role, Version};
 use crate::memory::answers_of_copies;
 use crate::values::missing::is_missing;
 
@@ -46,12 +46,12 @@ impl Open {
         &mut self,
         py: Python<'_>,
         attributes: &KeyAttribute,
-    ) -> Result<(), (PyErr, Doing)> {
+    ) -> Result<(), (PyErr, Access)> {
         if self.versions.is_empty() {
             return Ok(());
         }
-        let reading = |error| (error, Doing::Reading);
-        let storing = |error| (error, Doing::Storing);
+        let reading = |error| (error, Access::Reading);
+        let storing = |error| (error, Access::Storing);
         if let Some(memory) = self.port.memory(py, GET_MANY) {
             for version in &mut self.versions {
                 let found = memory

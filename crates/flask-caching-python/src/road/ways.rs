@@ -3,7 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::look_up::{Approach, Arrival};
+use super::look_up::{Described, LookedUp};
 use super::parts::Call;
 use super::quick::Quick;
 use super::road::Road;
@@ -32,9 +32,9 @@ impl Road {
             Start::Refresh { of } => (Quick::Unknown, true, of),
         };
         let mut open = match self.describe(call, quick, is_refresh)? {
-            Approach::Answer(answer) => return Ok(answer),
-            Approach::Open(open) if is_task => return self.read_unless_waiting(open, call),
-            Approach::Open(open) => open,
+            Described::Answer(answer) => return Ok(answer),
+            Described::Open(open) if is_task => return self.read_unless_waiting(open, call),
+            Described::Open(open) => open,
         };
         self.read_open(py, &mut open);
         if let Some(key) = background {
@@ -45,9 +45,9 @@ impl Road {
         }
         loop {
             let behind = match self.arrive_at(open, call, None)? {
-                Arrival::There(there) => return Ok(there),
-                Arrival::Behind(behind) => behind,
-                Arrival::Leasing(leasing) => {
+                LookedUp::There(there) => return Ok(there),
+                LookedUp::Behind(behind) => behind,
+                LookedUp::Leasing(leasing) => {
                     open = self.take_lease(py, leasing)?;
                     if open.leasing.looks_again() {
                         self.read_open(py, &mut open);
@@ -82,11 +82,11 @@ impl Road {
         let py = call.args.py();
         let task = self.ask(intern!(py, "task"), ())?.extract()?;
         match self.arrive_at(open, call, Some(task))? {
-            Arrival::There(there) => Ok(there),
-            Arrival::Behind(over) if over.following.waiting.is_none() => {
+            LookedUp::There(there) => Ok(there),
+            LookedUp::Behind(over) if over.following.waiting.is_none() => {
                 self.read_unless_waiting(over, call)
             }
-            Arrival::Behind(open) | Arrival::Leasing(open) => Turn::of(py, open),
+            LookedUp::Behind(open) | LookedUp::Leasing(open) => Turn::of(py, open),
         }
     }
 }

@@ -98,7 +98,7 @@ impl ByteStore {
             .collect())
     }
 
-    /// The same, and how many seconds each entry has left that a copy of may be kept: `inf` for ever, a
+    /// As `get_many`, with the seconds that each entry has left of which a copy may be kept: `inf` for ever, a
     /// negative number where none may be.
     fn copies<'py>(
         &self,

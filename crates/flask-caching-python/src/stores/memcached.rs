@@ -75,7 +75,7 @@ pub(crate) struct MemcachedByteStore {
 }
 
 /// What statistics are told of a server: its address, and names with values.
-type Told<'py> = (String, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
+type ServerStatistics<'py> = (String, Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>);
 
 #[pymethods]
 impl MemcachedByteStore {
@@ -183,7 +183,10 @@ impl MemcachedByteStore {
     }
 
     /// What each server says of itself `about` something, as "items"; in general where it is empty.
-    fn statistics<'py>(slf: &Bound<'py, Self>, about: &str) -> PyResult<Vec<Told<'py>>> {
+    fn statistics<'py>(
+        slf: &Bound<'py, Self>,
+        about: &str,
+    ) -> PyResult<Vec<ServerStatistics<'py>>> {
         let servers = &*slf.get().servers;
         let told = slf.as_super().get().run(slf.py(), "other", |_| {
             servers.with("stats", &[], |memcached| memcached.statistics(about))

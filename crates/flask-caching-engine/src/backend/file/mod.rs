@@ -37,7 +37,7 @@ use std::time::Duration;
 use budget::Budget;
 use count::{Count, Notation};
 use directory::Directory;
-use directory::lock::Turn;
+use directory::lock::FileLock;
 use directory::naming::Naming;
 pub use directory::naming::{CustomHash, HashMethod};
 use format::Layout;
@@ -201,8 +201,8 @@ impl FileStore {
         self.len() == 0
     }
 
-    fn turn(&self, operation: &'static str) -> Result<Turn> {
-        Turn::wait(operation, &self.directory, self.lock_timeout)
+    fn turn(&self, operation: &'static str) -> Result<FileLock> {
+        FileLock::wait(operation, &self.directory, self.lock_timeout)
     }
 
     fn names(&self, operation: &'static str) -> Result<Vec<String>> {

@@ -165,7 +165,7 @@ impl LmdbStore {
         self.read_in(operation, |environment, txn| read(environment.parts(), txn))
     }
 
-    /// The same, where it is said of which environment.
+    /// Reads in one transaction, where `read` has to know of which environment.
     fn read_in<T>(
         &self,
         operation: &'static str,

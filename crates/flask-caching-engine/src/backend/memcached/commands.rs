@@ -79,7 +79,7 @@ impl Memcached {
             return Err(Error::new(ErrorKind::Key, "stats", "memcached", message));
         }
         let servers = self.servers.iter().map(|server| (server, ()));
-        let answers = self.at_once(servers, |server, ()| {
+        let answers = self.fan_out(servers, |server, ()| {
             server.with("stats", &[], false, |server| {
                 server.talk("stats", |protocol, wire| protocol.statistics(wire, about))
             })
@@ -99,7 +99,7 @@ impl Memcached {
             return Ok(None);
         }
         let servers = self.servers.iter().map(|server| (server, ()));
-        let answers = self.at_once(servers, |server, ()| {
+        let answers = self.fan_out(servers, |server, ()| {
             server.with("keys", &[], false, |server| server.keys(prefix, most))
         });
         let all: Result<Option<Vec<_>>> = answers.into_iter().map(|((), keys)| keys).collect();
@@ -116,7 +116,7 @@ impl Memcached {
     /// A server cannot be asked.
     pub fn flush_after(&self, delay: u32) -> Result<()> {
         let servers = self.servers.iter().map(|server| (server, ()));
-        let outcomes = self.at_once(servers, |server, ()| {
+        let outcomes = self.fan_out(servers, |server, ()| {
             server.with("clear", &[], false, |server| server.flush_after(delay))
         });
         outcomes.into_iter().try_for_each(|((), outcome)| outcome)

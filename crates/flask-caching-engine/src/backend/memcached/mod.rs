@@ -42,7 +42,7 @@ pub use spread::Spread;
 use distribution::Placement;
 use server::Server;
 
-use super::net::at_once;
+use super::net::fan_out;
 use super::{Backend, Value};
 use crate::resilience::{Deadline, Resilient, ServerHealth};
 use crate::{Lifetime, Result};
@@ -134,7 +134,7 @@ impl Memcached {
         }
         let shares = self.servers.iter().zip(shares);
         let shares = shares.filter(|(_, (places, _))| !places.is_empty());
-        self.at_once(shares, |server, (_, share)| ask(server, share))
+        self.fan_out(shares, |server, (_, share)| ask(server, share))
             .into_iter()
             .map(|((places, _), outcome)| (places, outcome))
             .collect()
@@ -142,7 +142,7 @@ impl Memcached {
 
     /// Asks servers by `ask`, all at the same time and by one deadline. With each goes the part of
     /// the work that is its own; it comes back with the answer.
-    fn at_once<'a, P: Sync, A: Send>(
+    fn fan_out<'a, P: Sync, A: Send>(
         &self,
         parts: impl Iterator<Item = (&'a Resilient<Server>, P)>,
         ask: impl Fn(&Resilient<Server>, &P) -> A + Sync,
@@ -151,7 +151,7 @@ impl Memcached {
         let (left_alone, up): (Vec<_>, Vec<_>) =
             parts.partition(|(server, _)| server.is_left_alone());
         let deadline = Deadline::of_operation(self.operation_timeout());
-        let mut answers = at_once(&up, deadline, |(server, part)| ask(server, part));
+        let mut answers = fan_out(&up, deadline, |(server, part)| ask(server, part));
         answers.extend(left_alone.iter().map(|(server, part)| ask(server, part)));
         let parts = up.into_iter().chain(left_alone).map(|(_, part)| part);
         parts.zip(answers).collect()
@@ -219,7 +219,7 @@ impl Backend for Memcached {
 
     fn clear(&self) -> Result<bool> {
         let servers = self.servers.iter().map(|server| (server, ()));
-        let outcomes = self.at_once(servers, |server, ()| server.clear());
+        let outcomes = self.fan_out(servers, |server, ()| server.clear());
         // Each is asked before one that failed is reported.
         let all: Result<Vec<bool>> = outcomes.into_iter().map(|((), outcome)| outcome).collect();
         Ok(all?.iter().all(|done| *done))

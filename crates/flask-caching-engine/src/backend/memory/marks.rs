@@ -4,7 +4,7 @@
 //! its original was read; a change the one at which it was heard of. A copy stands while nothing was
 //! heard since it was begun, whenever it lands: one that is fetched before a change and lands after it
 //! never stands. Copies are marked by the hash of their keys, in more stripes than there are copies;
-//! those that share a stripe are spoiled together, which costs them another question and nothing else.
+//! those that share a stripe are invalidated together, which costs them another question and nothing else.
 //!
 //! There is no lock: whoever hears of changes never waits for whoever reads, nor at a `fork()`.
 
@@ -30,7 +30,7 @@ const MOST: usize = 1 << 20;
 pub struct Marks {
     hasher: RandomState,
     count: AtomicU64,
-    /// When everything was spoiled last.
+    /// When everything was invalidated last.
     all: AtomicU64,
     stripes: Box<[AtomicU64]>,
 }
@@ -56,20 +56,20 @@ impl Marks {
 
     /// The original of the copy under `key` has changed, or may have: no copy of it that was begun
     /// before stands.
-    pub fn spoil(&self, key: &[u8]) {
+    pub fn invalidate(&self, key: &[u8]) {
         let (_, hash) = halves(self.hasher.hash_one(key));
         let now = self.begin(1);
         self.stripe(hash).fetch_max(now, Ordering::AcqRel);
     }
 
-    /// The same of all copies.
-    pub fn spoil_all(&self) {
+    /// Every original may have changed: no copy that was begun before stands.
+    pub fn invalidate_all(&self) {
         let now = self.begin(1);
         self.all.fetch_max(now, Ordering::AcqRel);
     }
 
-    /// When everything was spoiled last.
-    pub fn last_spoiled(&self) -> u64 {
+    /// When everything was invalidated last.
+    pub fn last_invalidated(&self) -> u64 {
         self.all.load(Ordering::Acquire)
     }
 

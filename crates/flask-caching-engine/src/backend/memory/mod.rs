@@ -82,7 +82,7 @@ impl<V> MemoryStore<V> {
         Self::with(threshold, Budget::unlimited(), RandomState::default(), None)
     }
 
-    /// The same, whose entries weigh no more than `max_bytes` together: their keys, what `weigh` says
+    /// An empty store, as [`new`](Self::new) makes it, whose entries weigh no more than `max_bytes` together: their keys, what `weigh` says
     /// of their values, and a fixed number of bytes for each. `weigh` may be called under a shard's
     /// lock, as in [`read`](Self::read).
     pub fn bounded(threshold: usize, max_bytes: usize, weigh: fn(&V) -> usize) -> Self {

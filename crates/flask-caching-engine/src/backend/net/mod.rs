@@ -1,7 +1,7 @@
 //! Sockets to servers: connected to by a deadline, the look-up of their names included; and several
 //! servers asked at once.
 
-mod at_once;
+mod fan_out;
 mod names;
 
 use std::io;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-pub(super) use at_once::at_once;
+pub(super) use fan_out::fan_out;
 
 use crate::resilience::Deadline;
 

@@ -12,9 +12,9 @@ mod fault;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod listening;
-mod prompt;
 mod recent;
 mod resp;
+mod scheduling;
 mod server;
 mod servers;
 mod store;

@@ -73,7 +73,7 @@ impl Operation {
         }
     }
 
-    /// The same, not to be done twice.
+    /// This operation, not to be done twice.
     pub(super) const fn once(self) -> Self {
         Self {
             repeatable: false,

@@ -14,7 +14,7 @@ use super::topology::cluster::Cluster;
 use super::topology::sentinel::{Sentinel, SentinelConfig};
 use super::topology::single::Single;
 use crate::Result;
-use crate::layer::near::{Near, Spoiling};
+use crate::layer::near::{Invalidating, Near};
 use crate::resilience::{Deadline, GuardedDeletions, Resilient, Settings};
 
 /// Redis servers: one, a master with replicas, or a cluster. Nothing is connected to before it is
@@ -67,15 +67,15 @@ impl Servers {
         self.resilient(self.redis(clear_prefix.into()))
     }
 
-    /// The same, of whose entries there are copies, of which `listener` hears. Every change of a lifetime
+    /// As [`cache`](Self::cache), with copies nearby of its entries: `listener` hears what changes. Every change of a lifetime
     /// costs a copy, so that lifetimes are extended by a fourth more than they have to be.
     pub fn copied(
         &self,
         clear_prefix: impl Into<Vec<u8>>,
         listener: &Arc<Listener>,
-    ) -> Spoiling<GuardedDeletions<Resilient<Redis>>> {
+    ) -> Invalidating<GuardedDeletions<Resilient<Redis>>> {
         let redis = self.redis(clear_prefix.into()).heard_of_by(listener);
-        Spoiling::new(self.resilient(redis), Arc::clone(listener.near()))
+        Invalidating::new(self.resilient(redis), Arc::clone(listener.near()))
     }
 
     fn redis(&self, clear_prefix: Vec<u8>) -> Redis {

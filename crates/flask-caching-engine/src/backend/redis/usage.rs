@@ -5,7 +5,7 @@ use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::servers::Servers;
 use crate::Result;
-use crate::backend::net::at_once;
+use crate::backend::net::fan_out;
 use crate::resilience::Deadline;
 
 /// What servers hold; `None`: they do not tell.
@@ -42,7 +42,7 @@ impl Servers {
     pub fn usage(&self) -> Result<Usage> {
         let deadline = Deadline::after(self.settings.operation_timeout);
         let masters = self.topology.masters(OPERATION, deadline)?;
-        let answers = at_once(&masters, deadline, |server| {
+        let answers = fan_out(&masters, deadline, |server| {
             usage_of(server, self.topology.target(), deadline)
         });
         let all: Vec<Usage> = answers.into_iter().collect::<Result<_>>()?;

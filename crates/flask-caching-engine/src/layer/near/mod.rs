@@ -3,7 +3,7 @@
 //! - [`Near`]: what is known of the copies of one cache: which of them stand, and whether the server's
 //!   word of changes reaches this process at all. Where the copies are is their owner's affair; it
 //!   keeps them in a [`MemoryStore::of_copies`](crate::backend::MemoryStore::of_copies).
-//! - [`Spoiling`]: the layer by which a process sees its own writes and deletions at once.
+//! - [`Invalidating`]: the layer by which a process sees its own writes and deletions at once.
 //!
 //! What keeps an old value from landing after the change that replaced it is in
 //! [`Marks`]. What follows from it, for whoever fetches:
@@ -16,16 +16,16 @@
 //!
 //! Whoever listens to the servers ([`crate::backend::redis`]) vouches with [`Near::heard_until`] for as
 //! long as it would have heard; after that nobody reads a copy, whether the listener gets to run or
-//! not. Where it may have missed something it takes that back and spoils everything first, and vouches
+//! not. Where it may have missed something it takes that back and invalidates everything first, and vouches
 //! again after it listens again.
 
-mod spoiling;
+mod invalidating;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-pub use spoiling::Spoiling;
+pub use invalidating::Invalidating;
 
 use crate::backend::memory::Marks;
 use crate::clock::{self, Instant};
@@ -130,20 +130,20 @@ impl Near {
     }
 
     /// The entry under `key`, as its server knows it, has changed, or may have.
-    pub fn spoil(&self, key: &[u8]) {
+    pub fn invalidate(&self, key: &[u8]) {
         if let Some(key) = key.strip_prefix(&*self.prefix) {
-            self.marks.spoil(key);
+            self.marks.invalidate(key);
         }
     }
 
     /// Anything may have changed.
-    pub fn spoil_all(&self) {
-        self.marks.spoil_all();
+    pub fn invalidate_all(&self) {
+        self.marks.invalidate_all();
     }
 
-    /// Somebody listens from now on, in this process: what was missed until now is spoiled.
+    /// Somebody listens from now on, in this process: what was missed until now is invalidated.
     pub fn begin_listening(&self) {
-        self.marks.spoil_all();
+        self.marks.invalidate_all();
         self.generation
             .store(FORKS.load(Ordering::Acquire), Ordering::Release);
     }

@@ -41,7 +41,7 @@ impl Health {
         }
     }
 
-    /// The same, where `probe` says whether the server answers: after it hung it is asked in the
+    /// This health, with a `probe` that says whether the server answers: after it hung it is asked in the
     /// background, so that calls go to it as soon as it does.
     #[must_use]
     pub fn probed(self, probe: Probe) -> Self {

@@ -1,7 +1,7 @@
 //! What keeps a broken server from breaking, or slowing, the application in front of it.
 //!
 //! - [`Deadline`]: one point in time by which an operation is over, however many steps it takes.
-//! - [`Turn`]: a lock that is waited for by a deadline.
+//! - [`DeadlineLock`]: a lock that is waited for by a deadline.
 //! - [`Breaker`]: a server that failed is left alone for a moment, so that an outage costs
 //!   microseconds a call, not a deadline.
 //! - [`Health`]: breaker and outage log of one server; every backend asks it before it talks.
@@ -11,6 +11,7 @@
 
 mod breaker;
 mod deadline;
+mod deadline_lock;
 #[cfg(test)]
 mod flaky;
 mod guarded;
@@ -20,11 +21,11 @@ mod replay;
 mod report;
 mod resilient;
 mod settings;
-mod turn;
 mod watch;
 
 pub use breaker::Breaker;
 pub use deadline::Deadline;
+pub use deadline_lock::{DeadlineLock, DeadlineLockGuard};
 pub(crate) use guarded::delete_guarded;
 pub use guarded::{GuardedDeletions, GuardedKey, ReadGuard};
 pub use health::Health;
@@ -32,5 +33,4 @@ pub use replay::{Full, Mark, Part, Undelivered};
 pub use report::ServerHealth;
 pub use resilient::Resilient;
 pub use settings::Settings;
-pub use turn::{Taken, Turn};
 pub use watch::Probe;

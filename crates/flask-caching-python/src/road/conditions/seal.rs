@@ -24,7 +24,7 @@ pub(crate) struct Seal<'py> {
     is_sealed: bool,
     fresh_until: Option<Instant>,
     pub(crate) tags: SmallVec<[Handle; 2]>,
-    /// The same for a store of bytes.
+    /// The seal as a store of bytes keeps it behind the value.
     pub(crate) metadata: Option<Py<Metadata>>,
 }
 

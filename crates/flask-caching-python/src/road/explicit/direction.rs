@@ -5,7 +5,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::hand_on::hand_on;
+use super::forward::forward;
 use super::proxies::NativeProxies;
 use crate::memory::{MemoryBackend, note_answer};
 use crate::mistakes::explained;
@@ -55,7 +55,7 @@ impl Direction {
         Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
     }
 
-    /// The same, where the first of `args` may be a key that stands for itself.
+    /// As [`of`](Self::of), where the first of `args` is a key that stands for itself.
     #[inline]
     pub(crate) fn of_key<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
@@ -68,7 +68,7 @@ impl Direction {
         Ok(is_here.then_some(found))
     }
 
-    /// The same, where all of `keys` may be such keys.
+    /// As [`of_key`](Self::of_key), where all of `keys` are such keys.
     pub(crate) fn of_keys<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         keys: &Bound<'py, PyTuple>,
@@ -122,7 +122,7 @@ impl Direction {
         if keys.iter_borrowed().any(|key| self.is_fragment(&key)) {
             return Ok(None);
         }
-        hand_on(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
+        forward(backend, intern!(backend.py(), "get_many"), keys, kwargs).map(Some)
     }
 
     /// Whether `key` names what is stored under another key.

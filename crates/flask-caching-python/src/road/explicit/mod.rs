@@ -1,9 +1,9 @@
 //! What an application asks of a cache explicitly, by its proxies: where that leads, and how often it
 //! is asked.
 
-mod asked;
+mod counts;
 mod direction;
-mod hand_on;
+mod forward;
 mod proxies;
 
 pub(crate) use proxies::NativeProxies;

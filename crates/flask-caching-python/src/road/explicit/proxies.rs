@@ -7,9 +7,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::asked::{Asked, Asking, found_and_missing};
+use super::counts::{ExplicitCounts, ExplicitEvent, found_and_missing};
 use super::direction::{Directed, Direction};
-use super::hand_on::hand_on;
+use super::forward::forward;
 use crate::flights;
 use crate::road::port::SET;
 
@@ -31,7 +31,7 @@ macro_rules! proxy {
 #[pyclass(frozen, subclass, module = "flask_caching._engine")]
 pub(crate) struct NativeProxies {
     pub(crate) direction: OnceLock<Direction>,
-    asked: Asked,
+    counts: ExplicitCounts,
     /// Whether deletions take more than a backend's method.
     deletes_by_fallback: AtomicBool,
 }
@@ -44,7 +44,7 @@ impl NativeProxies {
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         Self {
             direction: OnceLock::new(),
-            asked: Asked::default(),
+            counts: ExplicitCounts::default(),
             deletes_by_fallback: AtomicBool::new(false),
         }
     }
@@ -52,7 +52,7 @@ impl NativeProxies {
     /// Lets `listener(hits, misses, seconds)` hear of each `get`, `get_many` and `get_dict`. The first
     /// call counts.
     fn _listen(&self, listener: Py<PyAny>) {
-        self.asked.listen(listener);
+        self.counts.listen(listener);
     }
 
     /// Lets keys that do not begin with `prefix` lead to the backend of the active application, whose
@@ -70,20 +70,20 @@ impl NativeProxies {
     /// How often was asked: keys found, not found, written, deleted; calls of `clear`; keys of which a copy
     /// nearby was found.
     fn _asked(&self) -> [u64; 6] {
-        self.asked.counts()
+        self.counts.counts()
     }
 
     /// Count what is asked of a method that is not native: keys written and deleted, calls of `clear`.
     #[pyo3(signature = (writes = 0, deletions = 0, clears = 0))]
     fn _note_asked(&self, writes: usize, deletions: usize, clears: usize) {
-        self.asked.count(Asking::Writes, writes);
-        self.asked.count(Asking::Deletions, deletions);
-        self.asked.count(Asking::Clears, clears);
+        self.counts.count(ExplicitEvent::Writes, writes);
+        self.counts.count(ExplicitEvent::Deletions, deletions);
+        self.counts.count(ExplicitEvent::Clears, clears);
     }
 
     /// Counts begin anew, in a child of `fork()`.
     fn _reset_asked(&self) {
-        self.asked.reset();
+        self.counts.reset();
     }
 
     /// The backend that a call with all of `keys` is handed on to as it is; None where the proxy has to
@@ -106,14 +106,14 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let start = slf.get().asked.start();
+        let start = slf.get().counts.start();
         let found = Self::find(slf, args, kwargs)?;
         let counts = if found.is_none() { (0, 1) } else { (1, 0) };
-        slf.get().asked.note_found(slf.py(), start, counts)?;
+        slf.get().counts.note_found(slf.py(), start, counts)?;
         Ok(found)
     }
 
-    /// The same, which counts as no question of the application's.
+    /// As `get`, and counts as no question of the application's.
     #[pyo3(signature = (*args))]
     fn _look_at<'py>(
         slf: &Bound<'py, Self>,
@@ -134,7 +134,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let start = slf.get().asked.start();
+        let start = slf.get().counts.start();
         let found = match Direction::of(slf)? {
             Some((direction, backend)) => direction.get_many(&backend, args, kwargs)?,
             None => None,
@@ -164,7 +164,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        slf.get().asked.count(Asking::Writes, 1);
+        slf.get().counts.count(ExplicitEvent::Writes, 1);
         let Some((direction, backend)) = Direction::of_key(slf, args)? else {
             return slf.call_method(intern!(py, "_set_fallback"), args, kwargs);
         };
@@ -186,7 +186,7 @@ impl NativeProxies {
             )?;
             return Ok(done.into_pyobject(py)?.to_owned().into_any());
         }
-        hand_on(&backend, intern!(py, "set"), args, kwargs)
+        forward(&backend, intern!(py, "set"), args, kwargs)
     }
 
     /// Whether a key has a value.
@@ -213,7 +213,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().asked.count(Asking::Writes, 1);
+        slf.get().counts.count(ExplicitEvent::Writes, 1);
         let direct = Direction::of_key(slf, args)?;
         Self::ask(slf, direct, proxy!(slf, "add"), args, kwargs)
     }
@@ -230,7 +230,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().asked.count(Asking::Deletions, 1);
+        slf.get().counts.count(ExplicitEvent::Deletions, 1);
         let direct = Self::to_delete(slf, Direction::of_key(slf, args)?, args, 1)?;
         Self::ask(slf, direct, proxy!(slf, "delete"), args, kwargs)
     }
@@ -244,7 +244,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().asked.count(Asking::Deletions, args.len());
+        slf.get().counts.count(ExplicitEvent::Deletions, args.len());
         let direct = Self::to_delete(slf, Direction::of_keys(slf, args)?, args, args.len())?;
         Self::ask(slf, direct, proxy!(slf, "delete_many"), args, kwargs)
     }
@@ -261,7 +261,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let start = slf.get().asked.start();
+        let start = slf.get().counts.start();
         let direct = Direction::of_keys(slf, args)?;
         let values = Self::ask(slf, direct, proxy!(slf, "get_dict"), args, kwargs)?;
         slf.get()
@@ -281,7 +281,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match direct {
-            Some((_, backend)) => hand_on(&backend, method, args, kwargs),
+            Some((_, backend)) => forward(&backend, method, args, kwargs),
             None => slf.call_method(fallback, args, kwargs),
         }
     }
@@ -321,6 +321,6 @@ impl NativeProxies {
         {
             return Ok(found);
         }
-        hand_on(&backend, intern!(py, "get"), args, kwargs)
+        forward(&backend, intern!(py, "get"), args, kwargs)
     }
 }

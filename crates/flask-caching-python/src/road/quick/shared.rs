@@ -106,7 +106,7 @@ pub(crate) fn find<'py>(
     }
 }
 
-/// The same, where `key` is a string.
+/// As [`find`], of a `key` that is a string.
 pub(crate) fn find_text<'py>(
     store: &SharedByteStore,
     key: &Bound<'py, PyAny>,

@@ -18,9 +18,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 ///
 /// Every turn opens the file anew: so threads exclude each other like processes do, and a forked
 /// child has no part in its parent's turns.
-pub(in crate::backend::file) struct Turn(File);
+pub(in crate::backend::file) struct FileLock(File);
 
-impl Turn {
+impl FileLock {
     /// Waits for a turn at `directory`, no longer than `timeout`.
     ///
     /// # Errors
@@ -65,7 +65,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing is not enough: a child forked meanwhile holds the same open file. An error here
         // leaves the file to be unlocked by being closed.

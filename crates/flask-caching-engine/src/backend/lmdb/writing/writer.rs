@@ -142,7 +142,7 @@ impl Writer {
         &self,
         patience: Duration,
         written: impl Fn() -> usize,
-    ) -> io::Result<Option<Turn<'_>>> {
+    ) -> io::Result<Option<WriterLock<'_>>> {
         // SAFETY: the mutex was made by who came first.
         let mut code = unsafe { pthread_mutex_trylock(self.mutex()) };
         if code == libc::EBUSY {
@@ -153,7 +153,7 @@ impl Writer {
             code = unsafe { pthread_mutex_consistent(self.mutex()) };
         }
         match code {
-            0 => Ok(Some(Turn(self, PhantomData))),
+            0 => Ok(Some(WriterLock(self, PhantomData))),
             libc::ETIMEDOUT => Ok(None),
             code => Err(io::Error::from_raw_os_error(code)),
         }
@@ -197,9 +197,9 @@ impl Writer {
 }
 
 /// Held while writing, by the thread that has taken it.
-pub(in crate::backend::lmdb) struct Turn<'a>(&'a Writer, PhantomData<*const ()>);
+pub(in crate::backend::lmdb) struct WriterLock<'a>(&'a Writer, PhantomData<*const ()>);
 
-impl Drop for Turn<'_> {
+impl Drop for WriterLock<'_> {
     fn drop(&mut self) {
         // SAFETY: this thread has it.
         unsafe { pthread_mutex_unlock(self.0.mutex()) };

@@ -76,7 +76,7 @@ impl Spread {
         self.put_over(key, found, new, lifetime)
     }
 
-    /// The same, for a `lifetime` of its own.
+    /// As [`exchange`](Self::exchange), and what is put there lives for `lifetime`, whatever was left before.
     pub(super) fn put_over(
         &self,
         key: &[u8],

@@ -5,7 +5,7 @@
 //! What is sent there arrives in order: an answer to a `PING` says that every change before the
 //! question has been heard of. Nothing else is taken for a sign of life.
 
-mod ear;
+mod subscriber;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use ear::Ear;
+use subscriber::Subscriber;
 
 use super::server::{Operation, Server};
 use super::topology::Topology;
@@ -179,7 +179,7 @@ impl State {
             old.heard.store(0, Ordering::Release);
             old.is_over.store(true, Ordering::Release);
         }
-        near.spoil_all();
+        near.invalidate_all();
     }
 }
 
@@ -256,14 +256,14 @@ impl Supervisor {
         self.state.replace_links(near, links.clone());
         for link in links {
             let (state, settings) = (Arc::clone(&self.state), self.settings);
-            let ear = Ear {
+            let subscriber = Subscriber {
                 state,
                 link: Arc::clone(&link),
                 every: (self.silence / QUESTIONS).clamp(SOONEST, LATEST),
                 silence: self.silence,
                 settings,
             };
-            if let Err(error) = spawn(move || ear.run()) {
+            if let Err(error) = spawn(move || subscriber.run()) {
                 log::debug!("no thread to hear of changes: {error}");
                 // The next look finds that it has no link, and tries again.
                 lock(&self.state.links).retain(|other| !Arc::ptr_eq(other, &link));

@@ -141,7 +141,7 @@ impl Redis {
     /// The entries of `keys` and what is left of their lifetimes, as far as somebody hears of the
     /// changes there.
     ///
-    /// A change between the two questions is heard of after both, and spoils what they made.
+    /// A change between the two questions is heard of after both, and invalidates what they made.
     fn copies_of(&self, keys: &[&[u8]]) -> Result<Vec<Option<Copied>>> {
         let operation = Operation::read_latest("get");
         let values = keys.iter().map(|key| (*key, command::get(key)));

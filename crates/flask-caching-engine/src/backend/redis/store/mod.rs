@@ -1,8 +1,8 @@
 //! The cache on Redis, whatever the topology.
 
 mod edges;
+mod fallbacks;
 mod many;
-mod stand_ins;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::listening::Listener;
 use super::resp::Reply;
 use super::server::{Batch, Operation, Server};
 use super::topology::{Request, Topology};
-use crate::backend::net::at_once;
+use crate::backend::net::fan_out;
 use crate::backend::{Backend, Copied, Presence, Value};
 use crate::resilience::{Deadline, ServerHealth};
 use crate::{Error, ErrorKind, Lifetime, Result};
@@ -44,7 +44,7 @@ impl Redis {
         }
     }
 
-    /// The same, of whose changes `listener` hears: lifetimes are extended by a fourth more than they
+    /// This cache, where `listener` hears what changes in it: lifetimes are extended by a fourth more than they
     /// have to be, and so more seldom.
     pub(super) fn heard_of_by(self, listener: &Arc<Listener>) -> Self {
         Self {
@@ -266,7 +266,7 @@ impl Backend for Redis {
         let operation = Operation::remove("clear");
         let deadline = self.deadline();
         let masters = self.topology.masters(operation, deadline)?;
-        let outcomes = at_once(&masters, deadline, |server| {
+        let outcomes = fan_out(&masters, deadline, |server| {
             self.clear_server(operation, server)
         });
         // Each is asked before one that failed is reported.

@@ -89,7 +89,7 @@ pub(in crate::backend::redis) fn exchange(
     server.exchange(operation, &whole, deadline)
 }
 
-/// The same, and the server beside each of its replies.
+/// As [`exchange`], with the server beside each of its replies.
 pub(in crate::backend::redis) fn exchange_with(
     server: &Arc<Server>,
     operation: Operation,

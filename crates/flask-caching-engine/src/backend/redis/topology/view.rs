@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::Result;
 use crate::backend::redis::fault;
 use crate::clock;
-use crate::resilience::{Deadline, Turn};
+use crate::resilience::{Deadline, DeadlineLock};
 
 /// After looking in vain, or finding nothing new, it is not looked again for so long.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Belongs to one process (see [`crate::per_process::PerProcess`]).
 pub(in crate::backend::redis) struct Latest<V> {
     known: Mutex<Option<Arc<V>>>,
-    looking: Turn,
+    looking: DeadlineLock,
     /// How errors call the whole of it.
     target: String,
     /// In clock nanoseconds: when it may be looked again for a reason, and when it shall be
@@ -34,7 +34,7 @@ impl<V> Latest<V> {
     pub(in crate::backend::redis) fn new(target: String, lifetime: Duration) -> Self {
         Self {
             known: Mutex::new(None),
-            looking: Turn::default(),
+            looking: DeadlineLock::default(),
             target,
             may_look: AtomicU64::new(0),
             shall_look: AtomicU64::new(0),

@@ -10,7 +10,7 @@ pub(crate) use self::key::delete_guarded;
 pub use self::key::{GuardedKey, ReadGuard};
 
 use self::owed::{Owed, Part};
-use super::{Deadline, Settings, Turn};
+use super::{Deadline, DeadlineLock, Settings};
 use crate::backend::Backend;
 use crate::layer::{self, Effect, Operation};
 use crate::per_process::PerProcess;
@@ -30,7 +30,7 @@ struct State {
     any: AtomicBool,
     owed: Mutex<Owed>,
     /// Whoever has it delivers.
-    turn: Turn,
+    turn: DeadlineLock,
     /// In clock nanoseconds, when delivery may be tried again by operations on other keys.
     next_delivery: AtomicU64,
 }
@@ -59,7 +59,7 @@ impl<B: Backend> GuardedDeletions<B> {
             state: PerProcess::new(|| State {
                 any: AtomicBool::new(false),
                 owed: Mutex::default(),
-                turn: Turn::default(),
+                turn: DeadlineLock::default(),
                 next_delivery: AtomicU64::new(0),
             }),
         }

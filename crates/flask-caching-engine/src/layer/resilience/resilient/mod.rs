@@ -4,7 +4,7 @@ mod settling;
 
 use std::sync::atomic::AtomicU64;
 
-use super::{Deadline, Health, Probe, ServerHealth, Settings, Turn, Undelivered};
+use super::{Deadline, DeadlineLock, Health, Probe, ServerHealth, Settings, Undelivered};
 use crate::backend::Backend;
 use crate::layer::{self, Effect, Operation};
 use crate::per_process::PerProcess;
@@ -43,7 +43,7 @@ struct State {
     health: Option<Health>,
     undelivered: Undelivered,
     /// Whoever has it delivers.
-    turn: Turn,
+    turn: DeadlineLock,
     /// In clock nanoseconds, when delivery may be tried again, where operations on other keys go on.
     next_delivery: AtomicU64,
 }
@@ -58,7 +58,7 @@ impl<B: Backend> Resilient<B> {
         })
     }
 
-    /// The same, where `probe` says whether the server answers; see [`Health::probed`].
+    /// As [`new`](Self::new), with a `probe` that says whether the server answers; see [`Health::probed`].
     pub fn probed(backend: B, target: impl Into<String>, settings: Settings, probe: Probe) -> Self {
         let target = target.into();
         Self::with_state(backend, Keeper::Wrapper, settings, move || {
@@ -110,7 +110,7 @@ impl<B: Backend> Resilient<B> {
         let state = PerProcess::new(move || State {
             health: health(),
             undelivered: Undelivered::new(settings.owed_bytes),
-            turn: Turn::default(),
+            turn: DeadlineLock::default(),
             next_delivery: AtomicU64::new(0),
         });
         Self {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Keeper, Resilient, State};
 use crate::backend::Backend;
-use crate::resilience::{Deadline, Part, Taken};
+use crate::resilience::{Deadline, DeadlineLockGuard, Part};
 use crate::{Error, ErrorKind, Result, clock};
 
 impl<B: Backend> Resilient<B> {
@@ -59,7 +59,12 @@ impl<B: Backend> Resilient<B> {
     }
 
     /// Delivers what is owed beside the keys of an operation, in the time that it can spare.
-    fn deliver_others(&self, _turn: &Taken<'_>, touched: bool, deadline: Deadline) -> Result<()> {
+    fn deliver_others(
+        &self,
+        _turn: &DeadlineLockGuard<'_>,
+        touched: bool,
+        deadline: Deadline,
+    ) -> Result<()> {
         let state = self.state.get();
         if touched && !state.is_delivery_due() {
             return Ok(());

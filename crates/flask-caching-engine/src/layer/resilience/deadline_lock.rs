@@ -8,21 +8,21 @@ use super::Deadline;
 /// Something that one thread does at a time, which may take as long as a server does: no one waits
 /// for it longer than for the server itself.
 #[derive(Debug, Default)]
-pub struct Turn {
+pub struct DeadlineLock {
     taken: Mutex<bool>,
     ended: Condvar,
 }
 
 /// The turn of one thread; it ends when this is dropped.
 #[derive(Debug)]
-pub struct Taken<'a>(&'a Turn);
+pub struct DeadlineLockGuard<'a>(&'a DeadlineLock);
 
-impl Turn {
+impl DeadlineLock {
     /// The turn, waiting for it until `deadline` where somebody else has it.
     ///
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] where somebody else has it until then.
-    pub fn take(&self, deadline: Deadline) -> io::Result<Taken<'_>> {
+    pub fn take(&self, deadline: Deadline) -> io::Result<DeadlineLockGuard<'_>> {
         let mut taken = self.lock();
         while *taken {
             let left = deadline.remaining()?;
@@ -32,14 +32,14 @@ impl Turn {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         *taken = true;
-        Ok(Taken(self))
+        Ok(DeadlineLockGuard(self))
     }
 
     /// The turn, where nobody else has it.
-    pub fn try_take(&self) -> Option<Taken<'_>> {
+    pub fn try_take(&self) -> Option<DeadlineLockGuard<'_>> {
         let before = std::mem::replace(&mut *self.lock(), true);
         // Not `then_some`: what it would make and drop ends the turn of whoever has it.
-        (!before).then(|| Taken(self))
+        (!before).then(|| DeadlineLockGuard(self))
     }
 
     fn lock(&self) -> MutexGuard<'_, bool> {
@@ -47,7 +47,7 @@ impl Turn {
     }
 }
 
-impl Drop for Taken<'_> {
+impl Drop for DeadlineLockGuard<'_> {
     fn drop(&mut self) {
         *self.0.lock() = false;
         self.0.ended.notify_one();
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn one_at_a_time_and_nobody_waits_past_a_deadline() {
-        let turn = Turn::default();
+        let turn = DeadlineLock::default();
         let taken = turn.try_take().unwrap();
         assert!(turn.try_take().is_none());
         let error = turn.take(Deadline::after(Duration::from_millis(5)));
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_the_turn_before() {
-        let turn = Turn::default();
+        let turn = DeadlineLock::default();
         let taken = turn.try_take().unwrap();
         std::thread::scope(|scope| {
             let waiting =

@@ -6,7 +6,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::mistakes::explained;
 
 /// What `method` of `backend` returns.
-pub(crate) fn hand_on<'py>(
+pub(crate) fn forward<'py>(
     backend: &Bound<'py, PyAny>,
     method: &Bound<'py, PyString>,
     args: &Bound<'py, PyTuple>,

@@ -10,7 +10,7 @@ use crate::telemetry::contacted;
 ///
 /// Each is asked in a thread, the last one in this: whatever a server does with the time (does not
 /// accept, hangs, drips), none of it is the other servers'. Where no thread can be had, this one asks.
-pub(in crate::backend) fn at_once<Q: Sync, A: Send>(
+pub(in crate::backend) fn fan_out<Q: Sync, A: Send>(
     parts: &[Q],
     deadline: Deadline,
     ask: impl Fn(&Q) -> A + Sync,
@@ -56,12 +56,12 @@ mod tests {
     fn all_are_asked_at_the_same_time_by_one_deadline() {
         let together = Barrier::new(3);
         let over = Deadline::after(Duration::ZERO);
-        let answers = at_once(&[1, 2, 3], over, |part| {
+        let answers = fan_out(&[1, 2, 3], over, |part| {
             together.wait();
             let left = Deadline::of_operation(Duration::from_secs(60)).remaining();
             (part * 10, left.is_err())
         });
         assert_eq!(answers, [(10, true), (20, true), (30, true)]);
-        assert_eq!(at_once(&[], over, |part: &i32| *part), Vec::<i32>::new());
+        assert_eq!(fan_out(&[], over, |part: &i32| *part), Vec::<i32>::new());
     }
 }

@@ -13,23 +13,23 @@ use flask_caching_engine::telemetry::counts::increase;
 /// Keys that were found, not found, written and deleted, calls of `clear`, and of the first those that
 /// copies nearby had.
 #[derive(Default)]
-pub(crate) struct Asked {
+pub(crate) struct ExplicitCounts {
     counts: [AtomicU64; 6],
     /// Called with how many keys were found, how many not, and the seconds that took.
     listener: OnceLock<Py<PyAny>>,
 }
 
 /// How a question began.
-pub(crate) struct Start {
+pub(crate) struct Started {
     /// When, where somebody listens.
     at: Option<Instant>,
     /// How often copies nearby had answered.
     answers: u64,
 }
 
-/// Where an event is counted in [`Asked`].
+/// Where an event is counted in [`ExplicitCounts`].
 #[derive(Clone, Copy)]
-pub(crate) enum Asking {
+pub(crate) enum ExplicitEvent {
     Hits,
     Misses,
     Writes,
@@ -38,9 +38,9 @@ pub(crate) enum Asking {
     NearHits,
 }
 
-impl Asked {
+impl ExplicitCounts {
     #[inline]
-    pub(crate) fn count(&self, what: Asking, by: usize) {
+    pub(crate) fn count(&self, what: ExplicitEvent, by: usize) {
         increase(&self.counts[what as usize], by as u64);
     }
 
@@ -62,8 +62,8 @@ impl Asked {
 
     /// How a question begins.
     #[inline]
-    pub(crate) fn start(&self) -> Start {
-        Start {
+    pub(crate) fn start(&self) -> Started {
+        Started {
             at: self.listener.get().map(|_| clock::exact()),
             answers: answers_of_copies(),
         }
@@ -74,19 +74,19 @@ impl Asked {
     pub(crate) fn note_found(
         &self,
         py: Python<'_>,
-        start: Start,
+        start: Started,
         (found, missing): (usize, usize),
     ) -> PyResult<()> {
         if found > 0 {
-            self.count(Asking::Hits, found);
+            self.count(ExplicitEvent::Hits, found);
         }
         if missing > 0 {
-            self.count(Asking::Misses, missing);
+            self.count(ExplicitEvent::Misses, missing);
         }
         let near = usize::try_from(answers_of_copies() - start.answers).unwrap_or(0);
         if near > 0 {
             // Those of tags are among the answers.
-            self.count(Asking::NearHits, near.min(found));
+            self.count(ExplicitEvent::NearHits, near.min(found));
         }
         if let (Some(start), Some(listener)) = (start.at, self.listener.get()) {
             let spent = clock::exact().since(start).as_secs_f64();

@@ -1,4 +1,4 @@
-//! What this process changes is spoiled at once.
+//! What this process changes is invalidated at once.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use crate::backend::Backend;
 use crate::layer::{self, Operation};
 use crate::resilience::{GuardedKey, ReadGuard};
 
-/// Wraps a backend and spoils the copies of what is changed through it: before, so that nobody reads
+/// Wraps a backend and invalidates the copies of what is changed through it: before, so that nobody reads
 /// what is being replaced, and after, as a copy that was begun meanwhile may be of it.
-pub struct Spoiling<B> {
+pub struct Invalidating<B> {
     backend: B,
     near: Arc<Near>,
 }
 
-impl<B: Backend> Spoiling<B> {
+impl<B: Backend> Invalidating<B> {
     /// `backend`, with copies of its entries that `near` knows of.
     pub fn new(backend: B, near: Arc<Near>) -> Self {
         Self { backend, near }
@@ -23,31 +23,31 @@ impl<B: Backend> Spoiling<B> {
 
     /// Does what changes the entries under `keys`. `None`: any.
     fn changing<T>(&self, keys: Option<&[&[u8]]>, change: impl FnOnce(&B) -> T) -> T {
-        let after = Spoil(&self.near, keys);
-        after.spoil();
+        let after = InvalidateOnDrop(&self.near, keys);
+        after.invalidate();
         change(&self.backend)
     }
 }
 
-/// Spoils once more when it is dropped, in a panic too. `None`: everything.
-struct Spoil<'a>(&'a Near, Option<&'a [&'a [u8]]>);
+/// Invalidates once more when it is dropped, in a panic too. `None`: everything.
+struct InvalidateOnDrop<'a>(&'a Near, Option<&'a [&'a [u8]]>);
 
-impl Spoil<'_> {
-    fn spoil(&self) {
+impl InvalidateOnDrop<'_> {
+    fn invalidate(&self) {
         match self.1 {
-            Some(keys) => keys.iter().for_each(|key| self.0.spoil(key)),
-            None => self.0.spoil_all(),
+            Some(keys) => keys.iter().for_each(|key| self.0.invalidate(key)),
+            None => self.0.invalidate_all(),
         }
     }
 }
 
-impl Drop for Spoil<'_> {
+impl Drop for InvalidateOnDrop<'_> {
     fn drop(&mut self) {
-        self.spoil();
+        self.invalidate();
     }
 }
 
-impl<B: Backend> layer::Layer for Spoiling<B> {
+impl<B: Backend> layer::Layer for Invalidating<B> {
     type Inner = B;
 
     fn inner(&self) -> &B {

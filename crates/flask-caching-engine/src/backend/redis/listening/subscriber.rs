@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::super::config::ConnectionConfig;
 use super::super::connection::Connection;
 use super::super::resp::{self, Message, Reply};
-use super::super::{fault, prompt};
+use super::super::{fault, scheduling};
 use super::{LATEST, LISTEN, Link, State, is_refusal};
 use crate::Result;
 use crate::clock::{self, Instant};
@@ -22,7 +22,7 @@ const MANY: u32 = 25;
 const RETRY_REFUSED: Duration = Duration::from_secs(30);
 
 /// Follows one server.
-pub(super) struct Ear {
+pub(super) struct Subscriber {
     pub(super) state: Arc<State>,
     pub(super) link: Arc<Link>,
     pub(super) every: Duration,
@@ -30,10 +30,10 @@ pub(super) struct Ear {
     pub(super) settings: Settings,
 }
 
-impl Ear {
+impl Subscriber {
     pub(super) fn run(self) {
         // Readers have old values until it has run.
-        prompt::run_soon();
+        scheduling::run_soon();
         let mut failures = 0;
         while !self.is_over() {
             let Err(error) = self.listen() else {
@@ -83,7 +83,7 @@ impl Ear {
         if let Some(near) = self.state.near.upgrade() {
             self.link.heard.store(0, Ordering::Release);
             self.state.vouch(&near);
-            near.spoil_all();
+            near.invalidate_all();
         }
     }
 
@@ -189,13 +189,13 @@ impl Ear {
             Some(Reply::Array(keys)) => {
                 for key in keys {
                     match key {
-                        Reply::Data(key) => near.spoil(key),
-                        _ => near.spoil_all(),
+                        Reply::Data(key) => near.invalidate(key),
+                        _ => near.invalidate_all(),
                     }
                 }
             }
             // The database was emptied.
-            _ => near.spoil_all(),
+            _ => near.invalidate_all(),
         }
     }
 }
