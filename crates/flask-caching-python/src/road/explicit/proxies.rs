@@ -144,7 +144,7 @@ impl NativeProxies {
             None => slf.call_method(intern!(py, "_get_many_fallback"), args, kwargs)?,
         };
         slf.get()
-            .asked
+            .counts
             .note_found(py, start, found_and_missing(&values))?;
         Ok(values)
     }
@@ -265,7 +265,7 @@ impl NativeProxies {
         let direct = Direction::of_keys(slf, args)?;
         let values = Self::ask(slf, direct, proxy!(slf, "get_dict"), args, kwargs)?;
         slf.get()
-            .asked
+            .counts
             .note_found(py, start, found_and_missing(&values))?;
         Ok(values)
     }
