@@ -19,7 +19,7 @@ from ._bytes.backend import ByteBackend, logger
 from ._bytes.directory import InDirectory, directory, whole_number
 from ._bytes.encoded import Encoded
 from ._like_cachelib import ancestors
-from ._like_cachelib.made_of import follow_overrides
+from ._like_cachelib.overrides import follow_overrides
 from ._like_cachelib.steps import NO_LIMIT, follow_steps, replaces
 from ._settings.common import DIRECTORY, FILE_HASH_METHOD, MAX_BYTES, THRESHOLD, bytes_limit
 from .spec import BackendSpec

@@ -17,7 +17,7 @@ from ._bytes.backend import ByteBackend
 from ._gevent import cooperative
 from ._like_cachelib import ancestors
 from ._memcached.client import MemcachedClient
-from ._memcached.client_store import ClientStore
+from ._memcached.client_store import MemcachedClientStore
 from ._memcached.options import MemcachedOptions, read_servers
 from ._observed.timed import Timed
 from ._settings.addresses import secret_text
@@ -186,7 +186,7 @@ class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
             )
         self._client = client
         self._client_context = partial(nullcontext, client)
-        self._bytes = cast("ByteStore", Timed(ClientStore(client)))
+        self._bytes = cast("ByteStore", Timed(MemcachedClientStore(client)))
         self._is_client = True
         self._logs_outages = False
         # Clients of some libraries may not be used by two threads at once.

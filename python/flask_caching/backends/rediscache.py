@@ -11,7 +11,7 @@ from ._redis import by_redis_py
 from ._redis.backend import OF_RESILIENCE, RedisBackend
 from ._redis.client import both, cluster_client, sentinel_clients, single_client
 from ._redis.near import NEAR
-from ._redis.options import Options, parse_url
+from ._redis.options import RedisOptions, parse_url
 from ._settings.addresses import RedisUrl, parse_address, parse_host, parse_port
 from ._settings.common import KEY_PREFIX, RESILIENCE
 from .spec import ADDRESSES, COUNT, OPTIONAL_TEXT, PORT, SECRET, BackendSpec, Kind, Setting
@@ -107,9 +107,9 @@ class RedisCache(RedisBackend):
                     place.update(parsed.place)
                     self._open_single(place, _with_url(given, parsed))
                 else:
-                    self._open_single(place, Options(given))
+                    self._open_single(place, RedisOptions(given))
 
-    def _open_single(self, place: dict[str, Any], options: Options) -> None:
+    def _open_single(self, place: dict[str, Any], options: RedisOptions) -> None:
         path = options.unix_socket_path
         address: Any = path
         if not path:
@@ -216,11 +216,11 @@ class RedisSentinelCache(RedisCache):
                 writer, reader = clients
                 self._use_made(lambda: {"write": writer, "read": reader})
             else:
-                sentinel_options = Options(
+                sentinel_options = RedisOptions(
                     {**own, **of_sentinels}, "the sentinel_ part of CACHE_OPTIONS"
                 )
                 self._open_sentinels(
-                    addresses, master, others, sentinel_options, Options(of_servers)
+                    addresses, master, others, sentinel_options, RedisOptions(of_servers)
                 )
 
     def _open_sentinels(
@@ -228,8 +228,8 @@ class RedisSentinelCache(RedisCache):
         addresses: list[tuple[str, int]],
         master: str,
         others: int,
-        sentinel_options: Options,
-        server_options: Options,
+        sentinel_options: RedisOptions,
+        server_options: RedisOptions,
     ) -> None:
         self._servers = RedisServers.sentinel(
             addresses, master, others, sentinel_options.connection, server_options.connection
@@ -323,7 +323,7 @@ class RedisClusterCache(RedisCache):
             self._use_made(lambda: both(make_client()))
             return
         if not url:
-            options = Options(given)
+            options = RedisOptions(given)
         else:
             parsed = parse_url(url)
             options = _with_url(given, parsed)
@@ -353,5 +353,5 @@ def _shown(address: tuple[str, int]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _with_url(options: dict[str, Any], url: RedisUrl) -> Options:
-    return Options(options, "CACHE_OPTIONS or CACHE_REDIS_URL", url)
+def _with_url(options: dict[str, Any], url: RedisUrl) -> RedisOptions:
+    return RedisOptions(options, "CACHE_OPTIONS or CACHE_REDIS_URL", url)

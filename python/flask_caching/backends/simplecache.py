@@ -13,7 +13,7 @@ from .._engine import MemoryBackend, clock_wall, expires_at, time_left
 from ..errors import CacheConfigError
 from ._like_cachelib import ancestors
 from ._like_cachelib.locking import lock_by, lock_of, locking, uses_lock
-from ._like_cachelib.made_of import follow_overrides
+from ._like_cachelib.overrides import follow_overrides
 from ._like_cachelib.steps import NO_LIMIT, follow_steps, put_below, replaces
 from ._settings.common import MAX_BYTES, THRESHOLD, bytes_limit
 from .base import BaseCache

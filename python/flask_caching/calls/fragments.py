@@ -10,7 +10,7 @@ from ..errors import UnstorableValueError
 from ..keys.tags import tag_keys
 from ..requests.context import active_context
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
-from .policy import CallPolicy, Description, Options
+from .policy import CallOptions, CallPolicy, Description
 from .waiting.offload import looked_up
 from .wrapper import compute_awaited, computer
 
@@ -66,7 +66,7 @@ class _FragmentPolicy(CallPolicy):
     kind = "fragment"
 
     def __init__(self, cache: Cache, fragments: Fragments, name: str) -> None:
-        super().__init__(cache, fragments.render, Options(source_check=False))
+        super().__init__(cache, fragments.render, CallOptions(source_check=False))
         self.name, self.module = name, ""
         self._fragments = fragments
         # Its page renders it: there is no fragment without one.

@@ -9,7 +9,7 @@ from .._engine import CallParts
 from ..mistakes import close_to, needs_arguments
 from ..utils import normalize_timeout
 from .fragments import is_fragment
-from .policy import CallPolicy, Description, Options
+from .policy import CallOptions, CallPolicy, Description
 from .wrapper import wrap
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _MOST_POLICIES = 64
 class _ValuePolicy(CallPolicy):
     """What is said of calls with the same options: a call is a key, a default and a timeout."""
 
-    def __init__(self, cache: Cache, options: Options) -> None:
+    def __init__(self, cache: Cache, options: CallOptions) -> None:
         super().__init__(cache, _default_of, options)
         self.name, self.module = "get_or_set", ""
 
@@ -112,12 +112,12 @@ class GetOrSet:
                 + (f"Did you mean {meant!r}? " if meant else "")
                 + f"Options: timeout, {', '.join(_OPTIONS)}"
             )
-        return wrap(_ValuePolicy(self._cache, Options(**options)), None)
+        return wrap(_ValuePolicy(self._cache, CallOptions(**options)), None)
 
 
 #: Those of the decorators that are about a value, and not about a key.
 _OPTIONS = tuple(
     name
-    for name in Options.__dataclass_fields__
+    for name in CallOptions.__dataclass_fields__
     if name not in ("unless", "hash_method", "source_check")
 )

@@ -19,7 +19,7 @@ from ..keys.versions import memver_name, new_version
 from ..mistakes import check_ignored_arguments
 from ..signals import cache_memoize_hit, cache_memoize_miss
 from ..utils import normalize_timeout
-from .policy import CallPolicy, Description, Options, callable_or_none
+from .policy import CallOptions, CallPolicy, Description, callable_or_none
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -47,7 +47,7 @@ class _Recipe(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoizeOptions(Options):
+class MemoizeOptions(CallOptions):
     """The options of ``memoize``."""
 
     make_name: Callable[..., str] | None = None

@@ -13,7 +13,7 @@ from ..keys.tags import tag_keys
 from ..mistakes import check_hash_method
 from ..utils import wants_args
 
-__all__ = ["Description", "Options", "adapted", "asks", "callable_or_none", "first"]
+__all__ = ["CallOptions", "Description", "adapted", "asks", "callable_or_none", "first"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class CallOptions:
     """The options that the decorators share, as :meth:`Cache.cached` documents them."""
 
     unless: Callable[..., Any] | None = None

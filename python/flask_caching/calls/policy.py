@@ -20,7 +20,7 @@ from ..keys.tags import EPOCH, tag_keys
 from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import refresh
-from .options import Description, Options, adapted, callable_or_none, first
+from .options import CallOptions, Description, adapted, callable_or_none, first
 from .refresh import Refresh
 from .reporting import Reporting
 from .waiting import leasing
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..cache import Cache
     from ..extension.state import AppState
 
-__all__ = ["CallPolicy", "Description", "Options", "callable_or_none"]
+__all__ = ["CallOptions", "CallPolicy", "Description", "callable_or_none"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -67,7 +67,7 @@ class CallPolicy(Reporting):
     compute: Callable[..., Any]
     road: Road
 
-    def __init__(self, cache: Cache, f: Callable[..., Any], options: Options) -> None:
+    def __init__(self, cache: Cache, f: Callable[..., Any], options: CallOptions) -> None:
         super().__init__(cache, f)
         self.module = str(getattr(f, "__module__", None) or "")
         inner = getattr(f, "_flask_caching_policy", None)

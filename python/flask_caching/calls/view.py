@@ -24,7 +24,7 @@ from ..signals import cache_view_hit, cache_view_miss
 from ..utils import get_function_parameters, query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
-from .policy import CallPolicy, Description, Options, callable_or_none
+from .policy import CallOptions, CallPolicy, Description, callable_or_none
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -43,7 +43,7 @@ _ENDS_IN_DIGEST = re.compile(r"[0-9a-f]{32,}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViewOptions(Options):
+class ViewOptions(CallOptions):
     """The options of ``cached``."""
 
     key_prefix: Any = "view/%s"

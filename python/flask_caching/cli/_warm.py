@@ -34,7 +34,7 @@ _MOST_REDIRECTS = 10
 _MOST_FAILURES = 10
 
 
-class _Outcome(NamedTuple):
+class _Warmed(NamedTuple):
     """What became of a page.
 
     :param status: as HTTP has it, or what went wrong.
@@ -98,7 +98,7 @@ def warm(
         click.echo(
             f"in the cache: {counted.hits} hits, {counted.misses} misses, {counted.errors} errors"
         )
-    _say_of_servers([outcome for url, outcome in outcomes.items() if is_remote(url)])
+    _report_servers([outcome for url, outcome in outcomes.items() if is_remote(url)])
     for url, outcome in list(failed.items())[:_MOST_FAILURES]:
         click.echo(f"{url}: {outcome.status}", err=True)
     if len(failed) > _MOST_FAILURES:
@@ -107,7 +107,7 @@ def warm(
         click.get_current_context().exit(1)
 
 
-def _say_of_servers(outcomes: list[_Outcome]) -> None:
+def _report_servers(outcomes: list[_Warmed]) -> None:
     """Count what the answers of servers say of their caches."""
     counts = Counter(outcome.is_hit for outcome in outcomes if outcome.is_good)
     if not counts:
@@ -118,11 +118,11 @@ def _say_of_servers(outcomes: list[_Outcome]) -> None:
 
 def _ask(
     app: Flask, wanted: list[str], base_url: str | None, concurrency: int
-) -> dict[str, _Outcome]:
+) -> dict[str, _Warmed]:
     """What becomes of each page; a bar shows how far it is, where somebody looks."""
     pool = ThreadPoolExecutor(concurrency)
     try:
-        answers: Iterable[_Outcome] = pool.map(_asker(app, base_url), wanted)
+        answers: Iterable[_Warmed] = pool.map(_asker(app, base_url), wanted)
         if not sys.stderr.isatty():
             return dict(zip(wanted, answers, strict=True))
         # Not in what a program may read.
@@ -134,26 +134,26 @@ def _ask(
         pool.shutdown(cancel_futures=True)
 
 
-def _asker(app: Flask, base_url: str | None) -> Callable[[str], _Outcome]:
+def _asker(app: Flask, base_url: str | None) -> Callable[[str], _Warmed]:
     """Asks for a URL; for a path, under the scheme and host of ``base_url``."""
 
-    def ask(url: str) -> _Outcome:
+    def ask(url: str) -> _Warmed:
         try:
             if url.startswith("/"):
                 return _ask_application(app, url, base_url)
             with urllib.request.urlopen(quote(url, safe=_AS_THEY_ARE), timeout=TIMEOUT) as answer:
                 answer.read()
-                return _Outcome(f"{answer.status} {answer.reason}", _is_hit(answer.headers))
+                return _Warmed(f"{answer.status} {answer.reason}", _is_hit(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return _Outcome(f"{error.code} {error.reason}")
+                return _Warmed(f"{error.code} {error.reason}")
         except Exception as error:
-            return _Outcome(f"{type(error).__name__}: {error}")
+            return _Warmed(f"{type(error).__name__}: {error}")
 
     return ask
 
 
-def _ask_application(app: Flask, path: str, base_url: str | None) -> _Outcome:
+def _ask_application(app: Flask, path: str, base_url: str | None) -> _Warmed:
     """Ask for a path, and for what it leads to in the application, as a browser would."""
     # A request is none of the command's context.
     client: Any = app.test_client()
@@ -164,10 +164,10 @@ def _ask_application(app: Flask, path: str, base_url: str | None) -> _Outcome:
             here = response.request.root_url
             target = urljoin(response.request.url, response.location or "")
             if response.status_code not in _REDIRECTS or not target.startswith(here):
-                return _Outcome(response.status)
+                return _Warmed(response.status)
         path = "/" + target.removeprefix(here)
         if path in asked or len(asked) > _MOST_REDIRECTS:
-            return _Outcome("leads from one page to another without an end")
+            return _Warmed("leads from one page to another without an end")
         asked.add(path)
 
 

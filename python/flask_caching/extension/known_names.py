@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..calls import deletion
 from ..calls.memoized import MemoizeOptions, MemoizePolicy
-from ..calls.options import Options, adapted
+from ..calls.options import CallOptions, adapted
 from ..calls.wrapper import wrap
 from ..keys.versions import memver_name, new_version
 from ..requests.context import active_app
@@ -71,7 +71,7 @@ class KnownNames(Places):
         """Whether a subclass makes the keys of memoized functions."""
         return self._has_own("_memoize_make_cache_key")
 
-    def _questions(self, options: Options) -> tuple[Callable[..., Any] | None, ...]:
+    def _questions(self, options: CallOptions) -> tuple[Callable[..., Any] | None, ...]:
         """``unless``, ``forced_update`` and ``is_stale``, by way of what a subclass has put in the
         place of the methods that ask them."""
         asking = (

@@ -40,7 +40,7 @@ _LES = [*map(floatToGoString, BOUNDS), "+Inf"]
 def watch(cache: Cache, registry: CollectorRegistry | None) -> Collector:
     """See :func:`flask_caching.metrics.prometheus`."""
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        writer = _Writer(cache)
+        writer = _MultiprocessWriter(cache)
         writer.start_with_first_request()
         return writer
     collector = _Collector(cache)
@@ -79,7 +79,7 @@ class _Collector(Collector):
         yield histogram
 
 
-class _Writer(Collector):
+class _MultiprocessWriter(Collector):
     """Writes the counts of each process where prometheus_client looks for those of all."""
 
     def __init__(self, cache: Cache) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..calls.options import Options
+from ..calls.options import CallOptions
 
 __all__ = ["STATUSES", "PageOptions"]
 
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageOptions(Options):
+class PageOptions(CallOptions):
     """The options of one page, as :meth:`flask_caching.Cache.page` documents them."""
 
     query: Any = "all"
@@ -52,7 +52,7 @@ class PageOptions(Options):
         object.__setattr__(self, "compress", _codings(self.compress))
         for name in ("host", "scheme", "in_front", "etag"):
             object.__setattr__(self, name, bool(getattr(self, name)))
-        Options.__post_init__(self)
+        CallOptions.__post_init__(self)
         if self.in_front and self.unless is not None:
             raise ValueError(
                 "in_front=True answers before Flask is entered, where unless cannot be asked: "

@@ -10,13 +10,13 @@ from typing import Any
 from ..._engine import memcached_wire_key, timeout_seconds
 from .._bytes.stepwise import Stepwise
 
-__all__ = ["LONGEST_RELATIVE", "ClientStore"]
+__all__ = ["LONGEST_RELATIVE", "MemcachedClientStore"]
 
 #: The protocol takes larger numbers of seconds as points in time.
 LONGEST_RELATIVE = 60 * 60 * 24 * 30
 
 
-class ClientStore(Stepwise):
+class MemcachedClientStore(Stepwise):
     """An object like ``memcache.Client``, used as it is, as a store.
 
     What it stores is not bytes but what it is given: the client serializes by itself. Counting and

@@ -20,7 +20,7 @@ from .._gevent import cooperative
 from .._like_cachelib import ancestors
 from .._observed.timed import Timed
 from .._settings.common import RESILIENCE
-from .client import ClientStore, both
+from .client import RedisClientStore, both
 from .near import Copied, NearOptions
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ class RedisBackend(Copied, ancestors.RedisCache):
         if self._servers is not None:
             copies = self._copies.get(prefix) if self._near is not None else None
             return self._servers.store(encoded, self.default_timeout, copies)
-        store = ClientStore(lambda: self._read_client, lambda: self._write_client, encoded)
+        store = RedisClientStore(lambda: self._read_client, lambda: self._write_client, encoded)
         return cast("ByteStore", Timed(store))
 
     @property

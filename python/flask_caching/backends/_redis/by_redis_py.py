@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ..._warn import warn
 from ...errors import CacheConfigError
-from .options import ONLY_REDIS_PY, OWN_NAMES, Options
+from .options import ONLY_REDIS_PY, OWN_NAMES, RedisOptions
 
 __all__ = ["cluster", "sentinels", "single"]
 
@@ -188,6 +188,6 @@ def _deadlines(options: Mapping[str, Any]) -> dict[str, Any]:
     :param options: those of a cache, by whatever names.
     :raises CacheConfigError: one cannot be a deadline.
     """
-    ours = Options({name: options[name] for name in options if name in OWN_NAMES})
+    ours = RedisOptions({name: options[name] for name in options if name in OWN_NAMES})
     names = ("socket_timeout", "socket_connect_timeout")
     return {name: ours.for_redis_py[name] for name in names}

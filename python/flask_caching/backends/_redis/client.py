@@ -16,7 +16,7 @@ from ...errors import CacheBackendError
 from .._bytes.stepwise import Stepwise
 from .._bytes.tagged import looks_sealed
 
-__all__ = ["ClientStore", "both", "cluster_client", "sentinel_clients", "single_client"]
+__all__ = ["RedisClientStore", "both", "cluster_client", "sentinel_clients", "single_client"]
 
 #: Keys that one step of clearing removes.
 _BATCH = 1000
@@ -67,7 +67,7 @@ def _redis_py(module: str) -> Any:
         ) from error
 
 
-class ClientStore(Stepwise):
+class RedisClientStore(Stepwise):
     """What :class:`flask_caching._engine.ByteStore` does, by clients compatible with redis-py.
 
     :param reader: returns the client to read with.

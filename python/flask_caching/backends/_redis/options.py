@@ -18,7 +18,7 @@ from .._settings import addresses
 from .._settings.addresses import RedisUrl, secret_text
 from ..spec import as_flag, as_number
 
-__all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "Options", "parse_url"]
+__all__ = ["ONLY_REDIS_PY", "OWN_NAMES", "RedisOptions", "parse_url"]
 
 #: Seconds to connect in, and for one operation as a whole, where nothing else is said.
 DEFAULT_DEADLINE = 1.0
@@ -68,7 +68,7 @@ ONLY_REDIS_PY = frozenset(
 _AS_IT_IS: Any = object()
 
 
-class Options:
+class RedisOptions:
     """The options of connections, checked.
 
     :param options: the options by redis-py's names, or our own for deadlines and breaker:
