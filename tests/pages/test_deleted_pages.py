@@ -72,6 +72,33 @@ def test_a_page_that_all_share_is_among_them(options: dict[str, Any]) -> None:
     assert paged.get().data == b"run 2"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "a=1&utm=x",
+        "utm=x&%61=1&b=2;c=3",
+        {"a": 1, "utm": "x", "b": "2;c=3"},
+        "a=1&b=2%3Bc%3D3",
+        "a=1&b=2;c=3&\xe9=\u20ac",
+    ],
+)
+def test_arguments_that_are_no_part_of_the_page_do_not_count(query: Any) -> None:
+    paged = Paged(query=("b", "a"))
+    paged.get("/page?utm=y&a=1" + ("&b=2;c=3" if "b" in query else ""))
+    paged.get("/page?a=2")
+    paged.cache.delete_page("/page", query=query)
+    again = paged.get("/page?a=1" + ("&b=2;c=3" if "b" in query else ""))
+    assert again.data == b"run 3"
+    assert paged.get("/page?a=2").data == b"run 2"
+
+
+def test_a_page_is_deleted_by_a_query_that_is_not_escaped() -> None:
+    paged = Paged()
+    paged.get("/page?q=%C3%A9")
+    paged.cache.delete_page("/page?q=\xe9")
+    assert paged.get("/page?q=%C3%A9").data == b"run 2"
+
+
 @pytest.mark.parametrize("host", ["one.example", "one.example:80"])
 def test_a_page_is_deleted_by_its_host_with_the_default_port_and_without(host: str) -> None:
     paged = Paged()

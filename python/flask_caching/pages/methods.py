@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
-from urllib.parse import unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlencode, urlsplit
 
 from .._engine import PageFront, hold_flights, page_guards, page_guards_of
 from .._types import Cached, Timeout
@@ -32,11 +32,23 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def with_arguments(query: str, names: tuple[str, ...]) -> str:
+    """The arguments of a query that have one of the names."""
+    pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
+    wanted = {name.encode().decode("latin-1") for name in names}
+    return urlencode([pair for pair in pairs if pair[0] in wanted], encoding="latin-1")
+
+
 class Pages(KnownNames):
     """What a :class:`~flask_caching.Cache` does with whole answers."""
 
     #: Whether a view is decorated with `page`, and one with `in_front`.
     _has_pages = _has_pages_in_front = False
+
+    @functools.cached_property
+    def _counting(self) -> set[tuple[str, ...]]:
+        """The names of the query arguments that count, of pages where not all do."""
+        return set()
 
     def page(
         self,
@@ -101,6 +113,8 @@ class Pages(KnownNames):
             check_decorated(f)
             self._has_pages = True
             self._has_pages_in_front |= options.in_front
+            if options.query:
+                self._counting.add(options.query)
             for state in self._states:
                 app = state.app()
                 if app is not None:
@@ -118,8 +132,8 @@ class Pages(KnownNames):
         :param path: the path of the URL, as ``url_for`` gives it: with the prefix that the
             application is mounted under, and percent-encoded. A query and a host in it count as the
             other arguments.
-        :param query: forget only the pages with these query arguments, of those that are part of
-            the page: a query string, a mapping, or pairs. None: with any.
+        :param query: forget only the pages with these query arguments: a query string, a mapping,
+            or pairs. Those that are no part of a page do not count. None: with any.
         :param host: forget only the pages of this host, with its port if it is not 80 or 443. None:
             of any.
         :raises ValueError: ``path`` is no path.
@@ -133,7 +147,15 @@ class Pages(KnownNames):
         if query is not None and not isinstance(query, str):
             query = urlencode(query_args_as_pairs(query))
         location = unquote_to_bytes(parts.path).decode("latin-1")
-        self._delete_guards(page_guards(location, host or parts.netloc or None, query))
+        host = host or parts.netloc or None
+        if query is None:
+            names = page_guards(location, host)
+        else:
+            # As WSGI has what is not escaped.
+            query = query.encode().decode("latin-1")
+            of = {query, *(with_arguments(query, counting) for counting in self._counting)}
+            names = tuple({name for one in of for name in page_guards(location, host, one)})
+        self._delete_guards(names)
 
     def _delete_guards(self, names: tuple[str, ...]) -> None:
         _, backend = self._place()
