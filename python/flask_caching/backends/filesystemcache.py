@@ -80,8 +80,6 @@ class FileSystemCache(InDirectory, ancestors.FileSystemCache):
 
     serializer: BaseSerializer = FileSystemSerializer()
 
-    _native_counters = False
-
     #: Of what was pickled by a former version, which had none.
     _max_bytes = 0
 

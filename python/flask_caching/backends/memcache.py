@@ -81,6 +81,7 @@ class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
     #: The engine logs an outage of its own servers, so decorated functions need not.
     _logs_outages = True
     _db_system = "memcached"
+    _native_counters = True
     #: Yields a client, for ``with``.
     _client_context: Callable[[], AbstractContextManager[Any]]
 

@@ -48,6 +48,7 @@ class SharedCache(InDirectory):
 
     _opened = (*InDirectory._opened, "_quick")
     _evicts_for_all = True
+    _native_counters = True
 
     backend_spec = BackendSpec(
         "SharedCache",

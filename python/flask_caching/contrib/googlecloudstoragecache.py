@@ -77,8 +77,6 @@ class GoogleCloudStorageCache(ByteBackend):
     )
 
     _db_system = "gcp.cloud_storage"
-    #: Objects are exchanged by their generation.
-    _native_counters = False
 
     def __init__(
         self,

@@ -86,9 +86,6 @@ class UWSGICache(ByteBackend, ancestors.UWSGICache):
     #: Only writing a value again would prolong its life, and could undo a deletion.
     _extends_lifetimes = False
 
-    #: uWSGI counts in bytes of its own, which nothing else reads.
-    _native_counters = False
-
     def __init__(
         self,
         default_timeout: int = 300,

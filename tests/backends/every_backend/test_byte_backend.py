@@ -246,9 +246,15 @@ def test_counters(native):
     assert cache.dec("m") == -1
 
 
+def test_a_counter_is_read_here_unless_the_store_counts_in_these_bytes(cache):
+    # Those of the serializer that a backend has where it names none.
+    assert cache.inc("n") == 1
+    assert cache.get("n") == 1
+    assert cache.dec("n", 3) == -2
+
+
 def test_a_counter_read_here_takes_any_number_and_nothing_else():
     cache = DictBackend()
-    cache._native_counters = False
     cache.set("f", 1.5)
     assert cache.inc("f") == 2.5
     cache.set("big", 2**70)

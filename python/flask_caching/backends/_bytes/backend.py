@@ -34,7 +34,7 @@ class ByteBackend(Counting, Entries):
     """
 
     #: Whether the store itself counts (``incr``) in the bytes that :meth:`_dump` makes of an int.
-    _native_counters = True
+    _native_counters = False
 
     #: Whether :meth:`delete_many` removes the first key first, for whoever looks.
     _deletes_in_order = False

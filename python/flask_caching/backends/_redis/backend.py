@@ -56,6 +56,7 @@ class RedisBackend(Copied, ancestors.RedisCache):
     _saves_round_trips = True
     #: One command removes many keys, at one moment.
     _deletes_in_order = True
+    _native_counters = True
     #: Where its servers are, for people.
     _at = ""
     #: The number of the database; None: a client object knows.
