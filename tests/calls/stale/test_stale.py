@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import threading
 import time
@@ -416,3 +418,28 @@ def test_what_makes_no_sense_is_refused(cache):
     for name in ("CACHE_STALE_IF_ERROR", "CACHE_JITTER", "CACHE_REFRESH_WORKERS"):
         with pytest.raises(ValueError, match=name):
             Cache(Flask("other"), config={"CACHE_TYPE": "SimpleCache", name: -1})
+
+
+def test_what_failed_on_a_backend_that_is_gone_is_tried_on_others(tmp_path, clock, caplog):
+    # What is logged keeps the error, and so all that was called.
+    caplog.set_level(logging.CRITICAL, "flask_caching")
+    addresses = set()
+    while True:
+        app = Flask(__name__)
+        config = {"CACHE_TYPE": "FileSystemCache", "CACHE_STALE_RETRY": 3600}
+        cache = Cache(app, config=config | {"CACHE_DIR": str(tmp_path / str(len(addresses)))})
+        source = Source()
+        view = cache.cached(timeout=10, key_prefix="key", stale_if_error=100)(source)
+        with app.app_context():
+            assert view() == 1
+            source.error = OSError("down")
+            clock.advance(11)
+            assert view() == view() == 1
+            assert source.calls == 2
+            # Until a backend is where there was another, which does not take long.
+            if id(cache.cache) in addresses:
+                break
+            addresses.add(id(cache.cache))
+        del app, cache, source, view
+        gc.collect()
+        assert len(addresses) < 100
