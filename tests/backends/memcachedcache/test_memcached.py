@@ -21,6 +21,7 @@ from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
 from markupsafe import Markup
 from memcached_servers import MemcachedServer, SaslServer, UnixServer
+from servers import PATIENCE
 
 
 class Contract(BackendContract):
@@ -38,22 +39,26 @@ class Contract(BackendContract):
 
 class TestTcp(Contract):
     def make_backend(self) -> MemcachedCache:
-        return MemcachedCache([self.server.address], key_prefix="contract_", pool_size=4)
+        return MemcachedCache(
+            [self.server.address], key_prefix="contract_", pool_size=4, operation_timeout=PATIENCE
+        )
 
 
 class TestOneConnection(Contract):
     def make_backend(self) -> MemcachedCache:
-        return MemcachedCache([self.server.address])
+        return MemcachedCache([self.server.address], operation_timeout=PATIENCE)
 
 
 class TestBinaryProtocol(Contract):
     def make_backend(self) -> MemcachedCache:
-        return SASLMemcachedCache([self.server.address], key_prefix="contract_")
+        return SASLMemcachedCache(
+            [self.server.address], key_prefix="contract_", operation_timeout=PATIENCE
+        )
 
 
 class TestSigned(Contract):
     def make_backend(self) -> MemcachedCache:
-        backend = MemcachedCache([self.server.address], pool_size=4)
+        backend = MemcachedCache([self.server.address], pool_size=4, operation_timeout=PATIENCE)
         backend.signing_keys = "a key"
         return backend
 
@@ -64,7 +69,7 @@ class TestUnixSocket(Contract):
         self.server = memcached_unix
 
     def make_backend(self) -> MemcachedCache:
-        return MemcachedCache([self.server.address])
+        return MemcachedCache([self.server.address], operation_timeout=PATIENCE)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -16,6 +16,7 @@ from flask_caching.backends.memcache import SpreadSASLMemcachedCache
 from flask_caching.errors import CacheConfigError
 from flask_caching.testing import BackendContract
 from memcached_servers import MemcachedServer, SaslServer
+from servers import PATIENCE
 
 #: Seconds that two writers and an evictor try to tear values.
 STRESS_SECONDS = float(os.environ.get("SPREAD_STRESS_SECONDS", "1.5"))
@@ -35,7 +36,8 @@ class Contract(BackendContract):
         self.server.pass_time(seconds)
 
     def make_backend(self) -> SpreadSASLMemcachedCache:
-        return SpreadSASLMemcachedCache([self.server.address], pool_size=4, **self.options)
+        options = {"pool_size": 4, "operation_timeout": PATIENCE, **self.options}
+        return SpreadSASLMemcachedCache([self.server.address], **options)
 
 
 class TestDefaults(Contract):

@@ -18,6 +18,7 @@ from flask_caching.testing import BackendContract
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis_servers import RedisServer, commands_run, pass_time
+from servers import PATIENCE
 
 
 class Contract(BackendContract):
@@ -36,18 +37,22 @@ class Contract(BackendContract):
 
 class TestTcp(Contract):
     def make_backend(self) -> RedisCache:
-        return RedisCache("127.0.0.1", self.server.port, key_prefix="contract_")
+        return RedisCache(
+            "127.0.0.1", self.server.port, key_prefix="contract_", operation_timeout=PATIENCE
+        )
 
 
 class TestWithoutPrefix(Contract):
     def make_backend(self) -> RedisCache:
-        return RedisCache("localhost", self.server.port)
+        return RedisCache("localhost", self.server.port, operation_timeout=PATIENCE)
 
 
 class TestResp3OnAUnixSocket(Contract):
     def make_backend(self) -> RedisCache:
         path = self.server.folder / "redis.sock"
-        return RedisCache(key_prefix="contract_", unix_socket_path=path, protocol=3)
+        return RedisCache(
+            key_prefix="contract_", unix_socket_path=path, protocol=3, operation_timeout=PATIENCE
+        )
 
 
 class TestClientObject(Contract):
@@ -58,7 +63,9 @@ class TestClientObject(Contract):
 
 class TestSigned(Contract):
     def make_backend(self) -> RedisCache:
-        cache = RedisCache("127.0.0.1", self.server.port, key_prefix="contract_")
+        cache = RedisCache(
+            "127.0.0.1", self.server.port, key_prefix="contract_", operation_timeout=PATIENCE
+        )
         cache.signing_keys = ["new", "old"]  # type: ignore[assignment]
         return cache
 
@@ -70,7 +77,7 @@ class TestTls(Contract):
         self.certificates = certificates
 
     def make_backend(self) -> RedisCache:
-        return tls_cache(self.server, self.certificates)
+        return tls_cache(self.server, self.certificates, operation_timeout=PATIENCE)
 
 
 class TestPassword(Contract):
@@ -79,7 +86,13 @@ class TestPassword(Contract):
         self.server = redis_password
 
     def make_backend(self) -> RedisCache:
-        return RedisCache("127.0.0.1", self.server.port, "s3 cret@/", key_prefix="contract_")
+        return RedisCache(
+            "127.0.0.1",
+            self.server.port,
+            "s3 cret@/",
+            key_prefix="contract_",
+            operation_timeout=PATIENCE,
+        )
 
 
 def tls_cache(server: Any, certificates: dict[str, Path], **options: Any) -> RedisCache:

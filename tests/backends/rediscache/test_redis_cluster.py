@@ -15,7 +15,7 @@ from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
 from leased import check_leases
 from redis_servers import Cluster, pass_time
-from servers import wait_until
+from servers import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ class TestContract(BackendContract):
         self.cluster = cluster
 
     def make_backend(self) -> RedisClusterCache:
-        return make(self.cluster)
+        return make(self.cluster, operation_timeout=PATIENCE)
 
     def pass_time(self, seconds: float) -> None:
         for node in self.cluster.nodes[:3]:

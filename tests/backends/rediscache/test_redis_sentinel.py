@@ -17,7 +17,7 @@ from flask_caching.errors import CacheBackendError, CacheConfigError
 from flask_caching.testing import BackendContract
 from leased import check_leases
 from redis_servers import Watched, pass_time
-from servers import wait_until
+from servers import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ class TestContract(BackendContract):
         self.watched = watched
 
     def make_backend(self) -> RedisSentinelCache:
-        return make(self.watched)
+        return make(self.watched, operation_timeout=PATIENCE)
 
     def pass_time(self, seconds: float) -> None:
         pass_time(self.watched.master.admin, seconds)
