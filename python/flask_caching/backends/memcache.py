@@ -72,9 +72,9 @@ class MemcachedCache(ByteBackend, ancestors.MemcachedCache):
         keeps_copies=_KEEPS_NONE,
     )
 
-    #: cachelib's word for asking a server when the cache is made; here it is asked when it is used.
+    #: cachelib's option to ask a server when the cache is made; ours is asked when it is used.
     check_connection = False
-    #: Of a single one nothing may be left.
+    #: Memcached counts whole seconds: of a lease of one, nothing may be left.
     _shortest_lease = 2.0
     #: Whether a client object does the work, and serializes by itself.
     _is_client = False

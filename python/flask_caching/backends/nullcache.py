@@ -38,7 +38,7 @@ class NullCache(BaseCache):
             )
         return cls()
 
-    #: There is nothing to be computed once for all.
+    #: No call can have from here what another one computed, so nobody waits for anybody.
     _keeps_nothing = True
 
     def has(self, key: str) -> bool:

@@ -27,7 +27,7 @@ Tag = tuple[Any, Any, list[Any], str, Any, str]
 #: Stands for the timeout of a tag that has none; no timeout is written like this.
 NO_TIMEOUT = "default"
 
-#: What fragments are called in statistics that are one too many.
+#: The label in statistics of all fragments beyond the number that are told apart.
 OTHERS = "(others)"
 
 PREFIX = TEMPLATE_FRAGMENT_KEY_TEMPLATE % ("", "")
@@ -61,7 +61,7 @@ class _Aliases:
 
 
 class _FragmentPolicy(CallPolicy):
-    """What is said of the fragments of one label: a call is a tag."""
+    """The policy of all fragments of one label; rendering a tag is a call."""
 
     kind = "fragment"
 

@@ -23,7 +23,7 @@ _MOST_POLICIES = 64
 
 
 class _ValuePolicy(CallPolicy):
-    """What is said of calls with the same options: a call is a key, a default and a timeout."""
+    """The policy of calls with the same options; their arguments are key, default and timeout."""
 
     def __init__(self, cache: Cache, options: CallOptions) -> None:
         super().__init__(cache, _default_of, options)
@@ -84,26 +84,26 @@ class GetOrSet:
                 "get_or_set() cannot await its default; decorate the coroutine function with "
                 "cached(key_prefix=...) instead"
             )
-        asker, timeout = self._asker(options), normalize_timeout(timeout)
-        asker._flask_caching_policy.options.check_with(timeout)
-        return asker(key, default, timeout)
+        decorated, timeout = self._decorated(options), normalize_timeout(timeout)
+        decorated._flask_caching_policy.options.check_with(timeout)
+        return decorated(key, default, timeout)
 
-    def _asker(self, options: dict[str, Any]) -> Any:
-        """What asks with these options."""
-        # True is 1, and no number of seconds.
+    def _decorated(self, options: dict[str, Any]) -> Any:
+        """The decorated function that answers calls with these options."""
+        # By their types as well: True equals 1, and is not a number of seconds.
         by = tuple(sorted((name, type(value), value) for name, value in options.items()))
         try:
             known = self._by_options.get(by)
         except TypeError:
-            return self._new_asker(options)
+            return self._new_decorated(options)
         if known is None:
-            known = self._new_asker(options)
+            known = self._new_decorated(options)
             if len(self._by_options) >= _MOST_POLICIES:
                 self._by_options.clear()
             self._by_options[by] = known
         return known
 
-    def _new_asker(self, options: dict[str, Any]) -> Any:
+    def _new_decorated(self, options: dict[str, Any]) -> Any:
         unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
             meant = close_to(unknown[0], ("timeout", *_OPTIONS))

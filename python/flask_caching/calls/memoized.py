@@ -67,7 +67,7 @@ class MemoizePolicy(CallPolicy):
         args_to_ignore = options.args_to_ignore
         self.make_name = callable_or_none("make_name", options.make_name)
         self._collisions = NameCollisions(self._note_identity)
-        #: What was given for names and is none: no key can be made of what is left.
+        #: Whether ``args_to_ignore`` cannot be names at all: then no key can be made.
         self._no_names = bool(args_to_ignore) and not isinstance(args_to_ignore, Iterable)
         self.args_to_ignore = args_to_ignore
         self.order = ArgumentOrder(f, None if self._no_names else args_to_ignore)
@@ -76,7 +76,8 @@ class MemoizePolicy(CallPolicy):
         self._particular = identity_beside_name(
             cache._first_of_name, f, by_code=self.source_check is not False
         )
-        #: Under what name the versions are kept; the namespace, where that says it all.
+        #: The name that the versions are kept under: the namespace, and a digest of what else
+        #: tells the function apart.
         self._versioned = self.namespace
         if self._particular:
             self._versioned += f".{short_digest(self._particular)}"
@@ -130,7 +131,7 @@ class MemoizePolicy(CallPolicy):
     ) -> Description:
         if self.make_key is not None:
             return Description(self.make_key(self.f, *args, **kwargs))
-        # A timeout that is none is no failure of the cache: it is found before that is asked.
+        # A wrong timeout is no failure of the cache, so it is noticed before the cache is asked.
         normalize_timeout(self.wrapper.cache_timeout)
         text, names = self._text(state, args, kwargs)
         prefix = base64.b64encode(self.digest(state, text).digest())[:_HASH_LENGTH].decode()

@@ -54,7 +54,7 @@ class CallOptions:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
-        """Those among the arguments of a decorator, which may have others, and not all of these."""
+        """The options among the arguments of a decorator, which may have others and lack some."""
         names = cls.__dataclass_fields__.keys() & arguments.keys()
         return cls(**{name: arguments[name] for name in names})
 

@@ -39,7 +39,7 @@ logger = logging.getLogger("flask_caching")
 
 
 class CallPolicy(Reporting):
-    """What is said of the calls of a decorated function.
+    """Describes the calls of a decorated function, and judges what they return.
 
     The road reads ``cache_none``, ``is_view``, ``is_page``, ``timed_class``, ``checks_hits``,
     ``listens``, ``filters``, ``single_flight`` and ``lease`` once.
@@ -77,11 +77,11 @@ class CallPolicy(Reporting):
         self.hash_method = cache._hash_method_by(options.hash_method)
         #: What is raised and yet a result, which is raised again when it is delivered.
         self.results = (HTTPException,) if self.is_view else ()
-        #: Whether nobody has a say about how the function is called.
+        #: Whether no subclass of ``Cache`` has a ``_call_fn`` of its own, which calls the function.
         self.runs_when_called = not cache._has_own("_call_fn")
-        #: Whether to call the function is to run it.
+        #: Whether, besides, calling it runs it: it is no coroutine function.
         self.runs_as_it_is = self.runs_when_called and not self.is_async
-        # Whatever is true or false, as in Flask-Caching.
+        # Of any type, as in Flask-Caching: only its truth counts.
         self.cache_none = bool(options.cache_none)
         self.source_check = options.source_check
         self.checks_hits = self.is_stale is not None
@@ -302,7 +302,7 @@ class CallPolicy(Reporting):
             self.stand_aside("forced_update", error)
             return None
 
-    # Small things both kinds of key need.
+    # What every kind of key is made with.
 
     def source(self, state: AppState) -> str:
         """The function's source where it belongs into the key, otherwise ''."""

@@ -98,12 +98,12 @@ def _function(policy: CallPolicy) -> Callable[..., Any]:
 
     The decorated one closes over it: extensions look there for the arguments of a view.
     """
-    # A bound method would take of the C stack.
+    # Not `policy.run` where it can be avoided: calling a bound method takes some of the C stack.
     return policy.f if policy.runs_as_it_is else policy.run
 
 
 def computer(policy: CallPolicy) -> Callable[..., Any]:
-    """What a turn is for: run the function, and bring what it returns to the road."""
+    """The function that computes a turn: it runs ``f``, and brings the result to the road."""
     finish, fail = policy.road.finish, policy.road.fail
     results, is_view = policy.results, policy.is_view
 
@@ -114,7 +114,7 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
         try:
             result = f(*args, **kwargs)
             if type(result) is GeneratorType and turn.is_open:
-                # While it runs, it may use the session as the view itself.
+                # Its code is the view's, which may use the session: it is run to its end here.
                 result = join_generator(result)
         except results as error:
             result = error
@@ -178,9 +178,9 @@ def _withheld(policy: CallPolicy, turn: Turn, result: Any, reason: str | None) -
 
 
 def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
-    """What asks ``unless`` and ``forced_update``, and then has the call answered by ``answer``."""
+    """The decorated function that asks ``unless`` and ``forced_update`` before ``answer``."""
     refresh, compute, f = policy.road.refresh, policy.compute, _function(policy)
-    # Without the questions that there are not, a call costs a tenth less.
+    # Looked up once: this makes a call cheaper by a tenth.
     asks_unless, asks_update = policy.unless is not None, policy.forced_update is not None
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
@@ -198,7 +198,7 @@ def _asking(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any
 
 
 def _asynchronous(policy: CallPolicy, answer: Callable[..., Any]) -> Callable[..., Any]:
-    """What a coroutine function becomes: awaited in a running loop, run to its end elsewhere."""
+    """The decorated coroutine function: awaited in a running loop, run to its end elsewhere."""
     f = policy.f if policy.runs_when_called else policy.run_awaited
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:

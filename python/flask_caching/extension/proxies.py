@@ -34,7 +34,7 @@ _USED = ("get", "has", "set", "add", "get_many", "set_many", "delete", "delete_m
 def _called_as(
     prototype: Callable[P, R],
 ) -> Callable[[Callable[..., Any]], Callable[P, R]]:
-    """A method that hands on whatever it is given, with the signature of what should be."""
+    """Show a method that takes anything with the signature of ``prototype``."""
 
     def decorate(method: Any) -> Any:
         method.__signature__ = inspect.signature(prototype)

@@ -44,7 +44,7 @@ class AppState:
     #: What was given to the cache and to ``init_app``, the later over the earlier, both over the
     #: application's own.
     layers: tuple[Mapping[str, Any] | None, ...] = (None,)
-    #: The failures of an outage, which is two lines of log.
+    #: How many operations failed in the present outage, of which only beginning and end are logged.
     failures = 0
 
     def __init__(
@@ -72,7 +72,7 @@ class AppState:
         self.jitter = float(config["CACHE_JITTER"])
         self.lease = bool(config["CACHE_LEASE"])
         self.lease_ttl = seconds_of(config["CACHE_LEASE_TTL"])
-        #: Unlike that of any other state.
+        #: A number that no other state has.
         self.number = next(_numbers)
         self._ports: dict[tuple[int, bool], Port] = {}
         #: What fails, "reading" or "storing", and what has not failed since the outage began.
@@ -104,10 +104,10 @@ class AppState:
             self._ports[replaced, none_is_miss] = port
         return port
 
-    def failed(self, backend: Any, error: Exception, doing: str, name: str) -> None:
+    def failed(self, backend: Any, error: Exception, access: str, name: str) -> None:
         """Note that the cache failed a decorated function; in debug mode, raise why.
 
-        :param doing: "reading" or "storing": one may fail while the other works.
+        :param access: "reading" or "storing": one may fail while the other works.
         :param name: what was read or stored.
         """
         app = self.app()
@@ -119,30 +119,30 @@ class AppState:
                 self._refused.add(name)
                 logger.error("%s is not cached: %s", name, error)
             return
-        is_news = doing not in self._failing and (not self._failing or doing in self._sound)
+        is_news = access not in self._failing and (not self._failing or access in self._sound)
         self.failures += 1
         if app is not None:
             self._flags.note_outage(self.number, True)
-        self._failing.add(doing)
-        self._sound.discard(doing)
+        self._failing.add(access)
+        self._sound.discard(access)
         if is_news and not (
             isinstance(error, CacheBackendError) and getattr(backend, "_logs_outages", False)
         ):
             logger.error(
                 "The cache failed while %s %s: %s. Decorated functions run uncached until it works "
                 "again.",
-                doing,
+                access,
                 name,
                 error,
                 exc_info=error,
             )
 
-    def worked(self, backend: Any, doing: str) -> None:
-        """The cache answered; the log waits for that after failures."""
+    def worked(self, backend: Any, access: str) -> None:
+        """Note that the cache answered: after failures, this may end the outage."""
         if not self.failures:
             return
-        self._sound.add(doing)
-        self._failing.discard(doing)
+        self._sound.add(access)
+        self._failing.discard(access)
         if self._failing:
             return
         failures, self.failures = self.failures, 0
@@ -167,7 +167,7 @@ class AppStates:
         def forget(_: object) -> None:
             gone = by_id.pop(key, None)
             if gone is not None:
-                # What fails for nobody is no outage.
+                # An outage ends with its application.
                 gone._flags.note_outage(gone.number, False)
 
         earlier = by_id.get(key)

@@ -61,7 +61,7 @@ def test_what_looks_like_one_is_none(tmp_path: Path) -> None:
     cache = FileSystemCache(str(tmp_path))
     for name, data in attacks().items():
         try:
-            value = cache._load("key", cache._unseal(b"key", data, 0), 0)
+            value = cache._load("key", cache._unwrap(b"key", data, 0), 0)
         except Exception:
             continue
         raise AssertionError(f"{name}: {type(value)}")
@@ -147,7 +147,7 @@ def test_the_minimum_is_the_shortest_that_is_compressed(tmp_path: Path) -> None:
             stored = cache._wrap(b"key", bytes(length), 0)
             shorter = length >= minimum and length > 40
             assert stored.startswith(COMPRESSED) == shorter, (minimum, length)
-            assert cache._unseal(b"key", stored, 0) == bytes(length)
+            assert cache._unwrap(b"key", stored, 0) == bytes(length)
 
 
 def test_what_zlib_made_for_memcached_fills_no_memory(memcached_server: MemcachedServer) -> None:

@@ -15,7 +15,7 @@ const KEY: &[u8] = b"key";
 
 /// What a lease, or who had it, says.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Says {
+enum Outcome {
     Nothing,
     Held(u32),
     Refused,
@@ -25,7 +25,7 @@ enum Says {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Entry {
     value: Option<u32>,
-    says: Says,
+    outcome: Outcome,
 }
 
 /// What a computation comes to.
@@ -58,8 +58,8 @@ fn world(is_old: bool, is_disturbed: bool) -> Arc<World> {
         is_disturbed,
     };
     if is_old {
-        let (value, says) = (Some(0), Says::Nothing);
-        world.store.set(KEY, Entry { value, says }, Forever);
+        let (value, outcome) = (Some(0), Outcome::Nothing);
+        world.store.set(KEY, Entry { value, outcome }, Forever);
     }
     Arc::new(world)
 }
@@ -88,17 +88,17 @@ impl World {
             let entry = self.find();
             let found = match entry {
                 None => Found::Nothing,
-                Some(entry) => match (entry.says, entry.value) {
-                    (Says::Held(_), _) => Found::Held,
-                    (Says::Refused, _) => Found::Refused,
-                    (Says::Failed, _) => Found::Failed,
-                    (Says::Nothing, Some(0) | None) => Found::Value,
-                    (Says::Nothing, Some(_)) => Found::Answer,
+                Some(entry) => match (entry.outcome, entry.value) {
+                    (Outcome::Held(_), _) => Found::Held,
+                    (Outcome::Refused, _) => Found::Refused,
+                    (Outcome::Failed, _) => Found::Failed,
+                    (Outcome::Nothing, Some(0) | None) => Found::Value,
+                    (Outcome::Nothing, Some(_)) => Found::Answer,
                 },
             };
             let value = entry.and_then(|entry| entry.value);
-            let says = Says::Held(self.tokens.fetch_add(1, Ordering::SeqCst));
-            let leased = Entry { value, says };
+            let outcome = Outcome::Held(self.tokens.fetch_add(1, Ordering::SeqCst));
+            let leased = Entry { value, outcome };
             let step = claimant.step(found);
             let has_it = match (step, entry) {
                 (Step::Take, _) => self.store.add(KEY, leased, Forever),
@@ -127,23 +127,23 @@ impl World {
         let result = self.compute();
         self.leading.fetch_sub(1, Ordering::SeqCst);
         let old = leased.value;
-        let (value, says, lifetime) = match ends {
-            Ends::Stored => (Some(result), Says::Nothing, Forever),
-            Ends::Refused => (old, Says::Refused, Forever),
-            Ends::Failed if old.is_none() => (old, Says::Nothing, Expired),
-            Ends::Failed => (old, Says::Failed, Forever),
+        let (value, outcome, lifetime) = match ends {
+            Ends::Stored => (Some(result), Outcome::Nothing, Forever),
+            Ends::Refused => (old, Outcome::Refused, Forever),
+            Ends::Failed if old.is_none() => (old, Outcome::Nothing, Expired),
+            Ends::Failed => (old, Outcome::Failed, Forever),
         };
         self.store
-            .set_if(KEY, &leased, Entry { value, says }, lifetime);
+            .set_if(KEY, &leased, Entry { value, outcome }, lifetime);
     }
 
     /// Computes although somebody else may: a result is stored in the place of what he has left there.
     fn compute_beside(&self, expected: Entry, ends: Ends) {
         let value = Some(self.compute());
-        let says = Says::Nothing;
+        let outcome = Outcome::Nothing;
         if ends == Ends::Stored {
             self.store
-                .set_if(KEY, &expected, Entry { value, says }, Forever);
+                .set_if(KEY, &expected, Entry { value, outcome }, Forever);
         }
     }
 
@@ -177,7 +177,7 @@ fn at_once(
         thread.join().unwrap();
     }
     let found = world.find();
-    let is_held = found.is_some_and(|entry| matches!(entry.says, Says::Held(_)));
+    let is_held = found.is_some_and(|entry| matches!(entry.outcome, Outcome::Held(_)));
     assert!(!is_held, "a lease stays behind");
     found
 }
@@ -209,7 +209,9 @@ fn after_a_refusal_nobody_waits_and_a_result_that_may_be_stored_is() {
             let found = at_once(&world(is_old, false), &calls, |_| {});
             // Who has seen the refusal of the second one stores in its place, too.
             let value = found.and_then(|entry| entry.value);
-            assert!(value == Some(1) || found.is_some_and(|entry| entry.says == Says::Refused));
+            assert!(
+                value == Some(1) || found.is_some_and(|entry| entry.outcome == Outcome::Refused)
+            );
         });
     }
 }
@@ -224,7 +226,7 @@ fn a_failure_hands_over_and_behind_an_old_value_is_told_to_refreshes() {
                 (USUAL, Ends::Stored),
             ];
             let found = at_once(&world(is_old, false), &calls, |_| {});
-            assert!(is_old || found.is_none_or(|entry| entry.says == Says::Nothing));
+            assert!(is_old || found.is_none_or(|entry| entry.outcome == Outcome::Nothing));
         });
     }
 }

@@ -195,7 +195,7 @@ class ByteBackend(Counting, Entries):
         if stored is None:
             return None
         try:
-            data = self._unseal(wire_key, *stored)
+            data = self._unwrap(wire_key, *stored)
             metadata = Metadata.unseal(data)[1] if type(data) is bytes else None
         except Exception:
             # It cannot be used, which reading it says.

@@ -209,7 +209,7 @@ class Entries(Wrapping):
         """
         data, flags = stored
         try:
-            data = self._unseal(wire_key, data, flags)
+            data = self._unwrap(wire_key, data, flags)
             metadata = None
             if type(data) is bytes and data.endswith(METADATA_MAGIC):
                 data, metadata = Metadata.unseal(data)

@@ -95,7 +95,7 @@ def _store_of(backend: Any) -> Any | None:
 def _text(backend: ByteBackend, wire_key: bytes, data: bytes, flags: int) -> bytes | None:
     """The str of a stored entry as it stands in keys; None where it holds none."""
     try:
-        data = backend._unseal(wire_key, data, flags)
+        data = backend._unwrap(wire_key, data, flags)
         text = backend._load(repr(wire_key), data, flags)
     except Exception:
         # Whoever reads such a version finds none, removes it, and makes a new one.

@@ -73,8 +73,8 @@ class Wrapping(BaseCache):
             data = self._signer.sign(wire_key, data, flags)
         return data
 
-    def _unseal(self, wire_key: bytes, data: bytes, flags: int) -> bytes:
-        """The bytes that :meth:`_pack` had of :meth:`_dump`.
+    def _unwrap(self, wire_key: bytes, data: bytes, flags: int) -> bytes:
+        """What :meth:`_wrap` was given.
 
         :raises ValueError: they are not signed, were changed, or are damaged.
         """

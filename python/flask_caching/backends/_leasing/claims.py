@@ -31,7 +31,7 @@ __all__ = [
     "ClaimBeside",
     "Found",
     "Note",
-    "Says",
+    "Outcome",
     "claim_of",
     "end_leases",
     "is_current",
@@ -42,22 +42,22 @@ _FENCE_SUFFIX = "_lease_fence"
 #: Seconds that a fence lives at least: no computation takes longer whose result is to be stored.
 _FENCE_SECONDS = 86_400.0
 #: In place of a token: the last result is its caller's alone, so that nobody waits for the next.
-_REFUSED: Says = "refused"
+_REFUSED: Outcome = "refused"
 #: Seconds that this counts; see the engine's ``flight/refusals.rs``.
 MOMENT = 1.0
 
-Says = Literal["refused", "failed"]
+Outcome = Literal["refused", "failed"]
 
 
 class Note(NamedTuple):
     """What whoever had a lease leaves behind where he has stored no result.
 
-    :param says: "refused": nobody is to wait for the next result, as the last one was its caller's
-        alone; "failed": there is none, and an older value stands; None: nothing.
+    :param outcome: "refused": nobody is to wait for the next result, as the last one was its
+        caller's alone; "failed": there is none, and an older value stands; None: nothing.
     :param seconds: for how long that counts.
     """
 
-    says: Says | None
+    outcome: Outcome | None
     seconds: float
 
 
@@ -246,17 +246,17 @@ class Claim:
             if not self._is_own or expected is None:
                 return
             self._is_own = False
-            over, (says, seconds) = self._over, note
+            over, (outcome, seconds) = self._over, note
             if over is None:
-                if says != "refused":
+                if outcome != "refused":
                     self._store.compare_exchange(self._wire_key, expected, None)
                     return
                 told = self._bytes(self._none, Metadata.in_place(self._token, True))
                 self._store.set_if(self._wire_key, expected, told, timeout=seconds)
                 return
             before = self._before
-            if says is not None and seconds > 0:
-                before = self._bytes(over, over.metadata.leased(self._token, seconds, says))
+            if outcome is not None and seconds > 0:
+                before = self._bytes(over, over.metadata.leased(self._token, seconds, outcome))
             self._store.compare_exchange(self._wire_key, expected, before, timeout=self.seconds)
 
     def _bytes(self, open: _Open, metadata: Metadata) -> _Stored:
@@ -346,7 +346,7 @@ class ClaimBeside:
         own, self._is_own = self._is_own, False
         if self._has_fence:
             self._fence.free()
-        if own and self._lease.free() and note.says == _REFUSED:
+        if own and self._lease.free() and note.outcome == _REFUSED:
             self._backend.add(self._name, _REFUSED, timeout=note.seconds)
 
     def _put_up_fence(self) -> None:

@@ -13,12 +13,12 @@ __all__ = ["lead", "over", "task"]
 
 
 def task() -> int:
-    """What tells the task that runs from others."""
+    """A number that no other task has while the running one lives."""
     return id(asyncio.current_task())
 
 
 def lead(turn: Turn) -> None:
-    """Let the task that runs be the one that computes ``turn``."""
+    """Name the running task as the one that computes ``turn``."""
     number = task()
     turn.lead_as(number)
     note_leader(number)
@@ -34,5 +34,5 @@ async def over(turn: Turn) -> None:
             woken.set_result(None)
 
     turn.wake_by(lambda: loop.call_soon_threadsafe(wake))
-    # What it is to be does not matter: whoever waits looks.
+    # Woken or not, the caller looks again at what has become of the call.
     await asyncio.wait((woken,), timeout=turn.seconds_to_wait)

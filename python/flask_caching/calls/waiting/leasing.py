@@ -22,7 +22,7 @@ from ...backends._leasing.claims import (
     ClaimBeside,
     Found,
     Note,
-    Says,
+    Outcome,
     claim_of,
     is_current,
 )
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = ["hold", "hold_awaited"]
 
-#: How often one who does not wait tries to have the lease of what changes under his eyes.
+#: How often a call that may not wait tries to get a lease of an entry that others keep changing.
 _ATTEMPTS = 5
 
 _numbers = itertools.count()
 
 
 class Held:
-    """The lease that a call computes under. It is let go of when nobody knows it any more.
+    """The lease that a call computes under. It is given up when it is garbage collected.
 
     :param claim: the lease.
     :param retry: for how many seconds nobody tries what has failed.
@@ -60,19 +60,19 @@ class Held:
 
         :return: whether it is stored; None: it was superseded.
         """
-        # What a child of `fork()` has of its parent's calls is no business of it.
+        # A child of `fork()` has a copy of its parent's lease, which is not its own.
         if self._pid != os.getpid():
             return None
         return self.claim.write(port, key, encoded, timeout)
 
-    def over(self, says: Says | None) -> None:
+    def over(self, outcome: Outcome | None) -> None:
         """The computation is over.
 
-        :param says: "refused": its result is its caller's alone; "failed": it has none, and an
+        :param outcome: "refused": its result is its caller's alone; "failed": it has none, and an
             older value stands.
         """
         if self._pid == os.getpid():
-            _renewals().end(self, Note(says, self._retry if says == "failed" else MOMENT))
+            _renewals().end(self, Note(outcome, self._retry if outcome == "failed" else MOMENT))
 
 
 class _Renewals:
@@ -82,7 +82,7 @@ class _Renewals:
         self._condition = threading.Condition()
         self._held: dict[int, tuple[weakref.ref[Held], Claim | ClaimBeside]] = {}
         self._schedule = Renewals()
-        #: Those that nobody knows any more, and those that an event loop cannot wait for.
+        #: Those that were garbage collected, and those that an event loop cannot wait to end.
         self._ended: deque[tuple[Claim | ClaimBeside, Note]] = deque()
         self._is_running = False
 
@@ -189,7 +189,7 @@ def hold(policy: CallPolicy, turn: Turn) -> None:
 
 
 async def hold_awaited(policy: CallPolicy, turn: Turn) -> None:
-    """The same, while the event loop goes on."""
+    """As :func:`hold`, while the event loop goes on."""
     lead(turn)
     await stepwise(_steps(policy, Claimant(turn)), turn.waits)
 
