@@ -16,8 +16,10 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(autouse=True)
-def examples_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def examples_on_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
+    # What is imported here would make one that nobody removes: test processes end without `atexit`.
+    monkeypatch.setenv("GALLERY_FOLDER", str(tmp_path))
 
 
 def test_the_tour_ends_well_and_its_table_says_what_the_cache_did() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,17 @@ from flask_caching import Cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-_FILES = tempfile.TemporaryDirectory()
+#: Where the files of all applications are.
+_folder = Path()
 
 #: What a cache adds, and what a client is told of it. `Vary` is compared by the names it has.
 ADDED = {"Age", "Date", "ETag", "Cache-Status", "Vary", "Content-Encoding", "Content-Length"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _has_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global _folder
+    _folder = tmp_path_factory.mktemp("files")
 
 
 def answer(kind: str) -> Any:
@@ -71,9 +79,7 @@ def application(
     app = Flask("random")
     app.secret_key = "secret"
     app.config.update(CACHE_TYPE=store, CACHE_PAGES_IN_FRONT=in_front)
-    app.config["CACHE_DIR"] = (
-        tempfile.mkdtemp(dir=_FILES.name) if store == "FileSystemCache" else None
-    )
+    app.config["CACHE_DIR"] = tempfile.mkdtemp(dir=_folder) if store == "FileSystemCache" else None
     cache = Cache(app) if options is not None else None
     for number, kind in enumerate(kinds):
 
