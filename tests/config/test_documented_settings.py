@@ -19,7 +19,7 @@ def page(name: str) -> str:
 
 
 def test_every_backend_is_listed_with_its_former_names() -> None:
-    text = page("backends.md")
+    text = page("backends/index.md")
     for spec in _registry.specs():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{spec.name}` |"))
         assert all(f"`{name}`" in row for name in spec.deprecated)
@@ -49,6 +49,6 @@ def test_a_table_that_is_none_is_an_error() -> None:
         expand("<!-- table: nothing -->")
 
 
-@pytest.mark.parametrize("name", ["backends.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["backends/index.md", "configuration.md"])
 def test_a_page_has_no_table_left_to_make(name: str) -> None:
     assert "<!-- table" not in page(name)

@@ -12,7 +12,11 @@ import pytest
 from flask_caching.jinja2ext import CacheExtension
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts),
+]
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -39,7 +43,7 @@ def module_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[
     return module.__dict__
 
 
-@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("python"), ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_blocks_run_in_order(page: Path, module_of_the_page: dict[str, object]) -> None:
     # A copy of the context: an application context that a page pushes ends with the page.
     context = contextvars.copy_context()
@@ -49,20 +53,21 @@ def test_python_blocks_run_in_order(page: Path, module_of_the_page: dict[str, ob
         context.run(exec, block, module_of_the_page)
 
 
-@pytest.mark.parametrize("page", pages_with("jinja"), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", pages_with("jinja"), ids=lambda page: str(page.relative_to(ROOT)))
 def test_jinja_blocks_compile(page: Path) -> None:
     environment = jinja2.Environment(extensions=[CacheExtension])
     for _, code in blocks(page, "jinja"):
         environment.from_string(code)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        assert (page.parent / target).exists(), f"{page} links to {target}"
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
-    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
-    for page in (ROOT / "docs").glob("*.md"):
-        assert page.stem == "index" or f"\n{page.stem}\n" in index
+    index = (DOCS / "index.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        name = page.relative_to(DOCS).with_suffix("").as_posix()
+        assert name == "index" or f"\n{name}\n" in index

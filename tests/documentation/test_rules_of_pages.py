@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("tests/pages", "tests/security")
 
-TABLE = (ROOT / "docs/pages.md").read_text().partition("## The rules of HTTP")[2]
+TABLE = (ROOT / "docs/caching/pages.md").read_text().partition("## The rules of HTTP")[2]
 RULES = [line for line in TABLE.splitlines() if line.startswith("| RFC")]
 
 
