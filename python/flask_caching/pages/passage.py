@@ -115,8 +115,15 @@ class Passage:
         self._failed_with = status
         return self.hit(page)
 
-    def miss(self, turn: Turn, response: Response, uses_session: bool, call: Any) -> None:
-        """The view has answered."""
+    def miss(
+        self, context: Any, turn: Turn, response: Response, uses_session: bool, call: Any
+    ) -> None:
+        """The view has answered.
+
+        :param context: the context of the request.
+        :param uses_session: whether the view used the session.
+        :param call: the view's arguments, and those by name.
+        """
         self._turn, self.response, self._call = turn, response, call
         if response.__dict__.pop(_IS_TOLD, False):
             # The view has returned it before: an application may have made it once.
@@ -132,7 +139,7 @@ class Passage:
             self._detail = "cookies-read"
         elif reads is not None and (why := reads.why_not_shared(self.request)):
             self._detail = why
-        elif self._hooks != len(_hooks_of(active_request_context(None))):
+        elif self._hooks != len(_hooks_of(context)):
             self._detail = "after-this-request"
         else:
             taken = self._take(response)
@@ -148,7 +155,7 @@ class Passage:
     def _take(self, response: Response) -> Any:
         """What of an answer is stored; or why it is not for others, or cannot be stored."""
         state = self._state()
-        most_bytes = state.pages.most_bytes if state else 0
+        most_bytes = 0 if state is None else state.pages.most_bytes
         return self.policy.form.take(response, is_authorized(self.environ), most_bytes)
 
     def _session_cookie(self) -> str:

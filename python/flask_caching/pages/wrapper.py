@@ -61,24 +61,36 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             if reason is not None:
                 passage.forward("method" if reason == "method" else "bypass", reason)
             return policy.run(*args, **kwargs)
-        return _compute(passage, answer, args, kwargs)
+        return _compute(passage, active, answer, args, kwargs)
 
     return decorated_function
 
 
 def _compute(
-    passage: Passage, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]
+    passage: Passage, context: Any, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Response:
-    """Run the view, and take from its response what may be stored when the request ends."""
-    road = passage.policy.road
-    passage.forward(road.missing_of_page(turn, passage.app.name, passage.environ), None)
-    session = session_of(active_request_context(None))
+    """Run the view, and take from its response what may be stored when the request ends.
+
+    :param context: the context of the request.
+    """
+    policy, app = passage.policy, passage.app
+    road = policy.road
+    passage.forward(road.missing_of_page(turn, app.name, passage.environ), None)
+    session = session_of(context)
     use = None if is_untouched(session) else SessionUse()
     uses_session = False
     rejects_errors = turn.rejects_errors
     cls = begin_view(passage.request)
     try:
-        response = _response(passage, args, kwargs)
+        try:
+            rv = policy.answer(*args, **kwargs)
+        except HTTPException as error:
+            # What answers it is part of the page.
+            rv = app.handle_user_exception(error)
+        if isinstance(rv, HTTPException):
+            # Flask would make a stream of it.
+            rv = rv.get_response(passage.environ)
+        response: Response = app.make_response(rv)
     except BaseException as error:
         page = road.fail(turn, error)
         if is_page(page):
@@ -92,19 +104,5 @@ def _compute(
         if response.status_code >= 500:
             page = road.fail(turn, response.status)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
-    passage.miss(turn, response, uses_session, (args, kwargs))
-    return response
-
-
-def _response(passage: Passage, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Response:
-    app = passage.app
-    try:
-        rv = passage.policy.answer(*args, **kwargs)
-    except HTTPException as error:
-        # What answers it is part of the page.
-        rv = app.handle_user_exception(error)
-    if isinstance(rv, HTTPException):
-        # Flask would make a stream of it.
-        rv = rv.get_response(passage.environ)
-    response: Response = app.make_response(rv)
+    passage.miss(context, turn, response, uses_session, (args, kwargs))
     return response

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from flask.sessions import SecureCookieSession
+from flask.sessions import NullSession, SecureCookieSession
 
 from .context import active_request_context, session_of
 
@@ -27,8 +27,14 @@ _NOTES = "_flask_caching_notes"
 
 
 def is_untouched(session: Any) -> bool:
-    """Whether a session is the usual one, is empty, and nobody has written to it."""
-    return type(session) is SecureCookieSession and not session and not session.modified
+    """Whether a session is one of Flask's own, is empty, and nobody has written to it."""
+    # Without a secret key there is none that could be written to.
+    kind = type(session)
+    return (
+        (kind is SecureCookieSession or kind is NullSession)
+        and not session
+        and not session.modified
+    )
 
 
 class SessionUse:

@@ -151,8 +151,12 @@ impl Progress {
         let mut end = lock(&self.lock);
         end.has_ended = true;
         let wakers = std::mem::take(&mut end.wakers);
+        let is_followed = end.followers > 0;
         drop(end);
-        self.ended.notify_all();
+        if is_followed {
+            // Whether or not somebody waits, it takes a system call.
+            self.ended.notify_all();
+        }
         for wake in wakers {
             wake();
         }

@@ -2,26 +2,21 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use twox_hash::XxHash3_128;
 
 /// Takes the parts of a request one after the other. Each is preceded by its length, so that no two
 /// lists of parts read the same.
-#[derive(Clone)]
-pub struct Identity(Vec<u8>);
-
-impl Default for Identity {
-    fn default() -> Self {
-        // Room for what most requests have.
-        Self(Vec::with_capacity(256))
-    }
-}
+#[derive(Clone, Default)]
+pub struct Identity(Sha256);
 
 impl Identity {
     /// Adds a part.
     pub fn part(&mut self, part: &[u8]) {
-        self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(part);
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
     }
 
     /// Adds the arguments of a query: sorted by name, those of one name in their order.
@@ -71,20 +66,18 @@ impl Identity {
 
     /// The digest of all parts.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(&self.0).into()
+    pub fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
     }
 
-    /// The digest of all parts, in hexadecimal.
-    #[must_use]
-    pub fn finish(&self) -> String {
-        hexadecimal(&self.digest())
+    /// Appends the digest of all parts to `text`, in hexadecimal.
+    pub fn finish(self, text: &mut String) {
+        push_hexadecimal(text, &self.digest());
     }
 
-    /// The first half of that.
-    #[must_use]
-    pub fn finish_short(&self) -> String {
-        hexadecimal(&self.digest()[..16])
+    /// Appends the first half of that to `text`, in URL-safe base64.
+    pub fn finish_short(self, text: &mut String) {
+        URL_SAFE_NO_PAD.encode_string(&self.digest()[..16], text);
     }
 }
 
@@ -154,12 +147,6 @@ fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    push_hexadecimal(&mut text, bytes);
-    text
-}
-
 fn push_hexadecimal(text: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
@@ -172,12 +159,12 @@ fn push_hexadecimal(text: &mut String, bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    fn of_query(query: &str, names: Option<&[&str]>) -> String {
+    fn of_query(query: &str, names: Option<&[&str]>) -> [u8; 32] {
         let names: Option<Vec<Vec<u8>>> =
             names.map(|names| names.iter().map(|name| name.as_bytes().to_vec()).collect());
         let mut identity = Identity::default();
         identity.query(query.as_bytes(), names.as_deref());
-        identity.finish()
+        identity.digest()
     }
 
     #[test]
@@ -191,7 +178,7 @@ mod tests {
         let written = |query: &str| {
             let mut identity = Identity::default();
             identity.written_query(query.as_bytes(), None);
-            identity.finish()
+            identity.digest()
         };
         assert_eq!(written("a=1&b=2"), written("b=2&&a=1"));
         assert_ne!(written("a=<"), written("a=%3C"));
@@ -222,7 +209,7 @@ mod tests {
         let of = |header: &[u8]| {
             let mut identity = Identity::default();
             identity.cookies(header, &[b"lang".to_vec()]);
-            identity.finish()
+            identity.digest()
         };
         assert_eq!(of(b"lang=de; a=1"), of(b"b=\"2,3\";lang =de"));
         assert_ne!(of(b"lang=de"), of(b"lang=de; lang=fr"));
@@ -249,7 +236,7 @@ mod tests {
             for part in parts {
                 identity.part(part.as_bytes());
             }
-            identity.finish()
+            identity.digest()
         };
         assert_ne!(of(["a", "bc"]), of(["ab", "c"]));
     }

@@ -1,5 +1,6 @@
 //! Access to a stored value without its key, for those that found it before.
 
+use flask_caching_engine::Lifetime;
 use flask_caching_engine::backend::memory::{Handle, Reader};
 use flask_caching_engine::clock::Instant;
 use pyo3::prelude::*;
@@ -7,6 +8,7 @@ use pyo3::types::{PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::backend::MemoryBackend;
+use super::key::text_bytes;
 use super::stored::Stored;
 use crate::road::{Found, Row};
 
@@ -108,15 +110,13 @@ impl MemoryBackend {
             .insert(py, row, found, |found| moment.are_there(&[found.value]));
     }
 
-    /// Stores an encoded value under `key` for `timeout` seconds. Returns whether it was not refused,
-    /// and a handle to it, unless its lifetime is over at once.
-    pub(crate) fn write(
-        &self,
-        key: &Bound<'_, PyAny>,
-        stored: Stored,
-        timeout: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<(bool, Option<Handle>)> {
-        let lifetime = self.settings.lifetime(timeout)?;
-        self.put(key, stored, lifetime)
+    /// How long an entry lives that is stored for `timeout` seconds; `None`: for the default.
+    pub(crate) fn lifetime(&self, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<Lifetime> {
+        self.settings.lifetime(timeout)
+    }
+
+    /// Lets the entry of `key` live for `lifetime` from now at least; whether it has one.
+    pub(crate) fn prolong(&self, key: &Bound<'_, PyString>, lifetime: Lifetime) -> PyResult<bool> {
+        Ok(self.store().extend(&text_bytes(key)?, lifetime))
     }
 }

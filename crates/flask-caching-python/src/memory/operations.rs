@@ -231,7 +231,7 @@ impl MemoryBackend {
     /// Stores what was made of a value. Returns whether it was not refused, and a handle to it, unless
     /// its lifetime is over at once.
     #[inline]
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         key: &Bound<'_, PyAny>,
         stored: Stored,

@@ -129,7 +129,11 @@ impl PageRule {
             identity.cookies(&latin1(&header), &self.cookies);
         }
         let guards = self.guards(&target.location(), target.host(), &latin1(&target.query));
-        Ok((["page:", &identity.finish()].concat(), guards))
+        // With room for the versions of the guards.
+        let mut key = String::with_capacity(96);
+        key.push_str("page:");
+        identity.finish(&mut key);
+        Ok((key, guards))
     }
 
     /// The URI of a request, as far as it counts.
@@ -376,7 +380,12 @@ fn guard(mut identity: Identity, query: Query) -> String {
         Query::Shared => identity.part(b""),
         Query::Of(digest) => identity.part(&digest),
     }
-    ["page:", &identity.finish_short(), "_memver"].concat()
+    // Short enough to stand in an entry of the in-process store itself.
+    let mut name = String::with_capacity(34);
+    name.push_str("page:");
+    identity.finish_short(&mut name);
+    name.push_str("_memver");
+    name
 }
 
 fn without_port<'a>(host: &'a str, port: &str) -> &'a str {

@@ -274,14 +274,15 @@ impl Open {
             return Ok(Outcome::Refused);
         };
         let seconds = Some(timeout).filter(|timeout| !timeout.is_none());
-        let (is_stored, handle) = memory.write(self.key.bind(py), stored, seconds)?;
+        let lifetime = memory.lifetime(seconds)?;
+        let (is_stored, handle) = memory.put(self.key.bind(py), stored, lifetime)?;
         if !is_stored {
             return Ok(Outcome::Refused);
         }
         let gone = if self.port.memory(py, VERSION_WRITES).is_some() {
             let mut gone = Vec::new();
             for version in &self.versions {
-                if !memory.extend(version.name.bind(py), seconds)? {
+                if !memory.prolong(version.name.bind(py), lifetime)? {
                     gone.push(&version.name);
                 }
             }

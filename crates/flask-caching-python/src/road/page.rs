@@ -155,7 +155,7 @@ impl Road {
         };
         let app: &Bound<'_, PyString> = app;
         let (mut key, names) = rule.key(&app.to_string_lossy(), environ)?;
-        let mut versions = SmallVec::new();
+        let mut versions = SmallVec::with_capacity(names.len());
         let mut made_until = None;
         for name in names {
             let name = PyString::new(py, &name).into_any();
