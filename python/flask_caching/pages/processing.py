@@ -13,7 +13,7 @@ from ..errors import CacheConfigError
 from ..requests.context import active_request_context
 from .passage import passage_of
 from .reads import note_header_reads, note_reads
-from .visitors import TURN, visiting
+from .visitors import IN_FRONT, TURN
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -103,8 +103,12 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
         if isinstance(backend, MemoryBackend) and cache._states[app].enable_signals:
             # Who hears them expects to be in the application.
             return None
-        with visiting(app, environ):
+        # As `visiting` does, which takes three times as long.
+        token = IN_FRONT.set((app, environ))
+        try:
             answer = road.begin((), {}, app.extensions, method, environ, app.name)
+        finally:
+            IN_FRONT.reset(token)
         if type(answer) is Turn:
             environ[TURN] = (road, answer)
         return answer

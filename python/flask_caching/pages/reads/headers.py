@@ -69,7 +69,7 @@ class HeaderReads:
     def why_not_shared(self, request: Request) -> str | None:
         """Why an answer that depends on what was read is for nobody else; None: it may be."""
         # Reading `cookies` reads all headers, the first time; what is read of them is noted there.
-        if self.times_all > ("cookies" in request.__dict__):
+        if self.times_all and self.times_all > ("cookies" in request.__dict__):
             return "headers-read"
         if "HTTP_COOKIE" in self.names:
             return "cookies-read"
@@ -77,7 +77,7 @@ class HeaderReads:
 
     def that_count(self) -> set[str]:
         """The names of the headers that an answer depends on."""
-        return self.names - _NEVER
+        return self.names and self.names - _NEVER
 
 
 def note_header_reads(request: Request) -> None:
@@ -116,9 +116,10 @@ def begin_view(request: Request) -> Any:
     reads = header_reads(request)
     if reads is None:
         return None
-    reads.names -= _OF_THE_WAY
-    for name in _KEPT:
-        request.__dict__.pop(name, None)
+    if reads.names:
+        reads.names -= _OF_THE_WAY
+        for name in _KEPT:
+            request.__dict__.pop(name, None)
     cls: Any = type(request)
     try:
         request.__class__ = _noting_address(cls)
