@@ -537,8 +537,8 @@ class Road:
         kwargs: _Kwargs,
         extensions: _Kwargs | None,
         method: str | None = None,
-        path: str | None = None,
-        query: bytes | None = None,
+        path: str | dict[str, Any] | None = None,
+        query: bytes | str | None = None,
     ) -> Any: ...
     def approach(
         self,

@@ -12,7 +12,7 @@ from .._engine import CacheFlags
 from ..backends.spec import seconds_of
 from ..errors import CacheBackendError, CacheKeyError
 from ..pages.settings import PageSettings
-from ..requests.context import is_debugged
+from ..requests.context import is_debugged, name_of
 from .port import Port
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class AppState:
 
     #: The application, once it is one of :class:`AppStates`.
     app: weakref.ref[Flask]
+    #: Its name, as it was then: to ask for it takes a call.
+    app_name: str
     #: What was given to the cache and to ``init_app``, the later over the earlier, both over the
     #: application's own.
     layers: tuple[Mapping[str, Any] | None, ...] = (None,)
@@ -171,7 +173,7 @@ class AppStates:
                 gone._flags.note_outage(gone.number, False)
 
         earlier = by_id.get(key)
-        state.app = weakref.ref(app, forget)
+        state.app, state.app_name = weakref.ref(app, forget), name_of(app)
         by_id[key] = state
         if earlier is not None:
             earlier._flags.note_outage(earlier.number, False)

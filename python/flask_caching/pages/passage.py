@@ -18,7 +18,7 @@ from .._engine import (
     page_standing,
     page_unchanged,
 )
-from ..requests.context import active_request_context, session_of
+from ..requests.context import name_of, session_of
 from ..utils import normalize_timeout
 from .reads import header_reads, reads_others
 from .rules import is_authorized, keeps_nothing
@@ -83,7 +83,6 @@ class Passage:
     #: The headers that it was made by, as an environment has them.
     _read: Set[str] = frozenset()
     _call: Any = ((), {})
-    _known_state: AppState | None = None
     _forward = "uri-miss"
     _detail: str | None = None
     #: The status that the view answered with where an old page is answered in its place.
@@ -91,10 +90,15 @@ class Passage:
 
     def __init__(self, policy: PagePolicy, context: Any, app: Flask) -> None:
         # Not the context, which has it: a cycle would keep the answer until it is collected.
-        self.policy = policy
-        self.app = app
-        self.request = context.request
-        self.environ: dict[str, Any] = context.request.environ
+        self.policy, self.app = policy, app
+        request = self.request = context.request
+        self.environ: dict[str, Any] = request.environ
+        try:
+            state: AppState | None = policy.cache._states[app]
+        except KeyError:
+            state = None
+        self._state = state
+        self.app_name: str = name_of(app) if state is None else state.app_name
         setattr(context, _MARK, self)
         self._hooks = len(_hooks_of(context))
 
@@ -131,7 +135,7 @@ class Passage:
             response.headers.setlist("Cache-Status", told[:-1])
         cookies = self.policy.page.cookies
         reads = header_reads(self.request)
-        if reads is not None:
+        if reads is not None and reads.names:
             self._read = reads.that_count()
         if uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
@@ -154,22 +158,12 @@ class Passage:
 
     def _take(self, response: Response) -> Any:
         """What of an answer is stored; or why it is not for others, or cannot be stored."""
-        state = self._state()
-        most_bytes = 0 if state is None else state.pages.most_bytes
+        most_bytes = 0 if self._state is None else self._state.pages.most_bytes
         return self.policy.form.take(response, is_authorized(self.environ), most_bytes)
 
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
         return name
-
-    def _state(self) -> AppState | None:
-        state = self._known_state
-        if state is None:
-            try:
-                state = self._known_state = self.policy.cache._states[self.app]
-            except KeyError:
-                return None
-        return state
 
     # What becomes of it when the application has processed the response.
 
@@ -179,17 +173,18 @@ class Passage:
             self.policy.road.fail(self._turn)
             self._turn = None
 
-    def conclude(self, processed: Any, final: Response) -> Response:
+    def conclude(self, context: Any, processed: Any, final: Response) -> Response:
         """The answer, after hooks and session; what may be stored of it, is.
 
+        :param context: the context of the request.
         :param processed: the response that was given to the hooks.
         :param final: what they have made of it.
         """
-        state = self._state()
+        state = self._state
         if state is None:
             return final
         if self._page is None:
-            final = self._conclude_miss(processed, final, state)
+            final = self._conclude_miss(context, processed, final, state)
             final.__dict__[_IS_TOLD] = state.pages.says_status
             return final
         if processed is not self.response:
@@ -216,18 +211,21 @@ class Passage:
         answer = page_answer(page, self.environ, settings.says_status, said)
         return send(final, answer, page, self.environ)
 
-    def _conclude_miss(self, processed: Any, final: Response, state: AppState) -> Response:
+    def _conclude_miss(
+        self, context: Any, processed: Any, final: Response, state: AppState
+    ) -> Response:
         settings, taken, turn = state.pages, self._taken, self._turn
         is_same = taken is not None and taken.is_in(final)
         page = None
         if turn is not None:
             self._turn = None
             if self._detail is None:
-                self._detail = self._why_not_stored(turn, processed, final, is_same)
+                self._detail = self._why_not_stored(context, turn, processed, final, is_same)
             if self._detail is None:
                 landed = self._land(turn, final, state) if is_same else None
                 if type(landed) is tuple:
-                    self._learn(settings.front)
+                    if settings.front is not None:
+                        self._learn(settings.front)
                     return final
                 self._detail = landed
                 page = self._store(turn, final, state) if landed is None else None
@@ -271,7 +269,7 @@ class Passage:
         return None
 
     def _why_not_stored(
-        self, turn: Turn, processed: Any, final: Response, is_same: bool
+        self, context: Any, turn: Turn, processed: Any, final: Response, is_same: bool
     ) -> str | None:
         if processed is not self.response:
             return "replaced"
@@ -281,7 +279,7 @@ class Passage:
                 return said
             self._said = said
         cookies = self.policy.page.cookies
-        session = session_of(active_request_context(None))
+        session = session_of(context)
         if (
             session is not None
             and getattr(session, "accessed", False)
@@ -296,7 +294,7 @@ class Passage:
         vary = self._said.vary if self._said is not None else ()
         if not vary and not self._read:
             return None
-        is_found = page_is_found_by_all(self.policy.road, turn, self.app.name, self.environ)
+        is_found = page_is_found_by_all(self.policy.road, turn, self.app_name, self.environ)
         return self.policy.learns(vary, self._read) or (None if is_found else "vary-learned")
 
     def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:

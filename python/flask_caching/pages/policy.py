@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine import CallParts, PageForm, PageRule, Turn
 from ..calls.policy import CallPolicy, Description
-from ..requests.context import active_request_context, name_of
+from ..requests.context import active_request_context
 from ..signals import cache_view_hit, cache_view_miss
 from .rules import bypassed, is_authorized
 from .visitors import IN_FRONT, TURN, answer_whole, stranger, visiting
@@ -85,14 +85,14 @@ class PagePolicy(CallPolicy):
             method = environ["REQUEST_METHOD"]
         if bypassed(method, environ) is not None:
             return None
-        key, versions = self.rule.key(name_of(state.app()), environ)
+        key, versions = self.rule.key(state.app_name, environ)
         return Description(key, versions, is_read_only=method == "HEAD")
 
     def make_cache_key(self, *args: Any, **kwargs: Any) -> str:
         """The key of the active request, without the versions in it."""
         state, _ = self.cache._place()
         environ = active_request_context(None).request.environ
-        return self.rule.key(name_of(state.app()), environ)[0]
+        return self.rule.key(state.app_name, environ)[0]
 
     def makes_plain_keys(self) -> bool:
         place = self.place()

@@ -56,7 +56,7 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
                 cache._forget_pages_of(context.request.environ)
         if passage is not None:
             # What an error handler answers after this is no page of the view's.
-            final = passage.conclude(args[-1], final)
+            final = passage.conclude(context, args[-1], final)
         return final
 
     return process_response
@@ -99,14 +99,14 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
         if cache._chooses_backend or TURN in environ or method not in ("GET", "HEAD"):
             # It is chosen by who asks, which Flask knows; or the page is being refreshed.
             return None
-        backend = app.extensions["cache"][cache]
-        if isinstance(backend, MemoryBackend) and cache._states[app].enable_signals:
+        backend, state = app.extensions["cache"][cache], cache._states[app]
+        if isinstance(backend, MemoryBackend) and state.enable_signals:
             # Who hears them expects to be in the application.
             return None
         # As `visiting` does, which takes three times as long.
         token = IN_FRONT.set((app, environ))
         try:
-            answer = road.begin((), {}, app.extensions, method, environ, app.name)
+            answer = road.begin((), {}, app.extensions, method, environ, state.app_name)
         finally:
             IN_FRONT.reset(token)
         if type(answer) is Turn:

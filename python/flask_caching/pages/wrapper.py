@@ -49,7 +49,7 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
         if handed is not None and handed[0] is road:
             answer = handed[1]
         else:
-            answer = begin(args, kwargs, app.extensions, request.method, environ, app.name)
+            answer = begin(args, kwargs, app.extensions, request.method, environ, passage.app_name)
         if type(answer) is not Turn:
             if is_page(answer):
                 return passage.hit(answer)
@@ -75,12 +75,13 @@ def _compute(
     """
     policy, app = passage.policy, passage.app
     road = policy.road
-    passage.forward(road.missing_of_page(turn, app.name, passage.environ), None)
+    passage.forward(road.missing_of_page(turn, passage.app_name, passage.environ), None)
     session = session_of(context)
     use = None if is_untouched(session) else SessionUse()
     uses_session = False
     rejects_errors = turn.rejects_errors
-    cls = begin_view(passage.request)
+    request = passage.request
+    cls = begin_view(request)
     try:
         try:
             rv = policy.answer(*args, **kwargs)
@@ -97,7 +98,7 @@ def _compute(
             return passage.fall_back(page, 500)
         raise
     finally:
-        end_view(passage.request, cls)
+        end_view(request, cls)
         uses_session = not is_untouched(session) if use is None else use.end() is not None
     if rejects_errors:
         passage.forward("stale", None)

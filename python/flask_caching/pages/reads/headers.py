@@ -77,7 +77,7 @@ class HeaderReads:
 
     def that_count(self) -> set[str]:
         """The names of the headers that an answer depends on."""
-        return self.names and self.names - _NEVER
+        return self.names - _NEVER
 
 
 def note_header_reads(request: Request) -> None:
