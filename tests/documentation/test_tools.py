@@ -40,7 +40,7 @@ def toolchain(folder: Path, version: str, *others: str) -> str:
     return f"{folder}:/usr/bin:/bin"
 
 
-NEED_CARGO = ("bash", "-c", "source tools/lib.sh; need_cargo")
+NEED_CARGO = ("bash", "-c", "source tools/support/lib.sh; need_cargo")
 
 
 @pytest.mark.parametrize("version", ["1.78.0 (9b00956e5 2024-04-29)", "1.9.0-nightly", "0.99.1"])
@@ -76,10 +76,10 @@ def test_without_a_toolchain_it_is_said_where_to_get_one(tmp_path: Path) -> None
         (("tools/demo", "--serve", "http"), "PORT has to be a whole number, not 'http'"),
         (("env", "SECONDS_EACH=1m", "tools/fuzz"), "SECONDS has to be a whole number, not '1m'"),
         (("env", "SECONDS_EACH=-1", "tools/soak"), "SECONDS has to be a whole number, not '-1'"),
-        ((sys.executable, "tools/pythons.py", "soon"), "a version such as 3.14, not soon"),
-        ((sys.executable, "tools/pythons.py", "3.0"), "no CPython >= 3.11 and below 3.0"),
-        ((sys.executable, "-S", "tools/versions.py"), "flask is not installed for"),
-        ((sys.executable, "-S", "tools/installed_check.py"), "cannot be imported by"),
+        ((sys.executable, "tools/support/pythons.py", "soon"), "a version such as 3.14, not soon"),
+        ((sys.executable, "tools/support/pythons.py", "3.0"), "no CPython >= 3.11 and below 3.0"),
+        ((sys.executable, "-S", "tools/support/versions.py"), "flask is not installed for"),
+        ((sys.executable, "-S", "tools/support/installed_check.py"), "cannot be imported by"),
     ],
     ids=lambda value: " ".join(map(str, value[-2:])) if isinstance(value, tuple) else None,
 )
@@ -101,7 +101,7 @@ def test_an_interpreter_that_does_not_run_is_none(tmp_path: Path) -> None:
     for version in (11, 12):
         (tmp_path / f"python3.{version}").symlink_to(tmp_path / "nothing")
     found = subprocess.run(
-        [sys.executable, "tools/pythons.py"],
+        [sys.executable, "tools/support/pythons.py"],
         cwd=ROOT,
         env={**os.environ, "PYENV_ROOT": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
@@ -123,7 +123,7 @@ def test_a_laboratory_without_the_other_side() -> None:
 
 
 def test_without_make_it_is_said_that_it_is_missing(tmp_path: Path) -> None:
-    said = complaint(sys.executable, "tools/try_serve.py", PATH=str(tmp_path))
+    said = complaint(sys.executable, "tools/support/try_serve.py", PATH=str(tmp_path))
     assert said == "make is missing: install it, then run this again"
 
 

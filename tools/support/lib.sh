@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 
@@ -49,7 +49,7 @@ pythons() {
     for python in python3 python3.{11..30} python; do
         # Debian has names without a program behind them, pyenv has shims of versions that are off.
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 7))' 2>/dev/null; then
-            "$python" tools/pythons.py "$@"
+            "$python" tools/support/pythons.py "$@"
             return
         fi
     done

@@ -33,7 +33,7 @@ def main() -> None:
         port: int = probe.getsockname()[1]
     # A session of its own, to end what make starts as well.
     serving = subprocess.Popen(
-        ["make", "--directory", str(Path(__file__).parents[1]), "serve", f"PORT={port}"],
+        ["make", "--directory", str(Path(__file__).parents[2]), "serve", f"PORT={port}"],
         start_new_session=True,
         # A shell lets what it runs in the background, as this may be, ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
