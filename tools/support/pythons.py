@@ -51,7 +51,7 @@ def main() -> None:
     try:
         below = tuple(map(int, sys.argv[1].split("."))) if len(sys.argv) > 1 else (4,)
     except ValueError:
-        sys.exit(f"usage: tools/support/pythons.py [BELOW], a version such as 3.14, not {sys.argv[1]}")
+        sys.exit(f"usage: {sys.argv[0]} [BELOW], a version such as 3.14, not {sys.argv[1]}")
     newest_patch: dict[tuple[int, ...], tuple[tuple[int, ...], str]] = {}
     for found in filter(None, map(probe, candidates())):
         version, executable = found
