@@ -43,7 +43,7 @@ impl MemoryBackend {
         Ok(values.unwrap_or_else(|| PyList::empty(keys.py())))
     }
 
-    /// The same; `None` where one of the keys is not `here`.
+    /// As [`lookup_all`](Self::lookup_all); `None` where one of the keys is not `here`.
     pub(super) fn lookup_all_where<'py>(
         &self,
         keys: &Bound<'py, PyTuple>,
@@ -107,7 +107,7 @@ impl MemoryBackend {
         })
     }
 
-    /// The same, current or not.
+    /// The stored value of `key`, current or not, and a handle to it.
     #[inline]
     pub(super) fn find_any(
         &self,
@@ -203,7 +203,7 @@ impl MemoryBackend {
         }
     }
 
-    /// The same of plain data, which everybody may store; `None` of anything else.
+    /// The stored form of plain data, which can always be stored; `None` for anything else.
     pub(crate) fn encode_plain(&self, value: &Bound<'_, PyAny>) -> PyResult<Option<Stored>> {
         // Of an object others may have to say whether it is stored: some responses are not.
         Ok(Stored::natively(value, &self.settings)?.filter(|stored| !stored.is_object()))

@@ -38,7 +38,7 @@ impl Sealed {
             .map_or(f64::INFINITY, |until| until.since(now).as_secs_f64())
     }
 
-    /// The same for another value.
+    /// `stored` with the seal of this value: fresh as long, and with the same tags.
     pub(super) fn with(&self, stored: Stored) -> Stored {
         Stored::Sealed(Arc::new(Self {
             stored,

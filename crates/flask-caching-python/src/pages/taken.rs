@@ -41,7 +41,7 @@ impl PageTaken {
         )
     }
 
-    /// The same with other headers.
+    /// The page with other headers.
     ///
     /// - `pairs`: names and values.
     fn with_headers(&self, pairs: &Bound<'_, PyList>) -> PyResult<Self> {

@@ -29,6 +29,6 @@ pub(super) struct Options {
     pub(super) is_page: bool,
     /// Whether one call computes and the others get its result; `None`: as the application has it.
     pub(super) single_flight: Option<bool>,
-    /// Whether the same among processes; `None`: as the application has it.
+    /// Whether one call computes among all processes; `None`: as the application has it.
     pub(super) lease: Option<bool>,
 }

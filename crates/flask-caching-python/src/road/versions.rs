@@ -114,7 +114,7 @@ impl Open {
         Ok(())
     }
 
-    /// The same in the in-process store, where nobody can be faster: this thread has the GIL. `false`
+    /// Makes the missing versions in the in-process store, where nobody can be faster: this thread has the GIL. `false`
     /// where that is not all there is to it.
     fn make_natively(
         &mut self,

@@ -102,7 +102,7 @@ impl Stored {
         .map_err(|error| Failure::from_err(py, error))
     }
 
-    /// The same; `None` where it cannot be read.
+    /// As [`load`](Self::load); `None` where it cannot be read.
     ///
     /// # Errors
     /// `KeyboardInterrupt` and its like.

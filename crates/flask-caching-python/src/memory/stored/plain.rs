@@ -263,7 +263,7 @@ impl Freezer {
         self.freeze_items(dict.copy()?, depth)
     }
 
-    /// The same of a copy of a dict, which nobody else has.
+    /// Freezes a dict that nobody else has: a copy.
     fn freeze_items(&mut self, atoms: Bound<'_, PyDict>, depth: u8) -> PyResult<Option<Plain>> {
         let mut nested = Vec::new();
         for (key, value) in &atoms {

@@ -48,7 +48,7 @@ impl<'a, 'py> Call<'a, 'py> {
         }
     }
 
-    /// The same, which the quick way may answer.
+    /// This call, with what the quick way needs to answer it: the application's extensions, and the request.
     pub(super) fn asked_in(
         self,
         extensions: &'a Bound<'py, PyAny>,
@@ -94,7 +94,7 @@ impl Parts {
         &self.list
     }
 
-    /// The same, as the table keeps them.
+    /// The parts as the table keeps them.
     pub(super) fn into_list(self) -> Box<[Part]> {
         self.list.into_boxed_slice()
     }
@@ -245,7 +245,7 @@ impl Kind {
         }
     }
 
-    /// The same, after what has to be known of the arguments' classes was asked for. An argument that
+    /// As [`read`](Self::read), after what has to be known of the arguments' classes was asked for. An argument that
     /// raises an exception cannot be told apart: whoever makes the key meets it, too.
     pub(super) fn learn(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
         if let Self::Arguments {
@@ -295,7 +295,7 @@ impl KeyAttribute {
             .get_item(intern!(py, "cache_timeout"))
     }
 
-    /// The same where it is a number of seconds or None; `None` where it takes a closer look.
+    /// The function's timeout where it is a number of seconds or None; `None` where it takes a closer look.
     #[inline]
     pub(super) fn plain_timeout<'py>(
         &self,
