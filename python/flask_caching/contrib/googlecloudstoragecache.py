@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .._engine import clock_wall, timeout_seconds
 from ..backends._bytes.backend import ByteBackend
+from ..backends._bytes.stepwise import Stepwise
 from ..backends._bytes.tagged import looks_sealed
 from ..backends._observed.timed import Timed
 from ..backends._settings.common import KEY_PREFIX
@@ -128,7 +129,7 @@ class GoogleCloudStorageCache(ByteBackend):
         return ContentTypes(serializer)
 
 
-class _BucketStore:
+class _BucketStore(Stepwise):
     """A bucket as a store of bytes, where flags are content types."""
 
     def __init__(self, cache: GoogleCloudStorageCache) -> None:
@@ -138,9 +139,6 @@ class _BucketStore:
     def get(self, key: bytes) -> tuple[bytes, int] | None:
         found = self._read(key)
         return None if found is None else found[1]
-
-    def get_many(self, keys: list[bytes]) -> list[tuple[bytes, int] | None]:
-        return [self.get(key) for key in keys]
 
     def set(self, key: bytes, data: bytes, flags: int = 0, timeout: Any = None) -> bool:
         if _is_over(timeout):
@@ -158,15 +156,9 @@ class _BucketStore:
         generation = 0 if blob is None else blob.generation
         return self._upload(key, data, flags, timeout, if_generation_match=generation)
 
-    def set_many(self, entries: list[tuple[bytes, bytes, int]], timeout: Any = None) -> list[bool]:
-        return [self.set(key, data, flags, timeout) for key, data, flags in entries]
-
     def delete(self, key: bytes) -> bool:
         blob = self._blob(key)
         return blob is not None and self._delete(blob) and not _is_expired(blob)
-
-    def delete_many(self, keys: list[bytes]) -> list[bool]:
-        return [self.delete(key) for key in keys]
 
     def has(self, key: bytes) -> bool:
         return self._live(key) is not None
@@ -187,13 +179,6 @@ class _BucketStore:
             with _errors("extend", blob.name):
                 blob.patch(if_generation_match=blob.generation)
         return True
-
-    def set_extending(
-        self, key: bytes, data: bytes, flags: int, timeout: Any, extended: list[bytes]
-    ) -> tuple[bool, list[bool]]:
-        if not self.set(key, data, flags, timeout):
-            return False, []
-        return True, [self.extend(name, timeout) for name in extended]
 
     def compare_exchange(
         self,

@@ -18,6 +18,7 @@ from cachelib.serializers import UWSGISerializer
 
 from .._engine import Patience, clock_wall, expires_at, timeout_seconds
 from ..backends._bytes.backend import ByteBackend
+from ..backends._bytes.stepwise import Stepwise
 from ..backends._leasing import leases
 from ..backends._like_cachelib import ancestors
 from ..backends.spec import OPTIONAL_TEXT, BackendSpec, Setting
@@ -117,7 +118,7 @@ class UWSGICache(ByteBackend, ancestors.UWSGICache):
         return key if isinstance(key, bytes) else super()._encode_key(key)
 
 
-class _UwsgiStore:
+class _UwsgiStore(Stepwise):
     """A cache of uWSGI, as a store of bytes.
 
     uWSGI adds a key in one step, and exchanges none. So whoever exchanges an entry takes a turn,
@@ -187,9 +188,6 @@ class _UwsgiStore:
         generation = self._present_generation()
         return generation is not None and self.add(key, *_fenced(data, generation, timeout))
 
-    def set_many(self, entries: list[tuple[bytes, bytes, int]], timeout: Any = None) -> list[bool]:
-        return [self.set(key, data, flags, timeout) for key, data, flags in entries]
-
     def delete(self, key: bytes) -> bool:
         done = self._remove(key)
         # Asked afterwards: whoever has seen the entry before has made it.
@@ -220,21 +218,8 @@ class _UwsgiStore:
         name = _ENCODED + b"t" + hashlib.sha256(key).hexdigest()[:60].encode()
         return _Turn(self._uwsgi, name, self._name, self.end_generation)
 
-    def delete_many(self, keys: list[bytes]) -> list[bool]:
-        return [self.delete(key) for key in keys]
-
-    def has(self, key: bytes) -> bool:
-        return self.get(key) is not None
-
     def extend(self, key: bytes, timeout: Any = None) -> bool:
         return self.has(key)
-
-    def set_extending(
-        self, key: bytes, data: bytes, flags: int, timeout: Any, extended: list[bytes]
-    ) -> tuple[bool, list[bool]]:
-        if not self.set(key, data, flags, timeout):
-            return False, []
-        return True, [self.extend(name, timeout) for name in extended]
 
     def compare_exchange(
         self,
@@ -262,15 +247,6 @@ class _UwsgiStore:
                 return False
             data, _, lifetime = _fenced(new[0], generation, timeout)
             return self._put(key, data, lifetime) and self._generation() == generation
-
-    def set_if(
-        self,
-        key: bytes,
-        expected: tuple[bytes, int],
-        new: tuple[bytes, int],
-        timeout: Any = None,
-    ) -> bool:
-        return self.compare_exchange(key, expected, new, timeout)
 
     def clear(self) -> bool:
         return bool(self._uwsgi.cache_clear(self._name))

@@ -56,9 +56,6 @@ class MemcachedClientStore(Stepwise):
         done = bool(self._client.delete_multi([_text(key) for key in keys]))
         return [done] * len(keys)
 
-    def has(self, key: bytes) -> bool:
-        return self.get(key) is not None
-
     def incr(self, key: bytes, delta: int, timeout: Any = None) -> Any:
         stored = self.get(key)
         total = delta if stored is None else stored[0] + delta
