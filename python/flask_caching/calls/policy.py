@@ -195,23 +195,11 @@ class CallPolicy(Reporting):
             )
         return False
 
-    def task(self) -> int:
-        """The number of the task that makes the call."""
-        return task()
-
-    def wait_among_greenlets(self, turn: Turn) -> None:
-        """Wait until the call that ``turn`` follows is over, while other greenlets go on."""
-        wait_among_greenlets(turn)
-
-    # Leases.
-
-    def hold(self, turn: Turn) -> None:
-        """Take the lease of what ``turn`` is to compute, or wait for who has it."""
-        leasing.hold(self, turn)
-
-    async def hold_awaited(self, turn: Turn) -> None:
-        """As :meth:`hold`, while the event loop goes on."""
-        await leasing.hold_awaited(self, turn)
+    # How the road waits: for tasks, greenlets and other processes.
+    task = staticmethod(task)
+    wait_among_greenlets = staticmethod(wait_among_greenlets)
+    hold = leasing.hold
+    hold_awaited = leasing.hold_awaited
 
     # Tags, and values that are not fresh any more.
 

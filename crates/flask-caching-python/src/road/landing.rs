@@ -165,6 +165,7 @@ impl Road {
         result: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = result.py();
+        self.note_refreshed(py, &open)?;
         match std::mem::replace(&mut open.step, Step::Waiting) {
             Step::Written(Ok(Outcome::Stored(handle))) => {
                 self.counts.count(Event::Stored);

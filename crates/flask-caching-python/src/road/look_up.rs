@@ -93,6 +93,7 @@ impl Road {
         if !self.keeps_conditions(&mut open, call)? {
             return bypass();
         }
+        open.prefix = Some(open.key.clone_ref(py));
         Ok(Described::Open(open))
     }
 
@@ -111,7 +112,6 @@ impl Road {
             return Ok(false);
         };
         open.key = PyString::new(py, &prefix).into_any().unbind();
-        open.prefix = Some(open.key.clone_ref(py));
         let name = recipe.version_name.bind(py).as_any();
         open.versions.push(Version::named(name, Role::Key)?);
         Ok(true)
@@ -264,7 +264,7 @@ impl Road {
     ) -> PyResult<FlightRole> {
         match self.begin_flight(py, open)? {
             Joined::Lead(_) if self.came_meanwhile(py, open)? => {
-                open.rewind(py)?;
+                open.rewind(py);
                 return Ok(FlightRole::IsBehind);
             }
             Joined::Lead(flight) => return Ok(FlightRole::Leads(flight)),

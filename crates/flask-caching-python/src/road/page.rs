@@ -8,11 +8,10 @@ use smallvec::SmallVec;
 use super::parts::Part;
 use super::parts::Request;
 use super::parts::{Call, Kind, Parts};
-use super::quick::{NativeKey, Quick};
+use super::quick::NativeKey;
 use super::road::Road;
-use super::turn::{Open, Role, Turn, Version};
+use super::turn::{Open, Outcome, Role, Step, Turn, Version};
 use super::versions::new_version;
-use crate::interpreter::stack;
 use crate::memory::MemoryBackend;
 use crate::pages::{self, PageRule, PageTaken, is_authorized, layout, page_answer};
 
@@ -124,7 +123,6 @@ impl Road {
         };
         let (key, versions) = rule.get().key(&name.to_string_lossy(), environ)?;
         open.key = PyString::new(py, &key).into_any().unbind();
-        open.prefix = Some(open.key.clone_ref(py));
         for name in versions {
             let name = PyString::new(py, &name).into_any();
             open.versions.push(Version::named(&name, Role::Key)?);
@@ -242,18 +240,15 @@ impl Road {
             let timeout = PyFloat::new(py, lifetime).into_any();
             self.encode_for(&mut open, page, timeout)?;
             self.write_open(py, &mut open);
-            turn.note_outcome(&open);
-            if let (Kind::Page(rule, _), Some(uri), true) = (
-                &self.parts.get().kind,
-                open.conditions.uri,
-                turn.is_stored(),
-            ) {
+            let is_stored = matches!(open.step, Step::Written(Ok(Outcome::Stored(_))));
+            if let (Kind::Page(rule, _), Some(uri), true) =
+                (&self.parts.get().kind, open.conditions.uri, is_stored)
+            {
                 rule.get().note_stored(uri, lifetime);
             }
-            self.note_refreshed(py, &open)?;
-            self.conclude_open(*open, page.clone().into_any())
-        })?;
-        Ok(turn.is_stored())
+            self.conclude_open(*open, page.clone().into_any())?;
+            Ok(is_stored)
+        })
     }
 
     /// The page that answers a request, where it is quickly found; otherwise `None`.
@@ -272,11 +267,7 @@ impl Road {
             extensions: Some(extensions),
             request: Request::new(Some(&method), Some(environ.as_any()), None),
         };
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
-            _ => Ok(None),
-        }
+        self.quickly(&call)
     }
 }
 

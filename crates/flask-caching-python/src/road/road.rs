@@ -140,12 +140,7 @@ impl Road {
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let kwargs = PyDict::new(args.py());
-        let call = Call::of(args, &kwargs).asked_in(extensions, None);
-        stack::check()?;
-        match self.begin_quickly(&call)? {
-            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
-            _ => Ok(None),
-        }
+        self.quickly(&Call::of(args, &kwargs).asked_in(extensions, None))
     }
 
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
@@ -153,8 +148,7 @@ impl Road {
         self.go_on(turn, |open| {
             self.read_open(turn.py(), open);
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     /// What becomes of a turn that was read, or has waited for a lease or another call: the call's answer,
@@ -204,8 +198,6 @@ impl Road {
                 self.settle_open(&mut open, &result)?;
             }
             self.write_open(py, &mut open);
-            turn.get().note_outcome(&open);
-            self.note_refreshed(py, &open)?;
             self.conclude_open(*open, result)
         })
     }
@@ -253,8 +245,7 @@ impl Road {
         self.go_on(turn, |open| {
             self.emit_computed(turn.get());
             self.settle_open(open, result)
-        })?;
-        Ok(())
+        })
     }
 
     /// Its second part: stores what is to be. What goes wrong is for `finish`.
@@ -262,8 +253,7 @@ impl Road {
         self.go_on(turn, |open| {
             self.write_open(turn.py(), open);
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     /// The function of a turn has failed with `error`, or its result is that: nothing is stored. Returns
@@ -341,18 +331,26 @@ impl Road {
         }
     }
 
-    /// Does `work` of a turn that goes on after it, unless that fails; `None` where it is over already.
-    fn go_on<T>(
+    /// The answer of a call where it is quickly found, otherwise `None`.
+    pub(super) fn quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        stack::check()?;
+        match self.begin_quickly(call)? {
+            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Does `work` of a turn that is not over, and goes on after it, unless that fails.
+    fn go_on(
         &self,
         turn: &Bound<'_, Turn>,
-        work: impl FnOnce(&mut Open) -> PyResult<T>,
-    ) -> PyResult<Option<T>> {
-        let Some(mut open) = turn.get().take() else {
-            return Ok(None);
-        };
-        let done = self.timed(turn.py(), || work(&mut open))?;
-        turn.get().put_back(open);
-        Ok(Some(done))
+        work: impl FnOnce(&mut Open) -> PyResult<()>,
+    ) -> PyResult<()> {
+        if let Some(mut open) = turn.get().take() {
+            self.timed(turn.py(), || work(&mut open))?;
+            turn.get().put_back(open);
+        }
+        Ok(())
     }
 
     /// What `method` of the policy returns.

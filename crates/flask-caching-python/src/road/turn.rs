@@ -1,6 +1,5 @@
 //! A call that is not answered yet, between the doors of the road.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flask_caching_engine::backend::memory::Handle;
@@ -30,8 +29,6 @@ pub(crate) struct Turn {
     open: Mutex<Option<Box<Open>>>,
     /// When it was handed out.
     started: Instant,
-    /// Whether its result was stored.
-    stored: AtomicBool,
 }
 
 /// What is known of a call on its way.
@@ -40,11 +37,9 @@ pub(super) struct Open {
     pub(super) state: Option<Py<PyAny>>,
     pub(super) backend: Py<PyAny>,
     pub(super) port: Port,
-    /// What the policy said of the call; `None` where the key was made natively.
-    pub(super) description: Option<Py<PyAny>>,
     /// The key; until the versions are known, what of it comes before them.
     pub(super) key: Py<PyAny>,
-    /// The latter, where the key was made natively.
+    /// The latter, for a call that may have to be looked for once more.
     pub(super) prefix: Option<Py<PyAny>>,
     /// The versions that are part of the key.
     pub(super) versions: SmallVec<[Version; 1]>,
@@ -188,7 +183,6 @@ impl Turn {
         let turn = Self {
             open: Mutex::new(Some(open)),
             started: clock::exact(),
-            stored: AtomicBool::new(false),
         };
         Ok(Bound::new(py, turn)?.into_any())
     }
@@ -202,7 +196,6 @@ impl Turn {
                 Self {
                     open: Mutex::new(None),
                     started: Instant(0),
-                    stored: AtomicBool::new(false),
                 },
             )
         })?;
@@ -221,12 +214,6 @@ impl Turn {
     /// When the computation that it is for began.
     pub(super) fn started(&self) -> Instant {
         self.started
-    }
-
-    /// Notes what became of its result.
-    pub(super) fn note_outcome(&self, open: &Open) {
-        let is_stored = matches!(open.step, Step::Written(Ok(Outcome::Stored(_))));
-        self.stored.store(is_stored, Ordering::Relaxed);
     }
 
     /// The answer to `question`; `None` where the turn is over.
@@ -276,12 +263,6 @@ impl Turn {
     #[getter]
     fn is_open(&self) -> bool {
         self.is(|_| true)
-    }
-
-    /// Whether its result was stored.
-    #[getter]
-    pub(super) fn is_stored(&self) -> bool {
-        self.stored.load(Ordering::Relaxed)
     }
 
     /// Whether an old value stands where its result is an error.
@@ -339,7 +320,6 @@ impl Open {
             state: None,
             backend: backend.clone().unbind(),
             port,
-            description: None,
             key: backend.py().None(),
             prefix: None,
             versions: SmallVec::new(),
@@ -378,7 +358,6 @@ impl Open {
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(self.state.as_ref())?;
         visit.call(&self.backend)?;
-        visit.call(self.description.as_ref())?;
         self.port.traverse(visit)?;
         self.conditions.traverse(visit)?;
         self.leasing.traverse(visit)?;

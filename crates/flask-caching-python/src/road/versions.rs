@@ -34,7 +34,6 @@ impl Open {
             .is_truthy()?;
         let timeout = description.getattr(intern!(py, "timeout"))?;
         self.timeout = (!is_missing(&timeout)).then(|| timeout.unbind());
-        self.description = Some(description.clone().unbind());
         Ok(())
     }
 

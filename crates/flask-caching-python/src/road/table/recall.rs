@@ -94,7 +94,9 @@ impl Road {
         };
         if let Some(store) = open.port.shared(py) {
             // That of a fragment is a string of a class of its own.
+            // A key with versions in it would outlive them.
             let key = open.key.bind(py).cast::<PyString>().ok();
+            let key = key.filter(|_| open.versions.is_empty());
             if let Some(key) = key.and_then(|key| key.to_str().ok()) {
                 let key = Key(PyString::new(py, key).unbind());
                 store.get().keys.insert(py, row, key, |_| true);

@@ -149,7 +149,7 @@ impl Road {
             open.step = Step::Read(Reading::Shared(value));
             return Ok(false);
         }
-        open.rewind(py)?;
+        open.rewind(py);
         Ok(true)
     }
 }
@@ -244,24 +244,18 @@ impl Open {
     }
 
     /// Lets the call be looked for once more, from its description.
-    pub(in crate::road) fn rewind(&mut self, py: Python<'_>) -> PyResult<()> {
+    pub(in crate::road) fn rewind(&mut self, py: Python<'_>) {
         self.prefetched = None;
         self.handle = None;
         self.conditions.forget_found();
         self.following.is_keyless = false;
         self.step = Step::Waiting;
-        if self.versions.is_empty() {
-            return Ok(());
-        }
         if let Some(prefix) = &self.prefix {
             self.key = prefix.clone_ref(py);
-            for version in &mut self.versions {
-                (version.text, version.guard, version.is_new) = (None, None, false);
-            }
-        } else if let Some(description) = self.description.take() {
-            self.take_description(description.bind(py))?;
         }
-        Ok(())
+        for version in &mut self.versions {
+            (version.text, version.guard, version.is_new) = (None, None, false);
+        }
     }
 }
 

@@ -347,9 +347,8 @@ impl Claimant {
     fn look_again(&self, py: Python<'_>) -> PyResult<()> {
         if let Some(mut open) = self.0.get().take() {
             open.leasing.stage = Stage::Again(open.key.clone_ref(py));
-            let rewound = open.rewind(py);
+            open.rewind(py);
             self.0.get().put_back(open);
-            rewound?;
         }
         Ok(())
     }
