@@ -1,4 +1,4 @@
-"""What the forms of ``delete_memoized`` and ``delete_cached`` name."""
+"""Which entries ``delete_memoized`` and ``delete_cached`` mean, in all their forms."""
 
 from __future__ import annotations
 

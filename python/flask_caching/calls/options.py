@@ -1,4 +1,4 @@
-"""What is said of a decorated function once, and of each of its calls."""
+"""The options of a decorated function, and the description of one of its calls."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["compute_awaited", "computer", "wrap"]
 def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
     """The function that an application sees in place of the one it decorated.
 
-    :param policy: what is said of its calls.
+    :param policy: the policy of its calls.
     :param timeout: its ``cache_timeout``, which an application may read and set.
     :raises ValueError: it is a text that is no number, or options make no sense with it.
     """

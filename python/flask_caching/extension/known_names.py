@@ -31,7 +31,7 @@ __all__ = ["KnownNames"]
 
 
 class KnownNames(Places):
-    """What is here for applications alone."""
+    """The methods that nothing in this package calls, but applications do."""
 
     def _memoize_make_cache_key(
         self,
@@ -61,7 +61,7 @@ class KnownNames(Places):
         return make_cache_key
 
     def _policy_of(self, f: Any, options: MemoizeOptions) -> MemoizePolicy:
-        """What would be said of the calls of ``f``, were it memoized."""
+        """The policy that ``f`` would have if it were memoized."""
         policy = MemoizePolicy(cast("Cache", self), f, options)
         # The version in a key has to outlive what is stored under it.
         wrap(policy, 0)

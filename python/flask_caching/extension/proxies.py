@@ -63,7 +63,7 @@ def _set_many(
 
 
 class Proxies(NativeProxies):
-    """The proxies of :class:`~flask_caching.Cache`, but for those of its native base class."""
+    """The proxies of :class:`~flask_caching.Cache` that its native base class does not have."""
 
     _flags: CacheFlags
     _fragments: Fragments

@@ -69,7 +69,7 @@ def passage_of(context: Any) -> Passage | None:
 class Passage:
     """One request on its way.
 
-    :param policy: what is said of its page.
+    :param policy: the policy of its page.
     :param context: the context of the request.
     :param app: its application.
     """

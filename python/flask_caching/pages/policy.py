@@ -1,4 +1,4 @@
-"""What is said of the requests that a page answers."""
+"""The policy of a view that is decorated with ``page``."""
 
 from __future__ import annotations
 
