@@ -388,6 +388,17 @@ def test_a_property_is_memoized(cache: Cache) -> None:
 # What the decorator keeps of the function.
 
 
+def test_built_in_functions_without_a_signature_are_cached(cache: Cache, in_app: None) -> None:
+    memoized: Any = cache.memoize()(max)
+    assert [memoized(1, 2), memoized(1, 2), memoized(3, 2)] == [2, 2, 3]
+    assert (cache.stats().hits, cache.stats().misses) == (1, 2)
+    cache.delete_memoized(memoized, 1, 2)
+    assert [memoized(1, 2), memoized(3, 2), memoized(1, -2, key=abs)] == [2, 3, -2]
+    assert (cache.stats().hits, cache.stats().misses) == (2, 4)
+    cached: Any = cache.cached(key_prefix="largest")(max)
+    assert [cached(1, 2), cached(3, 4)] == [2, 2]
+
+
 @Cache().memoize(timeout=7)
 def at_module_level(a: int, /, b: str = "x", *rest: int, c: float = 1.0, **more: Any) -> str:
     """Its documentation."""

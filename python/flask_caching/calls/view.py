@@ -18,10 +18,11 @@ from werkzeug.exceptions import HTTPException
 
 from .._engine import CallParts, Turn
 from ..errors import UnstorableValueError
+from ..keys.signature import parameters_of
 from ..requests.context import active_method, is_debugged
 from ..requests.helpers_of_pages import answers_for, layers, note_helper_of_page
 from ..signals import cache_view_hit, cache_view_miss
-from ..utils import get_function_parameters, query_args_as_pairs
+from ..utils import query_args_as_pairs
 from ..values.cached_response import CachedResponse
 from ..values.http_exceptions import stand_in_for
 from .policy import CallOptions, CallPolicy, Description, callable_or_none
@@ -74,7 +75,7 @@ class ViewPolicy(CallPolicy):
         )
         self._has_looked = False
         self.reads_request = self.user_make_cache_key is None and self._is_of_request
-        parameters = get_function_parameters(f)
+        parameters = parameters_of(f)
         self._parameter_names = [p.name for p in parameters]
         self._takes_any_name = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
 

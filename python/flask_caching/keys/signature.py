@@ -9,7 +9,7 @@ from typing import Any
 from ..utils import get_function_parameters
 from ..values.immutable import IMMUTABLE
 
-__all__ = ["ArgumentOrder", "is_immutable"]
+__all__ = ["ArgumentOrder", "is_immutable", "parameters_of"]
 
 _SCALARS = (str, bytes, int, float, bool, complex, type(None))
 
@@ -33,6 +33,18 @@ def is_immutable(value: Any) -> bool:
     return True
 
 
+def parameters_of(f: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function, or what stands for those that nobody can tell."""
+    try:
+        return get_function_parameters(f)
+    except ValueError:
+        # A built-in without a signature, which may take anything.
+        return [
+            inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+            inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+        ]
+
+
 class ArgumentOrder:
     """What a function's signature says about the order of arguments, read once.
 
@@ -43,7 +55,7 @@ class ArgumentOrder:
     def __init__(self, f: Callable[..., Any], ignored: Iterable[str] | None = None) -> None:
         ignored = (ignored,) if isinstance(ignored, str) else ignored or ()
         ignored = self._ignored = frozenset(name for name in ignored if isinstance(name, str))
-        parameters = get_function_parameters(f)
+        parameters = parameters_of(f)
         positional = [
             parameter
             for parameter in parameters
