@@ -71,3 +71,17 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     for page in PAGES[1:]:
         name = page.relative_to(DOCS).with_suffix("").as_posix()
         assert name == "index" or f"\n{name}\n" in index
+
+
+def test_tests_that_are_named_are_there() -> None:
+    named = 0
+    for page in PAGES:
+        file = ""
+        for name in re.findall(r"`(test_\w+(?:\.py)?)`", page.read_text(encoding="utf-8")):
+            if name.endswith(".py"):
+                (path,) = (ROOT / "tests").rglob(name)
+                file = path.read_text(encoding="utf-8")
+            else:
+                named += 1
+                assert f"def {name}(" in file, f"{page} names {name}"
+    assert named
