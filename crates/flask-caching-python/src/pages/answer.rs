@@ -1,7 +1,5 @@
 //! What a request is answered from a stored page.
 
-use std::borrow::Cow;
-
 use flask_caching_engine::page::{self, Coding, Conditions, Standing};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -44,9 +42,9 @@ pub(crate) fn page_answer<'py>(
     }
     if says_status {
         let said = match (said, ttl) {
-            (Some(said), _) => Cow::Borrowed(said),
-            (None, Some(ttl)) => Cow::Owned(format!("flask-caching; hit; ttl={ttl}")),
-            (None, None) => Cow::Borrowed("flask-caching; hit"),
+            (Some(said), _) => PyString::new(py, said),
+            (None, Some(ttl)) => PyString::new(py, &format!("flask-caching; hit; ttl={ttl}")),
+            (None, None) => intern!(py, "flask-caching; hit").clone(),
         };
         headers.append((intern!(py, "Cache-Status"), said))?;
     }

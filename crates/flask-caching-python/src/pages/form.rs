@@ -6,6 +6,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use super::headers::PageHeaders;
 use super::layout::{self, Parts};
@@ -122,7 +123,10 @@ impl PageForm {
             Some(etag) if !etag.is_empty() => etag,
             _ => page::etag(body),
         });
-        self.added_to(headers, etag, has_codings)
+        let etag = etag.map(|etag| ("ETag", etag));
+        let vary = self.added_vary(headers, has_codings);
+        let vary = vary.map(|vary| ("Vary", vary));
+        etag.into_iter().chain(vary).collect()
     }
 }
 
@@ -161,7 +165,13 @@ impl PageForm {
         };
         let etag = made.as_ref().or(headers.facts.etag.as_ref());
         let etag = PyString::new(py, etag.map_or("", String::as_str));
-        let added = self.added_to(headers, made, !variants.is_empty());
+        let mut added = SmallVec::<[_; 2]>::new();
+        if made.is_some() {
+            added.push((intern!(py, "ETag").clone(), etag.clone()));
+        }
+        if let Some(vary) = self.added_vary(headers, !variants.is_empty()) {
+            added.push((intern!(py, "Vary").clone(), PyString::new(py, &vary)));
+        }
         let age = layout::milliseconds(headers.facts.age(now));
         let (seconds, kept) = match lifetime {
             Lifetime::For(duration) => {
@@ -195,25 +205,17 @@ impl PageForm {
         self.vary.iter().any(|name| name == "Cookie")
     }
 
-    fn added_to(
-        &self,
-        headers: &PageHeaders,
-        etag: Option<String>,
-        has_codings: bool,
-    ) -> Vec<(&'static str, String)> {
-        let mut added = Vec::new();
-        added.extend(etag.map(|etag| ("ETag", etag)));
+    /// The `Vary` that an answer gets beside its own.
+    fn added_vary(&self, headers: &PageHeaders, has_codings: bool) -> Option<String> {
         let known = &headers.facts.vary;
         let is_new = |name: &str| !known.iter().any(|it| name.eq_ignore_ascii_case(it));
-        if is_new("*") {
-            let coded = has_codings.then_some("Accept-Encoding");
-            let names = self.vary.iter().map(String::as_str).chain(coded);
-            let names: Vec<_> = names.filter(|name| is_new(name)).collect();
-            if !names.is_empty() {
-                added.push(("Vary", names.join(", ")));
-            }
+        if !is_new("*") || (self.vary.is_empty() && !has_codings) {
+            return None;
         }
-        added
+        let coded = has_codings.then_some("Accept-Encoding");
+        let names = self.vary.iter().map(String::as_str).chain(coded);
+        let names: Vec<_> = names.filter(|name| is_new(name)).collect();
+        (!names.is_empty()).then(|| names.join(", "))
     }
 
     /// The body in the codings that are worth it.

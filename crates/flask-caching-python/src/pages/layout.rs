@@ -12,6 +12,7 @@ use std::time::Duration;
 use flask_caching_engine::page::{Coding, Header, Variant};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use super::headers::name_of;
 use super::{from_latin1, latin1};
@@ -59,6 +60,9 @@ pub(super) struct Parts<'py> {
     pub(super) etag: Bound<'py, PyString>,
     pub(super) variants: Vec<Variant>,
 }
+
+/// Names and values of headers, which are few as a rule.
+type Pairs<'py> = SmallVec<[Bound<'py, PyAny>; 16]>;
 
 /// Whether a value is laid out as a page.
 pub(crate) fn is_page(value: &Bound<'_, PyAny>) -> bool {
@@ -182,19 +186,17 @@ fn rendition<'py>(parts: &Parts<'py>, variant: Option<&Variant>) -> PyResult<Bou
             (body, from_latin1(py, &variant.etag))
         }
     };
-    let own = parts.headers.iter().collect::<Vec<_>>();
-    let added = parts.added.iter().collect::<Vec<_>>();
-    let full = match variant {
-        None => [own, added].concat(),
+    let mut full = Pairs::new();
+    match variant {
+        None => full.extend(parts.headers.iter().chain(&parts.added)),
         Some(variant) => {
-            let mut full = encoded(&own, &body, &etag)?;
+            encoded(&parts.headers, &body, &etag, &mut full)?;
             let coding = ("Content-Encoding", variant.coding.name());
             full.push(coding.into_pyobject(py)?.into_any());
-            full.extend(encoded(&added, &body, &etag)?);
-            full
+            encoded(&parts.added, &body, &etag, &mut full)?;
         }
-    };
-    let mut bare = Vec::with_capacity(full.len());
+    }
+    let mut bare = SmallVec::<[_; 16]>::new();
     for pair in &full {
         if !is_of_the_body(&name_of(pair)?.to_string_lossy()) {
             bare.push(pair);
@@ -205,27 +207,29 @@ fn rendition<'py>(parts: &Parts<'py>, variant: Option<&Variant>) -> PyResult<Bou
     (coding, body, etag, full, bare).into_pyobject(py)
 }
 
-/// Headers as those of a body in another coding.
+/// Adds `pairs` to the headers of a body in another coding, as that has them.
 fn encoded<'py>(
-    pairs: &[Bound<'py, PyAny>],
+    pairs: &Bound<'py, PyTuple>,
     body: &Bound<'py, PyBytes>,
     etag: &Bound<'py, PyString>,
-) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    full: &mut Pairs<'py>,
+) -> PyResult<()> {
     let py = body.py();
-    let changed = |pair: &Bound<'py, PyAny>| {
-        let name = name_of(pair)?;
+    for pair in pairs {
+        let name = name_of(&pair)?;
         let text = name.to_string_lossy();
         let value = if text.eq_ignore_ascii_case("content-length") {
             PyString::new(py, &body.as_bytes().len().to_string())
         } else if text.eq_ignore_ascii_case("etag") {
             etag.clone()
         } else {
-            return Ok(pair.clone());
+            full.push(pair);
+            continue;
         };
         drop(text);
-        Ok((name, value).into_pyobject(py)?.into_any())
-    };
-    pairs.iter().map(changed).collect()
+        full.push((name, value).into_pyobject(py)?.into_any());
+    }
+    Ok(())
 }
 
 fn is_without_body(status: &str) -> bool {

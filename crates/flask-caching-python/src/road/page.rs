@@ -2,6 +2,7 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyAnyMethods, PyDict, PyFloat, PyString, PyTuple};
 use smallvec::SmallVec;
 
@@ -261,9 +262,11 @@ impl Road {
         let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else {
             return Ok(None);
         };
+        static NONE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
         let call = Call {
             args: &PyTuple::empty(py),
-            kwargs: &PyDict::new(py),
+            // A page has no arguments that anybody could be handed.
+            kwargs: NONE.get_or_init(py, || PyDict::new(py).unbind()).bind(py),
             extensions: Some(extensions),
             request: Request::new(Some(&method), Some(environ.as_any()), None),
         };
