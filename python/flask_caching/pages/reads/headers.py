@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -46,17 +46,16 @@ class HeaderReads:
     :param environ: the environment.
     """
 
-    __slots__ = ("environ", "names", "times_all")
+    #: The names that were read, as an environment has them.
+    names: Set[str] = frozenset()
+    #: How often all were.
+    times_all = 0
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
-        #: The names that were read, as an environment has them.
-        self.names: set[str] = set()
-        #: How often all were.
-        self.times_all = 0
 
     def __getitem__(self, name: str) -> Any:
-        self.names.add(name)
+        self.names = {*self.names, name}
         return self.environ[name]
 
     def items(self) -> Any:
@@ -75,17 +74,17 @@ class HeaderReads:
             return "cookies-read"
         return "address-read" if _ADDRESS in request.__dict__ else None
 
-    def that_count(self) -> set[str]:
+    def that_count(self) -> Set[str]:
         """The names of the headers that an answer depends on."""
-        return self.names - _NEVER
+        return self.names - _NEVER if self.names else self.names
 
 
 def note_header_reads(request: Request) -> None:
     """Let a request note from now on which of its headers are read."""
-    headers: Any = request.headers
+    attributes: Any = getattr(request.headers, "__dict__", None)
     environ = request.environ
-    if getattr(headers, "environ", None) is environ:
-        headers.environ = HeaderReads(environ)
+    if attributes and attributes.get("environ") is environ:
+        attributes["environ"] = HeaderReads(environ)
 
 
 def header_reads(request: Request) -> HeaderReads | None:
@@ -101,7 +100,7 @@ def aside(request: Request) -> Iterator[None]:
     if reads is None:
         yield
         return
-    names, times = set(reads.names), reads.times_all
+    names, times = reads.names, reads.times_all
     has_cookies = "cookies" in request.__dict__
     with cookies_aside(request):
         yield
@@ -117,7 +116,7 @@ def begin_view(request: Request) -> Any:
     if reads is None:
         return None
     if reads.names:
-        reads.names -= _OF_THE_WAY
+        reads.names = reads.names - _OF_THE_WAY
         for name in _KEPT:
             request.__dict__.pop(name, None)
     cls: Any = type(request)
