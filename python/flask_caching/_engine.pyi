@@ -71,6 +71,7 @@ __all__ = [
     "page_encode",
     "page_guards",
     "page_guards_of",
+    "page_is_found_by_all",
     "page_is_in",
     "page_land",
     "page_rendition",
