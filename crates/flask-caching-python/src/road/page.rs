@@ -258,11 +258,11 @@ impl Road {
         environ: &Bound<'py, PyDict>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        static NONE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
         let py = environ.py();
         let Some(method) = environ.get_item(intern!(py, "REQUEST_METHOD"))? else {
             return Ok(None);
         };
-        static NONE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
         let call = Call {
             args: &PyTuple::empty(py),
             // A page has no arguments that anybody could be handed.

@@ -335,22 +335,21 @@ impl Claimant {
     }
 
     /// Has the call looked for again at once.
-    fn hurry(&self, py: Python<'_>) -> PyResult<()> {
+    fn hurry(&self, py: Python<'_>) {
         if let Some(mut open) = self.0.get().take() {
             open.leasing.hurried += 1;
             self.0.get().put_back(open);
         }
-        self.look_again(py)
+        self.look_again(py);
     }
 
     /// Has the call looked for again.
-    fn look_again(&self, py: Python<'_>) -> PyResult<()> {
+    fn look_again(&self, py: Python<'_>) {
         if let Some(mut open) = self.0.get().take() {
             open.leasing.stage = Stage::Again(open.key.clone_ref(py));
             open.rewind(py);
             self.0.get().put_back(open);
         }
-        Ok(())
     }
 
     /// Lets the call compute as if nobody had asked for a lease.
