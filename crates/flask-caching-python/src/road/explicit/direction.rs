@@ -10,7 +10,6 @@ use super::proxies::NativeProxies;
 use crate::memory::{MemoryBackend, note_answer};
 use crate::mistakes::explained;
 use crate::road::port::{GET, GET_MANY, LookedAt, Methods, Native};
-use crate::road::quick::find_text;
 use crate::road::quick::{backend_of, extensions_of};
 
 /// Where keys lead.
@@ -85,22 +84,18 @@ impl Direction {
         backend: &Bound<'py, PyAny>,
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = backend.py();
-        match Native::of(backend, None, &self.looked_at, GET)? {
-            Some(Native::Memory(memory)) => {
-                let found = memory.get().get(py, key)?;
-                Ok(Some(found.unwrap_or_else(|| py.None().into_bound(py))))
+        let Some(native) = Native::of(backend, None, &self.looked_at, GET)? else {
+            return Ok(None);
+        };
+        let found = native.get(key)?;
+        Ok(match native {
+            // Nobody else has to be asked.
+            Native::Memory(_) => {
+                Some(found.unwrap_or_else(|| backend.py().None().into_bound(backend.py())))
             }
-            Some(Native::Copies(copies)) => {
-                let found = copies.get().get(py, key)?;
-                if found.is_some() {
-                    note_answer();
-                }
-                Ok(found)
-            }
-            Some(Native::Shared(store)) => find_text(store.get(), key),
-            None => Ok(None),
-        }
+            Native::Copies(_) => found.inspect(|_| note_answer()),
+            Native::Shared(_) => found,
+        })
     }
 
     /// What `get_many` of `backend` returns; `None` where one of the keys is stored elsewhere.

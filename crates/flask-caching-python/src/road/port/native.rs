@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 
 use super::replaced::{LookedAt, Methods};
 use crate::memory::{MemoryBackend, NearCopies};
+use crate::road::quick::find_text;
 use crate::stores::shared::SharedByteStore;
 
 /// What answers natively for a backend.
@@ -47,6 +48,19 @@ impl<'a, 'py> Native<'a, 'py> {
             return Ok(native);
         }
         Ok(None)
+    }
+
+    /// The value under `key`; `None`: there is none, or that has to be asked for in the usual way.
+    #[inline]
+    pub(in crate::road) fn get(
+        &self,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self {
+            Self::Memory(memory) => memory.get().get(key.py(), key),
+            Self::Copies(copies) => copies.get().get(key.py(), key),
+            Self::Shared(store) => find_text(store.get(), key),
+        }
     }
 
     #[inline]

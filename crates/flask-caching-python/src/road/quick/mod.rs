@@ -78,11 +78,19 @@ impl Road {
         let Some(backend) = unless_raised(py, self.backend_of(call))? else {
             return Ok(Quick::Unknown);
         };
-        match unless_raised(py, self.native(&backend, reads))? {
-            Some(Native::Memory(memory)) => self.begin_on_memory(call, memory),
-            Some(Native::Copies(copies)) => self.begin_on_memory(call, &copies),
-            Some(Native::Shared(store)) => self.begin_on_shared(call, store.get()),
-            None => Ok(Quick::Unknown),
+        let Some(native) = unless_raised(py, self.native(&backend, reads))? else {
+            return Ok(Quick::Unknown);
+        };
+        if self.options.has_conditions && matches!(native, Native::Shared(_)) {
+            return Ok(Quick::Unknown);
+        }
+        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
+            return self.find_by_key(call, &native, make_key.bind(py), *takes_arguments);
+        }
+        match native {
+            Native::Memory(memory) => self.begin_on_memory(call, memory),
+            Native::Copies(copies) => self.begin_on_memory(call, &copies),
+            Native::Shared(store) => self.begin_on_shared(call, store.get()),
         }
     }
 
@@ -93,10 +101,6 @@ impl Road {
         call: &Call<'_, 'py>,
         memory: &Bound<'py, MemoryBackend>,
     ) -> PyResult<Quick<'py>> {
-        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
-            let make_key = make_key.bind(memory.py());
-            return self.find_by_key(call, memory, make_key, *takes_arguments);
-        }
         let mut parts = Parts::default();
         let looked = self.find(call, &mut parts, memory.get()).map(Some);
         match unless_raised(memory.py(), looked)? {
@@ -168,7 +172,7 @@ impl Road {
     fn find_by_key<'py>(
         &self,
         call: &Call<'_, 'py>,
-        backend: &Bound<'py, MemoryBackend>,
+        native: &Native<'_, 'py>,
         make_key: &Bound<'py, PyAny>,
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
@@ -177,9 +181,12 @@ impl Road {
             Ok(key) => key,
             Err(instead) => return Ok(instead),
         };
-        match unless_raised(py, backend.get().get(py, &key))? {
+        match unless_raised(py, native.get(&key))? {
             Some(value) if !value.is_none() => {
-                self.count_hit(backend.get());
+                self.counts.count(Event::Hit);
+                if matches!(native, Native::Copies(_)) {
+                    self.counts.count(Event::Near);
+                }
                 self.deliver(value).map(Quick::Answer)
             }
             _ if self.options.has_conditions => Ok(Quick::Unknown),
@@ -188,7 +195,7 @@ impl Road {
     }
 
     /// The key that the application makes; or where that leads.
-    pub(super) fn make_key<'py>(
+    fn make_key<'py>(
         &self,
         call: &Call<'_, 'py>,
         make_key: &Bound<'py, PyAny>,

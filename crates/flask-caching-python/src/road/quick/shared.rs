@@ -25,23 +25,9 @@ impl Road {
         store: &SharedByteStore,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        if self.options.has_conditions {
-            return Ok(Quick::Unknown);
-        }
         let found = match &self.parts.get().kind {
             Kind::Arguments { .. } => self.find_memoized(call, store),
             Kind::Request(_) | Kind::Fragment(_) => self.find_by_row(call, store),
-            Kind::Key(make_key, takes_arguments) => {
-                let made = self.make_key(call, make_key.bind(py), *takes_arguments)?;
-                let key = match made {
-                    Ok(key) => key,
-                    Err(instead) => return Ok(instead),
-                };
-                match unless_raised(py, find_text(store, &key))? {
-                    Some(value) => Ok(Some(value)),
-                    None => return Ok(Quick::Key(key)),
-                }
-            }
             _ => Ok(None),
         };
         match unless_raised(py, found)? {
