@@ -31,6 +31,13 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    # A test that passes when it is asked once more has failed all the same: this is how.
+    for report in terminalreporter.getreports("rerun"):
+        terminalreporter.write_sep("_", f"rerun: {report.nodeid} ({report.when})")
+        terminalreporter.write_line(report.longreprtext[-5000:])
+
+
 @pytest.fixture(autouse=True)
 def counts_are_left_by_nobody() -> Iterator[None]:
     """An application that is not collected yet would leave them where others look."""

@@ -168,6 +168,7 @@ class Cluster:
             *(("--masterauth", self.password) if self.password else ()),
             *("--cluster-enabled", "yes", "--cluster-node-timeout", "1000"),
             *("--cluster-port", str(free_port()), "--cluster-replica-validity-factor", "0"),
+            *("--cluster-replica-no-failover", "yes"),
             password=self.password,
         )
 
@@ -206,6 +207,8 @@ class Cluster:
 
     def lose(self, node: RedisServer) -> None:
         """Kill a node, and have the others see it soon."""
+        for each in self.nodes:
+            each.admin.config_set("cluster-replica-no-failover", "no")
         self._take_for_lost_after(1000)
         node.kill()
 
