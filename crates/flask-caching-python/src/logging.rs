@@ -80,7 +80,7 @@ pub(crate) fn install() {
 }
 
 /// Hands what waits on to Python's `logging`.
-pub(crate) fn hand_on(py: Python<'_>) -> PyResult<()> {
+pub(crate) fn flush(py: Python<'_>) -> PyResult<()> {
     if !QUEUE.any.load(Ordering::Acquire) {
         return Ok(());
     }

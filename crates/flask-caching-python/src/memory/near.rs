@@ -143,7 +143,7 @@ impl MemoryBackend {
     }
 
     /// Drops what was copied before everything was invalidated, once: it only takes up room.
-    fn empty_if_spoiled(&self, copies: &Copies) {
+    fn empty_if_invalidated(&self, copies: &Copies) {
         let invalidated = copies.near.marks().last_invalidated();
         if copies.emptied_at.swap(invalidated, Ordering::Relaxed) != invalidated {
             self.store().clear();
@@ -235,7 +235,7 @@ impl NearCopies {
         let Some(until) = copies.near.expiry(begun.0, left) else {
             return Ok(());
         };
-        backend.empty_if_spoiled(copies);
+        backend.empty_if_invalidated(copies);
         if let Some(stored) = backend.as_copy(value, data)? {
             let stamp = begun.0.stamp(place);
             let key = text_bytes(key)?;

@@ -64,7 +64,7 @@ impl ByteStore {
     ) -> PyResult<T> {
         let (backend, latencies) = (&*self.backend, &self.latencies);
         let result = py.detach(|| latencies.of(name, || operation(backend)));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         result.map_err(|error| self.servers.to_py(py, &error))
     }
 

@@ -56,7 +56,7 @@ impl FileByteStore {
             ..FileOptions::new(directory)
         };
         let opened = py.detach(|| FileStore::open(options));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let store = Arc::new(opened.map_err(|error| to_py(&error))?);
         let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
         Ok(PyClassInitializer::from(base).add_subclass(Self(store)))
@@ -101,7 +101,7 @@ impl FileByteStore {
         let (lifetime, latencies) = (base.lifetime(timeout)?, &base.latencies);
         let store = &slf.get().0;
         let stored = py.detach(|| latencies.of("set", || store.set_pieces(key, &[data], lifetime)));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         stored.map_err(|error| to_py(&error))
     }
 
@@ -131,7 +131,7 @@ impl FileByteStore {
         let store = &slf.get().0;
         let pieces: [&[u8]; 3] = [&head, contents, &pickled::TAIL];
         let stored = py.detach(|| latencies.of("set", || store.set_pieces(key, &pieces, lifetime)));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         stored.map(Some).map_err(|error| to_py(&error))
     }
 
@@ -169,7 +169,7 @@ impl FileByteStore {
     /// Remove entries until no more than `threshold` are left.
     fn prune(&self, py: Python<'_>, threshold: u64) -> PyResult<()> {
         let pruned = py.detach(|| self.0.prune(threshold));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         pruned.map_err(|error| to_py(&error))
     }
 
@@ -178,7 +178,7 @@ impl FileByteStore {
         let now = Duration::try_from_secs_f64(now)
             .map_err(|error| PyValueError::new_err(format!("not a time: {now}: {error}")))?;
         let removed = py.detach(|| self.0.remove_expired(now));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         removed.map_err(|error| to_py(&error))
     }
 }
@@ -188,7 +188,7 @@ impl FileByteStore {
         let (py, store) = (slf.py(), &slf.get().0);
         let latencies = &slf.as_super().get().latencies;
         let opened = py.detach(|| latencies.of("get", || store.open_entry(key)));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         opened.map_err(|error| to_py(&error))
     }
 
@@ -273,7 +273,7 @@ impl FileByteStore {
             return Ok(true);
         };
         let discarded = py.detach(|| self.0.discard(key, &unreadable));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         discarded.map_err(|error| to_py(&error))?;
         Ok(false)
     }

@@ -172,7 +172,7 @@ impl RedisServers {
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let servers = &self.0;
         let outcome = py.detach(|| servers.keys(&prefix, most));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let keys = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
         Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
     }
@@ -184,7 +184,7 @@ impl RedisServers {
     fn usage(&self, py: Python<'_>) -> PyResult<(Option<u64>, Option<u64>, Option<u64>)> {
         let servers = &self.0;
         let outcome = py.detach(|| servers.usage());
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let usage = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
         Ok((usage.entries, usage.bytes, usage.evictions))
     }
@@ -195,7 +195,7 @@ impl RedisServers {
     fn ping(&self, py: Python<'_>) -> PyResult<()> {
         let servers = &self.0;
         let outcome = py.detach(|| servers.ping());
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))
     }
 }

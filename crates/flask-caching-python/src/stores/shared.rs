@@ -61,7 +61,7 @@ impl SharedByteStore {
         }
         let bytes = text_bytes(key)?;
         let found = py.detach(|| self.store.get_seen(&bytes));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let Some((value, seen)) = found.map_err(|error| to_py(&error))? else {
             return Ok(None);
         };
@@ -118,7 +118,7 @@ impl SharedByteStore {
             threshold,
         };
         let opened = py.detach(|| LmdbStore::open(options));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let store = Arc::new(opened.map_err(|error| to_py(&error))?);
         let base = ByteStore::new(Arc::clone(&store) as _, default_timeout)?;
         let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -156,7 +156,7 @@ impl SharedByteStore {
         most: usize,
     ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let keys = py.detach(|| self.store.keys(prefix, most));
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let keys = keys.map_err(|error| to_py(&error))?;
         Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
     }
@@ -165,7 +165,7 @@ impl SharedByteStore {
     /// bytes that they take, with what belongs to them; and how many entries had to make room.
     fn held(&self, py: Python<'_>) -> PyResult<(u64, u64, u64)> {
         let held = py.detach(|| self.store.held());
-        logging::hand_on(py)?;
+        logging::flush(py)?;
         let held = held.map_err(|error| to_py(&error))?;
         Ok((held.entries, held.bytes, held.evictions))
     }
