@@ -87,6 +87,24 @@ def test_unkeyed_headers_that_are_read(in_front: bool, view: Any, header: str, v
     assert "hit" in paged.get("/x", headers=given).headers["Cache-Status"]
 
 
+def test_headers_that_a_hook_after_the_view_reads(in_front: bool) -> None:
+    paged = paged_at("/x", lambda: "x", in_front)
+
+    @paged.app.after_request
+    def allow(response: Any) -> Any:
+        # It says no `Vary`, and notes who asks.
+        if origin := request.headers.get("Origin"):
+            response.headers["Access-Control-Allow-Origin"] = origin
+        assert request.user_agent.string != request.headers.get("X-Request-ID", "-")
+        return response
+
+    for origin in ("a", "", "b", "a", "", "b"):
+        headers = {"Origin": origin, "X-Request-ID": origin * 2}
+        answer = paged.get("/x", headers=headers)
+        assert answer.headers.get("Access-Control-Allow-Origin", "") == origin
+    assert "hit" in answer.headers["Cache-Status"]
+
+
 @pytest.mark.parametrize(
     ("view", "detail"),
     [

@@ -286,11 +286,15 @@ class Passage:
             and self._session_cookie() not in cookies
         ):
             return "session"
-        # Hooks that came after the view are part of a page in front.
-        if self.policy.page.in_front and reads_others(
-            self.request, (*cookies, self._session_cookie())
-        ):
-            return "cookies-read"
+        if self.policy.page.in_front:
+            # Hooks that came after the view are part of the page.
+            if reads_others(self.request, (*cookies, self._session_cookie())):
+                return "cookies-read"
+            reads = header_reads(self.request)
+            if reads is not None:
+                if why := reads.why_not_shared(self.request):
+                    return why
+                self._read |= reads.that_count_with_hooks()
         vary = self._said.vary if self._said is not None else ()
         if not vary and not self._read:
             return None

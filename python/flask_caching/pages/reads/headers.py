@@ -78,6 +78,10 @@ class HeaderReads:
         """The names of the headers that an answer depends on."""
         return self.names - _NEVER if self.names else self.names
 
+    def that_count_with_hooks(self) -> Set[str]:
+        """The same of what hooks after the view have read."""
+        return self.names - _NEVER - _OF_THE_WAY if self.names else self.names
+
 
 def note_header_reads(request: Request) -> None:
     """Let a request note from now on which of its headers are read."""
