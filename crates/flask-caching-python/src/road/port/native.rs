@@ -43,11 +43,22 @@ impl<'a, 'py> Native<'a, 'py> {
         looked_at: &LookedAt,
         reads: Methods,
     ) -> PyResult<Option<Self>> {
-        let native = Self::behind(backend)?.filter(Self::is_usable);
-        if native.is_some() && looked_at.by_classes(cache, backend)? & reads == 0 {
-            return Ok(native);
+        match Self::behind(backend)? {
+            Some(native) if native.is_ours(backend, cache, looked_at, reads)? => Ok(Some(native)),
+            _ => Ok(None),
         }
-        Ok(None)
+    }
+
+    /// Whether it may be read in place of `backend`, see [`of`](Self::of).
+    #[inline]
+    pub(in crate::road) fn is_ours(
+        &self,
+        backend: &Bound<'py, PyAny>,
+        cache: Option<&Bound<'py, PyAny>>,
+        looked_at: &LookedAt,
+        reads: Methods,
+    ) -> PyResult<bool> {
+        Ok(self.is_usable() && looked_at.by_classes(cache, backend)? & reads == 0)
     }
 
     /// The value under `key`; `None`: there is none, or that has to be asked for in the usual way.

@@ -78,7 +78,33 @@ impl Road {
         let Some(backend) = unless_raised(py, self.backend_of(call))? else {
             return Ok(Quick::Unknown);
         };
-        let Some(native) = unless_raised(py, self.native(&backend, reads))? else {
+        if let Ok(memory) = backend.cast::<MemoryBackend>()
+            && !matches!(self.parts.get().kind, Kind::Key(..))
+        {
+            // As below, with nothing to be let go of.
+            let is_ours = Native::Memory(memory)
+                .is_ours(&backend, Some(self.cache.bind(py)), &self.looked_at, reads)
+                .and_then(|is_ours| {
+                    Ok(is_ours && (!self.options.is_view || self.attributes.is_original(py)?))
+                });
+            return match unless_raised(py, is_ours.map(Some))? {
+                Some(true) => self.begin_on_memory(call, memory),
+                _ => Ok(Quick::Unknown),
+            };
+        }
+        self.begin_beside(call, &backend, reads)
+    }
+
+    /// Goes the quick way elsewhere, or by a key of the application's own.
+    #[inline(never)]
+    fn begin_beside<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        backend: &Bound<'py, PyAny>,
+        reads: Methods,
+    ) -> PyResult<Quick<'py>> {
+        let py = call.args.py();
+        let Some(native) = unless_raised(py, self.native(backend, reads))? else {
             return Ok(Quick::Unknown);
         };
         if self.options.has_conditions && matches!(native, Native::Shared(_)) {
