@@ -115,14 +115,25 @@ class Watched:
         found = self.sentinel.admin.execute_command("SENTINEL REPLICAS", self.name)
         return bool(found) and "ok" in str(found)
 
+    def replicate(self) -> None:
+        """Wait until the replica has what the master has."""
+        # `WAIT` asks about what its own connection has sent: something that leaves no key.
+        self.master.admin.publish("replicated", "")
+        assert self.master.admin.wait(1, 30_000) == 1
+
     def fail_over(self) -> None:
         """Kill the master, and wait until the replica is one."""
         admin = self.sentinel.admin
         admin.execute_command("SENTINEL SET", self.name, "down-after-milliseconds", 500)
         self.master.kill()
-        wait_until(
-            lambda: self.replica.admin.info("replication")["role"] == "master", "the failover"
-        )
+        wait_until(self._is_failed_over, "the failover")
+
+    def _is_failed_over(self) -> bool:
+        try:
+            return bool(self.replica.admin.info("replication")["role"] == "master")
+        except redis.ConnectionError:
+            # A sentinel has the clients of a new master look for it anew.
+            return False
 
     def kill(self) -> None:
         for server in (self.sentinel, self.replica, self.master):

@@ -95,4 +95,4 @@ class World:
     def settle(self) -> None:
         """Wait until replicas, which are read from, have what was written."""
         if self._is_replicated:
-            self._request.getfixturevalue("watched").master.admin.wait(1, 5000)
+            self._request.getfixturevalue("watched").replicate()

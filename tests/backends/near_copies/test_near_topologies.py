@@ -67,7 +67,7 @@ def test_a_failover(watched: Watched) -> None:
     other.set("key0", 2)
     wait_until(lambda: cache.get("key0") == 2, "the change to be seen")
 
-    watched.master.admin.wait(1, 5000)
+    watched.replicate()
     watched.fail_over()
 
     def set_elsewhere() -> bool:

@@ -51,7 +51,7 @@ class TestContract(BackendContract):
 
 
 def replicated(watched: Watched) -> None:
-    watched.master.admin.wait(1, 5000)
+    watched.replicate()
 
 
 def test_reads_go_to_the_replica_and_writes_to_the_master(watched: Watched) -> None:

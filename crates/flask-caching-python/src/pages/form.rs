@@ -165,13 +165,8 @@ impl PageForm {
         };
         let etag = made.as_ref().or(headers.facts.etag.as_ref());
         let etag = PyString::new(py, etag.map_or("", String::as_str));
-        let mut added = SmallVec::<[_; 2]>::new();
-        if made.is_some() {
-            added.push((intern!(py, "ETag").clone(), etag.clone()));
-        }
-        if let Some(vary) = self.added_vary(headers, !variants.is_empty()) {
-            added.push((intern!(py, "Vary").clone(), PyString::new(py, &vary)));
-        }
+        let vary = self.added_vary(headers, !variants.is_empty());
+        let added = pairs_of(made.is_some().then_some(&etag), vary, py)?;
         let age = layout::milliseconds(headers.facts.age(now));
         let (seconds, kept) = match lifetime {
             Lifetime::For(duration) => {
@@ -183,7 +178,7 @@ impl PageForm {
         let parts = Parts {
             status: status.clone(),
             headers: headers.kept.bind(py).clone(),
-            added: PyTuple::new(py, added)?,
+            added,
             stored: layout::in_milliseconds(now).saturating_sub(age),
             lifetime: kept,
             while_refreshed: layout::milliseconds(while_refreshed),
@@ -235,6 +230,22 @@ impl PageForm {
         };
         self.codings.iter().filter_map(variant).collect()
     }
+}
+
+/// The headers `ETag` and `Vary` with these values.
+fn pairs_of<'py>(
+    etag: Option<&Bound<'py, PyString>>,
+    vary: Option<String>,
+    py: Python<'py>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let mut pairs = SmallVec::<[_; 2]>::new();
+    if let Some(etag) = etag {
+        pairs.push((intern!(py, "ETag").clone(), etag.clone()));
+    }
+    if let Some(vary) = vary {
+        pairs.push((intern!(py, "Vary").clone(), PyString::new(py, &vary)));
+    }
+    PyTuple::new(py, pairs)
 }
 
 /// The code of a status as in `200 OK`; 0: it has none.
