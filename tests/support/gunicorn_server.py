@@ -56,7 +56,7 @@ class Gunicorn(Server):
             connection.request("GET", path)
             response = connection.getresponse()
             body = response.read().decode()
-            assert response.status == 200, body
+            assert response.status == 200, body + (self.folder / "log").read_text()[-4000:]
             return body
         finally:
             connection.close()
