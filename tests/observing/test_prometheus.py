@@ -17,7 +17,7 @@ from flask import Flask
 from flask_caching import Cache
 from flask_caching.metrics import _families, prometheus
 from flask_caching.stats import Latency
-from gunicorn_server import serving
+from gunicorn_server import Gunicorn, serving
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from servers import wait_until
@@ -39,6 +39,19 @@ def of(found: dict[Any, float], name: str, **labels: str) -> float:
         for (its_name, its_labels), value in found.items()
         if its_name == name and labels.items() <= dict(its_labels).items()
     )
+
+
+def scrape(server: Gunicorn) -> str:
+    """What all processes have counted."""
+    for _ in range(20):
+        try:
+            return server.ask("/metrics")
+        except AssertionError as error:
+            # prometheus_client cannot read a file that another process has made just now.
+            if "struct.error" not in str(error):
+                raise
+            time.sleep(0.05)
+    return server.ask("/metrics")
 
 
 def test_counts_of_one_process(app: Flask, redis_server: Any) -> None:
@@ -145,7 +158,7 @@ def test_counts_of_gunicorns_processes(
             server.ask("/")
         end = time.monotonic() + 60
         while True:
-            found = samples(server.ask("/metrics"))
+            found = samples(scrape(server))
             calls = of(found, "flask_caching_calls_total", function="function")
             if calls == requests or time.monotonic() > end:
                 break
@@ -172,7 +185,7 @@ def test_counts_of_workers_that_were_killed(
     with serving(tmp_path, application, "--workers", "2") as server:
 
         def counts() -> tuple[float, float]:
-            found = samples(server.ask("/metrics"))
+            found = samples(scrape(server))
             calls = of(found, "flask_caching_calls_total", function="function")
             return calls, of(found, "flask_caching_entries", backend="SimpleCache")
 
