@@ -212,8 +212,9 @@ fn a_large_value_finds_room_among_small_ones() {
             assert!(set(&store, &format!("again {number}"), 400));
         }
         let held = store.held().unwrap();
+        // One of the large ones at least, and what came after them.
         assert!(
-            held.bytes <= max_bytes && held.bytes > max_bytes / 3,
+            held.bytes <= max_bytes && held.bytes > max_bytes / 4,
             "{held:?}"
         );
     }
