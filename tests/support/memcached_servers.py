@@ -46,8 +46,8 @@ class MemcachedServer(Server):
             self.resume()
         super().kill()
 
-    def ask(self, request: bytes, end: bytes = b"\r\n") -> bytes:
-        """Send ``request`` as it is and read up to ``end``."""
+    def ask(self, request: bytes, end: bytes | tuple[bytes, ...] = b"\r\n") -> bytes:
+        """Send ``request`` as it is and read up to ``end``, or to one of them."""
         with self.connect() as connection:
             connection.sendall(request)
             answer = b""
@@ -84,9 +84,10 @@ class MemcachedServer(Server):
     def keys(self) -> dict[bytes, int]:
         """All keys, and when they expire (-1: never)."""
         keys: dict[bytes, int] = {}
-        # A dump leaves out what the server's own housekeeping holds at the moment.
-        for _ in range(50):
-            dump = self.ask(b"lru_crawler metadump all\r\n", b"END\r\n")
+        # A dump leaves out what the server's own housekeeping holds at the moment, and is refused
+        # ("BUSY currently processing crawler request") while that goes on.
+        for _ in range(200):
+            dump = self.ask(b"lru_crawler metadump all\r\n", (b"END\r\n", b" request\r\n"))
             for line in dump.splitlines():
                 if line.startswith(b"key="):
                     key, expires, *_ = line.split()
