@@ -75,11 +75,11 @@ class HeaderReads:
         return "address-read" if _ADDRESS in request.__dict__ else None
 
     def that_count(self) -> Set[str]:
-        """The names of the headers that an answer depends on."""
+        """The names of the headers that an answer depends on, as its view has read them."""
         return self.names - _NEVER if self.names else self.names
 
     def that_count_with_hooks(self) -> Set[str]:
-        """The same of what hooks after the view have read."""
+        """The names of the headers that it depends on where hooks after the view read some."""
         return self.names - _NEVER - _OF_THE_WAY if self.names else self.names
 
 
