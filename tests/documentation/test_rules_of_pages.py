@@ -27,7 +27,7 @@ def test_each_rule_names_tests_that_are_there(rule: str) -> None:
     source = ""
     for name, is_file in named:
         if is_file:
-            files = [ROOT / folder / f"{name}.py" for folder in FOLDERS]
-            source = next(file for file in files if file.exists()).read_text()
+            files = [path for folder in FOLDERS for path in (ROOT / folder).rglob(f"{name}.py")]
+            source = files[0].read_text()
         else:
             assert f"def {name}(" in source
