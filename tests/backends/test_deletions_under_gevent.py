@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import pytest
 from network import KINDS, Kind
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 SCRIPT = """
     from gevent import monkey; monkey.patch_all()
@@ -83,7 +81,7 @@ def test_a_deletion_waits_for_the_write_of_another_greenlet(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), kind.name, kind.address(server)],
         capture_output=True,
         text=True,
-        env={"PYTHONPATH": str(SUPPORT)},
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
         timeout=60,
     )
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import textwrap
@@ -11,8 +12,6 @@ from typing import Any
 
 import pytest
 from network import KINDS, Kind
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 SCRIPT = """
     from gevent import monkey; monkey.patch_all()
@@ -71,7 +70,7 @@ def test_a_refresh_is_a_greenlet(request: Any, name: str, tmp_path: Path) -> Non
     script = textwrap.dedent(SCRIPT)
     done = subprocess.run(
         [sys.executable, "-c", script, name, address, f"{tmp_path.name}_"],
-        cwd=SUPPORT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=120,

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from .reference import Unavailable, Unsupported, reference_python
-from .worker import read_frame, write_frame
+from .under_either.worker import read_frame, write_frame
 
-HERE = Path(__file__).parent
+PROGRAMS = Path(__file__).parent / "under_either"
 
 
 class Worker:
-    """Runs functions of files in this directory under one interpreter.
+    """Runs functions of files of ``under_either`` under one interpreter.
 
     :param python: the interpreter, with either package installed.
     """
@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, python: Path | str) -> None:
         self._process = subprocess.Popen(
-            [str(python), str(HERE / "worker.py")],
+            [str(python), str(PROGRAMS / "worker.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONHASHSEED": "0"},
@@ -41,7 +41,7 @@ class Worker:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        write_frame(self._process.stdin, (str(HERE / f"{module}.py"), function, arguments))
+        write_frame(self._process.stdin, (str(PROGRAMS / f"{module}.py"), function, arguments))
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             ready = selector.select(self.TIMEOUT)

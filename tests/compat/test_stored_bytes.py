@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Worker
-from .stored_table import VALUES
+from .under_either.stored_table import VALUES
 
 
 @pytest.fixture

@@ -19,8 +19,6 @@ from flask import Flask
 from flask_caching import Cache
 from leased import LONG, configured, lease_of
 
-SUPPORT = Path(__file__).parents[2] / "support"
-
 
 @pytest.fixture(params=["files", "redis", "own"])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
@@ -302,10 +300,9 @@ def test_greenlets_go_on_while_one_waits(config: dict[str, Any]) -> None:
         assert runs == [1], runs
     """
     config.pop("CACHE_SERIALIZER", None)
-    paths = os.pathsep.join([str(SUPPORT), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -19,7 +19,7 @@ from near import Nearby
 from redis_servers import RedisServer
 from servers import program
 
-SUPPORT = Path(__file__).parents[2] / "support"
+PROGRAMS = Path(__file__).parents[2] / "support" / "among_processes"
 READERS = 8
 #: As many as the machine has time for.
 SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
@@ -82,10 +82,10 @@ def test_nobody_reads_what_is_old(tmp_path: Path) -> None:
 
 
 def _reader(port: int) -> subprocess.Popen[str]:
-    program = [sys.executable, str(SUPPORT / "near_reader.py"), str(port)]
+    program = [sys.executable, str(PROGRAMS / "near_reader.py"), str(port)]
     return subprocess.Popen(
         [*program, "checked:", str(SECONDS), str(MOST)],
-        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -100,7 +100,7 @@ def _reference(port: int) -> Iterator[subprocess.Popen[str] | None]:
     except (Unavailable, Unsupported):
         yield None
         return
-    command = [python, SUPPORT / "near_writer.py", str(port), "checked:"]
+    command = [python, PROGRAMS / "near_writer.py", str(port), "checked:"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

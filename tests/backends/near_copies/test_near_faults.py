@@ -23,7 +23,6 @@ from near import Nearby, is_current, without_hello
 from redis_servers import RedisServer
 from servers import wait_until
 
-SUPPORT = Path(__file__).parents[2] / "support"
 SILENCE = 0.3
 
 
@@ -221,7 +220,10 @@ def test_a_killed_parent_is_sent_nothing_any_more(server: RedisServer) -> None:
     """A child does not keep open what its parent heard of changes by."""
     command = [sys.executable, "-c", textwrap.dedent(PRELOADED), str(server.port)]
     parent = subprocess.Popen(
-        command, env={**os.environ, "PYTHONPATH": str(SUPPORT)}, stdout=subprocess.PIPE, text=True
+        command,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     with parent:
         assert parent.stdout is not None
@@ -286,7 +288,7 @@ def test_greenlets_share_copies(server: RedisServer) -> None:
     pytest.importorskip("gevent")
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(GREENLETS), str(server.port)],
-        env={**os.environ, "PYTHONPATH": str(SUPPORT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         timeout=120,

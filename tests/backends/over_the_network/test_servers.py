@@ -6,17 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import servers
 from servers import _claim, free_port
 
-SUPPORT = Path(__file__).parents[2] / "support"
+FOLDER = Path(servers.__file__).parent
 
 
 def test_a_port_belongs_to_one_process_until_it_ends() -> None:
     claim = "import servers, sys; claim = servers._claim(int(sys.argv[1]))"
     command = [sys.executable, "-c", claim, str(free_port())]
-    taken = subprocess.run(command, cwd=SUPPORT, capture_output=True, text=True)
+    taken = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True)
     assert "Address already in use" in taken.stderr
     port = subprocess.check_output(
-        [sys.executable, "-c", "import servers; print(servers.free_port())"], cwd=SUPPORT
+        [sys.executable, "-c", "import servers; print(servers.free_port())"], cwd=FOLDER
     )
     _claim(int(port)).close()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compat import programs, world
+from compat import programs
+from compat.under_either import world
 from flask import Flask
 from flask_caching import Cache
 from flask_caching._engine import CallParts

@@ -16,7 +16,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from compat import programs, world
+from compat import programs
+from compat.under_either import world
 from flask import Flask
 from flask_caching import Cache
 from flask_caching._engine import CallParts

@@ -18,7 +18,7 @@ import flask
 import pytest
 from servers import free_port
 
-from .reference import Unavailable, published_tests
+from ..reference import Unavailable, published_tests
 
 #: The order of several values of one parameter is part of the key.
 REPEATED_PARAMETERS = [

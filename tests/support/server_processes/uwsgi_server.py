@@ -13,12 +13,14 @@ from servers import Server
 
 __all__ = ["Uwsgi"]
 
+TESTS = Path(__file__).parents[2]
+
 
 class Uwsgi(Server):
     """A uWSGI that runs the ``app`` of a module.
 
     :param folder: where it runs.
-    :param application: the path of the module, which finds what is in ``tests/support``.
+    :param application: the path of the module, which finds what tests find.
     :param options: uWSGI's own, among them where it listens.
     """
 
@@ -27,9 +29,10 @@ class Uwsgi(Server):
         found = program if program.exists() else shutil.which("uwsgi")
         if found is None:
             pytest.skip("uwsgi is not installed")
+        helpers = [path for path in sys.path if Path(path).is_relative_to(TESTS)]
         command = [
             *(found, *options, "--master", "--need-app", "--virtualenv", sys.prefix),
-            *("--pythonpath", application.parent, "--pythonpath", Path(__file__).parent),
+            *(f"--pythonpath={path}" for path in (application.parent, *helpers)),
             *("--wsgi-file", application, "--callable", "app"),
         ]
         super().__init__(command, folder)
