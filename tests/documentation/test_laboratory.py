@@ -106,7 +106,7 @@ def _goes(pid: int) -> bool:
 
 def test_both_sides_answer_and_the_buttons_do_what_they_say(laboratory: Laboratory) -> None:
     if laboratory.state()["server"] is None:
-        pytest.skip("redis-server is not on PATH; tools/install-system installs it")
+        pytest.skip("redis-server is not on PATH; tools/support/install-system installs it")
     wait_until(
         lambda: all((side["hit_ratio"] or 0) > 0.3 for side in laboratory.state()["sides"]),
         "both sides to answer from the cache",
@@ -206,7 +206,7 @@ def test_without_a_server_two_buttons_are_missing_and_it_says_so(laboratory: Lab
 
 def test_a_server_that_ends_by_itself_is_stopped(laboratory: Laboratory) -> None:
     if laboratory.state()["server"] is None:
-        pytest.skip("redis-server is not on PATH; tools/install-system installs it")
+        pytest.skip("redis-server is not on PATH; tools/support/install-system installs it")
     [server] = [
         pid
         for pid in laboratory.children()

@@ -56,7 +56,7 @@ def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = shutil.which("chromium")
     if program is None:
-        pytest.skip("chromium is not on PATH; tools/install-system installs it")
+        pytest.skip("chromium is not on PATH; tools/support/install-system installs it")
     playwright.expect.set_options(timeout=_PATIENCE)
     # Tests may run as root and in containers, where its sandbox and /dev/shm do not work.
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]

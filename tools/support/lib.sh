@@ -97,7 +97,7 @@ compiled_wheels() {
     rm -rf "$folder"
     "$python" -m venv "$folder/venv"
     "$folder/venv/bin/python" -m pip wheel --quiet --no-deps --wheel-dir "$folder" -r "$requirements" ||
-        die "what $requirements asks for cannot be compiled, see above; tools/install-system installs headers"
+        die "what $requirements asks for cannot be compiled, see above; tools/support/install-system installs headers"
     rm -rf "$folder/venv"
     echo "$wanted" >"$folder/.made-from"
 }

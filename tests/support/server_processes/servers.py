@@ -23,7 +23,7 @@ def program(name: str) -> str:
     """The path of a server program; the test is skipped where it is not installed."""
     path = shutil.which(name)
     if path is None:
-        pytest.skip(f"{name} is not on PATH; tools/install-system installs it")
+        pytest.skip(f"{name} is not on PATH; tools/support/install-system installs it")
     return path
 
 
