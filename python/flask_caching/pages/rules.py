@@ -28,6 +28,9 @@ def bypassed(method: str, environ: dict[str, Any]) -> str | None:
             return reason
     if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
         return "request-body"
+    if "websocket" in environ.get("HTTP_UPGRADE", "").lower():
+        # An application may have another route for it.
+        return "upgrade"
     return None
 
 

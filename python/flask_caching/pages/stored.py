@@ -48,8 +48,13 @@ def body_of(page: Page) -> bytes:
 
 def response_of(cls: type[Response], page: Page) -> Response:
     """The response that a page was made of, of this class."""
+    pairs = page[HEADERS]
     # As a list: a body by itself would be measured first.
-    return cls([body_of(page)], page[STATUS], headers_of(page[HEADERS]))
+    response = cls([body_of(page)], page[STATUS], headers_of(pairs))
+    if len(response.headers._list) != len(pairs):
+        # It was given a `Content-Type` that the application had taken away.
+        response.headers._list[:] = pairs
+    return response
 
 
 def headers_of(pairs: Iterable[tuple[str, str]]) -> Headers:

@@ -146,6 +146,8 @@ impl PageForm {
             body,
         } = taken.get();
         let (status, body) = (status.bind(py), body.bind(py));
+        let none = layout::is_without_body(status).then(|| PyBytes::new(py, b""));
+        let body = none.as_ref().unwrap_or(body);
         let now = clock::wall();
         let (while_refreshed, if_error, jitter) = rules;
         let lifetime = lifetime(&said.facts.freshness(now), &timeouts)?.jittered(jitter);

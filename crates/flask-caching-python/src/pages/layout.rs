@@ -138,7 +138,7 @@ pub(crate) fn is_complete(
         }
     }
     // What has no body has other headers than these (RFC 9110, 8.6).
-    Ok(has_length && !matches!(status.to_str(), Ok(status) if is_without_body(status)))
+    Ok(has_length && !is_without_body(status))
 }
 
 /// What a page was made of; `None`: it is none.
@@ -232,7 +232,9 @@ fn encoded<'py>(
     Ok(())
 }
 
-fn is_without_body(status: &str) -> bool {
+/// Whether an answer of this status has no body, whatever its view has made (RFC 9110, 6.4.1).
+pub(super) fn is_without_body(status: &Bound<'_, PyString>) -> bool {
+    let status = status.to_string_lossy();
     status.starts_with('1') || status.starts_with("204") || status.starts_with("304")
 }
 

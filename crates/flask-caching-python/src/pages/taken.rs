@@ -113,7 +113,7 @@ pub(super) fn body_of<'py>(
     let list = parts.cast_exact::<PyList>();
     let passes_through = response.getattr(intern!(py, "direct_passthrough"))?;
     if passes_through.is_truthy()?
-        || (list.is_err() && response.getattr(intern!(py, "is_streamed"))?.is_truthy()?)
+        || (list.is_err() && !response.getattr(intern!(py, "is_sequence"))?.is_truthy()?)
     {
         return Ok(Err("streamed"));
     }

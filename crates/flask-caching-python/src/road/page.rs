@@ -52,7 +52,18 @@ fn plain_request<'a, 'py>(
     {
         return Ok(None);
     }
+    if let Some(protocol) = environ.get_item(intern!(py, "HTTP_UPGRADE"))?
+        && !matches!(protocol.cast_exact::<PyString>(), Ok(it) if !is_of_sockets(it))
+    {
+        return Ok(None);
+    }
     Ok(Some((environ, is_head)))
+}
+
+/// Whether an `Upgrade` wants a WebSocket, for which an application may have another route.
+fn is_of_sockets(protocol: &Bound<'_, PyString>) -> bool {
+    let protocol = protocol.to_string_lossy();
+    protocol.to_ascii_lowercase().contains("websocket")
 }
 
 /// Reads what a page is found by. `false` where the request is not a plain one.
