@@ -23,9 +23,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench_memcached import PORT as MEMCACHED_PORT
-from bench_redis import PORT as REDIS_PORT
 from question import COMPARISON, GROWTH, WITHOUT, Question, load
+from stores.bench_memcached import PORT as MEMCACHED_PORT
+from stores.bench_redis import PORT as REDIS_PORT
 
 HERE = Path(__file__).parent
 ROUNDS = 11

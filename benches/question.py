@@ -11,20 +11,20 @@ from flask import Flask
 from flask_caching import Cache
 
 COMPARISON = (
-    "bench_memoize_hit",
-    "bench_memoize_miss",
-    "bench_single_flight",
-    "bench_get_set",
-    "bench_view",
-    "bench_page",
-    "bench_template",
-    "bench_file",
-    "bench_shared",
-    "bench_redis",
-    "bench_near",
-    "bench_memcached",
+    "calls.bench_memoize_hit",
+    "calls.bench_memoize_miss",
+    "calls.bench_single_flight",
+    "calls.bench_get_set",
+    "calls.bench_view",
+    "calls.bench_page",
+    "calls.bench_template",
+    "stores.bench_file",
+    "stores.bench_shared",
+    "stores.bench_redis",
+    "stores.bench_near",
+    "stores.bench_memcached",
 )
-GROWTH = ("bench_growth",)
+GROWTH = ("stores.bench_growth",)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
-from bench_growth import bytes_per_entry
 from question import COMPARISON, GROWTH, Question, Statement, load
+from stores.bench_growth import bytes_per_entry
 
 _statements: dict[tuple[str, str | None], timeit.Timer] = {}
 

@@ -1,7 +1,8 @@
 """What does a hit cost on Redis through a copy nearby, and how soon is a change seen?
 
-``python benches/bench_near.py PORT`` answers the second: it asks a busy process, on the Redis
-server at PORT, how long after another process began a change it still reads the old value.
+``python -m stores.bench_near PORT`` in ``benches/`` answers the second: it asks a busy process, on
+the Redis server at PORT, how long after another process began a change it still reads the old
+value.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench_redis import PORT
 from flask import Flask
 from flask_caching import Cache
 from question import Question, Statement, make
+
+from stores.bench_redis import PORT
 
 #: Seconds in which copies are kept, and what was written just now is heard of.
 _PATIENCE = 5.0

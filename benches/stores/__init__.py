@@ -1,0 +1,1 @@
+"""What stores cost: in memory as they grow, in files, shared by processes, on servers."""
