@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -126,8 +127,16 @@ def test_folders_can_be_seen_at_a_glance(ending: str) -> None:
     assert crowded == {}
 
 
-def test_the_folder_of_all_tests_can_be_seen_at_a_glance() -> None:
-    assert len(list((ROOT / "tests").glob("*.py"))) <= FILES_OF_A_FOLDER
+def test_folders_beside_the_sources_can_be_seen_at_a_glance() -> None:
+    """Of whatever kind their files are, as far as git keeps them."""
+    command = ["git", "ls-files", "tests", "benches", "tools"]
+    try:
+        kept = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no clone")
+    paths = kept.stdout.splitlines()
+    assert len(paths) > 200
+    assert crowded_folders(paths, FILES_OF_A_FOLDER) == {}
 
 
 def test_folders_are_counted() -> None:
