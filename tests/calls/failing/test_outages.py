@@ -251,6 +251,27 @@ def test_calls_run_uncached_and_are_hits_again(
         assert len(ended) == 1, ended
 
 
+def test_an_awaited_result_that_has_no_key_is_judged_once(outage: Outage) -> None:
+    judged: list[str] = []
+
+    def keep(result: str) -> bool:
+        judged.append(result)
+        return True
+
+    @outage.cache.memoize(response_filter=keep)
+    async def function() -> str:
+        return "result"
+
+    async def main() -> str:
+        result: str = await function()
+        return result
+
+    with outage.app.app_context():
+        outage.begin()
+        assert asyncio.run(main()) == "result"
+    assert judged == ["result"]
+
+
 def test_debug_mode_raises(outage: Outage, make: Any) -> None:
     outage.app.debug = outage.app.testing = True
     runs: list[int] = []

@@ -60,6 +60,7 @@ impl Road {
         let is_followed = open.flight.as_ref().is_some_and(Flight::is_followed);
         if open.following.is_keyless && !is_followed {
             // Nobody is to have it.
+            open.step = Step::Refused;
             return Ok(());
         }
         match self.encode(open, result)? {
@@ -166,7 +167,7 @@ impl Road {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = result.py();
         self.note_refreshed(py, &open)?;
-        match std::mem::replace(&mut open.step, Step::Waiting) {
+        match std::mem::replace(&mut open.step, Step::Computing) {
             Step::Written(Ok(Outcome::Stored(handle))) => {
                 self.counts.count(Event::Stored);
                 self.emit_worked(py, &open, Access::Storing)?;

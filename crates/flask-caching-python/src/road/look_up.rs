@@ -1,6 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
-use flask_caching_engine::flight::{Flight, Joined};
+use flask_caching_engine::flight::Joined;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,33 +17,12 @@ use crate::flights::refreshes;
 use crate::values::missing::missing;
 use flask_caching_engine::telemetry::counts::Event;
 
-/// How far a call gets without its backend.
-pub(super) enum Described<'py> {
-    /// To its answer, or to the turn of a call that is not cached.
-    Answer(Bound<'py, PyAny>),
-    /// To what is to be looked for.
-    Open(Box<Open>),
-}
-
-/// How far a call gets that was looked for.
-pub(super) enum LookedUp<'py> {
+/// How far a call gets.
+pub(super) enum Progress<'py> {
     /// To its answer, or its turn.
     There(Bound<'py, PyAny>),
-    /// To another call that is computing the same, or that was over just now: without one to wait for it
-    /// is to be looked for again.
-    Behind(Box<Open>),
-    /// To its lease, which another process may have.
-    Leasing(Box<Open>),
-}
-
-/// Who computes a call that was not found.
-enum FlightRole {
-    /// It does, and others may follow.
-    Leads(Flight),
-    /// Another one, or nobody any more: see [`LookedUp::Behind`].
-    IsBehind,
-    /// It does, for itself.
-    IsAlone,
+    /// To what comes [`next`](Open::next).
+    On(Box<Open>),
 }
 
 impl Road {
@@ -53,9 +32,9 @@ impl Road {
         call: &Call<'_, 'py>,
         start: Quick<'py>,
         is_refresh: bool,
-    ) -> PyResult<Described<'py>> {
+    ) -> PyResult<Progress<'py>> {
         let py = call.args.py();
-        let bypass = || Turn::bypass(py).map(Described::Answer);
+        let bypass = || Turn::bypass(py).map(Progress::There);
         let place = self.ask(intern!(py, "place"), ())?;
         if place.is_none() {
             return bypass();
@@ -74,7 +53,7 @@ impl Road {
                 open.prefetched = Some((key.unbind(), missing(py)?));
             }
             if let Some(answer) = self.recall_into(&mut open, call)? {
-                return Ok(Described::Answer(answer));
+                return Ok(Progress::There(answer));
             }
             if !self.describe_natively(&mut open, call)?
                 && !self.describe_page(&mut open, call)?
@@ -94,7 +73,7 @@ impl Road {
             return bypass();
         }
         open.prefix = Some(open.key.clone_ref(py));
-        Ok(Described::Open(open))
+        Ok(Progress::On(open))
     }
 
     /// Makes the key of a call of plain arguments; `false` where that is for the policy.
@@ -165,17 +144,16 @@ impl Road {
         self.go_on_after_waiting(py, open);
     }
 
-    /// What becomes of a call that was looked for. `task`: who asks, where that is a task.
+    /// What becomes of a call that was looked for, or has waited.
     pub(super) fn arrive_at<'py>(
         &self,
         mut open: Box<Open>,
         call: &Call<'_, 'py>,
-        task: Option<usize>,
-    ) -> PyResult<LookedUp<'py>> {
+    ) -> PyResult<Progress<'py>> {
         let py = call.args.py();
-        let bypass = || Turn::bypass(py).map(LookedUp::There);
+        let bypass = || Turn::bypass(py).map(Progress::There);
         let mut value = None;
-        match std::mem::replace(&mut open.step, Step::Waiting) {
+        match std::mem::replace(&mut open.step, Step::Computing) {
             Step::Read(Reading::NoKey(error, access)) => {
                 self.emit_failed(py, &open, error, access)?;
                 open.go_without_key(py)?;
@@ -195,7 +173,7 @@ impl Road {
         if let Some(value) = value
             && let Some(answer) = self.answer_with(&mut open, value, call)?
         {
-            return Ok(LookedUp::There(answer));
+            return Ok(Progress::There(answer));
         }
         let is_keyless = open.following.is_keyless;
         // Only where others may follow it, something is gained by a turn that stores nothing.
@@ -203,15 +181,16 @@ impl Road {
         if open.leasing.is_declined() || is_alone {
             return bypass();
         }
-        if !open.is_read_only && open.flight.is_none() {
-            match self.take_off(py, &mut open, task)? {
-                FlightRole::Leads(flight) => open.flight = Some(flight),
-                FlightRole::IsBehind => return Ok(LookedUp::Behind(open)),
-                FlightRole::IsAlone => return bypass(),
+        if !open.is_read_only {
+            if open.flight.is_none() && !self.take_off(py, &mut open)? {
+                return bypass();
             }
-        }
-        if !open.is_read_only && !is_keyless && self.wants_lease(py, &mut open)? {
-            return Ok(LookedUp::Leasing(open));
+            if open.next().is_none() && !is_keyless {
+                self.ask_for_lease(py, &mut open)?;
+            }
+            if open.next().is_some() {
+                return Ok(Progress::On(open));
+            }
         }
         let (state, key) = (open.state.as_ref(), Some(&open.key));
         if !open.conditions.is_background && !is_keyless {
@@ -221,7 +200,7 @@ impl Road {
             return bypass();
         }
         note_leader(py, None)?;
-        Turn::of(py, open).map(LookedUp::There)
+        Turn::of(py, open).map(Progress::There)
     }
 
     /// What a value that was found makes of a call: its answer, or the turn of one that is not cached;
@@ -255,28 +234,23 @@ impl Road {
         self.deliver(value).map(Some)
     }
 
-    /// Begins the flight of a call that was not found, or lets it follow another one.
-    fn take_off(
-        &self,
-        py: Python<'_>,
-        open: &mut Open,
-        task: Option<usize>,
-    ) -> PyResult<FlightRole> {
+    /// Begins the flight of a call that was not found, or lets it follow another one, or be looked for again;
+    /// `false`: it computes for itself.
+    fn take_off(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
         match self.begin_flight(py, open)? {
-            Joined::Lead(_) if self.came_meanwhile(py, open)? => {
-                open.rewind(py);
-                return Ok(FlightRole::IsBehind);
+            Joined::Lead(_) if self.came_meanwhile(py, open)? => open.rewind(py),
+            Joined::Lead(flight) => open.flight = Some(flight),
+            Joined::Follow(follower) => {
+                self.follow(py, open, follower)?;
+                if open.following.waiting.is_none() {
+                    match self.begin_flight(py, open)? {
+                        Joined::Lead(flight) => open.flight = Some(flight),
+                        Joined::Follow(_) => return Ok(false),
+                    }
+                }
             }
-            Joined::Lead(flight) => return Ok(FlightRole::Leads(flight)),
-            Joined::Follow(follower) => self.follow(py, open, follower, task)?,
         }
-        if open.following.waiting.is_some() {
-            return Ok(FlightRole::IsBehind);
-        }
-        Ok(match self.begin_flight(py, open)? {
-            Joined::Lead(flight) => FlightRole::Leads(flight),
-            Joined::Follow(_) => FlightRole::IsAlone,
-        })
+        Ok(true)
     }
 
     /// Whether the policy will not have what was found; `None`: the call runs uncached.

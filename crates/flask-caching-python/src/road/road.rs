@@ -145,7 +145,7 @@ impl Road {
 
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
     fn read(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
-        self.go_on(turn, |open| {
+        self.work_on(turn, |open| {
             self.read_open(turn.py(), open);
             Ok(())
         })
@@ -163,16 +163,8 @@ impl Road {
         match turn.get().take() {
             Some(mut open) => self.timed(args.py(), || {
                 open.leasing.settle();
-                let looks_again = if open.following.waiting.is_some() {
-                    self.resume_open(turn.py(), &mut open)?
-                } else {
-                    open.leasing.looks_again()
-                };
-                if looks_again {
-                    self.read_unless_waiting(open, &call)
-                } else {
-                    self.arrive_for_task(open, &call)
-                }
+                self.take_over(turn.py(), &mut open)?;
+                self.go_on(open, &call)
             }),
             None => Ok(turn.clone().into_any()),
         }
@@ -189,7 +181,7 @@ impl Road {
         let Some(mut open) = turn.get().take() else {
             return self.deliver(result);
         };
-        let is_settled = !matches!(open.step, Step::Waiting);
+        let is_settled = !matches!(open.step, Step::Computing);
         if !is_settled {
             self.emit_computed(turn.get());
         }
@@ -242,7 +234,7 @@ impl Road {
 
     /// The first part of `finish`: decides whether the result of a turn is stored, and as what.
     fn settle(&self, turn: &Bound<'_, Turn>, result: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.go_on(turn, |open| {
+        self.work_on(turn, |open| {
             self.emit_computed(turn.get());
             self.settle_open(open, result)
         })
@@ -250,7 +242,7 @@ impl Road {
 
     /// Its second part: stores what is to be. What goes wrong is for `finish`.
     fn write(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
-        self.go_on(turn, |open| {
+        self.work_on(turn, |open| {
             self.write_open(turn.py(), open);
             Ok(())
         })
@@ -341,7 +333,7 @@ impl Road {
     }
 
     /// Does `work` of a turn that is not over, and goes on after it, unless that fails.
-    fn go_on(
+    fn work_on(
         &self,
         turn: &Bound<'_, Turn>,
         work: impl FnOnce(&mut Open) -> PyResult<()>,

@@ -73,6 +73,8 @@ pub(super) struct Open {
     reason = "each is a question of its own"
 )]
 pub(super) struct Following {
+    /// A task asks: it waits in Python.
+    pub(super) is_task: bool,
     /// It computes itself.
     pub(super) is_over: bool,
     /// What it waits for.
@@ -92,10 +94,12 @@ pub(super) struct Following {
 
 /// Where a call is between the doors.
 pub(super) enum Step {
-    /// It is to be looked for, or to be computed.
-    Waiting,
+    /// It is to be looked for.
+    Unread,
     /// It was looked for.
     Read(Reading),
+    /// It is to be computed.
+    Computing,
     /// Its result is to be stored, for `timeout` seconds (None: the default).
     Encoded {
         encoded: Encoded,
@@ -106,6 +110,17 @@ pub(super) enum Step {
     Refused,
     /// An attempt to store its result was made.
     Written(PyResult<Outcome>),
+}
+
+/// What comes next of a call that is neither answered nor its own to compute.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It waits for another one that computes the same.
+    Follow,
+    /// It takes a lease.
+    Hold,
+    /// It is looked for.
+    Read,
 }
 
 /// What looking for a call came to.
@@ -244,19 +259,11 @@ impl Turn {
     /// one, take a lease ("hold"), or "read"; otherwise None.
     #[getter]
     fn next_step(&self) -> Option<&'static str> {
-        self.with(|open| {
-            let is_unread = open.flight.is_none() || open.leasing.looks_again();
-            if open.following.waiting.is_some() {
-                Some("follow")
-            } else if open.leasing.is_wanted() {
-                Some("hold")
-            } else if open.port.waits && is_unread && matches!(open.step, Step::Waiting) {
-                Some("read")
-            } else {
-                None
-            }
+        self.with(Open::next).flatten().map(|next| match next {
+            Next::Follow => "follow",
+            Next::Hold => "hold",
+            Next::Read => "read",
         })
-        .flatten()
     }
 
     /// Whether the cache has to do with the call.
@@ -335,7 +342,18 @@ impl Open {
             following: Following::default(),
             conditions: Conditions::default(),
             leasing: Leasing::default(),
-            step: Step::Waiting,
+            step: Step::Unread,
+        }
+    }
+
+    /// What comes next, where that is not to compute.
+    pub(super) fn next(&self) -> Option<Next> {
+        if self.following.waiting.is_some() {
+            Some(Next::Follow)
+        } else if self.leasing.is_wanted() {
+            Some(Next::Hold)
+        } else {
+            matches!(self.step, Step::Unread).then_some(Next::Read)
         }
     }
 

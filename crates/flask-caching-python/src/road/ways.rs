@@ -1,13 +1,12 @@
 //! What is behind the doors of the road: the whole way of a call, for who may wait and for who may not.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
-use super::look_up::{Described, LookedUp};
+use super::look_up::Progress;
 use super::parts::Call;
 use super::quick::Quick;
 use super::road::Road;
-use super::turn::{Open, Turn};
+use super::turn::{Next, Open, Turn};
 
 /// Where a call begins.
 pub(super) enum Start<'a, 'py> {
@@ -32,61 +31,43 @@ impl Road {
             Start::Refresh { of } => (Quick::Unknown, true, of),
         };
         let mut open = match self.describe(call, quick, is_refresh)? {
-            Described::Answer(answer) => return Ok(answer),
-            Described::Open(open) if is_task => return self.read_unless_waiting(open, call),
-            Described::Open(open) => open,
+            Progress::There(there) => return Ok(there),
+            Progress::On(open) => open,
         };
-        self.read_open(py, &mut open);
+        open.following.is_task = is_task;
         if let Some(key) = background {
+            self.read_open(py, &mut open);
             if !open.key.bind(py).eq(key)? {
                 return Turn::bypass(py);
             }
             open.conditions.is_background = true;
         }
-        loop {
-            let behind = match self.arrive_at(open, call, None)? {
-                LookedUp::There(there) => return Ok(there),
-                LookedUp::Behind(behind) => behind,
-                LookedUp::Leasing(leasing) => {
-                    open = self.take_lease(py, leasing)?;
-                    if open.leasing.looks_again() {
-                        self.read_open(py, &mut open);
-                    }
-                    continue;
-                }
-            };
-            open = self.wait(py, behind)?;
-            if self.resume_open(py, &mut open)? {
-                self.read_open(py, &mut open);
-            }
-        }
+        self.go_on(open, call)
     }
 
-    pub(super) fn read_unless_waiting<'py>(
+    /// Goes on with a call to its answer or its turn, or up to where a task would be kept waiting.
+    pub(super) fn go_on<'py>(
         &self,
         mut open: Box<Open>,
         call: &Call<'_, 'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if open.port.waits {
-            return Turn::of(call.args.py(), open);
-        }
-        self.read_open(call.args.py(), &mut open);
-        self.arrive_for_task(open, call)
-    }
-
-    pub(super) fn arrive_for_task<'py>(
-        &self,
-        open: Box<Open>,
-        call: &Call<'_, 'py>,
-    ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
-        let task = self.ask(intern!(py, "task"), ())?.extract()?;
-        match self.arrive_at(open, call, Some(task))? {
-            LookedUp::There(there) => Ok(there),
-            LookedUp::Behind(over) if over.following.waiting.is_none() => {
-                self.read_unless_waiting(over, call)
+        loop {
+            match open.next() {
+                Some(next) if open.following.is_task && (open.port.waits || next != Next::Read) => {
+                    return Turn::of(py, open);
+                }
+                Some(Next::Read) => self.read_open(py, &mut open),
+                Some(Next::Hold) => open = self.take_lease(py, open)?,
+                Some(Next::Follow) => {
+                    open = self.wait(py, open)?;
+                    self.take_over(py, &mut open)?;
+                }
+                None => match self.arrive_at(open, call)? {
+                    Progress::There(there) => return Ok(there),
+                    Progress::On(further) => open = further,
+                },
             }
-            LookedUp::Behind(open) | LookedUp::Leasing(open) => Turn::of(py, open),
         }
     }
 }

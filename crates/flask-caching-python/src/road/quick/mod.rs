@@ -18,7 +18,7 @@ use super::parts::{Call, Kind, Parts};
 use super::port::{GET, GET_MANY, Methods, Native, Port, WRITES};
 use super::road::Road;
 use super::table::Found;
-use super::turn::{Open, Turn, Version};
+use super::turn::{Open, Step, Turn, Version};
 use crate::error::unless_raised;
 use crate::flights;
 use crate::flights::leaders::note_leader;
@@ -333,6 +333,7 @@ impl Road {
         open.versions = versions;
         open.made_until = native.made_until;
         open.conditions.is_page = self.options.is_page;
+        open.step = Step::Computing;
         Turn::of(py, open).map(Quick::Answer)
     }
 

@@ -88,19 +88,23 @@ impl Road {
     }
 
     /// Begins to wait for the computation that `follower` could follow; where that would never end, the
-    /// call computes itself. `task`: who waits, where it is a task.
+    /// call computes itself.
     pub(in crate::road) fn follow(
         &self,
         py: Python<'_>,
         open: &mut Open,
         follower: Follower,
-        task: Option<usize>,
     ) -> PyResult<()> {
         let present = flights::present(py)?;
-        let me = task.unwrap_or(present);
+        let me = if open.following.is_task {
+            self.ask(intern!(py, "task"), ())?.extract()?
+        } else {
+            present
+        };
         // Of one thread, only tasks and greenlets can wait for each other.
         let is_below = follower.is_on_this_thread()
-            && (follower.leader() == present || (task.is_none() && !flights::has_greenlets(py)));
+            && (follower.leader() == present
+                || (!open.following.is_task && !flights::has_greenlets(py)));
         let is_first = open.following.until.is_none();
         if is_first {
             let seconds = match &open.state {
@@ -122,35 +126,32 @@ impl Road {
 
     /// Waits for the computation that a call follows, however threads wait here.
     pub(in crate::road) fn wait(&self, py: Python<'_>, open: Box<Open>) -> PyResult<Box<Open>> {
-        if open.following.waiting.is_none() || !flights::has_greenlets(py) {
+        if !flights::has_greenlets(py) {
             open.following.wait(py)?;
             return Ok(open);
         }
         self.ask_to_wait(intern!(py, "wait_among_greenlets"), open)
     }
 
-    /// Goes on with a call that has waited for another one; whether it is to be looked for again.
-    pub(in crate::road) fn resume_open(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+    /// Goes on with a call that has waited for another one, if it has: with that one's result, or by looking
+    /// for it again; otherwise it computes.
+    pub(in crate::road) fn take_over(&self, py: Python<'_>, open: &mut Open) -> PyResult<()> {
         let Some(waiting) = open.following.waiting.take() else {
-            return Ok(true);
+            return Ok(());
         };
         let landing = waiting.landing();
         // Where that failed, another one of those who waited may compute it, and be followed.
         open.following.is_over |= !matches!(landing, Some(Landing::Failed));
         let value = match landing {
-            Some(Landing::Shared(Some(payload))) => open.take_over(py, &payload)?,
+            Some(Landing::Shared(Some(payload))) => open.copy_of(py, &payload)?,
             Some(Landing::Shared(None) | Landing::Failed) => None,
-            Some(Landing::Refused) | None => {
-                open.step = Step::Waiting;
-                return Ok(false);
-            }
+            Some(Landing::Refused) | None => return Ok(()),
         };
-        if let Some(value) = value.filter(|value| self.options.cache_none || !value.is_none(py)) {
-            open.step = Step::Read(Reading::Shared(value));
-            return Ok(false);
+        match value.filter(|value| self.options.cache_none || !value.is_none(py)) {
+            Some(value) => open.step = Step::Read(Reading::Shared(value)),
+            None => open.rewind(py),
         }
-        open.rewind(py);
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -204,7 +205,7 @@ impl Open {
     }
 
     /// The result of the call that was waited for; `None` where only the backend can tell.
-    fn take_over(&self, py: Python<'_>, payload: &Payload) -> PyResult<Option<Py<PyAny>>> {
+    fn copy_of(&self, py: Python<'_>, payload: &Payload) -> PyResult<Option<Py<PyAny>>> {
         let Some(result) = payload.downcast_ref::<Result>() else {
             return Ok(None);
         };
@@ -249,7 +250,7 @@ impl Open {
         self.handle = None;
         self.conditions.forget_found();
         self.following.is_keyless = false;
-        self.step = Step::Waiting;
+        self.step = Step::Unread;
         if let Some(prefix) = &self.prefix {
             self.key = prefix.clone_ref(py);
         }

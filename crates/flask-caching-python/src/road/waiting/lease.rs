@@ -139,14 +139,14 @@ impl Leasing {
 }
 
 impl Road {
-    /// Whether a call is to take a lease now.
-    pub(in crate::road) fn wants_lease(&self, py: Python<'_>, open: &mut Open) -> PyResult<bool> {
+    /// Lets a call take a lease, where it is to, and nobody has asked yet.
+    pub(in crate::road) fn ask_for_lease(&self, py: Python<'_>, open: &mut Open) -> PyResult<()> {
         if !matches!(open.leasing.stage, Stage::Unasked) {
-            return Ok(false);
+            return Ok(());
         }
         open.leasing.stage = Stage::Without;
         let (Some(state), false) = (&open.state, open.port.is_memory()) else {
-            return Ok(false);
+            return Ok(());
         };
         let is_wanted = match (self.options.lease, self.options.single_flight) {
             (Some(lease), _) => lease,
@@ -156,7 +156,7 @@ impl Road {
         if is_wanted {
             open.leasing.stage = Stage::Wanted;
         }
-        Ok(is_wanted)
+        Ok(())
     }
 
     /// Takes the lease of a call, or waits a while for who has it.
