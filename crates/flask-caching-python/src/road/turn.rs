@@ -241,6 +241,15 @@ impl Turn {
         self.with(question).unwrap_or(false)
     }
 
+    /// What `change` makes of what is known of the call; `None` where the turn is over. The call is out of
+    /// everybody's reach meanwhile.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Open) -> T) -> Option<T> {
+        let mut open = self.take()?;
+        let outcome = change(&mut open);
+        self.put_back(open);
+        Some(outcome)
+    }
+
     pub(super) fn put_back(&self, open: Box<Open>) {
         let old = self.lock().replace(open);
         drop(old);
@@ -288,18 +297,16 @@ impl Turn {
 
     /// Has `wake()` called, in whatever thread, when the call it waits for is over.
     fn wake_by(&self, wake: Py<PyAny>) {
-        let Some(open) = self.take() else {
-            return;
-        };
-        if let Some(waiting) = &open.following.waiting {
-            waiting.wake_by(move || {
-                Python::attach(|py| {
-                    // An event loop that is closed has nobody to wake.
-                    drop(wake.call0(py));
+        self.change(|open| {
+            if let Some(waiting) = &open.following.waiting {
+                waiting.wake_by(move || {
+                    Python::attach(|py| {
+                        // An event loop that is closed has nobody to wake.
+                        drop(wake.call0(py));
+                    });
                 });
-            });
-        }
-        self.put_back(open);
+            }
+        });
     }
 
     /// Lets `leader` count as who computes it: the number of a task.

@@ -31,7 +31,6 @@ from .following import lead
 from .offload import stepwise
 
 if TYPE_CHECKING:
-    from ...extension.state import AppState
     from ..policy import CallPolicy
 
 __all__ = ["hold", "hold_awaited"]
@@ -196,14 +195,14 @@ async def hold_awaited(policy: CallPolicy, turn: Turn) -> None:
 
 def _steps(policy: CallPolicy, claimant: Claimant) -> Generator[float, None, None]:
     """The seconds from one question to the next; after the last one the turn goes on."""
-    state, backend, key, port = claimant.terms()
+    state, backend = claimant.state, claimant.backend
     if getattr(backend, "_keeps_nothing", False):
         claimant.go_without()
         return
     try:
-        claim = claim_of(port, key, state.lease_ttl)
+        claim = claim_of(claimant.port, claimant.key, state.lease_ttl)
         if claim is not None:
-            yield from _Attempt(policy, state, claim, claimant, port, key).steps()
+            yield from _Attempt(policy, claim, claimant).steps()
         else:
             claimant.go_without()
             policy.note_no_leases(backend)
@@ -218,11 +217,8 @@ class _Attempt:
     """An attempt to have a lease. What it does about what it finds, the engine says."""
 
     policy: CallPolicy
-    state: AppState
     claim: Claim | ClaimBeside
     claimant: Claimant
-    port: Any
-    key: Any
 
     def steps(self) -> Generator[float, None, None]:
         """The seconds to wait, if any, before the call is looked for again."""
@@ -246,7 +242,7 @@ class _Attempt:
                 claimant.decline()
                 return
             elif step == "look again":
-                claimant.hurry()
+                claimant.look_again(hurry=True)
                 return
             elif claim.seize(found) if step == "seize" else claim.take_over(found):
                 self._compute()
@@ -258,7 +254,7 @@ class _Attempt:
 
     def _wait(self) -> Generator[float, None, bool]:
         """Wait for who has the lease; whether there was time left for that."""
-        pause = self.claimant.next_pause(self.state.wait)
+        pause = self.claimant.next_pause(self.claimant.state.wait)
         if pause is None:
             return False
         yield pause
@@ -268,13 +264,13 @@ class _Attempt:
     def _compute(self) -> None:
         claim, claimant = self.claim, self.claimant
         if isinstance(claim, ClaimBeside) and claimant.may_wait and not claimant.is_over_value:
-            value = self.port.read(self.key)
+            value = claimant.port.read(claimant.key)
             if value is not MISSING and value is not None:
                 # Somebody has computed it between this call's question and its lease.
                 claim.end(NOTHING)
-                claimant.hurry()
+                claimant.look_again(hurry=True)
                 return
-        held = Held(claim, self.state.stale_retry)
+        held = Held(claim, claimant.state.stale_retry)
         _renewals().keep(held)
         claimant.hold(held)
 
@@ -289,6 +285,6 @@ class _Attempt:
         if found.value is None and not self.policy.cache_none:
             return "value"
         is_answer = found.metadata is None or is_current(
-            self.port.backend, found.value, found.metadata
+            claimant.backend, found.value, found.metadata
         )
         return "answer" if is_answer else "value"

@@ -230,59 +230,50 @@ impl Open {
     }
 }
 
-fn is_over() -> PyErr {
-    PyRuntimeError::new_err("the call is over")
-}
-
 /// A turn that is to take a lease, as Python sees it.
-#[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct Claimant(Py<Turn>);
-
-/// What [`Claimant::terms`] tells.
-type Terms = (Option<Py<PyAny>>, Py<PyAny>, Py<PyAny>, Py<PyAny>);
+#[pyclass(frozen, get_all, module = "flask_caching._engine")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own"
+)]
+pub(crate) struct Claimant {
+    turn: Py<Turn>,
+    /// The application's state.
+    state: Option<Py<PyAny>>,
+    backend: Py<PyAny>,
+    key: Py<PyAny>,
+    /// The way to the value.
+    port: Py<PyAny>,
+    /// Whether the entry that was read says that somebody computes it.
+    is_elsewhere: bool,
+    /// Whether a value was read, which is no answer.
+    is_over_value: bool,
+    /// Whether that is none because it is not fresh any more.
+    is_over_stale: bool,
+    /// Whether its caller would wait for another process.
+    may_wait: bool,
+}
 
 #[pymethods]
 impl Claimant {
     #[new]
-    fn new(turn: Py<Turn>) -> Self {
-        Self(turn)
-    }
-
-    /// The application's state, the backend, the key, and the way to the value.
-    fn terms(&self, py: Python<'_>) -> PyResult<Terms> {
-        self.with(|open| {
-            Ok((
-                open.state.as_ref().map(|state| state.clone_ref(py)),
-                open.backend.clone_ref(py),
-                open.key.clone_ref(py),
-                open.foreign(py)?.clone().unbind(),
-            ))
-        })
-        .ok_or_else(is_over)?
-    }
-
-    /// Whether the entry that was read says that somebody computes it.
-    #[getter]
-    fn is_elsewhere(&self) -> bool {
-        self.is(|open| open.leasing.is_elsewhere())
-    }
-
-    /// Whether a value was read, which is no answer.
-    #[getter]
-    fn is_over_value(&self) -> bool {
-        self.is(|open| open.leasing.over != Over::Nothing)
-    }
-
-    /// Whether what was read is no answer because it is not fresh any more.
-    #[getter]
-    fn is_over_stale(&self) -> bool {
-        self.is(|open| open.leasing.over == Over::Stale || open.conditions.is_background)
-    }
-
-    /// Whether its caller would wait for another process.
-    #[getter]
-    fn may_wait(&self) -> bool {
-        self.is(|open| !open.is_refresh)
+    fn new(turn: &Bound<'_, Turn>) -> PyResult<Self> {
+        let py = turn.py();
+        let claimant = turn.get().with(|open| {
+            let Leasing { over, .. } = &open.leasing;
+            Ok(Self {
+                turn: turn.clone().unbind(),
+                state: open.state.as_ref().map(|state| state.clone_ref(py)),
+                backend: open.backend.clone_ref(py),
+                key: open.key.clone_ref(py),
+                port: open.foreign(py)?.clone().unbind(),
+                is_elsewhere: open.leasing.is_elsewhere(),
+                is_over_value: *over != Over::Nothing,
+                is_over_stale: *over == Over::Stale || open.conditions.is_background,
+                may_wait: !open.is_refresh,
+            })
+        });
+        claimant.ok_or_else(is_over)?
     }
 
     /// What it does about its lease, in the place of which it has `found` this.
@@ -296,7 +287,7 @@ impl Claimant {
             Some("value") => Found::Value,
             Some(_) => return Err(PyValueError::new_err("nothing of that kind is found")),
         };
-        let claimant = self.with(|open| lease::Claimant {
+        let claimant = self.turn.get().with(|open| lease::Claimant {
             is_forced: open.is_refresh && !open.conditions.is_background,
             is_background: open.conditions.is_background,
             may_look_again: open.leasing.hurried < MOST_HURRIED,
@@ -313,70 +304,51 @@ impl Claimant {
     }
 
     /// The seconds to wait before the next question, see `Patience`; None: it has waited long enough.
-    fn next_pause(&self, py: Python<'_>, longest: f64) -> Option<f64> {
-        let mut open = self.0.get().take()?;
-        let pause = if open.following.is_circular {
-            None
-        } else {
+    fn next_pause(&self, longest: f64) -> Option<f64> {
+        let pause = self.turn.get().change(|open| {
+            if open.following.is_circular {
+                return None;
+            }
             let until = open.following.wait_for(longest);
-            let patience = open
-                .leasing
-                .patience
-                .get_or_insert_with(|| Patience::until(Some(until)));
+            let patience = &mut open.leasing.patience;
+            let patience = patience.get_or_insert_with(|| Patience::until(Some(until)));
             patience.next_pause()
-        };
-        self.0.bind(py).get().put_back(open);
-        pause.map(|pause| pause.as_secs_f64())
+        });
+        pause.flatten().map(|pause| pause.as_secs_f64())
     }
 
     /// Lets the call compute under `held`.
     fn hold(&self, held: Py<PyAny>) {
-        self.change(Stage::Held(held));
+        self.enter(Stage::Held(held));
     }
 
-    /// Has the call looked for again at once.
-    fn hurry(&self, py: Python<'_>) {
-        if let Some(mut open) = self.0.get().take() {
-            open.leasing.hurried += 1;
-            self.0.get().put_back(open);
-        }
-        self.look_again(py);
-    }
-
-    /// Has the call looked for again.
-    fn look_again(&self, py: Python<'_>) {
-        if let Some(mut open) = self.0.get().take() {
+    /// Has the call looked for again, without having waited where it is to `hurry`.
+    #[pyo3(signature = (hurry = false))]
+    fn look_again(&self, py: Python<'_>, hurry: bool) {
+        self.turn.get().change(|open| {
+            open.leasing.hurried += u32::from(hurry);
             open.leasing.stage = Stage::Again(open.key.clone_ref(py));
             open.rewind(py);
-            self.0.get().put_back(open);
-        }
+        });
     }
 
     /// Lets the call compute as if nobody had asked for a lease.
     fn go_without(&self) {
-        self.change(Stage::Without);
+        self.enter(Stage::Without);
     }
 
     /// Leaves it to another process.
     fn decline(&self) {
-        self.change(Stage::Declined);
+        self.enter(Stage::Declined);
     }
 }
 
 impl Claimant {
-    fn with<T>(&self, question: impl FnOnce(&Open) -> T) -> Option<T> {
-        self.0.get().with(question)
+    fn enter(&self, stage: Stage) {
+        self.turn.get().change(|open| open.leasing.stage = stage);
     }
+}
 
-    fn is(&self, question: impl FnOnce(&Open) -> bool) -> bool {
-        self.0.get().is(question)
-    }
-
-    fn change(&self, stage: Stage) {
-        if let Some(mut open) = self.0.get().take() {
-            let before = mem::replace(&mut open.leasing.stage, stage);
-            self.0.get().put_back(open);
-            drop(before);
-        }
-    }
+fn is_over() -> PyErr {
+    PyRuntimeError::new_err("the call is over")
 }
