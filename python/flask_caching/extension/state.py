@@ -27,6 +27,9 @@ logger = logging.getLogger("flask_caching")
 
 _numbers = itertools.count()
 
+#: Of how many functions it is known that the log says why their calls are not cached.
+_MOST_NAMES = 1000
+
 
 class AppState:
     """The settings that apply while one application uses one ``Cache``.
@@ -118,6 +121,8 @@ class AppState:
         if isinstance(error, CacheKeyError):
             # Of one key, not of the cache.
             if name not in self._refused:
+                if len(self._refused) >= _MOST_NAMES:
+                    self._refused.clear()
                 self._refused.add(name)
                 logger.error("%s is not cached: %s", name, error)
             return

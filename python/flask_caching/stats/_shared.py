@@ -125,6 +125,8 @@ def _share_of(cache: Cache, app: Flask) -> _Share:
     by_app = _shares.setdefault(cache, {})
     share = by_app.get(id(app))
     if share is None or share.app() is not app or share.pid != os.getpid():
+        for key in [key for key, other in by_app.copy().items() if other.app() is None]:
+            by_app.pop(key, None)
         share = by_app[id(app)] = _Share(cache, app)
     return share
 
