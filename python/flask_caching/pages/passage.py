@@ -22,7 +22,7 @@ from ..requests.context import name_of, session_of
 from ..utils import normalize_timeout
 from .reads import header_reads, reads_others
 from .rules import is_authorized, keeps_nothing
-from .sent import completes_itself, send, sending_class
+from .sent import completes_itself, send, sending_class, twin
 from .stored import RENDITIONS, response_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["Passage", "passage_of"]
 
 _MARK = "_flask_caching_page"
-#: Where a response notes whether a `Cache-Status` was added to it.
-_IS_TOLD = "_flask_caching_is_told"
-
 #: Which headers are about a body, and not sent without one.
 _OF_THE_BODY = (
     "Content-Encoding",
@@ -75,6 +72,9 @@ class Passage:
     """
 
     response: Any = None
+    #: Whether the view used the session.
+    uses_session = False
+    _error: BaseException | None = None
     _turn: Turn | None = None
     _page: Page | None = None
     _taken: PageTaken | None = None
@@ -119,25 +119,32 @@ class Passage:
         self._failed_with = status
         return self.hit(page)
 
-    def miss(
-        self, context: Any, turn: Turn, response: Response, uses_session: bool, call: Any
-    ) -> None:
+    def abort(self, error: BaseException, turn: Turn, call: Any) -> None:
+        """The view has raised an error that is an answer, or that the application has one to."""
+        self._error, self._turn, self._call = error, turn, call
+
+    def waits_for(self, error: Any) -> bool:
+        """Whether what answers an error is the page."""
+        return error is not None and error is self._error
+
+    def aborted(self) -> tuple[Turn, Any]:
+        """The turn and the arguments of a view that was aborted, whose error is answered now."""
+        turn, self._error, self._turn = self._turn, None, None
+        assert turn is not None
+        return turn, self._call
+
+    def miss(self, context: Any, turn: Turn, response: Response, call: Any) -> None:
         """The view has answered.
 
         :param context: the context of the request.
-        :param uses_session: whether the view used the session.
         :param call: the view's arguments, and those by name.
         """
         self._turn, self.response, self._call = turn, response, call
-        if response.__dict__.pop(_IS_TOLD, False):
-            # The view has returned it before: an application may have made it once.
-            told = response.headers.getlist("Cache-Status")
-            response.headers.setlist("Cache-Status", told[:-1])
         cookies = self.policy.page.cookies
         reads = header_reads(self.request)
         if reads is not None and reads.names:
             self._read = reads.that_count()
-        if uses_session and self._session_cookie() not in cookies:
+        if self.uses_session and self._session_cookie() not in cookies:
             self._detail = "session"
         elif reads_others(self.request, cookies):
             self._detail = "cookies-read"
@@ -184,9 +191,7 @@ class Passage:
         if state is None:
             return final
         if self._page is None:
-            final = self._conclude_miss(context, processed, final, state)
-            final.__dict__[_IS_TOLD] = state.pages.says_status
-            return final
+            return self._conclude_miss(context, processed, final, state)
         if processed is not self.response:
             # Somebody has put another response in its place.
             return final
@@ -216,7 +221,8 @@ class Passage:
     ) -> Response:
         settings, taken, turn = state.pages, self._taken, self._turn
         is_same = taken is not None and taken.is_in(final)
-        page = None
+        # What the view has returned it may have kept, and return again.
+        final, page = twin(final), None
         if turn is not None:
             self._turn = None
             if self._detail is None:
@@ -233,6 +239,7 @@ class Passage:
                 self._refuse(turn)
         said = self._status_of_miss(page is not None)
         if page is None:
+            self._vary(final)
             if settings.says_status:
                 final.headers.add("Cache-Status", said)
             return final
@@ -241,6 +248,16 @@ class Passage:
             return self._answer(final, page, said if settings.says_status else None)
         answer = page_answer(page, self.environ, settings.says_status, said, True)
         return send(final, answer, page, self.environ)
+
+    def _vary(self, final: Response) -> None:
+        """Say of an answer that is not stored by what headers others of its URL differ."""
+        policy = self.policy
+        if policy.varies and self._forward != "method":
+            found = PageHeaders(final.headers._list)
+            # Another answer to HEAD than to GET would be none.
+            has_codings = bool(policy.page.compress) and found.may_be_encoded
+            has_codings = has_codings and self.environ.get("REQUEST_METHOD") == "HEAD"
+            final.headers.extend(policy.form.added("", found, b"", None, has_codings))
 
     def _land(self, turn: Turn, final: Response, state: AppState) -> Any:
         """The page of an answer that nobody has changed, as it is stored and sent in one step; why

@@ -52,6 +52,8 @@ class PagePolicy(CallPolicy):
             [environ_name(name) for name in options.vary],
             list(options.cookies),
         )
+        #: Whether an answer says more in `Vary` than the application does.
+        self.varies = bool(options.vary or options.cookies or options.compress)
         cookie = ["Cookie"] if options.cookies else []
         self.form = PageForm(
             [*options.vary, *cookie],

@@ -14,6 +14,7 @@ from ..requests.context import active_request_context
 from .passage import passage_of
 from .reads import note_header_reads, note_reads
 from .visitors import IN_FRONT, TURN
+from .wrapper import answer_error
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -36,6 +37,7 @@ def watch_answers(app: Flask, cache: Cache) -> None:
         setattr(process, _CACHES, caches)
         app.process_response = process  # type: ignore[method-assign]
         app.full_dispatch_request = _dispatching(app.full_dispatch_request)  # type: ignore[method-assign]
+        app.handle_user_exception = _handling(app.handle_user_exception)  # type: ignore[method-assign]
     if not any(known is cache for known in caches):
         caches.append(cache)
 
@@ -72,6 +74,19 @@ def _dispatching(inner: Any) -> Any:
         return inner(*args)
 
     return full_dispatch_request
+
+
+def _handling(inner: Any) -> Any:
+    @functools.wraps(inner)
+    def handle_user_exception(*args: Any) -> Any:
+        context = active_request_context(None)
+        passage = passage_of(context)
+        handle = functools.partial(inner, *args)
+        if passage is None or not passage.waits_for(args[-1]):
+            return handle()
+        return answer_error(passage, context, handle)
+
+    return handle_user_exception
 
 
 def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront | None) -> PageFront:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
-from .stored import IS_COMPLETE
+from .stored import IS_COMPLETE, headers_of
 
 if TYPE_CHECKING:
     from .stored import Page
 
-__all__ = ["completes_itself", "send", "sending_class"]
+__all__ = ["completes_itself", "send", "sending_class", "twin"]
 
 #: Where a response has what is sent of it, as the binding's ``pages/taken.rs`` knows.
 _SENT = "_flask_caching_sent"
@@ -50,6 +50,15 @@ def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -
             response.__class__ = sending
             response.__dict__[_SENT] = (environ, *answer, response.response)
     return response
+
+
+def twin(response: Response) -> Response:
+    """The same response once more, which can be changed where that one must not be."""
+    cls: Any = type(response)
+    made: Any = object.__new__(cls)
+    made.__dict__.update(response.__dict__)
+    made.headers = headers_of(response.headers._list)
+    return made  # type: ignore[no-any-return]
 
 
 def completes_itself(response: Response) -> bool:

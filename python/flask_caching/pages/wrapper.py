@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .policy import PagePolicy
 
-__all__ = ["page_view"]
+__all__ = ["answer_error", "page_view"]
 
 
 def page_view(policy: PagePolicy) -> Callable[..., Any]:
@@ -73,37 +73,63 @@ def _compute(
 
     :param context: the context of the request.
     """
-    policy, app = passage.policy, passage.app
-    road = policy.road
-    passage.forward(road.missing_of_page(turn, passage.app_name, passage.environ), None)
+    policy = passage.policy
+    missing = policy.road.missing_of_page(turn, passage.app_name, passage.environ)
+    passage.forward(missing, None)
+    try:
+        return _respond(passage, context, turn, policy.answer, (args, kwargs))
+    except HTTPException as error:
+        if turn.is_open:
+            # What answers it, which Flask asks for then, is part of the page.
+            passage.abort(error, turn, (args, kwargs))
+        raise
+
+
+def answer_error(passage: Passage, context: Any, handle: Callable[[], Any]) -> Response:
+    """The answer to the error by which the view of a page has aborted, as ``handle`` has it."""
+    turn, call = passage.aborted()
+    return _respond(passage, context, turn, handle, ((), {}), call)
+
+
+def _respond(
+    passage: Passage,
+    context: Any,
+    turn: Turn,
+    run: Callable[..., Any],
+    given: Any,
+    call: Any = None,
+) -> Response:
+    """The response that ``run`` makes, which is what a view or the handler of its error does.
+
+    :param given: its arguments, and those by name.
+    :param call: those of the view, where they are others.
+    """
+    road, app, request = passage.policy.road, passage.app, passage.request
     session = session_of(context)
     use = None if is_untouched(session) else SessionUse()
-    uses_session = False
     rejects_errors = turn.rejects_errors
-    request = passage.request
     cls = begin_view(request)
     try:
-        try:
-            rv = policy.answer(*args, **kwargs)
-        except HTTPException as error:
-            # What answers it is part of the page.
-            rv = app.handle_user_exception(error)
+        rv = run(*given[0], **given[1])
         if isinstance(rv, HTTPException):
             # Flask would make a stream of it.
             rv = rv.get_response(passage.environ)
         response: Response = app.make_response(rv)
     except BaseException as error:
+        if call is None and isinstance(error, HTTPException):
+            raise
         page = road.fail(turn, error)
         if is_page(page):
             return passage.fall_back(page, 500)
         raise
     finally:
         end_view(request, cls)
-        uses_session = not is_untouched(session) if use is None else use.end() is not None
+        if not is_untouched(session) if use is None else use.end() is not None:
+            passage.uses_session = True
     if rejects_errors:
         passage.forward("stale", None)
         if response.status_code >= 500:
             page = road.fail(turn, response.status)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
-    passage.miss(context, turn, response, uses_session, (args, kwargs))
+    passage.miss(context, turn, response, call or given)
     return response

@@ -250,3 +250,49 @@ def test_a_header_that_was_learned_makes_no_variant() -> None:
     assert paged.status() == "flask-caching; fwd=uri-miss; detail=vary-learned"
     assert paged.status() == "flask-caching; fwd=uri-miss; stored"
     assert paged.status(headers={"X-Kind": "a"}) == "flask-caching; fwd=vary-miss; stored"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"method": "HEAD"},
+        {"query_string": "no-store"},
+        {"query_string": "stream"},
+        {"query_string": "preview"},
+        {"headers": {"Range": "bytes=0-1"}},
+        {"data": "body"},
+    ],
+    ids=str,
+)
+def test_answers_that_are_not_stored_say_what_they_depend_on(asked: dict[str, Any]) -> None:
+    def view(run: int) -> Response:
+        response = Response(["x"] if "stream" not in request.args else iter("x"))
+        response.headers["Vary"] = "X-Own"
+        response.headers["Cache-Control"] = (
+            "no-store" if "no-store" in request.args else "max-age=9"
+        )
+        return response
+
+    paged = Paged(
+        view,
+        vary=("Accept-Language",),
+        cookies=("a",),
+        compress=("gzip",),
+        unless=lambda: "preview" in request.args,
+    )
+    vary = ["X-Own", "Accept-Language, Cookie"]
+    if asked.get("method") == "HEAD":
+        # To a GET it may be in another coding.
+        vary[-1] += ", Accept-Encoding"
+    for _ in range(2):
+        answer = paged.client.open("/page", **asked)
+        assert "hit" not in answer.headers["Cache-Status"]
+        assert answer.headers.getlist("Vary") == vary
+
+
+def test_an_answer_to_another_method_depends_on_nothing_that_is_named() -> None:
+    paged = Paged(vary=("Accept-Language",))
+    paged.app.add_url_rule(
+        "/both", view_func=paged.app.view_functions["page"], methods=["GET", "POST"]
+    )
+    assert "Vary" not in paged.client.post("/both").headers

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::layout::{
     BARE, BODY, CODING, ETAG, FULL, LAST_MODIFIED, LIFETIME, RENDITIONS, STATUS, STORED,
+    is_without_body,
 };
 use super::text;
 
@@ -52,7 +53,7 @@ pub(crate) fn page_answer<'py>(
         let status = intern!(py, "304 NOT MODIFIED").clone().into_any();
         return Ok((status, headers, PyList::empty(py)));
     }
-    let body = if is_head(environ)? {
+    let body = if is_head(environ)? || is_without_body(status.cast()?) {
         PyList::empty(py)
     } else {
         PyList::new(py, [rendition.get_item(BODY)?])?

@@ -146,8 +146,6 @@ impl PageForm {
             body,
         } = taken.get();
         let (status, body) = (status.bind(py), body.bind(py));
-        let none = layout::is_without_body(status).then(|| PyBytes::new(py, b""));
-        let body = none.as_ref().unwrap_or(body);
         let now = clock::wall();
         let (while_refreshed, if_error, jitter) = rules;
         let lifetime = lifetime(&said.facts.freshness(now), &timeouts)?.jittered(jitter);
@@ -159,7 +157,10 @@ impl PageForm {
         let is_ok = status.to_string_lossy().starts_with("200");
         let made =
             (self.makes_etag && is_ok && headers.facts.etag.is_none()).then(|| page::etag(bytes));
-        let variants = if headers.facts.may_be_encoded() && self.has_codings() {
+        let may_be_encoded = self.has_codings()
+            && headers.facts.may_be_encoded()
+            && !layout::is_without_body(status);
+        let variants = if may_be_encoded {
             let own = headers.facts.etag.as_deref();
             py.detach(|| self.variants(bytes, own, made.is_some()))
         } else {

@@ -22,6 +22,8 @@ _NEVER = frozenset(
         *("HTTP_TRANSFER_ENCODING", "CONTENT_LENGTH"),
     }
 )
+#: Of those, what says what a client has: where a view answers by it, it does so to that client.
+_CONDITIONS = frozenset({"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE"})
 #: What says only which way a request came, and by which program: hooks note it, whatever
 #: they let the view see.
 _OF_THE_WAY = frozenset(
@@ -72,6 +74,10 @@ class HeaderReads:
             return "headers-read"
         if "HTTP_COOKIE" in self.names:
             return "cookies-read"
+        if any(name in self.environ for name in self.names & _CONDITIONS):
+            return "condition-read"
+        if "stream" in request.__dict__ and _had_body(request):
+            return "request-body"
         return "address-read" if _ADDRESS in request.__dict__ else None
 
     def that_count(self) -> Set[str]:
@@ -81,6 +87,18 @@ class HeaderReads:
     def that_count_with_hooks(self) -> Set[str]:
         """The names of the headers that it depends on where hooks after the view read some."""
         return self.names - _NEVER - _OF_THE_WAY if self.names else self.names
+
+
+def _had_body(request: Request) -> bool:
+    """Whether something was found in a body whose length its request does not say."""
+    if not request.environ.get("wsgi.input_terminated"):
+        return False
+    attributes = request.__dict__
+    data = attributes.get("_cached_data")
+    if data is not None:
+        return bool(data)
+    # Who has read it himself may have found anything.
+    return "form" not in attributes or bool(attributes["form"] or attributes["files"])
 
 
 def note_header_reads(request: Request) -> None:
