@@ -48,10 +48,16 @@ class PageOptions(CallOptions):
                 "vary has 'Cookie', and every visitor has other cookies: name those that count, "
                 "with cookies=('...',)"
             )
+        if "*" in self.vary:
+            raise ValueError(
+                "vary has '*', by which no two requests could share a page: name the headers that "
+                "count"
+            )
         object.__setattr__(self, "statuses", _statuses(self.statuses))
         object.__setattr__(self, "compress", _codings(self.compress))
         for name in ("host", "scheme", "in_front", "etag"):
-            object.__setattr__(self, name, bool(getattr(self, name)))
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         CallOptions.__post_init__(self)
         if self.in_front and self.unless is not None:
             raise ValueError(
@@ -89,6 +95,8 @@ def _statuses(given: Any) -> frozenset[int]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise TypeError(f"statuses has to be a tuple of numbers, not {given!r}")
     statuses = frozenset(given)
+    if not statuses:
+        raise ValueError("statuses is empty, so that nothing could be stored: name at least one")
     for status in statuses:
         if type(status) is not int or not 200 <= status <= 599 or status in _NEVER:
             raise ValueError(

@@ -50,7 +50,8 @@ class PagePolicy(CallPolicy):
             options.host,
             options.scheme,
             [environ_name(name) for name in options.vary],
-            list(options.cookies),
+            # In an order that all processes have, also of a set.
+            sorted(options.cookies),
         )
         #: Whether an answer says more in `Vary` than the application does.
         self.varies = bool(options.vary or options.cookies or options.compress)

@@ -361,6 +361,26 @@ def test_an_asynchronous_view_has_a_page() -> None:
     ("options", "error"),
     [
         ({"query": "page"}, TypeError),
+        ({"query": None}, TypeError),
+        ({"query": (1,)}, TypeError),
+        ({"host": "no"}, TypeError),
+        ({"scheme": None}, TypeError),
+        ({"in_front": 1}, TypeError),
+        ({"etag": "strong"}, TypeError),
+        ({"vary": ("*",)}, ValueError),
+        ({"vary": (1,)}, TypeError),
+        ({"cookies": ("a=1",)}, ValueError),
+        ({"cookies": "a"}, TypeError),
+        ({"statuses": ()}, ValueError),
+        ({"statuses": 200}, TypeError),
+        ({"statuses": (199,)}, ValueError),
+        ({"timeout": "soon"}, ValueError),
+        ({"tags": "one"}, TypeError),
+        ({"jitter": 2}, TypeError),
+        ({"lease": "x"}, TypeError),
+        ({"single_flight": 1}, TypeError),
+        ({"stale_if_error": -1}, TypeError),
+        ({"stale_while_revalidate": "x"}, TypeError),
         ({"vary": "Accept"}, TypeError),
         ({"vary": ("Accept:",)}, ValueError),
         ({"vary": ("Cookie",)}, ValueError),
@@ -371,5 +391,15 @@ def test_an_asynchronous_view_has_a_page() -> None:
     ],
 )
 def test_bad_options_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
+    [*_, name] = options
+    with pytest.raises(error, match="unless" if "unless" in options else name):
         Cache().page(**options)
+
+
+def test_cookies_in_any_order_are_the_same_page() -> None:
+    keys = set()
+    for cookies in (("a", "b"), ("b", "a"), {"b", "a"}):
+        paged = Paged(cookies=cookies)
+        with paged.app.test_request_context("/page", headers={"Cookie": "a=1; b=2"}):
+            keys.add(paged.app.view_functions["page"].make_cache_key())  # type: ignore[attr-defined]
+    assert len(keys) == 1
