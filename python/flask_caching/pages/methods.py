@@ -31,12 +31,43 @@ __all__ = ["Pages"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_ESCAPED = {ord(letter): f"%{ord(letter):02X}" for letter in "\t\r\n"}
+
 
 def with_arguments(query: str, names: tuple[str, ...]) -> str:
     """The arguments of a query that have one of the names."""
     pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
     wanted = {name.encode().decode("latin-1") for name in names}
     return urlencode([pair for pair in pairs if pair[0] in wanted], encoding="latin-1")
+
+
+def places_of(path: Any) -> tuple[list[tuple[str, str | None]], str]:
+    """The paths that ``delete_page`` is told, as WSGI has them, each with its host if it says one;
+    and the query."""
+    if not isinstance(path, str):
+        return [], ""
+    # `urlsplit` would leave them out.
+    parts = urlsplit(path.translate(_ESCAPED))
+    named = [(parts.path, parts.netloc or None)]
+    if path.startswith("//"):
+        # What looks like a host may be a part of the path.
+        named.append((f"//{parts.netloc}{parts.path}", None))
+    places = [
+        (unquote_to_bytes(location).decode("latin-1"), host)
+        for location, host in named
+        if location.startswith("/")
+    ]
+    return places, parts.query
+
+
+def hosts_of(host: str | None) -> list[str | None]:
+    """A host as it may be written: a browser sends other letters than those of ASCII encoded."""
+    if host is None or host.isascii():
+        return [host]
+    try:
+        return [host, host.encode("idna").decode()]
+    except UnicodeError:
+        return [host]
 
 
 class Pages(KnownNames):
@@ -139,23 +170,26 @@ class Pages(KnownNames):
         :raises ValueError: ``path`` is no path.
         :raises CacheBackendError: the server cannot be asked; it is told when it can.
         """
-        parts = urlsplit(path) if isinstance(path, str) else None
-        if parts is None or not parts.path.startswith("/"):
+        places, own_query = places_of(path)
+        if not places:
             raise ValueError(f"a page is deleted by its path, which begins with a slash: {path!r}")
-        if query is None and parts.query:
-            query = parts.query
-        if query is not None and not isinstance(query, str):
-            query = urlencode(query_args_as_pairs(query))
-        location = unquote_to_bytes(parts.path).decode("latin-1")
-        host = host or parts.netloc or None
         if query is None:
-            names = page_guards(location, host)
-        else:
+            query = own_query or None
+        elif not isinstance(query, str):
+            query = urlencode(query_args_as_pairs(query))
+        of: set[str | None] = {None}
+        if query is not None:
             # As WSGI has what is not escaped.
             query = query.encode().decode("latin-1")
             of = {query, *(with_arguments(query, counting) for counting in self._counting)}
-            names = tuple({name for one in of for name in page_guards(location, host, one)})
-        self._delete_guards(names)
+        names = {
+            name
+            for location, own_host in places
+            for named in hosts_of(host or own_host)
+            for one in of
+            for name in page_guards(location, named, one)
+        }
+        self._delete_guards(tuple(names))
 
     def _delete_guards(self, names: tuple[str, ...]) -> None:
         _, backend = self._place()

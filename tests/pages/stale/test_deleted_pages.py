@@ -108,6 +108,45 @@ def test_a_page_is_deleted_by_its_host_with_the_default_port_and_without(host: s
     assert paged.runs == 2
 
 
+@pytest.mark.parametrize(
+    ("path", "given"),
+    [
+        ("/a\tb", "/a\tb"),
+        ("/a\tb", "/a%09b"),
+        ("//a/b", "//a/b"),
+        ("//a", "//a"),
+        ("/a%b", "/a%25b"),
+        ("/a?b", "/a%3Fb"),
+        ("/a;b", "/a;b"),
+        ("/a b", "/a b"),
+        ("/\xe9", "/%E9"),
+        ("/\xc3\xa9", "/\xe9"),
+        ("/[a]@b:c\\", "/[a]@b:c\\"),
+    ],
+)
+def test_a_page_is_deleted_by_any_path_and_no_other_is(path: str, given: str) -> None:
+    paged = Paged()
+    paged.app.url_map.merge_slashes = False
+    view: Any = paged.app.view_functions["page"]
+    paged.app.add_url_rule("/<path:rest>", "any", lambda rest: view())
+    answers = []
+    for _ in range(2):
+        for one in (path, "/ab", "/b"):
+            answers.append(paged.get("/", environ_overrides={"PATH_INFO": one}).data)
+        paged.cache.delete_page(given)
+    assert answers[3] != answers[0]
+    assert answers[4:] == answers[1:3]
+
+
+@pytest.mark.parametrize("sent", ["xn--bcher-kva.example:8080", "B\xfccher.example:8080"])
+def test_a_page_is_deleted_by_a_host_in_any_letters(sent: str) -> None:
+    paged = Paged()
+    for _ in range(2):
+        paged.get(environ_overrides={"HTTP_HOST": sent})
+        paged.cache.delete_page("/page", host="b\xfccher.example:8080")
+    assert paged.runs == 2
+
+
 @pytest.mark.parametrize("path", ["page", "", None, 7])
 def test_what_is_no_path_is_refused(path: Any) -> None:
     with pytest.raises(ValueError, match="path"):
