@@ -75,9 +75,13 @@ impl Identity {
         push_hexadecimal(text, &self.digest());
     }
 
-    /// Appends the first half of that to `text`, in URL-safe base64.
-    pub fn finish_short(self, text: &mut String) {
-        URL_SAFE_NO_PAD.encode_string(&self.digest()[..16], text);
+    /// The first half of that in URL-safe base64.
+    #[must_use]
+    pub fn short(self) -> [u8; 22] {
+        let mut text = [0; 22];
+        // 16 bytes are 22 characters.
+        let _ = URL_SAFE_NO_PAD.encode_slice(&self.digest()[..16], &mut text);
+        text
     }
 }
 

@@ -280,11 +280,14 @@ impl MemoryBackend {
         Ok(key.is_some_and(|key| self.store().extend(&key, lifetime)))
     }
 
-    /// Removes `key`; whether it was there.
+    /// Removes `key`, and the pages that depend on it; whether it was there.
     fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         flights::supersede(key.py(), self.scope(), [key.as_borrowed()])?;
         let key = self.tokens.known(key)?;
-        Ok(key.is_some_and(|key| self.store().delete(&key)))
+        Ok(key.is_some_and(|key| {
+            self.store().delete_guarded(&key);
+            self.store().delete(&key)
+        }))
     }
 
     /// Removes `keys`; returns those that are gone now, which is all of them.

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::backend::MemoryBackend;
 use super::key::text_bytes;
 use super::stored::Stored;
+use crate::pages::GuardName;
 use crate::road::{Found, Row};
 
 /// Where the versions of an entry's tags are.
@@ -100,6 +101,17 @@ impl MemoryBackend {
             self.store().delete(&key);
         }
         Ok(())
+    }
+
+    /// Lets the page behind `page` depend on `names`: deleting one of them deletes it.
+    pub(crate) fn guard(&self, page: Handle, names: &[GuardName]) {
+        let names = names.iter().map(GuardName::as_bytes);
+        self.store().guard(page, names);
+    }
+
+    /// Whether there is a page that depends on `name`.
+    pub(crate) fn has_guarded(&self, name: &GuardName) -> bool {
+        self.store().has_guarded(name.as_bytes())
     }
 
     /// Remembers where the result of a call is.

@@ -5,6 +5,7 @@ mod answer;
 mod bytes;
 mod form;
 mod front;
+mod guards;
 mod headers;
 pub(crate) mod layout;
 mod rule;
@@ -14,8 +15,9 @@ pub(crate) use answer::{page_answer, page_rendition, page_standing, page_unchang
 pub(crate) use bytes::{page_decode, page_encode};
 pub(crate) use form::PageForm;
 pub(crate) use front::PageFront;
+pub(crate) use guards::{GuardName, PageGuards, page_guards, page_guards_of};
 pub(crate) use headers::PageHeaders;
-pub(crate) use rule::{PageRule, is_authorized, page_guards, page_guards_of};
+pub(crate) use rule::{PageRule, is_authorized};
 pub(crate) use taken::{PageTaken, page_is_in, send};
 
 use std::borrow::Cow;

@@ -11,6 +11,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use super::guards::{PageGuards, guards_of};
 use super::{latin1, text};
 
 /// What of a request is part of a page.
@@ -92,7 +93,8 @@ impl PageRule {
         environ: &Bound<'py, PyDict>,
     ) -> PyResult<(String, Bound<'py, PyTuple>)> {
         let (key, guards) = self.key(app, environ)?;
-        Ok((key, PyTuple::new(environ.py(), guards)?))
+        let names = guards.map(|name| name.to_text(environ.py()));
+        Ok((key, PyTuple::new(environ.py(), names)?))
     }
 
     fn __traverse__(&self, visit: pyo3::gc::PyVisit<'_>) -> Result<(), pyo3::gc::PyTraverseError> {
@@ -104,12 +106,12 @@ impl PageRule {
 }
 
 impl PageRule {
-    /// The key of the page of a request to the application called `app`, and the names of its versions.
+    /// The key of the page of a request to the application called `app`, and what it depends on.
     pub(crate) fn key(
         &self,
         app: &str,
         environ: &Bound<'_, PyDict>,
-    ) -> PyResult<(String, [String; 4])> {
+    ) -> PyResult<(String, PageGuards)> {
         let py = environ.py();
         let target = Target::of(environ)?;
         let mut identity = self.uri(app, &target);
@@ -128,8 +130,14 @@ impl PageRule {
             let header = or_empty(environ, intern!(py, "HTTP_COOKIE"))?;
             identity.cookies(&latin1(&header), &self.cookies);
         }
-        let guards = self.guards(&target.location(), target.host(), &latin1(&target.query));
-        // With room for the versions of the guards.
+        let counts_host = self.host.load(Ordering::Relaxed);
+        let guards = guards_of(
+            &target.location(),
+            counts_host.then(|| target.host()),
+            &latin1(&target.query),
+            self.query.as_deref(),
+        );
+        // With room for versions.
         let mut key = String::with_capacity(96);
         key.push_str("page:");
         identity.finish(&mut key);
@@ -197,74 +205,6 @@ impl PageRule {
     pub(crate) fn has_cookies(&self) -> bool {
         !self.cookies.is_empty()
     }
-
-    /// The versions that a page depends on: of its path, and of that with its host, its query, or both,
-    /// which ever fewer pages have in common.
-    fn guards(&self, path: &[u8], host: &str, query: &[u8]) -> [String; 4] {
-        let host = if self.host.load(Ordering::Relaxed) {
-            host
-        } else {
-            SHARED
-        };
-        let query = match self.query.as_deref() {
-            Some([]) => Query::Shared,
-            names => Query::of(query, names),
-        };
-        let path = of_path(path);
-        let (any, own) = (of_host(&path, ANY), of_host(&path, host));
-        [
-            guard(any.clone(), Query::Any),
-            guard(own.clone(), Query::Any),
-            guard(any, query),
-            guard(own, query),
-        ]
-    }
-}
-
-/// The names of the versions that the pages under a path depend on: those of one `host` where it is
-/// given, those with one `query` where that is given. Pages that all hosts or queries share are among
-/// them.
-///
-/// - `path`: with the prefix that the application is mounted under, as WSGI has it.
-/// - `query`: a query string.
-#[pyfunction]
-#[pyo3(signature = (path, host = None, query = None))]
-pub(crate) fn page_guards<'py>(
-    path: &Bound<'py, PyString>,
-    host: Option<&str>,
-    query: Option<&Bound<'py, PyString>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let location = of_path(&latin1(path));
-    let query = query.map(latin1);
-    let hosts = match host {
-        None => vec![ANY],
-        // Of which scheme is not known.
-        Some(host) => vec![
-            host,
-            without_port(host, "80"),
-            without_port(host, "443"),
-            SHARED,
-        ],
-    };
-    let queries = query.as_deref().map_or(vec![Query::Any], |query| {
-        vec![Query::of(query, None), Query::Shared]
-    });
-    let mut names = Vec::new();
-    for host in hosts {
-        let own = of_host(&location, host);
-        names.extend(queries.iter().map(|query| guard(own.clone(), *query)));
-    }
-    names.dedup();
-    PyTuple::new(path.py(), names)
-}
-
-/// The names of the versions that the pages of a request's path on its host depend on.
-#[pyfunction]
-pub(crate) fn page_guards_of<'py>(environ: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyTuple>> {
-    let target = Target::of(environ)?;
-    let path = of_path(&target.location());
-    let names = [target.host(), SHARED].map(|host| guard(of_host(&path, host), Query::Any));
-    PyTuple::new(environ.py(), names)
 }
 
 /// Names once each, in an order that all processes have.
@@ -278,12 +218,8 @@ fn in_order(names: Vec<Py<PyString>>) -> Vec<Py<PyString>> {
     by_text.into_iter().map(|(_, name)| name).collect()
 }
 
-/// In place of a host: every one; and what pages have that all of them share.
-const ANY: &str = "*";
-const SHARED: &str = "";
-
 /// What a request asks for.
-struct Target<'py> {
+pub(super) struct Target<'py> {
     scheme: Bound<'py, PyString>,
     host: String,
     script: Bound<'py, PyString>,
@@ -292,7 +228,7 @@ struct Target<'py> {
 }
 
 impl<'py> Target<'py> {
-    fn of(environ: &Bound<'py, PyDict>) -> PyResult<Self> {
+    pub(super) fn of(environ: &Bound<'py, PyDict>) -> PyResult<Self> {
         let py = environ.py();
         Ok(Self {
             scheme: or_empty(environ, intern!(py, "wsgi.url_scheme"))?,
@@ -304,12 +240,12 @@ impl<'py> Target<'py> {
     }
 
     /// The path with the prefix that the application is mounted under.
-    fn location(&self) -> Vec<u8> {
+    pub(super) fn location(&self) -> Vec<u8> {
         [latin1(&self.script), latin1(&self.path)].concat()
     }
 
     /// The host without the port that its scheme has anyway (RFC 9110, 4.2.3).
-    fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         match &*self.scheme.to_string_lossy() {
             "http" => without_port(&self.host, "80"),
             "https" => without_port(&self.host, "443"),
@@ -343,52 +279,7 @@ fn proofs(environ: &Bound<'_, PyDict>) -> PyResult<[bool; 2]> {
     ])
 }
 
-/// Of which query a version is.
-#[derive(Clone, Copy)]
-enum Query {
-    Any,
-    /// Of the pages that all queries share.
-    Shared,
-    /// Of those with these arguments.
-    Of([u8; 32]),
-}
-
-impl Query {
-    /// The arguments of a query that have one of the names; `None`: all of them.
-    fn of(query: &[u8], names: Option<&[Vec<u8>]>) -> Self {
-        let mut identity = Identity::default();
-        identity.query(query, names);
-        Self::Of(identity.digest())
-    }
-}
-
-fn of_path(path: &[u8]) -> Identity {
-    let mut identity = Identity::default();
-    identity.part(path);
-    identity
-}
-
-fn of_host(path: &Identity, host: &str) -> Identity {
-    let mut identity = path.clone();
-    identity.part(host.to_ascii_lowercase().as_bytes());
-    identity
-}
-
-fn guard(mut identity: Identity, query: Query) -> String {
-    match query {
-        Query::Any => identity.part(b"*"),
-        Query::Shared => identity.part(b""),
-        Query::Of(digest) => identity.part(&digest),
-    }
-    // Short enough to stand in an entry of the in-process store itself.
-    let mut name = String::with_capacity(34);
-    name.push_str("page:");
-    identity.finish_short(&mut name);
-    name.push_str("_memver");
-    name
-}
-
-fn without_port<'a>(host: &'a str, port: &str) -> &'a str {
+pub(super) fn without_port<'a>(host: &'a str, port: &str) -> &'a str {
     let rest = host.strip_suffix(port);
     rest.and_then(|rest| rest.strip_suffix(':')).unwrap_or(host)
 }

@@ -281,6 +281,9 @@ impl Open {
         if !is_stored {
             return Ok(Outcome::Refused);
         }
+        if let (Some(guards), Some(handle)) = (&self.conditions.guards, handle) {
+            memory.guard(handle, guards.as_slice());
+        }
         let gone = if self.port.memory(py, VERSION_WRITES).is_some() {
             let mut gone = Vec::new();
             for version in &self.versions {

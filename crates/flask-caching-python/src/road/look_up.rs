@@ -126,6 +126,7 @@ impl Road {
             return Ok(false);
         }
         open.take_description(&description)?;
+        open.guard_page(py);
         Ok(true)
     }
 

@@ -9,12 +9,12 @@ use smallvec::SmallVec;
 use super::parts::Part;
 use super::parts::Request;
 use super::parts::{Call, Kind, Parts};
+use super::port::PAGES;
 use super::quick::NativeKey;
 use super::road::Road;
 use super::turn::{Open, Outcome, Role, Step, Turn, Version};
-use super::versions::new_version;
 use crate::memory::MemoryBackend;
-use crate::pages::{self, PageRule, PageTaken, is_authorized, layout, page_answer};
+use crate::pages::{self, GuardName, PageRule, PageTaken, is_authorized, layout, page_answer};
 
 /// The timeout of a backend, the rules of [`crate::pages::PageForm::make`], and why a view was asked.
 pub(super) type Terms<'py> = (Option<Bound<'py, PyAny>>, (f64, f64, f64), Option<String>);
@@ -133,17 +133,21 @@ impl Road {
         let Ok(name) = app.getattr(intern!(py, "name"))?.cast_into::<PyString>() else {
             return Ok(false);
         };
-        let (key, versions) = rule.get().key(&name.to_string_lossy(), environ)?;
+        let (key, guards) = rule.get().key(&name.to_string_lossy(), environ)?;
         open.key = PyString::new(py, &key).into_any().unbind();
-        for name in versions {
-            let name = PyString::new(py, &name).into_any();
-            open.versions.push(Version::named(&name, Role::Key)?);
+        if open.port.memory(py, PAGES).is_some() {
+            open.conditions.guards = Some(Box::new(guards));
+        } else {
+            for name in guards {
+                let name = name.to_text(py).into_any();
+                open.versions.push(Version::named(&name, Role::Key)?);
+            }
         }
         Ok(true)
     }
 
-    /// The key of a page's request, whose application is named, and its versions, of which those that are
-    /// missing are made; `None` where the policy has to make it.
+    /// The key of a page's request, whose application is named, and what it depends on; `None` where the
+    /// policy has to make it.
     pub(super) fn native_page_key<'py>(
         &self,
         rule: &PageRule,
@@ -158,42 +162,28 @@ impl Road {
         let app = request.query.and_then(|app| app.cast_exact().ok());
         let environ = request.path.cast_exact::<PyDict>().ok();
         let is_get = matches!(request.method.cast_exact::<PyString>(), Ok(it) if it == "GET");
-        let (Some(app), Some(environ), true, Some(timeout)) =
-            (app, environ, is_get, self.attributes.plain_timeout(py)?)
-        else {
+        let (Some(app), Some(environ), true) = (app, environ, is_get) else {
             return Ok(None);
         };
         let app: &Bound<'_, PyString> = app;
-        let (mut key, names) = rule.key(&app.to_string_lossy(), environ)?;
-        let mut versions = SmallVec::with_capacity(names.len());
-        let mut made_until = None;
-        for name in names {
-            let name = PyString::new(py, &name).into_any();
-            let mut version = Version::named(&name, Role::Key)?;
-            let name = version.name.bind(py);
-            let (text, guard) = if let Some(found) = memory.find_text(name)? {
-                found
-            } else {
-                if memory.is_of_copies() {
-                    return Ok(None);
-                }
-                let text = PyString::new(py, &new_version());
-                let Some((guard, until)) = memory.make_version(name, &text, Some(&timeout))? else {
+        let (mut key, guards) = rule.key(&app.to_string_lossy(), environ)?;
+        let mut versions = SmallVec::new();
+        if memory.is_of_copies() {
+            for name in guards {
+                let mut version = Version::named(name.to_text(py).as_any(), Role::Key)?;
+                let Some((text, guard)) = memory.find_text(version.name.bind(py))? else {
                     return Ok(None);
                 };
-                version.is_new = true;
-                made_until = Some(Py::new(py, until)?);
-                (text, guard)
-            };
-            key.push_str(text.to_str()?);
-            version.text = Some(text.unbind());
-            version.guard = Some(guard);
-            versions.push(version);
+                key.push_str(text.to_str()?);
+                version.text = Some(text.unbind());
+                version.guard = Some(guard);
+                versions.push(version);
+            }
         }
         Ok(Some(NativeKey {
             key: PyString::new(py, &key).into_any(),
             versions,
-            made_until,
+            guards: (!memory.is_of_copies()).then(|| Box::new(guards)),
         }))
     }
 
@@ -216,11 +206,7 @@ impl Road {
             return Ok(URI);
         };
         open.conditions.uri = Some(uri);
-        // Without the versions that it depends on, no page stands.
-        let is_first = open
-            .versions
-            .iter()
-            .any(|it| it.role == Role::Key && it.is_new);
+        let is_first = open.has_no_variant(environ.py());
         let is_shared = !open.port.is_memory();
         turn.put_back(open);
         Ok(match rule.get().has_stored(uri) {
@@ -282,6 +268,35 @@ impl Road {
             request: Request::new(Some(&method), Some(environ.as_any()), None),
         };
         self.quickly(&call)
+    }
+}
+
+impl Open {
+    /// Has the page of a call of which the policy has said what it is depend on guards, where it is on the
+    /// in-process store.
+    pub(super) fn guard_page(&mut self, py: Python<'_>) {
+        if !self.conditions.is_page || self.port.memory(py, PAGES).is_none() {
+            return;
+        }
+        let of_key = self.versions.iter().filter(|it| it.role == Role::Key);
+        let names = of_key.map(|version| GuardName::from_text(version.name.bind(py)));
+        let names: Option<SmallVec<[_; 4]>> = names.collect();
+        if let Some(guards) = names.and_then(|names| names.into_inner().ok()) {
+            self.conditions.guards = Some(Box::new(guards));
+            self.versions.retain(|version| version.role != Role::Key);
+        }
+    }
+
+    /// Whether it is known that no page of the URI stands, whoever has stored one.
+    fn has_no_variant(&self, py: Python<'_>) -> bool {
+        match (&self.conditions.guards, self.port.memory(py, PAGES)) {
+            (Some(guards), Some(memory)) => {
+                let own = guards.last();
+                own.is_some_and(|own| !memory.get().has_guarded(own))
+            }
+            // Without the versions that it depends on, none does.
+            _ => (self.versions.iter()).any(|it| it.role == Role::Key && it.is_new),
+        }
     }
 }
 

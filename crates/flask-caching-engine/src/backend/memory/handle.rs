@@ -76,6 +76,24 @@ impl<V> MemoryStore<V> {
         })
     }
 
+    /// Whether there is, live or expired, the value that `handle` was made for. This is no use of it.
+    pub(super) fn holds(&self, handle: Handle) -> bool {
+        let index = self.shard_of(handle);
+        index.is_some_and(|index| self.lock(index).holds(handle.slot, handle.stamp))
+    }
+
+    /// Removes the value that `handle` was made for, if it is still there.
+    pub(super) fn remove_at(&self, handle: Handle) {
+        let Some(index) = self.shard_of(handle) else {
+            return;
+        };
+        self.with_shard(index, |shard, _, removed| {
+            if shard.remove_at(handle.slot, handle.stamp, removed) {
+                self.len.fetch_sub(1, Ordering::AcqRel);
+            }
+        });
+    }
+
     #[inline]
     pub(super) fn handle(&self, place: Place<'_>, slot: u32, stamp: u64) -> Handle {
         Handle {

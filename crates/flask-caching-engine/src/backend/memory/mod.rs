@@ -8,12 +8,10 @@
 
 mod budget;
 mod bytes;
-mod expiry;
+mod guards;
 mod handle;
-mod index;
 mod key;
 mod marks;
-mod order;
 mod reader;
 mod shard;
 mod writing;
@@ -28,9 +26,9 @@ pub use self::marks::Marks;
 pub use self::reader::Reader;
 
 use self::budget::Budget;
-use self::expiry::{NEVER, expiry};
+use self::guards::Guards;
 use self::marks::halves;
-use self::shard::{Entry, Removed, Shard};
+use self::shard::{Entry, NEVER, Removed, Shard, expiry};
 use crate::Lifetime;
 use crate::clock::{self, Instant};
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -66,6 +64,7 @@ pub struct MemoryStore<V> {
     evictions: AtomicU64,
     /// The shard whose turn it is to be swept or to give up an entry.
     turn: AtomicUsize,
+    guards: Guards,
 }
 
 /// A key with its hash, and the shard it belongs to.
@@ -110,6 +109,7 @@ impl<V> MemoryStore<V> {
             turn: AtomicUsize::new(0),
             budget,
             evictions: AtomicU64::new(0),
+            guards: Guards::default(),
         }
     }
 
@@ -256,6 +256,8 @@ impl<V> MemoryStore<V> {
 
     /// Removes every entry. Handles stay invalid.
     pub fn clear(&self) {
+        // Before the entries: one that is stored meanwhile, and stays, keeps its guards.
+        self.guards.clear();
         // Dropped after the last lock is released.
         let mut emptied = Vec::with_capacity(self.shards.len());
         for index in 0..self.shards.len() {

@@ -1,7 +1,6 @@
 //! How a value gets in, and what makes room for it.
 
-use super::expiry::expiry;
-use super::shard::{Removed, Shard};
+use super::shard::{Removed, Shard, expiry};
 use super::{Handle, MemoryStore, Place};
 use crate::Lifetime;
 use crate::sync::atomic::Ordering;

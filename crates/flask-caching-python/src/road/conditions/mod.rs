@@ -22,7 +22,7 @@ use super::road::Road;
 use super::turn::{Open, Role, Version};
 use super::waiting::FAILED;
 use crate::flights::refreshes;
-use crate::pages::layout;
+use crate::pages::{PageGuards, layout};
 use crate::values::metadata::SealedValue;
 use flask_caching_engine::telemetry::counts::Event;
 
@@ -54,6 +54,8 @@ pub(super) struct Conditions {
     pub(super) is_background: bool,
     /// The values are pages, which say themselves how long they may be old.
     pub(super) is_page: bool,
+    /// What the page depends on in place of versions, on the in-process store.
+    pub(super) guards: Option<Box<PageGuards>>,
     /// The URI of the page, where it has several.
     pub(super) uri: Option<u64>,
 }

@@ -53,7 +53,7 @@ impl Recipe {
         Ok(Some(NativeKey {
             key: PyString::new(py, &key).into_any(),
             versions: smallvec![version],
-            made_until: None,
+            guards: None,
         }))
     }
 

@@ -8,7 +8,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 pub(super) use self::native::Native;
-pub(super) use self::replaced::{GET, GET_MANY, LookedAt, Methods, SET, VERSION_WRITES, WRITES};
+pub(super) use self::replaced::{
+    GET, GET_MANY, LookedAt, Methods, PAGES, SET, VERSION_WRITES, WRITES,
+};
 pub(crate) use self::replaced::{METHODS, replaced_methods};
 
 use crate::memory::MemoryBackend;

@@ -33,6 +33,9 @@ pub(in crate::road) const VERSION_WRITES: Methods = SET_MANY | ADD;
 /// What writes a value and its versions.
 pub(in crate::road) const WRITES: Methods = SET | VERSION_WRITES;
 
+/// What reads a page and writes it.
+pub(in crate::road) const PAGES: Methods = GET | WRITES;
+
 /// The classes of a cache and a backend that were looked at last, by their version tags, which no
 /// other class and no other state of these has; and what was found.
 pub(in crate::road) struct LookedAt {

@@ -23,7 +23,7 @@ use crate::error::unless_raised;
 use crate::flights;
 use crate::flights::leaders::note_leader;
 use crate::memory::MemoryBackend;
-use crate::timeout::Deadline;
+use crate::pages::{GuardName, PageGuards};
 use flask_caching_engine::telemetry::counts::Event;
 
 /// How far the quick way leads.
@@ -42,8 +42,8 @@ pub(super) struct NativeKey<'py> {
     pub(super) key: Bound<'py, PyAny>,
     /// The versions in it.
     pub(super) versions: SmallVec<[Version; 1]>,
-    /// When those expire that were made for it.
-    pub(super) made_until: Option<Py<Deadline>>,
+    /// What a page depends on in place of versions.
+    pub(super) guards: Option<Box<PageGuards>>,
 }
 
 /// What the table has of a call.
@@ -300,7 +300,11 @@ impl Road {
         let Some(native) = self.native_key(call, &parts, backend)? else {
             return Ok(Quick::Unknown);
         };
-        let NativeKey { key, versions, .. } = native;
+        let NativeKey {
+            key,
+            versions,
+            guards,
+        } = native;
         if let Some(entry) = memory.find_entry(&key)? {
             // A page may say itself that it is an answer while it is not fresh.
             if entry.value.is_none() || entry.stale_for.is_some() {
@@ -321,7 +325,9 @@ impl Road {
             return Ok(Quick::Unknown);
         }
         // No version of this store is ever brought back: it guards nothing here.
-        let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, [], b"")?
+        let names = guards.iter().flat_map(|guards| guards.iter());
+        let names = names.map(GuardName::as_bytes);
+        let Joined::Lead(flight) = flights::join(backend, &flights::key_bytes(&key)?, names, b"")?
         else {
             return Ok(Quick::Unknown);
         };
@@ -331,7 +337,7 @@ impl Road {
         open.flight = Some(flight);
         open.key = key.unbind();
         open.versions = versions;
-        open.made_until = native.made_until;
+        open.conditions.guards = guards;
         open.conditions.is_page = self.options.is_page;
         open.step = Step::Computing;
         Turn::of(py, open).map(Quick::Answer)

@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::flights::leaders::leaders;
+use crate::pages::GuardName;
 use crate::road::port::SET;
 use crate::road::road::Road;
 use crate::road::turn::{Encoded, Following, Open, Reading, Role, Step};
@@ -62,7 +63,13 @@ impl Road {
         let names: Vec<_> = names.map(|version| version.name.bind(py).clone()).collect();
         let guards = names.iter().map(|name| flights::key_bytes(name));
         let guards = guards.collect::<PyResult<Vec<_>>>()?;
+        let of_page = open
+            .conditions
+            .guards
+            .iter()
+            .flat_map(|guards| guards.iter());
         let guards = guards.iter().map(|guard| &**guard);
+        let guards = guards.chain(of_page.map(GuardName::as_bytes));
         let key = open.key.bind(py);
         let key = flights::key_bytes(key)?;
         let owner = self.owner_of_flights(open.backend.bind(py));

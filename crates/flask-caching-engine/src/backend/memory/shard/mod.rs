@@ -4,12 +4,18 @@
 //! when the shard's lock is free again. A value may be a foreign object whose drop runs anything,
 //! this store included.
 
+mod expiry;
+mod index;
+mod order;
+
+pub(super) use self::expiry::{NEVER, expiry};
+
+use self::expiry::{Due, Expiries};
+use self::index::Index;
+use self::order::Order;
 use super::budget::Weights;
-use super::expiry::{Due, Expiries, NEVER};
-use super::index::Index;
 use super::key::StoredKey;
 use super::marks::Marks;
-use super::order::Order;
 use crate::sync::Arc;
 
 /// How many slots that came up an ordinary operation looks at, at most.
@@ -224,6 +230,22 @@ impl<V> Shard<V> {
         let live = entry.is_live(now);
         removed.push(entry.value);
         Some(live)
+    }
+
+    /// Whether `slot` has the entry that was given this stamp, live or expired.
+    pub(super) fn holds(&self, slot: u32, stamp: u64) -> bool {
+        let entry = self.slots.get(slot as usize).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.stamp == stamp)
+    }
+
+    /// Removes the entry in `slot` where it was given this stamp; whether it was.
+    pub(super) fn remove_at(&mut self, slot: u32, stamp: u64, removed: &mut Removed<V>) -> bool {
+        let entry = self.holds(slot, stamp).then(|| self.take(slot)).flatten();
+        let is_removed = entry.is_some();
+        if let Some(entry) = entry {
+            removed.push(entry.value);
+        }
+        is_removed
     }
 
     /// Removes an expired entry; where there is none, the one least worth keeping. `false`: the

@@ -13,10 +13,10 @@ use crate::Lifetime;
 use crate::clock::Instant;
 
 /// The expiry of an entry that never expires.
-pub(super) const NEVER: u64 = u64::MAX;
+pub(in crate::backend::memory) const NEVER: u64 = u64::MAX;
 
 /// When an entry expires that is to live for `lifetime` from `now`; `None`: it is expired.
-pub(super) fn expiry(lifetime: Lifetime, now: u64) -> Option<u64> {
+pub(in crate::backend::memory) fn expiry(lifetime: Lifetime, now: u64) -> Option<u64> {
     match lifetime {
         Lifetime::Forever => Some(NEVER),
         Lifetime::For(duration) => Some(Instant(now).after(duration).0),
