@@ -75,6 +75,10 @@ class AppState:
         self.stale_retry = seconds_of(config["CACHE_STALE_RETRY"])
         self.refresh_workers: int = config["CACHE_REFRESH_WORKERS"]
         self.jitter = float(config["CACHE_JITTER"])
+        #: Whether entries are kept for longer, or shorter, than their timeout says.
+        self.has_conditions = bool(
+            self.stale_while_revalidate or self.stale_if_error or self.jitter
+        )
         self.lease = bool(config["CACHE_LEASE"])
         self.lease_ttl = seconds_of(config["CACHE_LEASE_TTL"])
         #: A number that no other state has.
@@ -91,11 +95,6 @@ class AppState:
         other = AppState(cache, self.config, self.serializer, self.pages)
         other.enable_signals, other.layers = self.enable_signals, self.layers
         return other
-
-    @property
-    def has_conditions(self) -> bool:
-        """Whether entries are kept for longer, or shorter, than their timeout says."""
-        return bool(self.stale_while_revalidate or self.stale_if_error or self.jitter)
 
     @property
     def _flags(self) -> CacheFlags:

@@ -21,7 +21,7 @@ from .._engine import (
 from ..requests.context import name_of, session_of
 from ..utils import normalize_timeout
 from .reads import header_reads, reads_others
-from .rules import is_authorized, keeps_nothing
+from .rules import keeps_nothing
 from .sent import completes_itself, send, sending_class, twin
 from .stored import RENDITIONS, response_of
 
@@ -53,9 +53,8 @@ _OF_THE_BODY = (
 _USUAL = frozenset({"status", "vary-learned", "not-kept"})
 
 
-def _hooks_of(context: Any) -> Any:
-    """The functions that are to change the answer of the request of a context."""
-    return getattr(context, "_after_request_functions", ())
+#: Where a context has the functions that are to change the answer of its request.
+_HOOKS = "_after_request_functions"
 
 
 def passage_of(context: Any) -> Passage | None:
@@ -74,6 +73,8 @@ class Passage:
     response: Any = None
     #: Whether the view used the session.
     uses_session = False
+    #: Whether the response was made of what the view has returned, so that nobody else has it.
+    is_made = False
     _error: BaseException | None = None
     _turn: Turn | None = None
     _page: Page | None = None
@@ -100,7 +101,9 @@ class Passage:
         self._state = state
         self.app_name: str = name_of(app) if state is None else state.app_name
         setattr(context, _MARK, self)
-        self._hooks = len(_hooks_of(context))
+        self._hooks = len(getattr(context, _HOOKS, ()))
+        #: Which of the request's headers are read, where it notes that.
+        self.reads = header_reads(request)
 
     # What became of it in the view's place.
 
@@ -140,20 +143,24 @@ class Passage:
         :param call: the view's arguments, and those by name.
         """
         self._turn, self.response, self._call = turn, response, call
-        cookies = self.policy.page.cookies
-        reads = header_reads(self.request)
+        policy, request, reads = self.policy, self.request, self.reads
+        attributes = request.__dict__
         if reads is not None and reads.names:
             self._read = reads.that_count()
-        if self.uses_session and self._session_cookie() not in cookies:
+        if self.uses_session and self._session_cookie() not in policy.page.cookies:
             self._detail = "session"
-        elif reads_others(self.request, cookies):
+        elif "cookies" in attributes and reads_others(request, policy.page.cookies):
             self._detail = "cookies-read"
-        elif reads is not None and (why := reads.why_not_shared(self.request)):
+        elif (
+            reads is not None
+            and (reads.has_some or "stream" in attributes)
+            and (why := reads.why_not_shared(request))
+        ):
             self._detail = why
-        elif self._hooks != len(_hooks_of(context)):
+        elif self._hooks != len(getattr(context, _HOOKS, ())):
             self._detail = "after-this-request"
-        else:
-            taken = self._take(response)
+        elif self._state is not None:
+            taken: Any = policy.form.take(response, self.environ, self._state.pages.most_bytes)
             if type(taken) is str:
                 self._detail = taken
                 return
@@ -162,11 +169,6 @@ class Passage:
                 # What it is made of again does not complete it as this one does.
                 taken = taken.with_headers(response.get_wsgi_headers(self.environ)._list)
             self._taken = taken
-
-    def _take(self, response: Response) -> Any:
-        """What of an answer is stored; or why it is not for others, or cannot be stored."""
-        most_bytes = 0 if self._state is None else self._state.pages.most_bytes
-        return self.policy.form.take(response, is_authorized(self.environ), most_bytes)
 
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
@@ -221,8 +223,10 @@ class Passage:
     ) -> Response:
         settings, taken, turn = state.pages, self._taken, self._turn
         is_same = taken is not None and taken.is_in(final)
-        # What the view has returned it may have kept, and return again.
-        final, page = twin(final), None
+        page = None
+        if not self.is_made or final is not self.response:
+            # What the view has returned it may have kept, and return again.
+            final = twin(final)
         if turn is not None:
             self._turn = None
             if self._detail is None:
@@ -230,7 +234,7 @@ class Passage:
             if self._detail is None:
                 landed = self._land(turn, final, state) if is_same else None
                 if type(landed) is tuple:
-                    if settings.front is not None:
+                    if self.policy.page.in_front:
                         self._learn(settings.front)
                     return final
                 self._detail = landed
@@ -262,18 +266,20 @@ class Passage:
     def _land(self, turn: Turn, final: Response, state: AppState) -> Any:
         """The page of an answer that nobody has changed, as it is stored and sent in one step; why
         it is not stored; or None: it takes more."""
-        policy, taken, backend = self.policy, self._taken, self._backend()
-        assert taken is not None
+        policy, taken = self.policy, self._taken
+        if policy.asks_tags or taken is None:
+            return None
         cls: Any = type(final)
-        sending = sending_class(cls)
-        if policy.asks_tags or keeps_nothing(backend):
-            return None
-        if policy.page.in_front and (sending is None or not taken.is_complete):
-            return None
-        default = getattr(backend, "default_timeout", 300)
         forward = self._forward if state.pages.says_status else None
-        terms = (default, policy.given_rules(state), forward)
-        return page_land(policy.road, turn, taken, final, self.environ, terms, sending)
+        return page_land(
+            (policy.road, turn),
+            taken,
+            final,
+            self.environ,
+            (policy.given_rules(state), forward),
+            sending_class(cls),
+            policy.page.in_front,
+        )
 
     def _store(self, turn: Turn, final: Response, state: AppState) -> Page | None:
         """The page that was stored, if one was; otherwise ``_detail`` says why."""
@@ -291,7 +297,9 @@ class Passage:
         if processed is not self.response:
             return "replaced"
         if not is_same:
-            said = self._take(final)
+            assert self._state is not None
+            most_bytes = self._state.pages.most_bytes
+            said: Any = self.policy.form.take(final, self.environ, most_bytes)
             if type(said) is str:
                 return said
             self._said = said
@@ -307,7 +315,7 @@ class Passage:
             # Hooks that came after the view are part of the page.
             if reads_others(self.request, (*cookies, self._session_cookie())):
                 return "cookies-read"
-            reads = header_reads(self.request)
+            reads = self.reads
             if reads is not None:
                 if why := reads.why_not_shared(self.request):
                     return why

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["answer_error", "page_view"]
 
 
+#: Of what views return, that of which a response of its own is made.
+_PLAIN = frozenset({str, bytes, dict, list})
+
+
 def page_view(policy: PagePolicy) -> Callable[..., Any]:
     """The view function of a page, to which the decorator gives its attributes."""
     road = policy.road
@@ -108,13 +112,14 @@ def _respond(
     session = session_of(context)
     use = None if is_untouched(session) else SessionUse()
     rejects_errors = turn.rejects_errors
-    cls = begin_view(request)
+    cls = begin_view(request, passage.reads)
     try:
         rv = run(*given[0], **given[1])
         if isinstance(rv, HTTPException):
             # Flask would make a stream of it.
             rv = rv.get_response(passage.environ)
         response: Response = app.make_response(rv)
+        passage.is_made = type(rv) in _PLAIN
     except BaseException as error:
         if call is None and isinstance(error, HTTPException):
             raise

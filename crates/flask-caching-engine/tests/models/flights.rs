@@ -14,6 +14,8 @@ use crate::explore;
 
 const KEY: &[u8] = b"key";
 const VERSION: &[u8] = b"version";
+/// What the entry depends on: deleted, it takes the entry with it.
+const NAME: &[u8] = b"name";
 const SCOPE: u64 = 1;
 
 /// Results computed from a source that changes, and what is under way.
@@ -41,7 +43,7 @@ impl World {
         if let Some(found) = self.find() {
             return found;
         }
-        let flight = self.flights.begin(SCOPE, KEY, [VERSION]);
+        let flight = self.flights.begin(SCOPE, KEY, [VERSION, NAME]);
         let result = self.source.load(Ordering::SeqCst);
         self.land(&flight, result);
         result
@@ -51,7 +53,9 @@ impl World {
         let Some(write) = flight.begin_write() else {
             return;
         };
-        self.store.set(KEY, result, Forever);
+        if let Some(stored) = self.store.set(KEY, result, Forever) {
+            self.store.guard(stored, [NAME]);
+        }
         self.end(write);
     }
 
@@ -66,7 +70,7 @@ impl World {
     /// The source changes, and who knows that computes it, whatever is found and whoever is at it.
     fn compute_anew(&self) {
         self.source.fetch_add(1, Ordering::SeqCst);
-        let flight = self.flights.begin(SCOPE, KEY, [VERSION]);
+        let flight = self.flights.begin(SCOPE, KEY, [VERSION, NAME]);
         let result = self.source.load(Ordering::SeqCst);
         flight.supersede_earlier().wait();
         self.land(&flight, result);
@@ -83,6 +87,11 @@ impl World {
     fn delete(&self) {
         self.flights.supersede(SCOPE, [KEY]).wait();
         self.store.delete(KEY);
+    }
+
+    fn delete_by_name(&self) {
+        self.flights.supersede(SCOPE, [NAME]).wait();
+        self.store.delete_guarded(NAME);
     }
 
     fn delete_by_version(&self) {
@@ -156,8 +165,9 @@ fn what_was_computed_anew_is_not_replaced_by_what_is_older() {
 #[test]
 fn however_it_is_deleted() {
     explore(|| {
-        let threads: [fn(&World); 4] = [
+        let threads: [fn(&World); 5] = [
             call_twice,
+            |world| world.change(World::delete_by_name),
             |world| world.change(World::delete_by_version),
             |world| world.change(World::replace_version),
             |world| world.change(World::clear),
@@ -192,7 +202,7 @@ fn a_write_that_was_not_waited_for_is_taken_back() {
 fn a_deletion_in_the_middle_of_a_write_on_its_thread_does_not_wait() {
     explore(|| {
         let deletes_within = |world: &World| {
-            let flight = world.flights.begin(SCOPE, KEY, [VERSION]);
+            let flight = world.flights.begin(SCOPE, KEY, [VERSION, NAME]);
             let result = world.source.load(Ordering::SeqCst);
             if let Some(write) = flight.begin_write() {
                 world.store.set(KEY, result, Forever);
@@ -231,7 +241,7 @@ fn a_write_on_one_key_holds_up_no_deletion_of_another() {
                 world.flights.supersede_all(SCOPE + 1).wait();
             })
         };
-        let flight = world.flights.begin(SCOPE, KEY, [VERSION]);
+        let flight = world.flights.begin(SCOPE, KEY, [VERSION, NAME]);
         let write = flight.begin_write();
         other.join().unwrap();
         drop(write);
@@ -246,7 +256,7 @@ fn join(world: &World, who: usize, computed: &AtomicU32, fails: u32) -> Option<u
         if let Some(found) = world.find() {
             return Some(found);
         }
-        match world.flights.join(SCOPE, KEY, [VERSION], who) {
+        match world.flights.join(SCOPE, KEY, [VERSION, NAME], who) {
             Joined::Lead(flight) => {
                 let result = world.source.load(Ordering::SeqCst);
                 if computed.fetch_add(1, Ordering::SeqCst) < fails {

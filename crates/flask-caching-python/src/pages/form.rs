@@ -5,11 +5,12 @@ use flask_caching_engine::{Lifetime, clock};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::headers::PageHeaders;
 use super::layout::{self, Parts};
+use super::rule::is_authorized;
 use super::taken::{self, PageTaken};
 use super::{from_latin1, latin1};
 use crate::timeout;
@@ -55,12 +56,12 @@ impl PageForm {
 
     /// What of a response is stored; or why it is not, in one word or a few with dashes.
     ///
-    /// - `is_authorized`: whether its request had `Authorization`.
+    /// - `environ`: that of its request.
     /// - `most_bytes`: of the largest body.
     fn take<'py>(
         &self,
         response: &Bound<'py, PyAny>,
-        is_authorized: bool,
+        environ: &Bound<'py, PyDict>,
         most_bytes: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = response.py();
@@ -72,7 +73,7 @@ impl PageForm {
         }
         let headers = PageHeaders::new(&taken::pairs_of(response)?)?;
         let facts = &headers.facts;
-        if let Some(reason) = facts.why_not_shared(self.has_cookies(), is_authorized) {
+        if let Some(reason) = facts.why_not_shared(self.has_cookies(), is_authorized(environ)?) {
             return refused(reason);
         }
         match taken::body_of(response, most_bytes)? {

@@ -40,7 +40,7 @@ impl GuardName {
         &self.0
     }
 
-    pub(crate) fn to_text<'py>(self, py: Python<'py>) -> Bound<'py, PyString> {
+    pub(crate) fn to_text(self, py: Python<'_>) -> Bound<'_, PyString> {
         PyString::new(py, &String::from_utf8_lossy(&self.0))
     }
 

@@ -26,7 +26,7 @@ impl PageTaken {
 
     /// Whether a server sends its headers as they are.
     #[getter]
-    fn is_complete(&self, py: Python<'_>) -> PyResult<bool> {
+    pub(crate) fn is_complete(&self, py: Python<'_>) -> PyResult<bool> {
         is_complete(self.status.bind(py), self.headers.kept.bind(py))
     }
 

@@ -16,8 +16,8 @@ use super::turn::{Open, Outcome, Role, Step, Turn, Version};
 use crate::memory::MemoryBackend;
 use crate::pages::{self, GuardName, PageRule, PageTaken, is_authorized, layout, page_answer};
 
-/// The timeout of a backend, the rules of [`crate::pages::PageForm::make`], and why a view was asked.
-pub(super) type Terms<'py> = (Option<Bound<'py, PyAny>>, (f64, f64, f64), Option<String>);
+/// The rules of [`crate::pages::PageForm::make`], and why a view was asked.
+pub(super) type Terms = ((f64, f64, f64), Option<String>);
 
 /// The WSGI environment of a request, which stands for its path, and whether it is a HEAD; `None` where
 /// it is neither that nor a GET, or is an unusual one: as `flask_caching.pages.rules.bypassed`.
@@ -146,47 +146,6 @@ impl Road {
         Ok(true)
     }
 
-    /// The key of a page's request, whose application is named, and what it depends on; `None` where the
-    /// policy has to make it.
-    pub(super) fn native_page_key<'py>(
-        &self,
-        rule: &PageRule,
-        call: &Call<'_, 'py>,
-        memory: &MemoryBackend,
-    ) -> PyResult<Option<NativeKey<'py>>> {
-        let py = call.args.py();
-        let Some(request) = &call.request else {
-            return Ok(None);
-        };
-        // That it is a plain one, the table has found.
-        let app = request.query.and_then(|app| app.cast_exact().ok());
-        let environ = request.path.cast_exact::<PyDict>().ok();
-        let is_get = matches!(request.method.cast_exact::<PyString>(), Ok(it) if it == "GET");
-        let (Some(app), Some(environ), true) = (app, environ, is_get) else {
-            return Ok(None);
-        };
-        let app: &Bound<'_, PyString> = app;
-        let (mut key, guards) = rule.key(&app.to_string_lossy(), environ)?;
-        let mut versions = SmallVec::new();
-        if memory.is_of_copies() {
-            for name in guards {
-                let mut version = Version::named(name.to_text(py).as_any(), Role::Key)?;
-                let Some((text, guard)) = memory.find_text(version.name.bind(py))? else {
-                    return Ok(None);
-                };
-                key.push_str(text.to_str()?);
-                version.text = Some(text.unbind());
-                version.guard = Some(guard);
-                versions.push(version);
-            }
-        }
-        Ok(Some(NativeKey {
-            key: PyString::new(py, &key).into_any(),
-            versions,
-            guards: (!memory.is_of_copies()).then(|| Box::new(guards)),
-        }))
-    }
-
     /// What was missing of a turn's page: `uri-miss`, `vary-miss` where there is another variant of it, or
     /// `miss` where that is not known (RFC 9211, 2.2).
     pub(super) fn what_was_missing(
@@ -300,6 +259,46 @@ impl Open {
     }
 }
 
+/// The key of a page's request, whose application is named, and what it depends on; `None` where the
+/// policy has to make it.
+pub(super) fn native_page_key<'py>(
+    rule: &PageRule,
+    call: &Call<'_, 'py>,
+    memory: &MemoryBackend,
+) -> PyResult<Option<NativeKey<'py>>> {
+    let py = call.args.py();
+    let Some(request) = &call.request else {
+        return Ok(None);
+    };
+    // That it is a plain one, the table has found.
+    let app = request.query.and_then(|app| app.cast_exact().ok());
+    let environ = request.path.cast_exact::<PyDict>().ok();
+    let is_get = matches!(request.method.cast_exact::<PyString>(), Ok(it) if it == "GET");
+    let (Some(app), Some(environ), true) = (app, environ, is_get) else {
+        return Ok(None);
+    };
+    let app: &Bound<'_, PyString> = app;
+    let (mut key, guards) = rule.key(&app.to_string_lossy(), environ)?;
+    let mut versions = SmallVec::new();
+    if memory.is_of_copies() {
+        for name in guards {
+            let mut version = Version::named(name.to_text(py).as_any(), Role::Key)?;
+            let Some((text, guard)) = memory.find_text(version.name.bind(py))? else {
+                return Ok(None);
+            };
+            key.push_str(text.to_str()?);
+            version.text = Some(text.unbind());
+            version.guard = Some(guard);
+            versions.push(version);
+        }
+    }
+    Ok(Some(NativeKey {
+        key: PyString::new(py, &key).into_any(),
+        versions,
+        guards: (!memory.is_of_copies()).then(|| Box::new(guards)),
+    }))
+}
+
 /// Whether the page of a turn will be found by all that counts by now: while its view ran, other answers
 /// may have named more headers in `Vary`.
 #[pyfunction]
@@ -328,38 +327,48 @@ pub(crate) fn page_is_found_by_all(
 /// sent of the page. Returns that; or why it is not stored, or None where more has to be asked: then
 /// nothing was done.
 ///
-/// - `terms`: the timeout of the backend, the rules of `PageForm.make`, and what `Cache-Status` says of why
-///   the view was asked; None: nothing.
+/// - `way`: the road, and the turn.
+/// - `terms`: the rules of `PageForm.make`, and what `Cache-Status` says of why the view was asked; None:
+///   nothing.
 /// - `sending`: the class of a response that is sent as it is; None: none is.
+/// - `in_front`: whether the page is to be sent as it is by whoever finds it.
 #[pyfunction]
 pub(crate) fn page_land<'py>(
-    road: &Bound<'py, Road>,
-    turn: &Bound<'py, Turn>,
+    way: (PyRef<'py, Road>, PyRef<'py, Turn>),
     taken: &Bound<'py, PageTaken>,
     response: &Bound<'py, PyAny>,
     environ: &Bound<'py, PyDict>,
-    terms: Terms<'py>,
+    terms: Terms,
     sending: Option<&Bound<'py, PyAny>>,
+    in_front: bool,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let (py, road) = (road.py(), road.get());
+    let (py, (road, turn)) = (taken.py(), way);
     let Kind::Page(_, form) = &road.parts.get().kind else {
         return Ok(None);
     };
     let form = form.get();
     let is_conditional = environ.contains(intern!(py, "HTTP_IF_NONE_MATCH"))?
         || environ.contains(intern!(py, "HTTP_IF_MODIFIED_SINCE"))?;
-    let Some(timeout) = road.attributes.plain_timeout(py)? else {
-        return Ok(None);
-    };
-    if is_conditional || form.has_codings() {
+    let is_sent_elsewhere = in_front && (sending.is_none() || !taken.get().is_complete(py)?);
+    if is_conditional || form.has_codings() || is_sent_elsewhere {
         return Ok(None);
     }
-    let (default, rules, forward) = terms;
+    let (Some(timeout), Some(backend)) = (
+        road.attributes.plain_timeout(py)?,
+        turn.with(|open| open.backend.clone_ref(py)),
+    ) else {
+        return Ok(None);
+    };
+    let Some(default) = default_of(backend.bind(py))? else {
+        return Ok(None);
+    };
+    let (rules, forward) = terms;
     let said = &taken.get().headers;
-    let Some((page, seconds)) = form.make(taken, said, (Some(timeout), default), rules)? else {
+    let Some((page, seconds)) = form.make(taken, said, (Some(timeout), Some(default)), rules)?
+    else {
         return Ok(Some(intern!(py, "stale").clone().into_any()));
     };
-    if !road.finish_with_page(turn.get(), &page, seconds, Vec::new())? {
+    if !road.finish_with_page(&turn, &page, seconds, Vec::new())? {
         return Ok(Some(intern!(py, "not-kept").clone().into_any()));
     }
     let said = forward.map(|forward| ["flask-caching; fwd=", &forward, "; stored"].concat());
@@ -367,4 +376,20 @@ pub(crate) fn page_land<'py>(
     let is_complete = page.get_item(layout::IS_COMPLETE)?.is_truthy()?;
     pages::send(response, answer, environ, sending.filter(|_| is_complete))?;
     Ok(Some(page.into_any()))
+}
+
+/// The timeout of a backend that has one; `None` where it takes whatever it is given and has none of it.
+fn default_of<'py>(backend: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = backend.py();
+    if backend.cast::<MemoryBackend>().is_err()
+        && let Some(keeps_nothing) = backend.getattr_opt(intern!(py, "_keeps_nothing"))?
+        && keeps_nothing.is_truthy()?
+    {
+        return Ok(None);
+    }
+    let default = backend.getattr_opt(intern!(py, "default_timeout"))?;
+    Ok(Some(match default {
+        Some(default) => default,
+        None => 300_u16.into_pyobject(py)?.into_any(),
+    }))
 }

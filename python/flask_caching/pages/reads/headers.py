@@ -52,16 +52,18 @@ class HeaderReads:
     names: Set[str] = frozenset()
     #: How often all were.
     times_all = 0
+    #: Whether any was, or the address.
+    has_some = False
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
 
     def __getitem__(self, name: str) -> Any:
-        self.names = {*self.names, name}
+        self.names, self.has_some = {*self.names, name}, True
         return self.environ[name]
 
     def items(self) -> Any:
-        self.times_all += 1
+        self.times_all, self.has_some = self.times_all + 1, True
         return self.environ.items()
 
     def __getattr__(self, name: str) -> Any:
@@ -129,12 +131,11 @@ def aside(request: Request) -> Iterator[None]:
     reads.names, reads.times_all = names, times + ("cookies" in request.__dict__) - has_cookies
 
 
-def begin_view(request: Request) -> Any:
+def begin_view(request: Request, reads: HeaderReads | None) -> Any:
     """What the view of a request reads counts, whatever it is, other than with hooks before it.
 
     :return: for :func:`end_view`.
     """
-    reads = header_reads(request)
     if reads is None:
         return None
     if reads.names:
@@ -163,6 +164,9 @@ def _noting_address(cls: Any) -> Any:
     def read(self: Any) -> Any:
         attributes = self.__dict__
         attributes[_ADDRESS] = True
+        reads = header_reads(self)
+        if reads is not None:
+            reads.has_some = True
         if "remote_addr" in attributes:
             return attributes["remote_addr"]
         return super(noting, self).remote_addr

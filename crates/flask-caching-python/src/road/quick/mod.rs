@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 pub(super) use self::shared::find_text;
 
+use super::page::native_page_key;
 use super::parts::{Call, Kind, Parts};
 use super::port::{GET, GET_MANY, Methods, Native, Port, WRITES};
 use super::road::Road;
@@ -271,7 +272,7 @@ impl Road {
             return Ok(None);
         }
         match (kind, recipe) {
-            (Kind::Page(rule, _), _) => self.native_page_key(rule.get(), call, memory),
+            (Kind::Page(rule, _), _) => native_page_key(rule.get(), call, memory),
             (_, Some(recipe)) => recipe.native_key(parts, call.args, memory),
             _ => Ok(None),
         }
