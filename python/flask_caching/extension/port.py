@@ -8,7 +8,6 @@ a value cannot be stored, lifetimes that are extended without rewriting the valu
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from cachelib import BaseCache as CachelibBaseCache
@@ -28,30 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Port"]
 
-#: Of how many functions and instances the last versions are remembered, and the longest timeouts;
-#: and how many bytes their names take at most, which may have all that an instance prints.
+#: Of how many functions and instances the last versions are remembered, and the longest timeouts.
+#: Their names are short: a digest stands in them for what an instance prints at length.
 _MOST_VERSIONS = 10_000
-_MOST_BYTES = 4 << 20
-
-
-class _Remembered(dict[Any, Any]):
-    """What is known of versions, by their names: all is forgotten where that takes too much."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._bytes = 0
-
-    def note(self, key: Any, value: Any, *names: str) -> None:
-        """Remember ``value`` under ``key``, which is made of ``names``."""
-        if key not in self:
-            size = sum(map(sys.getsizeof, names))
-            if size > _MOST_BYTES:
-                return
-            if len(self) >= _MOST_VERSIONS or self._bytes + size > _MOST_BYTES:
-                self.clear()
-                self._bytes = 0
-            self._bytes += size
-        self[key] = value
 
 
 class Port:
@@ -81,11 +59,10 @@ class Port:
         self.waits = not replaced and getattr(backend, "_is_remote", False)
         #: Whether asking for several things at once is worth it.
         self._saves_round_trips = getattr(backend, "_saves_round_trips", False)
-        #: By the names of the versions, what they were.
-        self._last_versions = _Remembered()
+        self._last_versions: dict[tuple[str, ...], str] = {}
         #: For each version, the longest timeout of an entry so far. Where a lifetime can only be
         #: set with the value, a shorter one must not cut off the longer entries.
-        self._longest = _Remembered()
+        self._longest: dict[str, Any] = {}
 
     # Reading.
 
@@ -131,7 +108,8 @@ class Port:
         if self._saves_round_trips:
             last = "".join(versions)
             if self._last_versions.get(names) != last:
-                self._last_versions.note(names, last, *names)
+                _make_room(self._last_versions)
+                self._last_versions[names] = last
 
     # Versions.
 
@@ -325,5 +303,11 @@ class Port:
     def _longest_timeout(self, name: str, timeout: Any) -> Any:
         default = getattr(self.backend, "default_timeout", 300)
         longest = longer_timeout(self._longest.get(name, timeout), timeout, default)
-        self._longest.note(name, longest, name)
+        _make_room(self._longest)
+        self._longest[name] = longest
         return longest
+
+
+def _make_room(table: dict[Any, Any]) -> None:
+    if len(table) >= _MOST_VERSIONS:
+        table.clear()
