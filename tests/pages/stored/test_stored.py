@@ -66,6 +66,8 @@ def test_age_and_status_say_how_old_it_is() -> None:
         ([("Cache-Control", "no-store")], "no-store"),
         ([("Cache-Control", "max-age=5, Private")], "private"),
         ([("Cache-Control", 'no-cache="x,y"')], "no-cache"),
+        ([("Cache-Control", "max-age=5; private")], "private"),
+        ([("X-Name", "\u20ac")], "not-latin-1"),
         ([("Cache-Control", "max-age=0")], "stale"),
         ([("Cache-Control", "max-age=soon")], "stale"),
         ([("Cache-Control", "s-maxage=0, max-age=9")], "stale"),

@@ -100,9 +100,15 @@ impl Facts {
             let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
             let name = name.trim().to_ascii_lowercase();
             let argument = argument.trim().trim_matches('"');
-            if let Some(at) = FORBIDDEN.iter().position(|forbidden| name == *forbidden) {
+            if let Some(at) = forbidden_at(&name) {
                 self.forbidden[at] = true;
                 continue;
+            }
+            // Who separates them as parameters are means them all the same.
+            for part in parts(directive, ';') {
+                if let Some(at) = forbidden_at(&part.trim().to_ascii_lowercase()) {
+                    self.forbidden[at] = true;
+                }
             }
             match &*name {
                 "public" => self.is_public = true,
@@ -249,12 +255,21 @@ fn add_names(names: &mut Vec<String>, value: &str) {
     names.extend(given.map(str::to_ascii_lowercase));
 }
 
+fn forbidden_at(name: &str) -> Option<usize> {
+    FORBIDDEN.iter().position(|forbidden| name == *forbidden)
+}
+
 /// The members of a list, whose quoted parts may have commas.
 fn members(value: &str) -> impl Iterator<Item = &str> {
+    parts(value, ',')
+}
+
+/// What stands between separators that are not quoted.
+fn parts(value: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut is_quoted = false;
     value.split(move |character| {
         is_quoted ^= character == '"';
-        character == ',' && !is_quoted
+        character == separator && !is_quoted
     })
 }
 
@@ -352,6 +367,11 @@ mod tests {
             Some("no-store")
         );
         assert_eq!(control("x=\"no-store\"").forbidden_by(), None);
+        assert_eq!(control("x=\"a; no-store\"").forbidden_by(), None);
+        assert_eq!(
+            control("max-age=9; Private").forbidden_by(),
+            Some("private")
+        );
         assert!(control("public").is_for_all());
         assert!(control("s-maxage=1").is_for_all());
         assert!(!control("max-age=1").is_for_all());

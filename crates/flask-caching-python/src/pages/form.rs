@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use smallvec::SmallVec;
 
-use super::headers::PageHeaders;
+use super::headers::{PageHeaders, is_latin1};
 use super::layout::{self, Parts};
 use super::rule::is_authorized;
 use super::taken::{self, PageTaken};
@@ -73,6 +73,9 @@ impl PageForm {
         }
         let headers = PageHeaders::new(&taken::pairs_of(response)?)?;
         let facts = &headers.facts;
+        if !headers.can_be_sent || !is_latin1(&status.to_string_lossy()) {
+            return refused("not-latin-1");
+        }
         if let Some(reason) = facts.why_not_shared(self.has_cookies(), is_authorized(environ)?) {
             return refused(reason);
         }

@@ -27,6 +27,8 @@ pub(crate) struct PageHeaders {
     /// Those that are stored: all but what is about one connection, and its age.
     #[pyo3(get)]
     pub(super) kept: Py<PyTuple>,
+    /// Whether servers can send them: they are in Latin-1.
+    pub(super) can_be_sent: bool,
 }
 
 #[pymethods]
@@ -35,11 +37,13 @@ impl PageHeaders {
     #[new]
     pub(super) fn new(pairs: &Bound<'_, PyList>) -> PyResult<Self> {
         let mut facts = Facts::default();
-        let mut leaves_out = false;
+        let (mut leaves_out, mut can_be_sent) = (false, true);
         for pair in pairs {
             let (name, value): (Bound<'_, PyString>, Bound<'_, PyString>) = pair.extract()?;
             let name = name.to_string_lossy();
-            facts.read(&name, &value.to_string_lossy());
+            let value = value.to_string_lossy();
+            facts.read(&name, &value);
+            can_be_sent &= is_latin1(&name) && is_latin1(&value);
             leaves_out |= is_left_out(&name);
         }
         let kept = if leaves_out {
@@ -59,6 +63,7 @@ impl PageHeaders {
         Ok(Self {
             facts,
             kept: kept.unbind(),
+            can_be_sent,
         })
     }
 
@@ -89,6 +94,10 @@ impl PageHeaders {
 
 pub(super) fn name_of<'py>(pair: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     Ok(pair.cast::<PyTuple>()?.get_item(0)?.cast_into()?)
+}
+
+pub(super) fn is_latin1(text: &str) -> bool {
+    text.is_ascii() || text.chars().all(|character| character <= '\u{ff}')
 }
 
 fn is_left_out(name: &str) -> bool {
