@@ -296,3 +296,18 @@ def test_an_answer_to_another_method_depends_on_nothing_that_is_named() -> None:
         "/both", view_func=paged.app.view_functions["page"], methods=["GET", "POST"]
     )
     assert "Vary" not in paged.client.post("/both").headers
+
+
+@pytest.mark.parametrize("in_front", [True, False], ids=["in_front", "in_place"])
+@pytest.mark.parametrize("seconds", [0, 1, 599, 600, 4999])
+def test_age_and_what_is_left_are_said_however_large(seconds: int, in_front: bool) -> None:
+    settings = {"CACHE_PAGES_IN_FRONT": True}
+    paged = Paged(settings=settings, timeout=5000, in_front=in_front)
+    with manual_clock() as clock:
+        paged.get()
+        clock.advance(seconds)
+        for _ in range(2):
+            headers = paged.get().headers
+            assert headers.getlist("Age") == [str(seconds)]
+            left = f"flask-caching; hit; ttl={5000 - seconds}"
+            assert headers.getlist("Cache-Status") == [left]

@@ -10,9 +10,13 @@ use pyo3::types::{PyAny, PyBytes, PyFrozenSet, PyTuple};
 use super::Stored;
 use super::immutable::is_scalar;
 use super::plain::{Frozen, Plain};
+use crate::pages::layout;
 
 /// What is kept of an object that is not Python's own, or of one that does not say its size.
 const REFERENCE: usize = 16;
+
+/// What the store keeps beside a page, of what that depends on.
+const GUARDS_OF_A_PAGE: usize = 4 * 64;
 
 /// The bytes that `stored` takes. It runs no code of the application; the GIL is held already.
 pub(in crate::memory) fn of(stored: &Stored) -> usize {
@@ -28,7 +32,11 @@ pub(in crate::memory) fn of(stored: &Stored) -> usize {
         match stored {
             // What is sealed is none of these again.
             Stored::Sealed(_) => 0,
-            Stored::Atom(atom) => walk.atom(atom.bind(py)),
+            Stored::Atom(atom) => {
+                let atom = atom.bind(py);
+                let is_page = layout::is_page(atom);
+                walk.atom(atom) + if is_page { GUARDS_OF_A_PAGE } else { 0 }
+            }
             Stored::Plain(frozen) => size_of::<Frozen>() + walk.plain(frozen.value()),
             Stored::Serialized(data) => walk.own(data.bind(py)),
         }
