@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import queue
 import threading
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._engine import Refreshes, Refreshing
+from .waiting.per_process import PerProcess
 
 if TYPE_CHECKING:
     from ..extension.state import AppState
@@ -123,7 +123,7 @@ class _Workers:
             del refresh
 
 
-_workers = _Workers()
+_workers = PerProcess(_Workers)
 
 
 def begin(refresh: Refresh, looked: int | None) -> Refreshing | bool:
@@ -143,7 +143,7 @@ def begin(refresh: Refresh, looked: int | None) -> Refreshing | bool:
         return guard
     if refresh.prepare():
         refresh.guard = guard
-        _workers.submit(refresh, most)
+        _workers().submit(refresh, most)
     return True
 
 
@@ -167,12 +167,3 @@ def _own(value: Any) -> Any:
     if kind is tuple:
         return tuple(map(_own, value))
     return set(value) if kind is set else value
-
-
-def _forget_threads() -> None:
-    # A forked child has none of its parent's threads.
-    global _workers
-    _workers = _Workers()
-
-
-os.register_at_fork(after_in_child=_forget_threads)

@@ -88,7 +88,7 @@ def test_one_that_hangs_keeps_no_other_from_its_thread(
     runs: list[str] = []
     workers, late = refresh._Workers(), Late()
     workers._waiting = late
-    monkeypatch.setattr(refresh, "_workers", workers)
+    monkeypatch.setattr(refresh, "_workers", lambda: workers)
 
     @cache.memoize(10, stale_while_revalidate=100)
     def compute(name: str) -> int:

@@ -29,6 +29,7 @@ from ...backends._leasing.claims import (
 from ..refresh import has_threads
 from .following import lead
 from .offload import stepwise
+from .per_process import PerProcess
 
 if TYPE_CHECKING:
     from ..policy import CallPolicy
@@ -156,26 +157,7 @@ def _end(claim: Claim | ClaimBeside, note: Note) -> None:
         claim.end(note)
 
 
-_made: _Renewals | None = None
-_lock = threading.Lock()
-
-
-def _renewals() -> _Renewals:
-    global _made
-    with _lock:
-        if _made is None:
-            # Not before: gevent may have patched threads only now.
-            _made = _Renewals()
-        return _made
-
-
-def _forget_leases() -> None:
-    # They belong to the process that this one was forked from.
-    global _made, _lock
-    _made, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_leases)
+_renewals = PerProcess(_Renewals)
 
 
 def hold(policy: CallPolicy, turn: Turn) -> None:

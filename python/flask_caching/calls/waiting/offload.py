@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
-import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from ..._engine import Road, Turn
 from .following import over
+from .per_process import PerProcess
 
 __all__ = ["elsewhere", "landed", "looked_up", "stepwise"]
 
 #: As many operations wait at once; further ones wait for a thread. Every operation has a deadline.
-_THREADS = 32
-
-_lock = threading.Lock()
-_executor: ThreadPoolExecutor | None = None
+_threads = PerProcess(partial(ThreadPoolExecutor, 32, "flask-caching"))
 
 
 async def looked_up(road: Road, answer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -49,7 +45,7 @@ async def elsewhere(operation: Callable[..., Any], *args: Any) -> Any:
 
     Not in the loop's own executor: a server that hangs would keep the application's work waiting.
     """
-    run = functools.partial(contextvars.copy_context().run, operation, *args)
+    run = partial(contextvars.copy_context().run, operation, *args)
     return await asyncio.get_running_loop().run_in_executor(_threads(), run)
 
 
@@ -64,20 +60,3 @@ async def stepwise(steps: Iterator[float], waits: bool) -> None:
         if pause is None:
             return
         await asyncio.sleep(pause)
-
-
-def _threads() -> ThreadPoolExecutor:
-    global _executor
-    with _lock:
-        if _executor is None:
-            _executor = ThreadPoolExecutor(_THREADS, "flask-caching")
-        return _executor
-
-
-def _forget_threads() -> None:
-    # A forked child has none of its parent's threads.
-    global _executor, _lock
-    _executor, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_threads)
