@@ -11,8 +11,7 @@ from ..keys.tags import tag_keys
 from ..requests.context import active_context
 from ..utils import TEMPLATE_FRAGMENT_KEY_TEMPLATE, FragmentKey, normalize_timeout
 from .policy import CallOptions, CallPolicy, Description
-from .waiting.offload import looked_up
-from .wrapper import compute_awaited, computer
+from .wrapper import answer_awaited, computer
 
 if TYPE_CHECKING:
     from ..cache import Cache
@@ -216,7 +215,4 @@ class Fragments:
         road = self.roads[tag[5]]
         context = active_context(None)
         answer = road.approach(tag, {}, None if context is None else context.app.extensions)
-        answer = await looked_up(road, answer, tag, {})
-        if type(answer) is not Turn:
-            return answer
-        return await compute_awaited(road.policy, answer, lambda *_: caller(), tag, {})
+        return await answer_awaited(road.policy, answer, lambda *_: caller(), tag, {})

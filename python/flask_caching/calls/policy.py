@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -252,7 +252,12 @@ class CallPolicy(Reporting):
         """Compute once more what is stored under ``key``."""
         turn = self.road.refresh(args, kwargs, key=key)
         if type(turn) is Turn and turn.is_open:
-            self.compute(turn, self.run, args, kwargs)
+            # What was raised as a result is raised to whoever called.
+            with suppress(*self.results):
+                self.compute(turn, self.run, args, kwargs)
+        elif self.is_view:
+            # A stranger has another key: from now on a caller refreshes.
+            self.refreshes_elsewhere = False
 
     def keeps_back(self, rv: Any, reason: str) -> bool:
         """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""

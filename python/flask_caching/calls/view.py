@@ -7,7 +7,7 @@ import inspect
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 from werkzeug.exceptions import HTTPException
 
-from .._engine import CallParts, Turn
+from .._engine import CallParts
 from ..errors import UnstorableValueError
 from ..keys.signature import parameters_of
 from ..requests.context import active_method, is_debugged
@@ -198,7 +198,7 @@ class ViewPolicy(CallPolicy):
     ) -> str:
         """The key of a request named by path and query, or by the view's arguments."""
         state, _ = self.cache._place()
-        if self._is_of_request and path is None and ("%s" in self._prefix_text() or kwargs):
+        if self._is_of_request and path is None and ("%s" in str(self.key_prefix) or kwargs):
             path, query = self._path_of(args, kwargs)
             if query_args is None and query:
                 query_args = query
@@ -214,9 +214,6 @@ class ViewPolicy(CallPolicy):
             key: str = custom(**kwargs)
             return key
         return self.key_for(path, query_args, (), kwargs)
-
-    def _prefix_text(self) -> str:
-        return self.key_prefix if isinstance(self.key_prefix, str) else ""
 
     def _sort_out(
         self, path: Any, query_args: Any, kwargs: dict[str, Any]
@@ -326,16 +323,6 @@ class ViewPolicy(CallPolicy):
             base_url=request.root_url,
             query_string=request.query_string.decode("latin1"),
         )
-
-    def refresh_call(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        turn = self.road.refresh(args, kwargs, key=key)
-        if type(turn) is Turn and turn.is_open:
-            # One that was raised is a result like any other, and is raised to whoever called.
-            with suppress(HTTPException):
-                self.compute(turn, self.run, args, kwargs)
-        else:
-            # A stranger has another key: from now on a caller refreshes.
-            self.refreshes_elsewhere = False
 
     def _is_page(self) -> bool:
         """Whether it is the view of the active request, and no helper that the view has called."""

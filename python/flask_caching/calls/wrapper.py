@@ -21,7 +21,7 @@ from .waiting.offload import landed, looked_up
 if TYPE_CHECKING:
     from .policy import CallPolicy
 
-__all__ = ["compute_awaited", "computer", "wrap"]
+__all__ = ["answer_awaited", "computer", "wrap"]
 
 
 def wrap(policy: CallPolicy, timeout: Timeout | None) -> Any:
@@ -134,11 +134,17 @@ def computer(policy: CallPolicy) -> Callable[..., Any]:
     return compute
 
 
-async def compute_awaited(
-    policy: CallPolicy, turn: Turn, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+async def answer_awaited(
+    policy: CallPolicy, answer: Any, f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    """Await the function of a turn, and bring what it returns to the road."""
+    """The answer of a call that a task has begun, which is found, or awaited and stored.
+
+    :param answer: what ``Road.approach`` returned.
+    """
     road = policy.road
+    turn = await looked_up(road, answer, args, kwargs)
+    if type(turn) is not Turn:
+        return turn
     if not turn.is_open:
         return await f(*args, **kwargs)
     lead(turn)
@@ -222,13 +228,9 @@ async def _await(policy: CallPolicy, f: Any, args: tuple[Any, ...], kwargs: dict
     else:
         context, active = active_context(None), active_request_context(None)
         extensions = None if context is None else context.app.extensions
+        request: tuple[Any, ...] = ()
         if policy.reads_request and active is not None:
-            request = active.request
-            parts = (request.method, request.path, request.query_string)
-            answer = road.approach(args, kwargs, extensions, *parts)
-        else:
-            answer = road.approach(args, kwargs, extensions)
-    answer = await looked_up(road, answer, args, kwargs)
-    if type(answer) is not Turn:
-        return answer
-    return await compute_awaited(policy, answer, f, args, kwargs)
+            it = active.request
+            request = (it.method, it.path, it.query_string)
+        answer = road.approach(args, kwargs, extensions, *request)
+    return await answer_awaited(policy, answer, f, args, kwargs)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from cachelib.serializers import BaseSerializer
 from flask import Flask
 
-from .._engine import MemoryBackend
 from .._shown import is_of_the_moment, of_the_moment
 from ..backends.simplecache import SimpleCache
 from ..errors import CacheNotInitializedError
@@ -111,12 +110,6 @@ class Places(Proxies):
             )
             error.debug = is_debugged(app)
             raise error from None
-
-    def _owner_of_flights(self, backend: Any) -> Any:
-        """What tells the computations under way on ``backend`` from those on others."""
-        # A subclass may make what it chooses anew for each call.
-        chosen = self._chooses_backend and not isinstance(backend, MemoryBackend)
-        return self if chosen else backend
 
     @property
     def cache(self) -> SimpleCache:

@@ -82,10 +82,6 @@ class Proxies(NativeProxies):
             """The state and the backend; see ``Cache``."""
             ...
 
-        def _owner_of_flights(self, backend: Any) -> Any:
-            """What tells computations apart; see ``Cache``."""
-            ...
-
     def _set_up_proxies(self) -> None:
         # A subclass that chooses its backend itself is asked for it, each time.
         if not self._chooses_backend:

@@ -13,18 +13,13 @@ use super::turn::{Access, Open, Turn};
 use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
-    /// Tells everybody what looking a call up came to. `key`: `None` where nobody is waiting for it.
-    pub(super) fn emit(
-        &self,
-        event: Event,
-        state: Option<&Py<PyAny>>,
-        key: Option<&Py<PyAny>>,
-        call: &Call<'_, '_>,
-    ) -> PyResult<()> {
+    /// Tells everybody what looking a call up came to.
+    pub(super) fn emit(&self, event: Event, open: &Open, call: &Call<'_, '_>) -> PyResult<()> {
         self.counts.count(event);
         let py = call.args.py();
         if self.flags.get().any(WATCHED) {
-            let arguments = (event.name(), state, key, call.args, call.kwargs);
+            let key = Some(&open.key).filter(|_| !open.following.is_keyless);
+            let arguments = (event.name(), &open.state, key, call.args, call.kwargs);
             self.ask(intern!(py, "signal"), arguments)?;
         }
         if self.options.listens {

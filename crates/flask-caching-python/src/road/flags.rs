@@ -18,6 +18,7 @@ pub(super) const OUTAGE: u32 = 8;
 
 /// What is unusual about one `Cache`: where nothing is, a call that was answered before is answered
 /// without a further question.
+#[derive(Default)]
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct CacheFlags {
     unusual: AtomicU32,
@@ -34,13 +35,7 @@ pub(crate) struct CacheFlags {
 impl CacheFlags {
     #[new]
     fn new() -> Self {
-        Self {
-            unusual: AtomicU32::new(0),
-            epoch: AtomicU64::new(0),
-            outages: Mutex::new(Vec::new()),
-            retired: Counts::default(),
-            last_refusals: LastRefusals::default(),
-        }
+        Self::default()
     }
 
     /// A proxy of the cache is about to be replaced on the instance, or was by its class. `versions`:
@@ -77,8 +72,8 @@ impl CacheFlags {
 
     /// Whether a proxy of the cache was replaced: calls of decorated functions then go through those.
     #[getter]
-    fn has_replaced_proxies(&self) -> bool {
-        self.has_replaced()
+    pub(super) fn has_replaced_proxies(&self) -> bool {
+        self.any(VALUES_REPLACED | VERSIONS_REPLACED)
     }
 
     /// Somebody wants to hear of calls from now on.
@@ -112,11 +107,6 @@ impl CacheFlags {
     #[inline]
     pub(super) fn is_only_value_replaced(&self) -> bool {
         self.unusual.load(Ordering::Relaxed) == VALUES_REPLACED
-    }
-
-    /// Whether a proxy of the cache was replaced.
-    pub(super) fn has_replaced(&self) -> bool {
-        self.any(VALUES_REPLACED | VERSIONS_REPLACED)
     }
 
     /// Whether one of `flags` is up.

@@ -14,7 +14,6 @@ use crate::flights;
 use crate::memory::Stored;
 use crate::pages::layout;
 use crate::timeout::{Deadline, normalize_timeout};
-use crate::values::metadata::Metadata;
 use crate::values::missing::is_missing;
 use flask_caching_engine::flight::Flight;
 use flask_caching_engine::telemetry::counts::Event;
@@ -234,7 +233,6 @@ impl Open {
         let Some(seal) = self.seal(py, timeout)? else {
             return Ok(Outcome::Superseded);
         };
-        let timeout = &seal.timeout;
         if self.is_refresh {
             flights::supersede_earlier(py, flight)?;
         }
@@ -252,9 +250,7 @@ impl Open {
             Encoded::Native(stored) => {
                 self.store_natively(py, seal.around(stored.clone_ref(py)), &seal)
             }
-            Encoded::Foreign(encoded) => {
-                self.store_foreign(py, encoded, timeout, seal.metadata.as_ref())
-            }
+            Encoded::Foreign(encoded) => self.store_foreign(py, encoded, &seal),
         };
         let stands = match write {
             Some(write) => write.end(|| self.undo(py, encoded))?,
@@ -275,8 +271,7 @@ impl Open {
         let Some(memory) = self.port.memory(py, SET).map(Bound::get) else {
             return Ok(Outcome::Refused);
         };
-        let seconds = Some(timeout).filter(|timeout| !timeout.is_none());
-        let lifetime = memory.lifetime(seconds)?;
+        let lifetime = memory.lifetime(Some(timeout))?;
         let (is_stored, handle) = memory.put(self.key.bind(py), stored, lifetime)?;
         if !is_stored {
             return Ok(Outcome::Refused);
@@ -298,9 +293,7 @@ impl Open {
             self.ask(intern!(py, "extend"), arguments)?
                 .cast_into::<PyTuple>()?
         };
-        if !gone.is_empty() {
-            self.replace_expired(py, &gone, seconds)?;
-        }
+        self.replace_expired(py, &gone, timeout)?;
         Ok(Outcome::Stored(
             handle.map(|handle| (handle, seal.tags.clone())),
         ))
@@ -310,18 +303,11 @@ impl Open {
         &self,
         py: Python<'_>,
         encoded: &Py<PyAny>,
-        timeout: &Bound<'_, PyAny>,
-        metadata: Option<&Py<Metadata>>,
+        seal: &Seal<'_>,
     ) -> PyResult<Outcome> {
-        let lease = self.lease();
-        let arguments = (
-            &self.key,
-            encoded,
-            timeout,
-            self.pairs(py)?,
-            metadata,
-            lease,
-        );
+        let (timeout, metadata, lease) = (&seal.timeout, &seal.metadata, self.lease());
+        let versions = self.pairs(py)?;
+        let arguments = (&self.key, encoded, timeout, versions, metadata, lease);
         let written = self.ask(intern!(py, "write"), arguments)?;
         let (is_stored, gone): (Option<bool>, Bound<'_, PyTuple>) = written.extract()?;
         match is_stored {
@@ -330,9 +316,7 @@ impl Open {
             // Another process has deleted it meanwhile, or computes it.
             None => return Ok(Outcome::Superseded),
         }
-        if !gone.is_empty() {
-            self.replace_expired(py, &gone, Some(timeout))?;
-        }
+        self.replace_expired(py, &gone, timeout)?;
         Ok(Outcome::Stored(None))
     }
 
@@ -342,10 +326,10 @@ impl Open {
         &self,
         py: Python<'_>,
         gone: &Bound<'_, PyTuple>,
-        timeout: Option<&Bound<'_, PyAny>>,
+        timeout: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let has_passed = |until: &Py<Deadline>| until.get().has_passed();
-        if !self.made_until.as_ref().is_some_and(has_passed) {
+        if gone.is_empty() || !self.made_until.as_ref().is_some_and(has_passed) {
             return Ok(());
         }
         // A tag's version that is lost stays so.
@@ -359,7 +343,7 @@ impl Open {
             {
                 // It is gone: no other one is under its name.
                 let (name, text) = (version.name.bind(py), text.bind(py));
-                memory.get().make_version(name, text, timeout)?;
+                memory.get().make_version(name, text, Some(timeout))?;
             } else {
                 let arguments = (&version.name, &version.text, timeout);
                 self.ask(intern!(py, "add_version"), arguments)?;

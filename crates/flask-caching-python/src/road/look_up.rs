@@ -193,9 +193,8 @@ impl Road {
                 return Ok(Progress::On(open));
             }
         }
-        let (state, key) = (open.state.as_ref(), Some(&open.key));
         if !open.conditions.is_background && !is_keyless {
-            self.emit(Event::Miss, state, key, call)?;
+            self.emit(Event::Miss, &open, call)?;
         }
         if open.is_read_only {
             return bypass();
@@ -221,10 +220,9 @@ impl Road {
             return Ok(None);
         }
         if open.following.is_keyless {
-            self.emit(Event::Hit, open.state.as_ref(), None, call)?;
+            self.emit(Event::Hit, open, call)?;
         } else if open.conditions.stale_for.is_none() {
-            let (state, key) = (open.state.as_ref(), Some(&open.key));
-            self.emit(Event::Hit, state, key, call)?;
+            self.emit(Event::Hit, open, call)?;
             if open.is_near {
                 self.counts.count(Event::Near);
             }

@@ -10,17 +10,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use super::explicit::NativeProxies;
 use super::flags::CacheFlags;
 use super::options::Options;
 use super::parts::{Call, CallParts, KeyAttribute, Request};
-use super::port::LookedAt;
-use super::port::Port;
+use super::port::{LookedAt, Port};
 use super::quick::Quick;
 use super::turn::{Open, Step, Turn};
 use super::waiting::REFUSED;
-use super::ways::Start;
 use crate::interpreter::stack;
-use crate::memory::MemoryBackend;
 use crate::values::missing::missing;
 use flask_caching_engine::telemetry::counts::{Counts, CountsRow, Event};
 
@@ -34,15 +32,13 @@ use flask_caching_engine::telemetry::counts::{Counts, CountsRow, Event};
 /// `settle`, `write`, `finish`.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct Road {
-    pub(super) cache: Py<PyAny>,
+    pub(super) cache: Py<NativeProxies>,
     pub(super) flags: Py<CacheFlags>,
     /// Says what a call is, and what may be stored: `flask_caching.calls.policy.CallPolicy`.
     pub(super) policy: Py<PyAny>,
     pub(super) parts: Py<CallParts>,
     pub(super) options: Options,
     pub(super) attributes: KeyAttribute,
-    /// Whether the cache may make its backend anew for each call.
-    chooses_backend: bool,
     pub(super) looked_at: LookedAt,
     pub(super) counts: Counts,
     /// What tells its rows from those of other roads, in the epoch beside it.
@@ -64,15 +60,12 @@ impl Road {
             .cast_into::<PyDict>()?;
         Ok(Self {
             flags: cache.getattr(intern!(py, "_flags"))?.extract()?,
-            chooses_backend: cache
-                .getattr(intern!(py, "_chooses_backend"))?
-                .is_truthy()?,
-            cache: cache.unbind(),
+            cache: cache.cast_into()?.unbind(),
             policy: policy.clone().unbind(),
             parts,
             options: policy.extract()?,
             attributes: KeyAttribute::new(&attributes)?,
-            looked_at: LookedAt::new(),
+            looked_at: LookedAt::default(),
             counts: Counts::default(),
             number: Arc::new(AtomicU64::new(new_number())),
             epoch: AtomicU64::new(0),
@@ -129,8 +122,7 @@ impl Road {
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         stack::check()?;
-        let start = Start::Refresh { of: key };
-        self.go(&Call::of(args, kwargs), start, is_task)
+        self.go_anew(&Call::of(args, kwargs), is_task, key)
     }
 
     /// The result of a call where it is quickly found, otherwise None.
@@ -317,9 +309,7 @@ impl Road {
         stack::check()?;
         match self.begin_quickly(call)? {
             Quick::Answer(answer) => Ok(answer),
-            quick => self.timed(call.args.py(), || {
-                self.go(call, Start::After(quick), is_task)
-            }),
+            quick => self.timed(call.args.py(), || self.go(call, quick, is_task)),
         }
     }
 
@@ -367,18 +357,6 @@ impl Road {
         let mut open = Box::new(Open::new(backend, port));
         open.state = Some(state.clone().unbind());
         Ok(open)
-    }
-
-    /// What tells the flights of a call from those on other backends; as `Cache._owner_of_flights`.
-    pub(super) fn owner_of_flights<'a, 'py>(
-        &'a self,
-        backend: &'a Bound<'py, PyAny>,
-    ) -> &'a Bound<'py, PyAny> {
-        if self.chooses_backend && !backend.is_instance_of::<MemoryBackend>() {
-            self.cache.bind(backend.py())
-        } else {
-            backend
-        }
     }
 
     /// Gives a value to the caller: an exception that a view has raised is raised again.

@@ -8,34 +8,39 @@ use super::quick::Quick;
 use super::road::Road;
 use super::turn::{Next, Open, Turn};
 
-/// Where a call begins.
-pub(super) enum Start<'a, 'py> {
-    /// Where the quick way has ended.
-    After(Quick<'py>),
-    /// At its description: what is stored is not wanted. `of`: the key of an old value that was answered,
-    /// which nobody waits for then.
-    Refresh { of: Option<&'a Bound<'py, PyAny>> },
-}
-
 impl Road {
-    /// Goes the whole way; for a task, up to where a server or another call would be waited for.
+    /// Goes the whole way from where the quick one has ended; for a task, up to where a server or another call
+    /// would be waited for.
     pub(super) fn go<'py>(
         &self,
         call: &Call<'_, 'py>,
-        start: Start<'_, 'py>,
+        quick: Quick<'py>,
         is_task: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
+        match self.describe(call, quick, false)? {
+            Progress::There(there) => Ok(there),
+            Progress::On(mut open) => {
+                open.following.is_task = is_task;
+                self.go_on(open, call)
+            }
+        }
+    }
+
+    /// Goes the whole way of a call whose stored result is not wanted. `key`: of an old value that was
+    /// answered, so that nobody waits for the new one.
+    pub(super) fn go_anew<'py>(
+        &self,
+        call: &Call<'_, 'py>,
+        is_task: bool,
+        key: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let py = call.args.py();
-        let (quick, is_refresh, background) = match start {
-            Start::After(quick) => (quick, false, None),
-            Start::Refresh { of } => (Quick::Unknown, true, of),
-        };
-        let mut open = match self.describe(call, quick, is_refresh)? {
+        let mut open = match self.describe(call, Quick::Unknown, true)? {
             Progress::There(there) => return Ok(there),
             Progress::On(open) => open,
         };
         open.following.is_task = is_task;
-        if let Some(key) = background {
+        if let Some(key) = key {
             self.read_open(py, &mut open);
             if !open.key.bind(py).eq(key)? {
                 return Turn::bypass(py);

@@ -188,7 +188,7 @@ impl Road {
             self.note_refreshed(py, open)?;
             open.conditions.fallback = None;
             open.conditions.refreshing = None;
-            self.emit(Event::Stale, open.state.as_ref(), Some(&open.key), call)?;
+            self.emit(Event::Stale, open, call)?;
             return Ok(false);
         }
         if let Some(left) = open.leasing.failed_for() {
@@ -204,7 +204,7 @@ impl Road {
         );
         let is_answer = self.ask(intern!(py, "answers_stale"), arguments)?;
         if is_answer.cast::<PyBool>().is_ok_and(PyBoolMethods::is_true) {
-            self.emit(Event::Stale, open.state.as_ref(), Some(&open.key), call)?;
+            self.emit(Event::Stale, open, call)?;
             return Ok(false);
         }
         open.conditions.refreshing = Some(is_answer.unbind());
@@ -242,8 +242,7 @@ impl Road {
             return Ok(None);
         };
         let (args, kwargs) = call.extract(py)?;
-        let (state, key) = (open.state.as_ref(), Some(&open.key));
-        self.emit(Event::Stale, state, key, &Call::of(&args, &kwargs))?;
+        self.emit(Event::Stale, &open, &Call::of(&args, &kwargs))?;
         self.deliver(value.into_bound(py)).map(Some)
     }
 

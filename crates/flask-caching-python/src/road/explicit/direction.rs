@@ -5,7 +5,6 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use super::forward::forward;
 use super::proxies::NativeProxies;
 use crate::memory::{MemoryBackend, note_answer};
 use crate::mistakes::explained;
@@ -30,7 +29,7 @@ impl Direction {
         Self {
             active_context,
             prefix,
-            looked_at: LookedAt::new(),
+            looked_at: LookedAt::default(),
         }
     }
 
@@ -54,27 +53,18 @@ impl Direction {
         Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
     }
 
-    /// As [`of`](Self::of), where the first of `args` is a key that stands for itself.
+    /// As [`of`](Self::of), where the first `count` of `args` are keys that stand for themselves.
     #[inline]
-    pub(crate) fn of_key<'a, 'py>(
-        cache: &'a Bound<'py, NativeProxies>,
-        args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<Directed<'a, 'py>>> {
-        let Some(found) = Self::of(cache)? else {
-            return Ok(None);
-        };
-        let is_here = !args.is_empty() && !found.0.is_fragment(&*args.get_borrowed_item(0)?);
-        Ok(is_here.then_some(found))
-    }
-
-    /// As [`of_key`](Self::of_key), where all of `keys` are such keys.
     pub(crate) fn of_keys<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
-        keys: &Bound<'py, PyTuple>,
+        args: &Bound<'py, PyTuple>,
+        count: usize,
     ) -> PyResult<Option<Directed<'a, 'py>>> {
         let found = Self::of(cache)?;
-        Ok(found
-            .filter(|(direction, _)| !keys.iter_borrowed().any(|key| direction.is_fragment(&key))))
+        Ok(found.filter(|(direction, _)| {
+            let mut keys = args.iter_borrowed().take(count);
+            args.len() >= count && !keys.any(|key| direction.is_fragment(&key))
+        }))
     }
 
     /// What `get` of `backend` returns, where that takes no detour through Python.
@@ -139,4 +129,15 @@ impl Direction {
             _ => Ok(None),
         }
     }
+}
+
+/// What `method` of `backend` returns.
+pub(crate) fn forward<'py>(
+    backend: &Bound<'py, PyAny>,
+    method: &Bound<'py, PyString>,
+    args: &Bound<'py, PyTuple>,
+    kwargs: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let outcome = backend.call_method(method, args, kwargs);
+    outcome.map_err(|error| explained(error, backend, method, args, kwargs))
 }

@@ -3,7 +3,6 @@
 
 mod counts;
 mod direction;
-mod forward;
 mod proxies;
 
 pub(crate) use proxies::NativeProxies;

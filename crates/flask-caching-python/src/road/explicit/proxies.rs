@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::counts::{ExplicitCounts, ExplicitEvent, found_and_missing};
-use super::direction::{Directed, Direction};
-use super::forward::forward;
+use super::direction::{Direction, forward};
 use crate::flights;
+use crate::memory::MemoryBackend;
 use crate::road::port::SET;
 
 /// The names of a proxy: of the backend's method, and of what takes its place where that is not enough.
@@ -92,7 +92,22 @@ impl NativeProxies {
         slf: &Bound<'py, Self>,
         keys: &Bound<'py, PyTuple>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(Direction::of_keys(slf, keys)?.map(|(_, backend)| backend))
+        Ok(Direction::of_keys(slf, keys, keys.len())?.map(|(_, backend)| backend))
+    }
+
+    /// What tells the computations under way on `backend` from those on others: that, or the cache itself,
+    /// where that may make what it chooses anew for each call.
+    #[pyo3(name = "_owner_of_flights")]
+    pub(crate) fn owner_of_flights<'py>(
+        slf: &Bound<'py, Self>,
+        backend: &Bound<'py, PyAny>,
+    ) -> Bound<'py, PyAny> {
+        let is_chosen = slf.get().direction.get().is_none();
+        if is_chosen && !backend.is_instance_of::<MemoryBackend>() {
+            slf.clone().into_any()
+        } else {
+            backend.clone()
+        }
     }
 
     /// The value under a key, as the caller's own; None where there is none.
@@ -165,7 +180,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         slf.get().counts.count(ExplicitEvent::Writes, 1);
-        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+        let Some((direction, backend)) = Direction::of_keys(slf, args, 1)? else {
             return slf.call_method(intern!(py, "_set_fallback"), args, kwargs);
         };
         let named = match kwargs {
@@ -200,8 +215,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let direct = Direction::of_key(slf, args)?;
-        Self::ask(slf, direct, proxy!(slf, "has"), args, kwargs)
+        Self::hand_on(slf, proxy!(slf, "has"), args, kwargs, 1)
     }
 
     /// Store a value unless there is one; otherwise as `set`.
@@ -214,8 +228,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.get().counts.count(ExplicitEvent::Writes, 1);
-        let direct = Direction::of_key(slf, args)?;
-        Self::ask(slf, direct, proxy!(slf, "add"), args, kwargs)
+        Self::hand_on(slf, proxy!(slf, "add"), args, kwargs, 1)
     }
 
     /// Delete a key. A computation that began before does not store its result any more.
@@ -230,9 +243,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().counts.count(ExplicitEvent::Deletions, 1);
-        let direct = Self::to_delete(slf, Direction::of_key(slf, args)?, args, 1)?;
-        Self::ask(slf, direct, proxy!(slf, "delete"), args, kwargs)
+        Self::hand_on_deletion(slf, proxy!(slf, "delete"), args, kwargs, 1)
     }
 
     /// Delete keys; otherwise as `delete`.
@@ -244,9 +255,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().counts.count(ExplicitEvent::Deletions, args.len());
-        let direct = Self::to_delete(slf, Direction::of_keys(slf, args)?, args, args.len())?;
-        Self::ask(slf, direct, proxy!(slf, "delete_many"), args, kwargs)
+        Self::hand_on_deletion(slf, proxy!(slf, "delete_many"), args, kwargs, args.len())
     }
 
     /// The values under keys, by key; None for each that is missing.
@@ -262,8 +271,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let start = slf.get().counts.start();
-        let direct = Direction::of_keys(slf, args)?;
-        let values = Self::ask(slf, direct, proxy!(slf, "get_dict"), args, kwargs)?;
+        let values = Self::hand_on(slf, proxy!(slf, "get_dict"), args, kwargs, args.len())?;
         slf.get()
             .counts
             .note_found(py, start, found_and_missing(&values))?;
@@ -272,36 +280,39 @@ impl NativeProxies {
 }
 
 impl NativeProxies {
-    /// What a proxy returns that is handed on: to the backend, or else to the fallback.
-    fn ask<'py>(
+    /// What a proxy returns whose first `count` arguments are keys, and which is handed on: to the backend, or
+    /// else to the fallback.
+    fn hand_on<'py>(
         slf: &Bound<'py, Self>,
-        direct: Option<Directed<'_, 'py>>,
         (method, fallback): (&Bound<'py, PyString>, &Bound<'py, PyString>),
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
+        count: usize,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match direct {
+        match Direction::of_keys(slf, args, count)? {
             Some((_, backend)) => forward(&backend, method, args, kwargs),
             None => slf.call_method(fallback, args, kwargs),
         }
     }
 
-    /// The backend that the first `count` of `keys` are about to be deleted from, whose computations under
-    /// way are superseded; `None` where that takes more.
-    fn to_delete<'a, 'py>(
+    /// As [`hand_on`](Self::hand_on), of a proxy that deletes: the computations under way are superseded. Where
+    /// that takes more, it is for the fallback.
+    fn hand_on_deletion<'py>(
         slf: &Bound<'py, Self>,
-        direct: Option<Directed<'a, 'py>>,
-        keys: &Bound<'py, PyTuple>,
+        (method, fallback): (&Bound<'py, PyString>, &Bound<'py, PyString>),
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
         count: usize,
-    ) -> PyResult<Option<Directed<'a, 'py>>> {
-        if slf.get().deletes_by_fallback.load(Ordering::Relaxed) {
-            return Ok(None);
+    ) -> PyResult<Bound<'py, PyAny>> {
+        slf.get().counts.count(ExplicitEvent::Deletions, count);
+        match Direction::of_keys(slf, args, count)? {
+            Some((_, backend)) if !slf.get().deletes_by_fallback.load(Ordering::Relaxed) => {
+                let keys = args.iter_borrowed().take(count);
+                flights::supersede(slf.py(), flights::scope(&backend), keys)?;
+                forward(&backend, method, args, kwargs)
+            }
+            _ => slf.call_method(fallback, args, kwargs),
         }
-        if let Some((_, backend)) = &direct {
-            let keys = keys.iter_borrowed().take(count);
-            flights::supersede(slf.py(), flights::scope(backend), keys)?;
-        }
-        Ok(direct)
     }
 
     /// What `get` returns.
@@ -312,7 +323,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+        let Some((direction, backend)) = Direction::of_keys(slf, args, 1)? else {
             return slf.call_method(intern!(py, "_get_fallback"), args, kwargs);
         };
         if args.len() == 1

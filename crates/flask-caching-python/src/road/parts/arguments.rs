@@ -4,38 +4,78 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-use super::Parts;
 use super::data::{is_exact, is_plain, is_told_by_repr};
 use super::kinds::Kinds;
 use super::part::{Itself, Part, same_text};
+use super::{Call, Parts, Recipe};
 use crate::error::unless_raised;
 use crate::memory::is_scalar;
 
 /// What tells the calls of a function apart: their arguments, but for those that are left out of keys,
 /// and the defaults that may be another value by the next call.
-pub(crate) struct Considered {
-    left_out_places: Vec<usize>,
-    left_out_names: Vec<Py<PyString>>,
-    changeable: Vec<Py<PyAny>>,
+pub(crate) struct Arguments {
+    pub(super) left_out_places: Vec<usize>,
+    pub(super) left_out_names: Vec<Py<PyString>>,
+    pub(super) changeable: Vec<Py<PyAny>>,
+    pub(super) kinds: Kinds,
+    /// How a key is made of them natively, where it can be.
+    pub(super) recipe: Option<Recipe>,
 }
 
-impl Considered {
-    pub(crate) fn new(
-        left_out_places: Vec<usize>,
-        left_out_names: Vec<Py<PyString>>,
-        changeable: Vec<Py<PyAny>>,
-    ) -> Self {
-        Self {
-            left_out_places,
-            left_out_names,
-            changeable,
+impl Arguments {
+    /// Reads the arguments of a call; `false` where it is not known how to tell one of them apart, or one
+    /// cannot be looked at: its `__repr__` raises, another thread changes it.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
+    #[inline]
+    pub(crate) fn read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+        let read = self.try_read(call, parts).map(Some);
+        Ok(unless_raised(call.args.py(), read)?.unwrap_or(false))
+    }
+
+    #[inline]
+    fn try_read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
+        let mut parts = parts.reader(call.args.py());
+        for argument in self.by_position(call.args) {
+            match part(&self.kinds, &argument)? {
+                Some(part) => parts.take(part)?,
+                None => return Ok(false),
+            }
         }
+        if !call.kwargs.is_empty() {
+            for (name, argument) in self.by_name(call.kwargs) {
+                parts.take(Part::Keyword(name.unbind()))?;
+                match part(&self.kinds, &argument)? {
+                    Some(part) => parts.take(part)?,
+                    None => return Ok(false),
+                }
+            }
+        }
+        parts.finish();
+        Ok(true)
+    }
+
+    /// Asks about the kinds of the arguments that are not known yet. One that cannot be asked about,
+    /// as its `__repr__` raises, stays unknown.
+    ///
+    /// # Errors
+    /// `KeyboardInterrupt` and its like.
+    pub(crate) fn learn(&self, call: &Call<'_, '_>) -> PyResult<()> {
+        let py = call.args.py();
+        for argument in self.by_position(call.args) {
+            unless_raised(py, self.kinds.learn(&argument).map(Some))?;
+        }
+        for (_, argument) in self.by_name(call.kwargs) {
+            unless_raised(py, self.kinds.learn(&argument).map(Some))?;
+        }
+        Ok(())
     }
 
     /// What tells a call apart of what is given by position, after the defaults. These count where they
     /// are overridden, too: the same call is then known twice at worst.
     #[inline]
-    pub(crate) fn by_position<'a, 'py>(
+    fn by_position<'a, 'py>(
         &'a self,
         args: &'a Bound<'py, PyTuple>,
     ) -> impl Iterator<Item = Borrowed<'a, 'py, PyAny>> {
@@ -52,7 +92,7 @@ impl Considered {
 
     /// What tells a call apart of what is given by name: the names and the arguments, all at once. To
     /// look at an argument may run code that changes the dict, and then its iterator panics.
-    pub(crate) fn by_name<'py>(
+    fn by_name<'py>(
         &self,
         kwargs: &Bound<'py, PyDict>,
     ) -> Vec<(Bound<'py, PyString>, Bound<'py, PyAny>)> {
@@ -73,52 +113,6 @@ impl Considered {
             .iter()
             .try_for_each(|default| visit.call(default))
     }
-}
-
-/// Reads the arguments of a call; `false` where `kinds` does not know how to tell one of them apart, or
-/// one cannot be looked at: its `__repr__` raises, another thread changes it.
-///
-/// # Errors
-/// `KeyboardInterrupt` and its like.
-#[inline]
-pub(crate) fn read(
-    parts: &mut Parts,
-    kinds: &Kinds,
-    considered: &Considered,
-    args: &Bound<'_, PyTuple>,
-    kwargs: &Bound<'_, PyDict>,
-) -> PyResult<bool> {
-    let read = try_read(parts, kinds, considered, args, kwargs).map(Some);
-    Ok(unless_raised(args.py(), read)?.unwrap_or(false))
-}
-
-#[inline]
-fn try_read(
-    parts: &mut Parts,
-    kinds: &Kinds,
-    considered: &Considered,
-    args: &Bound<'_, PyTuple>,
-    kwargs: &Bound<'_, PyDict>,
-) -> PyResult<bool> {
-    let py = args.py();
-    let mut parts = parts.reader(py);
-    for argument in considered.by_position(args) {
-        match part(kinds, &argument)? {
-            Some(part) => parts.take(part)?,
-            None => return Ok(false),
-        }
-    }
-    if !kwargs.is_empty() {
-        for (name, argument) in considered.by_name(kwargs) {
-            parts.take(Part::Keyword(name.unbind()))?;
-            match part(kinds, &argument)? {
-                Some(part) => parts.take(part)?,
-                None => return Ok(false),
-            }
-        }
-    }
-    parts.finish();
-    Ok(true)
 }
 
 /// What an argument is told apart by; `None` where that is not known.

@@ -9,12 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyString, PyTuple, PyType};
 
-use super::arguments::Considered;
 use super::data::{is_exact, is_plain, is_telling, is_told_by_repr};
 use super::part::{Itself, Part};
-use crate::error::unless_raised;
 
 /// A function is called with few kinds of objects; one that is called with more is not sped up.
 const MOST_KINDS: usize = 16;
@@ -42,13 +40,10 @@ struct Kind {
 }
 
 /// The kinds of objects that a function was called with. No class lives longer for it.
+#[derive(Default)]
 pub(crate) struct Kinds(Mutex<Vec<Kind>>);
 
 impl Kinds {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-
     /// What `argument` is told apart by; `None` where its kind is not known.
     #[inline]
     pub(crate) fn part(&self, argument: &Bound<'_, PyAny>) -> PyResult<Option<Part>> {
@@ -77,28 +72,8 @@ impl Kinds {
         Ok(text.map(|text| Part::Printed(text.unbind(), class)))
     }
 
-    /// Asks about the kinds of the arguments that are not known yet. One that cannot be asked about,
-    /// as its `__repr__` raises, stays unknown.
-    ///
-    /// # Errors
-    /// `KeyboardInterrupt` and its like.
-    pub(crate) fn learn(
-        &self,
-        considered: &Considered,
-        args: &Bound<'_, PyTuple>,
-        kwargs: &Bound<'_, PyDict>,
-    ) -> PyResult<()> {
-        let py = args.py();
-        for argument in considered.by_position(args) {
-            unless_raised(py, self.learn_of(&argument).map(Some))?;
-        }
-        for (_, argument) in considered.by_name(kwargs) {
-            unless_raised(py, self.learn_of(&argument).map(Some))?;
-        }
-        Ok(())
-    }
-
-    fn learn_of(&self, argument: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Asks about the kind of an argument, unless that is known.
+    pub(crate) fn learn(&self, argument: &Bound<'_, PyAny>) -> PyResult<()> {
         static TOLD_APART_BY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = argument.py();
         if is_plain(argument)? || is_told_by_repr(argument)? || self.known(argument).is_some() {

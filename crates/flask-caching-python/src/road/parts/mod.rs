@@ -20,7 +20,7 @@ pub(super) use self::part::Part;
 pub(super) use self::recipe::Recipe;
 pub(super) use self::request::Request;
 
-use self::arguments::Considered;
+use self::arguments::Arguments;
 use self::kinds::Kinds;
 use self::request::{RequestParts, read_fragment};
 use super::page::read_page;
@@ -123,12 +123,7 @@ pub(crate) struct CallParts {
 
 pub(super) enum Kind {
     /// Their arguments.
-    Arguments {
-        considered: Considered,
-        kinds: Kinds,
-        /// How a key is made of them natively, where it can be.
-        recipe: Option<Recipe>,
-    },
+    Arguments(Arguments),
     /// The active request.
     Request(RequestParts),
     /// The active request, as a page.
@@ -157,11 +152,13 @@ impl CallParts {
         recipe: Option<Recipe>,
     ) -> Self {
         Self {
-            kind: Kind::Arguments {
-                considered: Considered::new(left_out_places, left_out_names, changeable),
-                kinds: Kinds::new(),
+            kind: Kind::Arguments(Arguments {
+                left_out_places,
+                left_out_names,
+                changeable,
+                kinds: Kinds::default(),
                 recipe,
-            },
+            }),
         }
     }
 
@@ -208,7 +205,7 @@ impl CallParts {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.kind {
-            Kind::Arguments { considered, .. } => considered.traverse(&visit),
+            Kind::Arguments(arguments) => arguments.traverse(&visit),
             Kind::Key(make_key, _) => visit.call(make_key),
             Kind::Page(rule, _) => visit.call(rule),
             _ => Ok(()),
@@ -216,8 +213,8 @@ impl CallParts {
     }
 
     fn __clear__(&self) {
-        if let Kind::Arguments { kinds, .. } = &self.kind {
-            kinds.clear();
+        if let Kind::Arguments(arguments) = &self.kind {
+            arguments.kinds.clear();
         }
     }
 }
@@ -226,7 +223,7 @@ impl Kind {
     /// How a key is made natively of arguments.
     pub(super) fn recipe(&self) -> Option<&Recipe> {
         match self {
-            Self::Arguments { recipe, .. } => recipe.as_ref(),
+            Self::Arguments(arguments) => arguments.recipe.as_ref(),
             _ => None,
         }
     }
@@ -235,9 +232,7 @@ impl Kind {
     #[inline]
     pub(super) fn read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
         match self {
-            Self::Arguments {
-                considered, kinds, ..
-            } => arguments::read(parts, kinds, considered, call.args, call.kwargs),
+            Self::Arguments(arguments) => arguments.read(call, parts),
             Self::Request(request) => request.read(call.args.py(), call.request.as_ref(), parts),
             Self::Page(rule, _) => read_page(rule.bind(call.args.py()).get(), call, parts),
             Self::Fragment(no_timeout) => read_fragment(call.args, no_timeout, parts),
@@ -248,11 +243,8 @@ impl Kind {
     /// As [`read`](Self::read), after what has to be known of the arguments' classes was asked for. An argument that
     /// raises an exception cannot be told apart: whoever makes the key meets it, too.
     pub(super) fn learn(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
-        if let Self::Arguments {
-            considered, kinds, ..
-        } = self
-        {
-            kinds.learn(considered, call.args, call.kwargs)?;
+        if let Self::Arguments(arguments) = self {
+            arguments.learn(call)?;
         }
         let read = self.read(call, parts).map(Some);
         Ok(unless_raised(call.args.py(), read)?.unwrap_or(false))

@@ -17,6 +17,7 @@ use crate::memory::MemoryBackend;
 use crate::stores::shared::SharedByteStore;
 
 /// The way to the backend of one call.
+#[derive(Default)]
 pub(in crate::road) struct Port {
     /// The backend, where it is the in-process store.
     memory: Option<Py<MemoryBackend>>,
@@ -37,11 +38,7 @@ impl Port {
     pub(in crate::road) fn to_memory(backend: &Bound<'_, MemoryBackend>) -> Self {
         Self {
             memory: Some(backend.clone().unbind()),
-            foreign: None,
-            replaced: 0,
-            copies: None,
-            shared: None,
-            waits: false,
+            ..Self::default()
         }
     }
 

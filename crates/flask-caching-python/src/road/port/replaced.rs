@@ -38,19 +38,13 @@ pub(in crate::road) const PAGES: Methods = GET | WRITES;
 
 /// The classes of a cache and a backend that were looked at last, by their version tags, which no
 /// other class and no other state of these has; and what was found.
+#[derive(Default)]
 pub(in crate::road) struct LookedAt {
     tags: AtomicU64,
     replaced: AtomicU64,
 }
 
 impl LookedAt {
-    pub(in crate::road) fn new() -> Self {
-        Self {
-            tags: AtomicU64::new(0),
-            replaced: AtomicU64::new(0),
-        }
-    }
-
     /// The methods that the classes of `cache` (`None`: of whatever cache) and `backend` have replaced.
     #[inline]
     pub(in crate::road) fn by_classes(
@@ -107,7 +101,7 @@ pub(crate) fn replaced_methods(
     backend: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vec<&'static str>> {
     let replaced = match backend {
-        Some(backend) => LookedAt::new().replaced(cache, backend)?,
+        Some(backend) => LookedAt::default().replaced(cache, backend)?,
         None => of_class(&cache.get_type())? | on_cache(cache)?,
     };
     let names = METHODS.iter().enumerate();
@@ -134,7 +128,7 @@ fn tags(cache: Option<&Bound<'_, PyAny>>, backend: &Bound<'_, PyAny>) -> Option<
 /// time would make one of its attributes, and all access to them slower.
 fn on_cache(cache: &Bound<'_, PyAny>) -> PyResult<Methods> {
     let flags = cache.getattr(intern!(cache.py(), "_flags"))?;
-    if flags.cast::<CacheFlags>()?.get().has_replaced() {
+    if flags.cast::<CacheFlags>()?.get().has_replaced_proxies() {
         on_instance(cache)
     } else {
         Ok(0)

@@ -61,7 +61,7 @@ impl Road {
     #[inline]
     pub(super) fn begin_quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let flags = self.flags.get();
+        let (cache, flags) = (self.cache.bind(py).as_any(), self.flags.get());
         if self.options.checks_hits || self.options.listens {
             return Ok(Quick::Unknown);
         }
@@ -73,7 +73,7 @@ impl Road {
             };
         }
         let reads = match self.parts.get().kind {
-            Kind::Arguments { .. } => GET | GET_MANY,
+            Kind::Arguments(_) => GET | GET_MANY,
             _ => GET,
         };
         let Some(backend) = unless_raised(py, self.backend_of(call))? else {
@@ -84,7 +84,7 @@ impl Road {
         {
             // As below, with nothing to be let go of.
             let is_ours = Native::Memory(memory)
-                .is_ours(&backend, Some(self.cache.bind(py)), &self.looked_at, reads)
+                .is_ours(&backend, Some(cache), &self.looked_at, reads)
                 .and_then(|is_ours| {
                     Ok(is_ours && (!self.options.is_view || self.attributes.is_original(py)?))
                 });
@@ -132,7 +132,7 @@ impl Road {
         let looked = self.find(call, &mut parts, memory.get()).map(Some);
         match unless_raised(memory.py(), looked)? {
             Some(Looked::Found(value)) => {
-                self.count_hit(memory.get());
+                self.count_hit(memory.get().is_of_copies());
                 self.deliver(value).map(Quick::Answer)
             }
             Some(Looked::Absent) => self.begin_natively(call, parts, memory),
@@ -156,7 +156,7 @@ impl Road {
         reads: Methods,
     ) -> PyResult<Option<Native<'a, 'py>>> {
         let py = backend.py();
-        let cache = self.cache.bind(py);
+        let cache = self.cache.bind(py).as_any();
         let native = Native::of(backend, Some(cache), &self.looked_at, reads)?;
         if native.is_some() && self.options.is_view && !self.attributes.is_original(py)? {
             return Ok(None);
@@ -165,9 +165,9 @@ impl Road {
     }
 
     #[inline]
-    pub(super) fn count_hit(&self, memory: &MemoryBackend) {
+    fn count_hit(&self, is_near: bool) {
         self.counts.count(Event::Hit);
-        if memory.is_of_copies() {
+        if is_near {
             self.counts.count(Event::Near);
         }
     }
@@ -184,15 +184,8 @@ impl Road {
         if !self.parts.get().kind.read(call, parts)? {
             return Ok(Looked::Nowhere);
         }
-        let moment = memory.moment();
-        let stored = memory.calls.find(py, self.number(), parts, |found| {
-            moment.peek(py, &found.guards, found.value)
-        });
-        let value = match stored.flatten() {
-            Some(stored) => memory.thaw(py, stored)?,
-            None => None,
-        };
-        Ok(value.map_or(Looked::Absent, Looked::Found))
+        let recalled = self.recall(py, memory, parts)?;
+        Ok(recalled.map_or(Looked::Absent, |(value, _)| Looked::Found(value)))
     }
 
     /// The result under a key that the application makes.
@@ -204,43 +197,25 @@ impl Road {
         takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let key = match self.make_key(call, make_key, takes_arguments)? {
-            Ok(key) => key,
-            Err(instead) => return Ok(instead),
-        };
-        match unless_raised(py, native.get(&key))? {
-            Some(value) if !value.is_none() => {
-                self.counts.count(Event::Hit);
-                if matches!(native, Native::Copies(_)) {
-                    self.counts.count(Event::Near);
-                }
-                self.deliver(value).map(Quick::Answer)
-            }
-            _ if self.options.has_conditions => Ok(Quick::Unknown),
-            _ => Ok(Quick::Key(key)),
-        }
-    }
-
-    /// The key that the application makes; or where that leads.
-    fn make_key<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        make_key: &Bound<'py, PyAny>,
-        takes_arguments: bool,
-    ) -> PyResult<Result<Bound<'py, PyAny>, Quick<'py>>> {
-        let py = call.args.py();
         let made = if takes_arguments {
             make_key.call(call.args, Some(call.kwargs))
         } else {
             make_key.call0()
         };
-        match made {
+        let key = match made {
             Ok(key) if key.is_none() => {
-                let none = self.ask(intern!(py, "note_no_key"), ())?;
-                Ok(Err(Quick::Key(none)))
+                return self.ask(intern!(py, "note_no_key"), ()).map(Quick::Key);
             }
-            Ok(key) => Ok(Ok(key)),
-            Err(error) => Ok(Err(Quick::Key(self.stand_aside(py, error)?))),
+            Ok(key) => key,
+            Err(error) => return self.stand_aside(py, error).map(Quick::Key),
+        };
+        match unless_raised(py, native.get(&key))? {
+            Some(value) if !value.is_none() => {
+                self.count_hit(matches!(native, Native::Copies(_)));
+                self.deliver(value).map(Quick::Answer)
+            }
+            _ if self.options.has_conditions => Ok(Quick::Unknown),
+            _ => Ok(Quick::Key(key)),
         }
     }
 
@@ -280,7 +255,7 @@ impl Road {
 
     /// Whether something is replaced that writes. Nobody writes to copies.
     fn replaces_writes(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
-        let cache = self.cache.bind(backend.py());
+        let cache = self.cache.bind(backend.py()).as_any();
         Ok(!backend.get().is_of_copies()
             && self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0)
     }
@@ -319,7 +294,7 @@ impl Road {
                 key: None,
             };
             memory.remember(py, row, found);
-            self.count_hit(memory);
+            self.count_hit(memory.is_of_copies());
             return Ok(Quick::Answer(entry.value));
         }
         if memory.is_of_copies() {

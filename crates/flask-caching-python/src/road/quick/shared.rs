@@ -26,7 +26,7 @@ impl Road {
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
         let found = match &self.parts.get().kind {
-            Kind::Arguments { .. } => self.find_memoized(call, store),
+            Kind::Arguments(_) => self.find_memoized(call, store),
             Kind::Request(_) | Kind::Fragment(_) => self.find_by_row(call, store),
             _ => Ok(None),
         };

@@ -16,8 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use smallvec::SmallVec;
 
-use crate::road::parts::Part;
-use crate::road::parts::Parts;
+use crate::road::parts::{Part, Parts};
 
 /// What all rows may keep alive, in bytes.
 const MOST_BYTES: usize = 16 << 20;

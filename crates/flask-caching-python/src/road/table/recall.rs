@@ -55,7 +55,10 @@ impl Road {
                     if open.port.copies(py).is_some() {
                         self.counts.count(Event::Near);
                     }
-                    self.emit(Event::Hit, open.state.as_ref(), key.as_ref(), call)?;
+                    if let Some(key) = key {
+                        open.key = key;
+                    }
+                    self.emit(Event::Hit, open, call)?;
                     return self.deliver(value).map(Some);
                 }
                 Some(true) => {}
@@ -125,9 +128,7 @@ impl Road {
         }
         Ok(())
     }
-}
 
-impl Road {
     /// What tells its rows from those of other roads, and from its own while keys were made otherwise.
     #[inline]
     pub(in crate::road) fn number(&self) -> u64 {

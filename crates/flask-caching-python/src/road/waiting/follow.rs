@@ -17,6 +17,7 @@ use pyo3::types::PyString;
 
 use crate::flights::leaders::leaders;
 use crate::pages::GuardName;
+use crate::road::NativeProxies;
 use crate::road::port::SET;
 use crate::road::road::Road;
 use crate::road::turn::{Encoded, Following, Open, Reading, Role, Step};
@@ -50,9 +51,9 @@ impl Road {
         if open.following.has_looked_again || !self.may_follow(py, open)? {
             return Ok(false);
         }
-        let owner = self.owner_of_flights(open.backend.bind(py));
+        let owner = NativeProxies::owner_of_flights(self.cache.bind(py), open.backend.bind(py));
         let key = open.key.bind(py);
-        let came = flights::has_landed_since(owner, &flights::key_bytes(key)?, landings);
+        let came = flights::has_landed_since(&owner, &flights::key_bytes(key)?, landings);
         open.following.has_looked_again = came;
         Ok(came)
     }
@@ -72,11 +73,11 @@ impl Road {
         let guards = guards.chain(of_page.map(GuardName::as_bytes));
         let key = open.key.bind(py);
         let key = flights::key_bytes(key)?;
-        let owner = self.owner_of_flights(open.backend.bind(py));
+        let owner = NativeProxies::owner_of_flights(self.cache.bind(py), open.backend.bind(py));
         if self.may_follow(py, open)? {
-            flights::join(owner, &key, guards, &open.seen_versions(py)?)
+            flights::join(&owner, &key, guards, &open.seen_versions(py)?)
         } else {
-            Ok(Joined::Lead(flights::begin(owner, &key, guards)))
+            Ok(Joined::Lead(flights::begin(&owner, &key, guards)))
         }
     }
 
