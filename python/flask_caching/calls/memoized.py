@@ -7,7 +7,7 @@ import hashlib
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._engine import CallParts, hold_flights
 from ..backends._bytes.owed import owing
@@ -29,21 +29,6 @@ __all__ = ["MemoizeOptions", "MemoizePolicy"]
 
 #: How many characters of the hash stand in a key.
 _HASH_LENGTH = 16
-
-
-class _Recipe(NamedTuple):
-    """How keys are made natively of plain arguments that are given by position."""
-
-    #: The function's name as it stands in keys.
-    name: str
-    #: The key of the version of its results.
-    version_name: str
-    #: How many arguments it takes by position.
-    positional: int
-    #: The reprs of the defaults of the last of them.
-    defaults: list[str]
-    #: Whether it takes further arguments by position.
-    takes_more: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +82,9 @@ class MemoizePolicy(CallPolicy):
             order.ignored_places, order.ignored_names, order.changeable, self._recipe()
         )
 
-    def _recipe(self) -> _Recipe | None:
-        """How keys are made natively of plain arguments; None where an option has a say."""
+    def _recipe(self) -> dict[str, Any] | None:
+        """How the road makes keys of plain arguments (its ``Recipe``); None where an option has a
+        say."""
         order = self.order
         if (
             self.source_check
@@ -110,13 +96,13 @@ class MemoizePolicy(CallPolicy):
             or not is_plain(order.defaults)
         ):
             return None
-        return _Recipe(
-            name=self.namespace + self._particular,
-            version_name=self._function_version,
-            positional=order.positional,
-            defaults=[repr(default) for default in order.defaults],
-            takes_more=order.takes_more,
-        )
+        return {
+            "name": self.namespace + self._particular,
+            "version_name": self._function_version,
+            "positional": order.positional,
+            "defaults": [repr(default) for default in order.defaults],
+            "takes_more": order.takes_more,
+        }
 
     def makes_plain_keys(self) -> bool:
         place = self.place()

@@ -14,6 +14,7 @@ use crate::road::turn::{Role, Version};
 
 /// How a function's key is made of its arguments; `flask_caching.calls.memoized` says it.
 #[derive(FromPyObject)]
+#[pyo3(from_item_all)]
 pub(crate) struct Recipe {
     /// The function's name as it stands in keys.
     name: String,

@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use smallvec::SmallVec;
 
-pub(super) use self::shared::find_text;
+pub(super) use self::shared::find;
 
 use super::page::native_page_key;
 use super::parts::{Call, Kind, Parts};

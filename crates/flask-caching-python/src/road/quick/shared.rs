@@ -75,8 +75,11 @@ impl Road {
 /// What is under `key`; `None`: nothing, or something unusual.
 pub(crate) fn find<'py>(
     store: &SharedByteStore,
-    key: &Bound<'py, PyString>,
+    key: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let Ok(key) = key.cast::<PyString>() else {
+        return Ok(None);
+    };
     match store.read(key)? {
         Some(Loaded::Value(value)) => Ok((!value.is_none()).then_some(value)),
         Some(Loaded::Bytes(stored, seen)) => {
@@ -90,15 +93,6 @@ pub(crate) fn find<'py>(
         }
         None => Ok(None),
     }
-}
-
-/// As [`find`], of a `key` that is a string.
-pub(crate) fn find_text<'py>(
-    store: &SharedByteStore,
-    key: &Bound<'py, PyAny>,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    key.cast::<PyString>()
-        .map_or(Ok(None), |key| find(store, key))
 }
 
 /// The value that the bytes of an entry hold; `None`: there is something unusual about it, or it is a None,
