@@ -7,7 +7,7 @@ import pickle
 from typing import Any
 
 import pytest
-from flask import Flask, g, request, session
+from flask import Flask, g, request, session, url_for
 from flask_caching import Cache
 from paged import Paged
 from werkzeug.datastructures import ImmutableMultiDict
@@ -196,6 +196,53 @@ def test_parameter_cloaking_of_ignored_arguments(in_front: bool) -> None:
     paged = paged_at("/x", lambda: request.args.get("page", "-"), in_front, query=("page",))
     paged.get("/x?page=1&utm_content=x;page=evil")
     assert paged.get("/x?page=1").data == b"1"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: request.args.get("utm"),
+        lambda: request.values.get("utm"),
+        lambda: request.args.getlist("utm"),
+        lambda: dict(request.args),
+        lambda: request.url,
+        lambda: request.full_path,
+        lambda: request.query_string,
+        lambda: "utm" in request.args and request.args["utm"],
+        lambda: url_for(str(request.endpoint), **request.args),
+    ],
+    ids=["args", "values", "list", "all", "url", "path", "query", "item", "url_for"],
+)
+@pytest.mark.parametrize("hook", [False, True], ids=["", "read before"])
+def test_unkeyed_arguments_that_are_read(in_front: bool, read: Any, hook: bool) -> None:
+    paged = paged_at("/x", lambda: f"{request.args['page']} {read()}", in_front, query=("page",))
+    if hook:
+        # What a hook notes of the request, as for a log, is no part of the page.
+        paged.app.before_request(lambda: (request.url, request.values.get("utm"))[2:] or None)
+    for _ in range(2):
+        answer = paged.get("/x?page=1&utm=evil")
+        assert "evil" in answer.text
+        assert answer.headers["Cache-Status"] == "flask-caching; fwd=uri-miss; detail=query-read"
+    assert "evil" not in paged.get("/x?page=1").text
+    for path in ("/x?page=1", "/x?page=1&utm=evil"):
+        answer = paged.get(path)
+        assert "evil" not in answer.text
+        assert "hit" in answer.headers["Cache-Status"]
+
+
+def test_arguments_that_nobody_reads_are_no_part_of_a_page(in_front: bool) -> None:
+    def view() -> str:
+        # The second is not there.
+        found = request.args["page"], request.args.get("sort"), type(request.args).__name__
+        return f"{found} {isinstance(request.args, ImmutableMultiDict)} {request.base_url}"
+
+    paged = paged_at("/x", view, in_front, query=("page",))
+    with paged.app.test_request_context("/x?page=1"):
+        expected = view()
+    for path in ("/x?page=1&utm=1", "/x?page=1&utm=2", "/x?page=1"):
+        answer = paged.get(path)
+        assert answer.text == expected
+    assert "hit" in answer.headers["Cache-Status"]
 
 
 def test_spellings_of_a_query_that_is_shown_as_it_is(in_front: bool) -> None:

@@ -73,6 +73,8 @@ class Passage:
     response: Any = None
     #: Whether the view used the session.
     uses_session = False
+    #: Whether it has read arguments that are no part of the page.
+    uses_query = False
     #: Whether the response was made of what the view has returned, so that nobody else has it.
     is_made = False
     _error: BaseException | None = None
@@ -149,6 +151,8 @@ class Passage:
             self._read = reads.that_count()
         if self.uses_session and self._session_cookie() not in policy.page.cookies:
             self._detail = "session"
+        elif self.uses_query:
+            self._detail = "query-read"
         elif "cookies" in attributes and reads_others(request, policy.page.cookies):
             self._detail = "cookies-read"
         elif (

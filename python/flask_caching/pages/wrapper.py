@@ -11,7 +11,7 @@ from .._engine import Turn
 from ..requests.context import active_context, active_request_context, session_of
 from ..requests.sessions import SessionUse, is_untouched
 from .passage import Passage, passage_of
-from .reads import aside, begin_view, end_view
+from .reads import aside, begin_arguments, begin_view, end_view
 from .rules import bypassed
 from .stored import is_page
 from .visitors import TURN
@@ -113,6 +113,8 @@ def _respond(
     use = None if is_untouched(session) else SessionUse()
     rejects_errors = turn.rejects_errors
     cls = begin_view(request, passage.reads)
+    counting = passage.policy.page.query
+    arguments = None if counting is None else begin_arguments(request, counting)
     try:
         rv = run(*given[0], **given[1])
         if isinstance(rv, HTTPException):
@@ -128,6 +130,8 @@ def _respond(
             return passage.fall_back(page, 500)
         raise
     finally:
+        if arguments is not None and arguments.end():
+            passage.uses_query = True
         end_view(request, cls)
         if not is_untouched(session) if use is None else use.end() is not None:
             passage.uses_session = True

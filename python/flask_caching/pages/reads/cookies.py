@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-__all__ = ["cookies_aside", "note_reads", "reads_others"]
+__all__ = ["cookies_aside", "names_read", "note_reads", "noting_class", "reads_others"]
 
 #: Where the cookies of a request note the names that were read; None among them: all.
 _NAMES = "_flask_caching_names"
@@ -30,7 +30,7 @@ def note_reads(request: Request) -> None:
     """
     attributes = request.__dict__
     attributes.pop("cookies", None)
-    attributes["dict_storage_class"] = _noting_class(type(request).dict_storage_class)
+    attributes["dict_storage_class"] = noting_class(type(request).dict_storage_class)
 
 
 def reads_others(request: Request, names: Collection[str]) -> bool:
@@ -43,6 +43,15 @@ def reads_others(request: Request, names: Collection[str]) -> bool:
         return True
     read = cookies.__dict__.get(_NAMES)
     return read is not None and not read.issubset(names)
+
+
+def names_read(noting: Any) -> Set[str | None]:
+    """The names that were read of an object of a :func:`noting_class`; None among them: all of it
+    was, or may have been."""
+    if not hasattr(type(noting), _NAMES):
+        return {None} if noting is not None else frozenset()
+    read: Set[str | None] = noting.__dict__.get(_NAMES, frozenset())
+    return read
 
 
 @contextmanager
@@ -59,7 +68,7 @@ def cookies_aside(request: Request) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=32)
-def _noting_class(cls: type) -> type:
+def noting_class(cls: type) -> type:
     """A subclass whose objects note what is read of them."""
     members: dict[str, Any] = {
         "__module__": cls.__module__,
