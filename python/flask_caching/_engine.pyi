@@ -409,7 +409,7 @@ class PageFront:
     def __new__(
         cls,
         app: Any,
-        extensions: dict[str, Any],
+        place: tuple[dict[str, Any], str],
         look_up: Callable[[Road, dict[str, Any]], Any],
         failed: Callable[[Exception], None],
         says_status: bool,

@@ -10,7 +10,7 @@ from flask import Flask
 
 from .._engine import MemoryBackend, PageFront, Turn
 from ..errors import CacheConfigError
-from ..requests.context import active_request_context
+from ..requests.context import active_request_context, name_of
 from .passage import passage_of
 from .reads import note_header_reads, note_reads
 from .visitors import IN_FRONT, TURN
@@ -131,6 +131,6 @@ def make_front(app: Flask, cache: Cache, says_status: bool, earlier: PageFront |
     def failed(error: Exception) -> None:
         logger.error("Pages in front of %s failed: %s", app.name, error, exc_info=error)
 
-    front = PageFront(inner, app.extensions, look_up, failed, says_status)
+    front = PageFront(inner, (app.extensions, name_of(app)), look_up, failed, says_status)
     app.wsgi_app = front  # type: ignore[method-assign]
     return front

@@ -11,7 +11,10 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::answer::{Answer, page_answer};
 use super::layout::is_page;
-use crate::road::Road;
+use crate::road::{Road, Turn};
+
+/// Where a request carries the turn that was begun for it in front: as `flask_caching.pages.visitors.TURN`.
+pub(crate) const TURN: &str = "flask_caching.turn";
 
 /// Paths are forgotten when so many are known.
 const MOST_PATHS: usize = 20_000;
@@ -21,7 +24,7 @@ const LONGEST_PATH: usize = 1024;
 /// Answers requests from stored pages before the application is entered.
 ///
 /// - `app`: the application's own `wsgi_app`.
-/// - `extensions`: the application's.
+/// - `place`: the application's extensions, and its name.
 /// - `look_up(road, environ)`: the page of a request that is not found natively; a turn for it, which the
 ///   environ has, too; or None.
 /// - `failed(error)`: notes that something went wrong.
@@ -30,6 +33,7 @@ pub(crate) struct PageFront {
     #[pyo3(get)]
     app: Py<PyAny>,
     extensions: Py<PyAny>,
+    name: Py<PyString>,
     look_up: Py<PyAny>,
     failed: Py<PyAny>,
     says_status: bool,
@@ -45,14 +49,16 @@ impl PageFront {
     fn new(
         py: Python<'_>,
         app: Py<PyAny>,
-        extensions: Py<PyAny>,
+        place: (Py<PyAny>, Py<PyString>),
         look_up: Py<PyAny>,
         failed: Py<PyAny>,
         says_status: bool,
     ) -> Self {
+        let (extensions, name) = place;
         Self {
             app,
             extensions,
+            name,
             look_up,
             failed,
             says_status,
@@ -108,7 +114,7 @@ impl PageFront {
             Err(error) => return Err(error),
         }
         let answer = self.app.bind(py).call1((environ, start_response));
-        let turn = intern!(py, "flask_caching.turn");
+        let turn = intern!(py, TURN);
         if has_begun && environ.contains(turn)? {
             // It did not get as far as the view, which others would wait for.
             environ.del_item(turn)?;
@@ -142,8 +148,13 @@ impl PageFront {
             return Ok(None);
         };
         let road = road.cast_into::<Road>()?;
-        let found = road.get().peek_page(environ, self.extensions.bind(py))?;
-        let page = match found {
+        let (extensions, name) = (self.extensions.bind(py), self.name.bind(py));
+        let page = match road.get().begin_page(environ, extensions, name)? {
+            Some(turn) if turn.is_instance_of::<Turn>() => {
+                environ.set_item(intern!(py, TURN), (road, turn))?;
+                *has_begun = true;
+                return Ok(None);
+            }
             Some(page) => page,
             None => self.look_up.bind(py).call1((road, environ))?,
         };

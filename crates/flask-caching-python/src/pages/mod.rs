@@ -14,7 +14,7 @@ mod taken;
 pub(crate) use answer::{page_answer, page_rendition, page_standing, page_unchanged};
 pub(crate) use bytes::{page_decode, page_encode};
 pub(crate) use form::PageForm;
-pub(crate) use front::PageFront;
+pub(crate) use front::{PageFront, TURN};
 pub(crate) use guards::{GuardName, PageGuards, page_guards, page_guards_of};
 pub(crate) use headers::PageHeaders;
 pub(crate) use rule::{PageRule, is_authorized};

@@ -10,11 +10,14 @@ use super::parts::Part;
 use super::parts::Request;
 use super::parts::{Call, Kind, Parts};
 use super::port::PAGES;
-use super::quick::NativeKey;
+use super::quick::{NativeKey, Quick};
 use super::road::Road;
 use super::turn::{Open, Outcome, Role, Step, Turn, Version};
+use crate::interpreter::stack;
 use crate::memory::MemoryBackend;
-use crate::pages::{self, GuardName, PageRule, PageTaken, is_authorized, layout, page_answer};
+use crate::pages::{
+    self, GuardName, PageRule, PageTaken, TURN, is_authorized, layout, page_answer,
+};
 
 /// The rules of [`crate::pages::PageForm::make`], and why a view was asked.
 pub(super) type Terms = ((f64, f64, f64), Option<String>);
@@ -208,11 +211,13 @@ impl Road {
         })
     }
 
-    /// The page that answers a request, where it is quickly found; otherwise `None`.
-    pub(crate) fn peek_page<'py>(
+    /// The page that answers a request to the application called `app`, where it is quickly found, or the turn
+    /// for it where it is as quickly known that there is none; otherwise `None`.
+    pub(crate) fn begin_page<'py>(
         &self,
         environ: &Bound<'py, PyDict>,
         extensions: &Bound<'py, PyAny>,
+        app: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         static NONE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
         let py = environ.py();
@@ -224,9 +229,13 @@ impl Road {
             // A page has no arguments that anybody could be handed.
             kwargs: NONE.get_or_init(py, || PyDict::new(py).unbind()).bind(py),
             extensions: Some(extensions),
-            request: Request::new(Some(&method), Some(environ.as_any()), None),
+            request: Request::new(Some(&method), Some(environ.as_any()), Some(app.as_any())),
         };
-        self.quickly(&call)
+        stack::check()?;
+        match self.begin_quickly(&call)? {
+            Quick::Answer(answer) => Ok(Some(answer)),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -277,6 +286,10 @@ pub(super) fn native_page_key<'py>(
     let (Some(app), Some(environ), true) = (app, environ, is_get) else {
         return Ok(None);
     };
+    if environ.contains(intern!(py, TURN))? {
+        // It has one already, and is on its way to the view.
+        return Ok(None);
+    }
     let app: &Bound<'_, PyString> = app;
     let (mut key, guards) = rule.key(&app.to_string_lossy(), environ)?;
     let mut versions = SmallVec::new();
