@@ -26,7 +26,7 @@ pub(crate) fn to_py(error: &Error) -> PyErr {
 /// Whose servers an error tells of: Python's clients of them have exceptions that applications may
 /// catch.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Servers {
+pub(crate) enum ServerKind {
     /// None, or some that no client is known of.
     Other,
     /// Redis, and redis-py.
@@ -35,7 +35,7 @@ pub(crate) enum Servers {
     Memcached,
 }
 
-impl Servers {
+impl ServerKind {
     /// The Python exception for an engine error of these servers.
     pub(crate) fn to_py(self, py: Python<'_>, error: &Error) -> PyErr {
         let Some(name) = self.exception(error) else {

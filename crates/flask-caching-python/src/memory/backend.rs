@@ -25,7 +25,7 @@ use crate::timeout;
 use crate::values::missing::missing;
 
 /// A key, when it expires (seconds since 1970; 0: never), and its value.
-type Entry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
+type ExportedEntry<'py> = (Bound<'py, PyAny>, f64, Bound<'py, PyAny>);
 
 /// What an entry takes in bytes, the seconds that it has left and is fresh for, the keys of its tags.
 type Details = (usize, f64, f64, Vec<String>);
@@ -341,7 +341,7 @@ impl MemoryBackend {
     }
 
     /// Every live entry: its key, when it expires (Unix time; 0: never), and its value.
-    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<Entry<'py>>> {
+    fn _entries<'py>(&self, py: Python<'py>) -> PyResult<Vec<ExportedEntry<'py>>> {
         let wall = clock::wall();
         let found = self.store().collect(|key, left, value| {
             let expires = left.map_or(Duration::ZERO, |left| wall + left);

@@ -11,7 +11,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use super::observed::{self, HealthRow, LatencyRow};
-use crate::error::Servers;
+use crate::error::ServerKind;
 use crate::{logging, timeout};
 
 /// A stored value: its bytes and its flags.
@@ -28,7 +28,7 @@ type Copied<'py> = (Bound<'py, PyBytes>, u32, f64);
 pub(crate) struct ByteStore {
     backend: Arc<dyn Backend>,
     default: Lifetime,
-    servers: Servers,
+    servers: ServerKind,
     pub(crate) latencies: Latencies,
 }
 
@@ -44,13 +44,13 @@ impl ByteStore {
         Ok(Self {
             backend,
             default,
-            servers: Servers::Other,
+            servers: ServerKind::Other,
             latencies: Latencies::default(),
         })
     }
 
     /// This store, whose errors are those of `servers`.
-    pub(crate) fn on(self, servers: Servers) -> Self {
+    pub(crate) fn on(self, servers: ServerKind) -> Self {
         Self { servers, ..self }
     }
 

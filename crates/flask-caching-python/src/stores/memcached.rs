@@ -55,7 +55,7 @@ pub(crate) fn open<'py>(
     let settings = config.settings;
     let memcached = Memcached::new(config).map_err(|error| to_py(&error))?;
     let store = |backend: Arc<dyn Backend>| -> PyResult<ByteStore> {
-        Ok(ByteStore::new(backend, default_timeout)?.on(error::Servers::Memcached))
+        Ok(ByteStore::new(backend, default_timeout)?.on(error::ServerKind::Memcached))
     };
     if let Some((chunk_size, most)) = spread {
         let spread = Spread::new(memcached, chunk_size, most).map_err(|error| to_py(&error))?;

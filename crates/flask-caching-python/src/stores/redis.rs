@@ -36,7 +36,7 @@ enum Address {
 /// How to connect; a dict with exactly these keys. Times are seconds.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
-struct Connection {
+struct ConnectionSettings {
     username: Option<String>,
     password: Option<String>,
     credential_provider: Option<Py<PyAny>>,
@@ -80,7 +80,7 @@ impl RedisServers {
     ///
     /// :raises `CacheConfigError`: a file named for TLS cannot be used.
     #[staticmethod]
-    fn single(address: Address, connection: Connection) -> PyResult<Self> {
+    fn single(address: Address, connection: ConnectionSettings) -> PyResult<Self> {
         Ok(Self(Servers::single(address.into(), connection.read()?)))
     }
 
@@ -92,8 +92,8 @@ impl RedisServers {
         addresses: Vec<Address>,
         master_name: String,
         min_other_sentinels: u64,
-        sentinel_connection: Connection,
-        connection: Connection,
+        sentinel_connection: ConnectionSettings,
+        connection: ConnectionSettings,
     ) -> PyResult<Self> {
         let sentinel = SentinelConfig {
             sentinels: addresses.into_iter().map(Endpoint::from).collect(),
@@ -108,7 +108,7 @@ impl RedisServers {
     ///
     /// :raises `CacheConfigError`: a file named for TLS cannot be used.
     #[staticmethod]
-    fn cluster(addresses: Vec<Address>, connection: Connection) -> PyResult<Self> {
+    fn cluster(addresses: Vec<Address>, connection: ConnectionSettings) -> PyResult<Self> {
         let seeds = addresses.into_iter().map(Endpoint::from).collect();
         Ok(Self(Servers::cluster(seeds, connection.read()?)))
     }
@@ -129,7 +129,7 @@ impl RedisServers {
             None => Arc::new(self.0.cache(clear_prefix)),
         };
         let store = ByteStore::new(backend, default_timeout)?;
-        Ok(store.on(error::Servers::Redis))
+        Ok(store.on(error::ServerKind::Redis))
     }
 
     /// Copies nearby of the entries whose keys start with `prefix`, which are kept while the servers say
@@ -173,7 +173,7 @@ impl RedisServers {
         let servers = &self.0;
         let outcome = py.detach(|| servers.keys(&prefix, most));
         logging::flush(py)?;
-        let keys = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
+        let keys = outcome.map_err(|error| error::ServerKind::Redis.to_py(py, &error))?;
         Ok(keys.iter().map(|key| PyBytes::new(py, key)).collect())
     }
 
@@ -185,7 +185,7 @@ impl RedisServers {
         let servers = &self.0;
         let outcome = py.detach(|| servers.usage());
         logging::flush(py)?;
-        let usage = outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))?;
+        let usage = outcome.map_err(|error| error::ServerKind::Redis.to_py(py, &error))?;
         Ok((usage.entries, usage.bytes, usage.evictions))
     }
 
@@ -196,7 +196,7 @@ impl RedisServers {
         let servers = &self.0;
         let outcome = py.detach(|| servers.ping());
         logging::flush(py)?;
-        outcome.map_err(|error| error::Servers::Redis.to_py(py, &error))
+        outcome.map_err(|error| error::ServerKind::Redis.to_py(py, &error))
     }
 }
 
@@ -209,7 +209,7 @@ impl From<Address> for Endpoint {
     }
 }
 
-impl Connection {
+impl ConnectionSettings {
     fn read(self) -> PyResult<ConnectionConfig> {
         let tls = self.tls.map(TlsSettings::read).transpose()?;
         Ok(ConnectionConfig {

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
 use super::byte_store::ByteStore;
-use super::shared_copies::Copies;
+use super::shared_copies::SharedCopies;
 use crate::error::to_py;
 use crate::logging;
 use crate::memory::text_bytes;
@@ -32,7 +32,7 @@ use crate::values::scalars;
 pub(crate) struct SharedByteStore {
     store: Arc<LmdbStore>,
     serial: u64,
-    copies: Copies,
+    copies: SharedCopies,
     /// The keys of requests and fragments that were answered before.
     pub(crate) keys: Table<Key>,
 }
@@ -125,7 +125,7 @@ impl SharedByteStore {
         Ok(PyClassInitializer::from(base).add_subclass(Self {
             store,
             serial,
-            copies: Copies::default(),
+            copies: SharedCopies::default(),
             keys: Table::default(),
         }))
     }

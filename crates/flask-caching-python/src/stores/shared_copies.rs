@@ -29,9 +29,9 @@ struct Kept {
 
 /// Copies of strings, bytes and numbers, by exact strings: nothing runs where one is compared or dropped.
 #[derive(Default)]
-pub(crate) struct Copies(Mutex<Kept>);
+pub(crate) struct SharedCopies(Mutex<Kept>);
 
-impl Copies {
+impl SharedCopies {
     /// The value under `key`, where it is what it was when it was read.
     #[inline]
     pub(crate) fn find<'py>(

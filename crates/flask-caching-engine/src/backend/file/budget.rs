@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 
 use super::FileStore;
 use super::directory::Directory;
-use super::eviction::{self, Found};
+use super::eviction::{self, Usage};
 
 /// One entry may take this part of the bound, at most: a larger one would push out so many others
 /// that it is worth less than they are.
@@ -124,13 +124,13 @@ impl FileStore {
             None => (u64::from(!self.directory.exists(name)?), 0),
         };
         let left = self.make_room_within(budget, kept, name, (new, old, size))?;
-        let full = Found {
+        let full = Usage {
             count: left.count + new,
             bytes: left.bytes.saturating_sub(old) + size,
         };
         // Counted before it is there, and what it replaces until that is gone: who dies in between
         // leaves the counts too high, which the next scan puts right, never too low.
-        let between = Found {
+        let between = Usage {
             bytes: left.bytes + size,
             ..full
         };
@@ -147,13 +147,13 @@ impl FileStore {
     }
 
     /// What is there as it is kept; `None`: it has to be counted.
-    fn kept(&self) -> Option<Found> {
+    fn kept(&self) -> Option<Usage> {
         let count = match self.threshold {
             0 => 0,
             _ => self.count.read(&self.directory)?,
         };
         let bytes = Budget::read(&self.directory)?;
-        Some(Found { count, bytes })
+        Some(Usage { count, bytes })
     }
 
     /// Evicts until `new` entries more, of `size` bytes in the place of `old` ones, are within the
@@ -161,10 +161,10 @@ impl FileStore {
     fn make_room_within(
         &self,
         budget: &Budget,
-        kept: Option<Found>,
+        kept: Option<Usage>,
         name: &str,
         (new, old, size): (u64, u64, u64),
-    ) -> io::Result<Found> {
+    ) -> io::Result<Usage> {
         let scan = || eviction::scan(&self.directory, &self.naming, Some(budget.most));
         let mut found = match kept {
             Some(found) => found,
@@ -197,7 +197,7 @@ impl FileStore {
         }
     }
 
-    fn set_counts(&self, kept: Option<Found>, found: Found) {
+    fn set_counts(&self, kept: Option<Usage>, found: Usage) {
         if self.threshold > 0 && kept.is_none_or(|kept| kept.count != found.count) {
             self.set_count(found.count);
         }

@@ -35,7 +35,7 @@ const FEWEST: usize = 2;
 
 /// What a scan found, or what is kept of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct Usage {
     /// Entries.
     pub(super) count: u64,
     /// What their files take.
@@ -152,7 +152,7 @@ pub(super) fn scan(
     directory: &Directory,
     naming: &Naming,
     max_bytes: Option<u64>,
-) -> io::Result<Found> {
+) -> io::Result<Usage> {
     let now = clock::wall();
     let names = directory.names()?;
     directory.sweep(&names);
@@ -190,7 +190,7 @@ pub(super) fn scan(
         }
     }
     write(directory, expired.iter().chain(&live))?;
-    Ok(Found { count, bytes })
+    Ok(Usage { count, bytes })
 }
 
 /// Sorts by size times the time since the last use.

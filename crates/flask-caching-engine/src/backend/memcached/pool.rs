@@ -25,7 +25,7 @@ struct State {
 }
 
 /// The right to one connection, given back when it is dropped.
-pub(super) struct Lease<'a> {
+pub(super) struct Permit<'a> {
     pool: &'a Pool,
     connection: Option<Connection>,
 }
@@ -43,7 +43,7 @@ impl Pool {
     ///
     /// # Errors
     /// All are in use: [`Failure::Refused`] at once, or a timeout where the pool blocks.
-    pub(super) fn lend(&self, deadline: Deadline) -> Outcome<Lease<'_>> {
+    pub(super) fn lend(&self, deadline: Deadline) -> Outcome<Permit<'_>> {
         let mut state = self.lock();
         while state.lent >= self.options.size {
             let size = self.options.size;
@@ -63,7 +63,7 @@ impl Pool {
                 .0;
         }
         state.lent += 1;
-        Ok(Lease {
+        Ok(Permit {
             pool: self,
             connection: state.idle.pop(),
         })
@@ -74,9 +74,9 @@ impl Pool {
     }
 }
 
-impl Lease<'_> {
+impl Permit<'_> {
     /// The connection that came with it, if one was at rest. The caller puts it back with
-    /// [`Lease::keep`] where it is still good.
+    /// [`Permit::keep`] where it is still good.
     pub(super) fn take(&mut self) -> Option<Connection> {
         self.connection.take()
     }
@@ -87,7 +87,7 @@ impl Lease<'_> {
     }
 }
 
-impl Drop for Lease<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.pool.lock();
         state.lent -= 1;
@@ -116,7 +116,7 @@ mod tests {
     fn an_exhausted_pool_fails_at_once_or_waits_until_the_deadline() {
         for blocking in [false, true] {
             let pool = pool(1, blocking);
-            let lease = pool.lend(soon()).unwrap();
+            let permit = pool.lend(soon()).unwrap();
             let failure = pool.lend(soon()).err().unwrap();
             let kind = failure.into_error("get", "there").kind();
             let expected = if blocking {
@@ -125,7 +125,7 @@ mod tests {
                 ErrorKind::Refused
             };
             assert_eq!(kind, expected);
-            drop(lease);
+            drop(permit);
             assert!(pool.lend(soon()).is_ok());
         }
     }
@@ -133,11 +133,11 @@ mod tests {
     #[test]
     fn waiting_ends_when_a_connection_comes_back() {
         let pool = pool(1, true);
-        let lease = pool.lend(soon()).unwrap();
+        let permit = pool.lend(soon()).unwrap();
         std::thread::scope(|scope| {
             let waiting =
                 scope.spawn(|| pool.lend(Deadline::after(Duration::from_secs(30))).is_ok());
-            drop(lease);
+            drop(permit);
             assert!(waiting.join().unwrap());
         });
     }

@@ -8,7 +8,7 @@ use super::config::Config;
 use super::connection::Connection;
 use super::counter;
 use super::failure::{Failure, Outcome};
-use super::pool::{Lease, Pool};
+use super::pool::{Permit, Pool};
 use super::protocol::binary;
 use super::protocol::expiry::{self, exptime};
 use super::protocol::{Entry, Item, Protocol, Remaining, Store, Stored};
@@ -68,17 +68,17 @@ impl Server {
         self.pool
             .get()
             .lend(deadline)
-            .and_then(|lease| self.converse(lease, deadline, conversation))
+            .and_then(|permit| self.converse(permit, deadline, conversation))
             .map_err(|failure| failure.into_error(operation, &self.target))
     }
 
     fn converse<T>(
         &self,
-        mut lease: Lease<'_>,
+        mut permit: Permit<'_>,
         deadline: Deadline,
         conversation: impl FnOnce(Protocol, &mut Connection) -> Outcome<T>,
     ) -> Outcome<T> {
-        let rested = lease.take().filter(Connection::is_quiet);
+        let rested = permit.take().filter(Connection::is_quiet);
         let mut connection = match rested {
             Some(connection) => connection,
             None => self.connect(deadline)?,
@@ -86,7 +86,7 @@ impl Server {
         connection.begin(deadline, self.config.settings.operation_timeout)?;
         let outcome = conversation(self.config.protocol, &mut connection);
         match &outcome {
-            Ok(_) | Err(Failure::Value(_)) => lease.keep(connection),
+            Ok(_) | Err(Failure::Value(_)) => permit.keep(connection),
             Err(_) => {}
         }
         outcome

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::config::{ConnectionConfig, Endpoint};
 use super::connection::Connection;
-use super::connection::pool::{Lease, Pool};
+use super::connection::pool::{Pool, PooledConnection};
 use super::denied;
 use super::fault;
 use super::resp::Reply;
@@ -103,7 +103,7 @@ struct State {
 
 /// Commands that have been sent and not been answered yet.
 pub(super) struct Sent<'a> {
-    lease: Lease<'a>,
+    pooled: PooledConnection<'a>,
     count: usize,
 }
 
@@ -195,7 +195,7 @@ impl Server {
         sent: Sent<'_>,
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
-        let reused = sent.lease.reused;
+        let reused = sent.pooled.reused;
         let mut outcome = self.try_receive(operation, sent, deadline);
         if let Err(error) = &outcome
             && operation.repeatable
@@ -234,18 +234,18 @@ impl Server {
     ) -> Result<Sent<'_>> {
         let pool = &self.state.get().pool;
         loop {
-            let mut lease = pool.lend(operation.name, &self.endpoint, &self.config, deadline)?;
-            match lease.connection.send(&batch.packed, deadline) {
+            let mut pooled = pool.lend(operation.name, &self.endpoint, &self.config, deadline)?;
+            match pooled.connection.send(&batch.packed, deadline) {
                 Ok(()) => {
                     return Ok(Sent {
-                        lease,
+                        pooled,
                         count: batch.count,
                     });
                 }
                 Err(error) => {
                     pool.close_idle();
                     // Nothing of it was done: a command that is not complete is not run.
-                    let again = lease.reused
+                    let again = pooled.reused
                         && error.kind() != io::ErrorKind::TimedOut
                         && (operation.repeatable || batch.count == 1);
                     if !again {
@@ -262,7 +262,7 @@ impl Server {
         mut sent: Sent<'_>,
         deadline: Deadline,
     ) -> Result<Vec<Reply>> {
-        let connection = &mut sent.lease.connection;
+        let connection = &mut sent.pooled.connection;
         connection.set_deadline(deadline);
         let mut replies = Vec::with_capacity(sent.count);
         while replies.len() < sent.count {
@@ -274,7 +274,7 @@ impl Server {
                 }
             }
         }
-        sent.lease.give_back();
+        sent.pooled.give_back();
         Ok(replies)
     }
 

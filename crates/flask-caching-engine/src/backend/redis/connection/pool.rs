@@ -25,8 +25,8 @@ struct State {
     open: usize,
 }
 
-/// A lent connection. Dropped without [`Lease::give_back`] it is closed.
-pub(in crate::backend::redis) struct Lease<'a> {
+/// A lent connection. Dropped without [`PooledConnection::give_back`] it is closed.
+pub(in crate::backend::redis) struct PooledConnection<'a> {
     pub(in crate::backend::redis) connection: Connection,
     /// Whether it served before: the server may have closed it since.
     pub(in crate::backend::redis) reused: bool,
@@ -55,12 +55,12 @@ impl Pool {
         endpoint: &Endpoint,
         config: &ConnectionConfig,
         deadline: Deadline,
-    ) -> Result<Lease<'_>> {
+    ) -> Result<PooledConnection<'_>> {
         loop {
             let (place, resting) = self.take(operation, endpoint, config, deadline)?;
             let Some(mut connection) = resting else {
                 let limit = config.settings.connect_timeout;
-                return Ok(Lease {
+                return Ok(PooledConnection {
                     connection: Connection::open(
                         operation,
                         endpoint,
@@ -72,7 +72,7 @@ impl Pool {
                 });
             };
             if connection.is_usable(config, deadline) {
-                return Ok(Lease {
+                return Ok(PooledConnection {
                     connection,
                     reused: true,
                     place,
@@ -130,7 +130,7 @@ impl Pool {
     }
 }
 
-impl Lease<'_> {
+impl PooledConnection<'_> {
     /// Returns the connection. The caller guarantees that all its replies have been read.
     pub(in crate::backend::redis) fn give_back(self) {
         let Self {

@@ -1,7 +1,7 @@
 //! Which server is in charge of a key.
 
 pub(super) mod cluster;
-pub(super) mod directory;
+pub(super) mod known_servers;
 pub(super) mod sentinel;
 pub(super) mod single;
 pub(super) mod view;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::directory::Directory;
+use super::known_servers::KnownServers;
 use super::single;
 use super::view::Latest;
 use super::{Request, Topology};
@@ -52,7 +52,7 @@ pub(in crate::backend::redis) struct Sentinel {
 }
 
 struct State {
-    directory: Directory,
+    known_servers: KnownServers,
     latest: Latest<View>,
     recent: Recent,
     turn: AtomicUsize,
@@ -80,7 +80,7 @@ impl Sentinel {
             master_name: config.master_name,
             min_other_sentinels: config.min_other_sentinels,
             state: PerProcess::new(move || State {
-                directory: Directory::new(connection.clone()),
+                known_servers: KnownServers::new(connection.clone()),
                 latest: Latest::new(target.clone(), ASK_AGAIN),
                 recent: Recent::new(),
                 turn: AtomicUsize::new(0),
@@ -150,8 +150,8 @@ impl Sentinel {
         {
             return Err(wrong(format!("it knows {} other sentinels", others.len())));
         }
-        let directory = &self.state.get().directory;
-        let master = directory.server(&endpoint);
+        let known_servers = &self.state.get().known_servers;
+        let master = known_servers.server(&endpoint);
         let role = master.exchange(operation, &Batch::of(&[b"ROLE"]), deadline)?;
         match role.first() {
             Some(Reply::Array(role)) if role.first() != Some(&Reply::Data(b"master".into())) => {
@@ -165,7 +165,7 @@ impl Sentinel {
             replicas: replicas
                 .iter()
                 .filter_map(usable_replica)
-                .map(|endpoint| directory.server(&endpoint))
+                .map(|endpoint| known_servers.server(&endpoint))
                 .collect(),
         })
     }
@@ -314,7 +314,7 @@ impl Topology for Sentinel {
     }
 
     fn server_health(&self) -> Vec<ServerHealth> {
-        let mut known = self.state.get().directory.server_health();
+        let mut known = self.state.get().known_servers.server_health();
         known.extend(self.sentinels.iter().map(Server::health));
         known
     }

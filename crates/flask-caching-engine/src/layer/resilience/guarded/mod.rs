@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use self::key::delete_guarded;
 pub use self::key::{GuardedKey, ReadGuard};
 
-use self::owed::{Owed, Part};
+use self::owed::{Delivery, OwedGuarded};
 use super::{Deadline, DeadlineLock, Settings};
 use crate::backend::Backend;
 use crate::layer::{self, Effect, Operation};
@@ -28,7 +28,7 @@ pub struct GuardedDeletions<B> {
 struct State {
     /// Read on every operation, so that owing nothing costs one load.
     any: AtomicBool,
-    owed: Mutex<Owed>,
+    owed: Mutex<OwedGuarded>,
     /// Whoever has it delivers.
     turn: DeadlineLock,
     /// In clock nanoseconds, when delivery may be tried again by operations on other keys.
@@ -36,12 +36,12 @@ struct State {
 }
 
 impl State {
-    fn lock(&self) -> MutexGuard<'_, Owed> {
+    fn lock(&self) -> MutexGuard<'_, OwedGuarded> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Strikes out those of `delivered` that have not been remembered again since.
-    fn forget(&self, delivered: &Part) {
+    fn forget(&self, delivered: &Delivery) {
         let mut owed = self.lock();
         let struck = owed.strike_out(delivered);
         self.any.store(!owed.is_empty(), Ordering::Release);
@@ -126,7 +126,7 @@ impl<B: Backend> GuardedDeletions<B> {
     }
 
     /// Delivers `part` of what is owed. The caller guarantees that it has the turn.
-    fn deliver(&self, part: &Part) -> Result<()> {
+    fn deliver(&self, part: &Delivery) -> Result<()> {
         if part.is_empty() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use crate::resilience::Full;
 
 /// Deletions that are owed.
 #[derive(Default)]
-pub(super) struct Owed {
+pub(super) struct OwedGuarded {
     deletions: BTreeMap<GuardedKey, Deletion>,
     /// How many of the prefixes are so long.
     lengths: BTreeMap<usize, usize>,
@@ -26,24 +26,24 @@ pub(super) struct Deletion {
 /// How many deletions one step delivers.
 const STEP: usize = 500;
 
-pub(super) type Part = Vec<(GuardedKey, Deletion)>;
+pub(super) type Delivery = Vec<(GuardedKey, Deletion)>;
 
-fn copied<'a>(owed: impl Iterator<Item = (&'a GuardedKey, &'a Deletion)>) -> Part {
+fn copied<'a>(owed: impl Iterator<Item = (&'a GuardedKey, &'a Deletion)>) -> Delivery {
     owed.map(|(key, deletion)| (key.clone(), deletion.clone()))
         .collect()
 }
 
-impl Owed {
+impl OwedGuarded {
     pub(super) fn is_empty(&self) -> bool {
         self.deletions.is_empty()
     }
 
-    pub(super) fn all(&self) -> Part {
+    pub(super) fn all(&self) -> Delivery {
         copied(self.deletions.iter())
     }
 
     /// So many of them as one step delivers.
-    pub(super) fn step(&self) -> Part {
+    pub(super) fn step(&self) -> Delivery {
         copied(self.deletions.iter().take(STEP))
     }
 
@@ -66,7 +66,7 @@ impl Owed {
     }
 
     /// The deletions that may be of one of `keys`.
-    pub(super) fn of(&self, keys: &[&[u8]]) -> Part {
+    pub(super) fn of(&self, keys: &[&[u8]]) -> Delivery {
         let prefixes: BTreeSet<&[u8]> = keys.iter().flat_map(|key| self.prefixes_of(key)).collect();
         let owed = prefixes.into_iter().flat_map(|prefix| self.under(prefix));
         copied(owed)
@@ -98,7 +98,7 @@ impl Owed {
 
     /// Strikes out those of `delivered` that have not been remembered again since. They are returned,
     /// to be dropped without a lock: a reader may be the application's.
-    pub(super) fn strike_out(&mut self, delivered: &Part) -> Vec<Deletion> {
+    pub(super) fn strike_out(&mut self, delivered: &Delivery) -> Vec<Deletion> {
         let mut struck = Vec::with_capacity(delivered.len());
         for (key, deletion) in delivered {
             let known = self.deletions.get(key);

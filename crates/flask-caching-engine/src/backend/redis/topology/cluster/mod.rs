@@ -5,7 +5,7 @@ mod slots;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::directory::Directory;
+use super::known_servers::KnownServers;
 use super::view::Latest;
 use super::{Request, Topology};
 use crate::backend::redis::config::{ConnectionConfig, Endpoint};
@@ -31,7 +31,7 @@ pub(in crate::backend::redis) struct Cluster {
 }
 
 struct State {
-    directory: Directory,
+    known_servers: KnownServers,
     latest: Latest<View>,
 }
 
@@ -70,7 +70,7 @@ impl Cluster {
         }
         Some(Route {
             request: route.request,
-            server: state.directory.server(&endpoint),
+            server: state.known_servers.server(&endpoint),
             asking,
         })
     }
@@ -82,7 +82,7 @@ impl Cluster {
             target: target.clone(),
             seeds,
             state: PerProcess::new(move || State {
-                directory: Directory::new(config.clone()),
+                known_servers: KnownServers::new(config.clone()),
                 latest: Latest::new(target.clone(), ASK_AGAIN),
             }),
         }
@@ -118,7 +118,7 @@ impl Cluster {
         endpoints.extend(&self.seeds);
         let mut servers: Vec<Arc<Server>> = endpoints
             .into_iter()
-            .map(|endpoint| state.directory.server(endpoint))
+            .map(|endpoint| state.known_servers.server(endpoint))
             .collect();
         servers.sort_by_key(|server| server.is_doubtful());
         let mut failure = None;
@@ -132,7 +132,7 @@ impl Cluster {
                     let masters = layout
                         .masters
                         .iter()
-                        .map(|endpoint| state.directory.server(endpoint))
+                        .map(|endpoint| state.known_servers.server(endpoint))
                         .collect();
                     return Ok(View { layout, masters });
                 }
@@ -334,7 +334,7 @@ impl Topology for Cluster {
     }
 
     fn server_health(&self) -> Vec<ServerHealth> {
-        self.state.get().directory.server_health()
+        self.state.get().known_servers.server_health()
     }
 
     fn target(&self) -> &str {

@@ -10,13 +10,13 @@ use crate::resilience::ServerHealth;
 /// Keeps one [`Server`], with its connections and its health, for each endpoint ever heard of.
 ///
 /// Belongs to one process (see [`crate::per_process::PerProcess`]).
-pub(in crate::backend::redis) struct Directory {
+pub(in crate::backend::redis) struct KnownServers {
     config: ConnectionConfig,
     servers: Mutex<HashMap<Endpoint, Arc<Server>>>,
 }
 
-impl Directory {
-    /// An empty directory; new servers are connected to as `config` says.
+impl KnownServers {
+    /// None yet; new servers are connected to as `config` says.
     pub(in crate::backend::redis) fn new(config: ConnectionConfig) -> Self {
         Self {
             config,
