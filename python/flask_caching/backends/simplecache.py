@@ -136,7 +136,7 @@ class SimpleCache(MemoryBackend, BaseCache, ancestors.SimpleCache):
     @property
     def _cache(self) -> MutableMapping[Any, tuple[float, bytes | None]]:
         """A view of the live entries as cachelib has them: {key: (expires, bytes)}."""
-        return _Entries(self)
+        return _LikeADict(self)
 
     @_cache.setter
     def _cache(self, entries: Mapping[Any, tuple[float, bytes | None]]) -> None:
@@ -185,7 +185,7 @@ class SimpleCache(MemoryBackend, BaseCache, ancestors.SimpleCache):
                 self.delete(key)
 
 
-class _Entries(MutableMapping[Any, tuple[float, bytes | None]]):
+class _LikeADict(MutableMapping[Any, tuple[float, bytes | None]]):
     """The live entries of a :class:`SimpleCache`, for applications that look into it.
 
     The value of a key is the Unix time at which it expires (0: never) and the serialized value.

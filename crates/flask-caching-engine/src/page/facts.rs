@@ -31,14 +31,14 @@ pub struct Facts {
     is_public: bool,
     must_stay: bool,
     must_revalidate: bool,
-    lifetimes: [Lifetime; 2],
+    lifetimes: [MaxAge; 2],
     /// `stale-while-revalidate` and `stale-if-error`.
     windows: [Option<Duration>; 2],
 }
 
 /// What `s-maxage` or `max-age` says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-enum Lifetime {
+enum MaxAge {
     #[default]
     Unsaid,
     Seconds(u64),
@@ -131,7 +131,7 @@ impl Facts {
 
     /// Whether it may be stored for who proves who they are (RFC 9111, 3.5).
     fn is_for_all(&self) -> bool {
-        self.is_public || self.lifetimes[0] != Lifetime::Unsaid
+        self.is_public || self.lifetimes[0] != MaxAge::Unsaid
     }
 
     /// Why it is not for others, in one word or a few with dashes; `None`: it may be.
@@ -187,10 +187,10 @@ impl Facts {
         };
         for lifetime in self.lifetimes {
             match lifetime {
-                Lifetime::Unsaid => {}
-                Lifetime::Unreadable => return Freshness::Stale,
+                MaxAge::Unsaid => {}
+                MaxAge::Unreadable => return Freshness::Stale,
                 #[expect(clippy::cast_precision_loss, reason = "32 bits fit")]
-                Lifetime::Seconds(seconds) => return left(seconds as f64 - self.age(now)),
+                MaxAge::Seconds(seconds) => return left(seconds as f64 - self.age(now)),
             }
         }
         let until = |date: &Option<String>| date.as_deref().map(|date| seconds_until(date, now));
@@ -215,7 +215,7 @@ impl Facts {
         if self.must_revalidate {
             return [Duration::ZERO; 2];
         }
-        let is_shared = self.lifetimes[0] != Lifetime::Unsaid;
+        let is_shared = self.lifetimes[0] != MaxAge::Unsaid;
         let given = if is_shared {
             [Duration::ZERO; 2]
         } else {
@@ -225,7 +225,7 @@ impl Facts {
     }
 }
 
-impl Lifetime {
+impl MaxAge {
     /// The shortest, where there are several.
     fn shorten(&mut self, argument: &str) {
         *self = match (*self, number(argument)) {

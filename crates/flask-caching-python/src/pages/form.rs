@@ -9,7 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use super::headers::{PageHeaders, is_latin1};
-use super::layout::{self, Parts};
+use super::layout::{self, PageParts};
 use super::rule::is_authorized;
 use super::taken::{self, PageTaken};
 use super::{from_latin1, latin1};
@@ -182,7 +182,7 @@ impl PageForm {
             }
             _ => (0.0, 0),
         };
-        let parts = Parts {
+        let parts = PageParts {
             status: status.clone(),
             headers: headers.kept.bind(py).clone(),
             added,
@@ -285,7 +285,7 @@ fn of_coding(own: &str, coding: Coding) -> String {
 }
 
 /// What [`page::encode`] takes.
-pub(super) fn to_engine(parts: &Parts<'_>) -> Option<Page> {
+pub(super) fn to_engine(parts: &PageParts<'_>) -> Option<Page> {
     Some(Page {
         status: latin1(&parts.status).into_owned(),
         headers: layout::from_pairs(&parts.headers)?,
@@ -301,8 +301,8 @@ pub(super) fn to_engine(parts: &Parts<'_>) -> Option<Page> {
 }
 
 /// What [`page::decode`] has read.
-pub(super) fn from_engine(py: Python<'_>, page: Page) -> PyResult<Parts<'_>> {
-    Ok(Parts {
+pub(super) fn from_engine(py: Python<'_>, page: Page) -> PyResult<PageParts<'_>> {
+    Ok(PageParts {
         status: from_latin1(py, &page.status),
         headers: layout::to_pairs(py, &page.headers)?,
         added: layout::to_pairs(py, &page.added)?,

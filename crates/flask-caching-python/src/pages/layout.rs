@@ -48,7 +48,7 @@ const OF_THE_BODY: [&str; 6] = [
 ];
 
 /// What a page is made of.
-pub(super) struct Parts<'py> {
+pub(super) struct PageParts<'py> {
     pub(super) status: Bound<'py, PyString>,
     pub(super) headers: Bound<'py, PyTuple>,
     pub(super) added: Bound<'py, PyTuple>,
@@ -90,7 +90,10 @@ pub(super) fn milliseconds(seconds: f64) -> u64 {
 }
 
 /// A page, with what is answered from it.
-pub(super) fn assemble<'py>(py: Python<'py>, parts: &Parts<'py>) -> PyResult<Bound<'py, PyTuple>> {
+pub(super) fn assemble<'py>(
+    py: Python<'py>,
+    parts: &PageParts<'py>,
+) -> PyResult<Bound<'py, PyTuple>> {
     let mut renditions = vec![rendition(parts, None)?];
     for variant in &parts.variants {
         renditions.push(rendition(parts, Some(variant))?);
@@ -142,7 +145,7 @@ pub(crate) fn is_complete(
 }
 
 /// What a page was made of; `None`: it is none.
-pub(super) fn take_apart<'py>(value: &Bound<'py, PyAny>) -> Option<Parts<'py>> {
+pub(super) fn take_apart<'py>(value: &Bound<'py, PyAny>) -> Option<PageParts<'py>> {
     if !is_page(value) {
         return None;
     }
@@ -163,7 +166,7 @@ pub(super) fn take_apart<'py>(value: &Bound<'py, PyAny>) -> Option<Parts<'py>> {
             body: body.cast::<PyBytes>().ok()?.as_bytes().to_vec(),
         });
     }
-    Some(Parts {
+    Some(PageParts {
         status: item(STATUS)?.cast_into().ok()?,
         headers: item(HEADERS)?.cast_into().ok()?,
         added: item(ADDED)?.cast_into().ok()?,
@@ -177,7 +180,10 @@ pub(super) fn take_apart<'py>(value: &Bound<'py, PyAny>) -> Option<Parts<'py>> {
     })
 }
 
-fn rendition<'py>(parts: &Parts<'py>, variant: Option<&Variant>) -> PyResult<Bound<'py, PyTuple>> {
+fn rendition<'py>(
+    parts: &PageParts<'py>,
+    variant: Option<&Variant>,
+) -> PyResult<Bound<'py, PyTuple>> {
     let py = parts.status.py();
     let (body, etag) = match variant {
         None => (parts.body.clone(), parts.etag.clone()),

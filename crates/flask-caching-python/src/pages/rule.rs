@@ -26,12 +26,12 @@ pub(crate) struct PageRule {
     /// The headers that count, by their names in a WSGI environment. More become known.
     headers: Mutex<Arc<Vec<Py<PyString>>>>,
     cookies: Vec<Vec<u8>>,
-    stored: Stored,
+    stored: StoredUris,
 }
 
 /// The URIs that a page was stored of, whatever its variant.
 #[derive(Default)]
-struct Stored {
+struct StoredUris {
     /// By a hash, until when it is fresh; `None`: for ever.
     uris: Mutex<HashMap<u64, Option<Instant>>>,
     /// Whether some were forgotten.
@@ -60,7 +60,7 @@ impl PageRule {
             scheme,
             headers: Mutex::new(Arc::new(in_order(headers))),
             cookies: bytes(cookies),
-            stored: Stored::default(),
+            stored: StoredUris::default(),
         }
     }
 

@@ -32,7 +32,7 @@ enum IdentifiedBy {
 }
 
 /// What is known of the objects of a class, or of a class as an argument.
-struct Kind {
+struct KnownClass {
     class: Itself,
     /// Whether the class itself is meant, not its objects.
     is_class: bool,
@@ -41,7 +41,7 @@ struct Kind {
 
 /// The kinds of objects that a function was called with. No class lives longer for it.
 #[derive(Default)]
-pub(crate) struct Kinds(Mutex<Vec<Kind>>);
+pub(crate) struct Kinds(Mutex<Vec<KnownClass>>);
 
 impl Kinds {
     /// What `argument` is told apart by; `None` where its kind is not known.
@@ -94,7 +94,7 @@ impl Kinds {
             }
         };
         let (class, is_class) = kind_of(argument);
-        let kind = Kind {
+        let kind = KnownClass {
             class: Itself::of(&class)?,
             is_class,
             identified_by: Arc::new(identified_by),
@@ -104,11 +104,11 @@ impl Kinds {
     }
 
     /// Keeps a kind, in place of those whose classes are gone.
-    fn insert(&self, py: Python<'_>, class: &Bound<'_, PyType>, kind: Kind) {
+    fn insert(&self, py: Python<'_>, class: &Bound<'_, PyType>, kind: KnownClass) {
         // A class that was not gone a moment ago may be dropped with its last reference.
         let known: Vec<_> = self.lock().drain(..).collect();
         let is_other =
-            |known: &Kind| known.is_class != kind.is_class || !known.class.is_object(class);
+            |known: &KnownClass| known.is_class != kind.is_class || !known.class.is_object(class);
         let (mut kept, gone): (Vec<_>, Vec<_>) = known
             .into_iter()
             .partition(|known| is_other(known) && known.class.is_alive(py));
@@ -138,7 +138,7 @@ impl Kinds {
             })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Kind>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<KnownClass>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

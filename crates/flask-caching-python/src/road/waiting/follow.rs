@@ -29,7 +29,7 @@ use flask_caching_engine::telemetry::counts::Event;
 const INTERRUPTIBLE: Duration = Duration::from_millis(50);
 
 /// A result, for the calls that waited for it.
-struct Result {
+struct SharedResult {
     backend: Py<PyAny>,
     key: Py<PyAny>,
     encoded: Encoded,
@@ -193,7 +193,7 @@ impl Open {
         flight.land(if !is_answer || is_expired {
             Landing::Refused
         } else if flight.is_followed() {
-            Landing::Shared(Some(Arc::new(Result {
+            Landing::Shared(Some(Arc::new(SharedResult {
                 backend: self.backend.clone_ref(py),
                 key: self.key.clone_ref(py),
                 encoded: encoded.clone_ref(py),
@@ -214,7 +214,7 @@ impl Open {
 
     /// The result of the call that was waited for; `None` where only the backend can tell.
     fn copy_of(&self, py: Python<'_>, payload: &Payload) -> PyResult<Option<Py<PyAny>>> {
-        let Some(result) = payload.downcast_ref::<Result>() else {
+        let Some(result) = payload.downcast_ref::<SharedResult>() else {
             return Ok(None);
         };
         let key = self.key.bind(py);
