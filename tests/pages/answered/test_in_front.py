@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -148,3 +149,16 @@ def test_a_page_that_was_not_made_in_this_process() -> None:
     first, second = other.get(), other.get()
     assert (first.data, second.data, other.runs) == (b"run 1", b"run 1", 0)
     assert first.headers["Cache-Status"].startswith("flask-caching; hit")
+
+
+@pytest.mark.parametrize("length", [10, 1000])
+def test_paths_are_remembered_within_bounds(length: int) -> None:
+    paged = in_front()
+    paged.get()
+    front: Any = paged.app.wsgi_app
+    paths = next(it for it in gc.get_referents(front) if type(it) is dict and "/page" in it)
+    road, most = paths["/page"], 0
+    for number in range(21_000):
+        front.learn(f"/{number:0{length}}", road)
+        most = max(most, len(paths))
+    assert 4000 < most <= min(20_000, (4 << 20) // length)

@@ -1,6 +1,7 @@
 //! The WSGI callable in front of an application.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use flask_caching_engine::clock;
 use pyo3::exceptions::PyException;
@@ -18,6 +19,8 @@ pub(crate) const TURN: &str = "flask_caching.turn";
 
 /// Paths are forgotten when so many are known.
 const MOST_PATHS: usize = 20_000;
+/// And when they have so many letters together, each of which is a byte.
+const MOST_LETTERS: usize = 4 << 20;
 /// Longer ones are not remembered.
 const LONGEST_PATH: usize = 1024;
 
@@ -41,6 +44,8 @@ pub(crate) struct PageFront {
     timing: OnceLock<Py<PyAny>>,
     /// The roads of the pages that were answered, by `PATH_INFO`.
     paths: Py<PyDict>,
+    /// How many letters they have.
+    letters: AtomicUsize,
 }
 
 #[pymethods]
@@ -64,17 +69,23 @@ impl PageFront {
             says_status,
             timing: OnceLock::new(),
             paths: PyDict::new(py).unbind(),
+            letters: AtomicUsize::new(0),
         }
     }
 
     /// From now on requests to `path` are looked up on this road.
     fn learn(&self, path: &Bound<'_, PyString>, road: &Bound<'_, Road>) -> PyResult<()> {
         let paths = self.paths.bind(path.py());
-        if path.len()? > LONGEST_PATH {
+        let length = path.len()?;
+        if length > LONGEST_PATH {
             return Ok(());
         }
-        if paths.len() >= MOST_PATHS {
-            paths.clear();
+        if !paths.contains(path)? {
+            let letters = self.letters.fetch_add(length, Ordering::Relaxed) + length;
+            if paths.len() >= MOST_PATHS || letters > MOST_LETTERS {
+                paths.clear();
+                self.letters.store(length, Ordering::Relaxed);
+            }
         }
         paths.set_item(path, road)
     }
