@@ -131,10 +131,12 @@ class Reporting:
             "is not cached, as it has tags" if has_tags else "has no stale answers",
         )
 
-    def note_once(self, what: str, message: str, *arguments: Any) -> None:
-        """Log a warning about this function, the first time only."""
+    def note_once(
+        self, what: str, message: str, *arguments: Any, level: int = logging.WARNING
+    ) -> None:
+        """Log something about this function, the first time only."""
         if self._is_news(what):
-            logger.warning(message, *arguments)
+            logger.log(level, message, *arguments)
 
     def _is_news(self, what: str) -> bool:
         mark = object()

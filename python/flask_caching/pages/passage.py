@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ _OF_THE_BODY = (
     "Content-Type",
 )
 
-#: What is no reason to say anything in the log.
+#: What is no reason to warn.
 _USUAL = frozenset({"status", "vary-learned", "not-kept"})
 
 
@@ -365,14 +366,18 @@ class Passage:
         road = self.policy.road
         road.note_refusal(detail)
         road.refuse(turn, None)
-        if detail not in _USUAL:
-            self.policy.note_once(
-                detail,
-                "The answer of %s is served but not stored: %s. See Cache-Status in the "
-                "documentation of pages.",
-                self.policy.name,
-                detail,
-            )
+        self.note(detail, logging.INFO if detail in _USUAL else logging.WARNING)
+
+    def note(self, why: str, level: int = logging.INFO) -> None:
+        """Say once in the log why an answer is not stored."""
+        self.policy.note_once(
+            why,
+            "The answer of %s is served but not stored: %s. See Cache-Status in the "
+            "documentation of pages.",
+            self.policy.name,
+            why,
+            level=level,
+        )
 
     def _learn(self, front: PageFront | None) -> None:
         if front is not None and self.policy.page.in_front:

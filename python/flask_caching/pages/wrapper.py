@@ -64,6 +64,7 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
             reason = bypassed(request.method, environ)
             if reason is not None:
                 passage.forward("method" if reason == "method" else "bypass", reason)
+                passage.note(reason)
             return policy.run(*args, **kwargs)
         return _compute(passage, active, answer, args, kwargs)
 

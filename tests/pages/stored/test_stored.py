@@ -90,6 +90,29 @@ def test_other_statuses_are_not_stored(status: int) -> None:
     assert not Paged(lambda run: ("x", status)).is_stored()
 
 
+@pytest.mark.parametrize(
+    ("status", "request_", "why"),
+    [
+        (206, {}, "status"),
+        (500, {}, "status"),
+        (200, {"method": "POST"}, "method"),
+        (200, {"headers": {"Range": "bytes=0-1"}}, "range"),
+        (200, {"headers": {"If-Match": "*"}}, "if-match"),
+        (200, {"data": b"fat"}, "request-body"),
+    ],
+)
+def test_what_is_usual_is_said_once_and_not_as_a_warning(
+    status: int, request_: dict[str, Any], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    paged = Paged(lambda run: ("x", status))
+    paged.app.add_url_rule("/page", view_func=paged.app.view_functions["page"], methods=["POST"])
+    with caplog.at_level(logging.INFO, "flask_caching"):
+        for _ in range(2):
+            said = paged.client.open("/page", **request_).headers["Cache-Status"]
+            assert said.endswith(f"detail={why}")
+    assert [(it.levelno, why in it.getMessage()) for it in caplog.records] == [(logging.INFO, True)]
+
+
 @pytest.mark.parametrize("status", [200, 203, 300, 404, 410])
 def test_statuses_that_are_stored(status: int) -> None:
     paged = Paged(lambda run: ("x", status))
