@@ -180,7 +180,7 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         slf.get().counts.count(ExplicitEvent::Writes, 1);
-        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+        let Some((direction, backend)) = Direction::of_keys(slf, args, 1)? else {
             return slf.call_method(intern!(py, "_set_fallback"), args, kwargs);
         };
         let named = match kwargs {
