@@ -71,3 +71,13 @@ def test_a_store_whose_methods_are_the_applications_own_has_versions(
     assert " hit" not in paged.get("/page").headers["Cache-Status"]
     assert " hit" in paged.get("/page").headers["Cache-Status"]
     assert len(stored) == 2
+
+
+def test_what_a_page_depends_on_is_weighed_with_it() -> None:
+    paged = Paged(settings={"CACHE_MAX_BYTES": 1 << 20})
+    paged.get("/page")
+    backend = paged.cache.cache
+    (page,) = (key for key, *_ in backend._entries() if key.startswith("page:"))
+    # The same and a little more, and no page.
+    backend.set("longer", (*backend.get(page), "x"))
+    assert backend._details(page)[0] > backend._details("longer")[0]
