@@ -177,6 +177,16 @@ fn however_it_is_deleted() {
 }
 
 #[test]
+fn who_deletes_what_another_is_deleting_does_not_find_it() {
+    explore(|| {
+        let by_name = |world: &World| world.change(World::delete_by_name);
+        let world = World::new();
+        world.call();
+        at_once(&world, &[by_name, by_name, |world| world.change(World::clear)]);
+    });
+}
+
+#[test]
 fn several_deletions_wait_for_one_write_and_all_are_woken() {
     explore(|| {
         let delete = |world: &World| world.change(World::delete);

@@ -5,6 +5,7 @@
 //! to the store.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 
 use smallvec::SmallVec;
@@ -30,12 +31,6 @@ struct Rows {
 }
 
 impl Guards {
-    /// Forgets which entries depend on what.
-    pub(super) fn clear(&self) {
-        let emptied = std::mem::take(&mut *self.lock());
-        drop(emptied);
-    }
-
     fn lock(&self) -> MutexGuard<'_, Rows> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,17 +55,23 @@ impl<V> MemoryStore<V> {
 
     /// Removes the entries that depend on `name`.
     pub fn delete_guarded(&self, name: &[u8]) {
-        let mut rows = self.guards.lock();
-        if rows.count == 0 {
+        let name = self.hasher.hash_one(name);
+        let Some(entries) = self.guards.lock().by_name.get(&name).cloned() else {
             return;
-        }
-        let row = rows.by_name.remove(&self.hasher.hash_one(name));
-        let row = row.unwrap_or_default();
-        rows.count -= row.len();
-        drop(rows);
-        for entry in row {
+        };
+        for entry in entries {
             self.remove_at(entry);
         }
+        // Not before they are gone: whoever deletes the name meanwhile does not go past them.
+        let is_gone = |entry| !self.holds(entry);
+        self.guards.lock().forget_of(name, is_gone);
+    }
+
+    /// Forgets the entries that are gone, and gives back what their rows took.
+    pub(super) fn forget_guards_of_gone(&self) {
+        let mut rows = self.guards.lock();
+        rows.forget_where(|entry| !self.holds(entry));
+        rows.by_name.shrink_to_fit();
     }
 
     /// Whether there is an entry, live or expired, that depends on `name`.
@@ -91,6 +92,19 @@ impl Rows {
         });
         self.count = count;
         self.look_at = 2 * count;
+    }
+
+    /// Of one name, by its hash.
+    fn forget_of(&mut self, name: u64, is_gone: impl Fn(Handle) -> bool) {
+        let Entry::Occupied(mut row) = self.by_name.entry(name) else {
+            return;
+        };
+        let before = row.get().len();
+        row.get_mut().retain(|entry| !is_gone(*entry));
+        self.count -= before - row.get().len();
+        if row.get().is_empty() {
+            row.remove();
+        }
     }
 }
 

@@ -256,8 +256,6 @@ impl<V> MemoryStore<V> {
 
     /// Removes every entry. Handles stay invalid.
     pub fn clear(&self) {
-        // Before the entries: one that is stored meanwhile, and stays, keeps its guards.
-        self.guards.clear();
         // Dropped after the last lock is released.
         let mut emptied = Vec::with_capacity(self.shards.len());
         for index in 0..self.shards.len() {
@@ -269,6 +267,8 @@ impl<V> MemoryStore<V> {
             drop(shard);
             emptied.push(old);
         }
+        // Not before: a deletion of what they depend on would go past entries that are still there.
+        self.forget_guards_of_gone();
     }
 
     /// What `look` makes of every live entry: its key, the time it has left (`None`: for ever) and
