@@ -182,7 +182,10 @@ fn who_deletes_what_another_is_deleting_does_not_find_it() {
         let by_name = |world: &World| world.change(World::delete_by_name);
         let world = World::new();
         world.call();
-        at_once(&world, &[by_name, by_name, |world| world.change(World::clear)]);
+        at_once(
+            &world,
+            &[by_name, by_name, |world| world.change(World::clear)],
+        );
     });
 }
 
