@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Response
 
+from ..requests.look_alike import look_alike
 from .stored import IS_COMPLETE, headers_of
 
 if TYPE_CHECKING:
@@ -93,11 +94,5 @@ def sending_class(cls: Any) -> Any:
         self.__class__ = cls
         return self.__reduce_ex__(protocol)
 
-    members = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "__doc__": cls.__doc__,
-        "__reduce_ex__": __reduce_ex__,
-        "get_wsgi_response": get_wsgi_response,
-    }
-    return type(cls)(cls.__name__, (cls,), members)
+    members = {"__reduce_ex__": __reduce_ex__, "get_wsgi_response": get_wsgi_response}
+    return look_alike(cls, members)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from flask.sessions import NullSession, SecureCookieSession
 
 from .context import active_request_context, session_of
+from .look_alike import look_alike
 
 __all__ = ["SessionUse", "is_untouched"]
 
@@ -143,11 +144,8 @@ def _unwatch(session: Any, notes: set[str], before: _Before) -> None:
 def _watched_class(cls: type) -> type:
     """A subclass whose methods note that they were called."""
     members: dict[str, Any] = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
         # Otherwise its objects would differ in more than their methods.
         "__slots__": (),
-        "__doc__": cls.__doc__,
         # A class that has an `__eq__` of its own has no other's.
         "__hash__": cls.__hash__,
         _NOTES: None,
@@ -158,7 +156,8 @@ def _watched_class(cls: type) -> type:
             if callable(method):
                 members[name] = _noting(method, note)
     members["__setattr__"] = _noting_marks(cls.__setattr__)
-    return type(cls)(cls.__name__, (cls,), members)
+    watched: type = look_alike(cls, members)
+    return watched
 
 
 def _noting(method: Callable[..., Any], note: str) -> Callable[..., Any]:

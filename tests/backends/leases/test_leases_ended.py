@@ -15,6 +15,8 @@ from flask import Flask
 from flask_caching import Cache
 from flask_caching.testing import manual_clock
 from leased import LONG, Plain, Process, configured
+from redis_servers import RedisServer
+from servers import wait_until
 
 
 @pytest.fixture(params=["files", "shared", "redis", "signed", "memcached", "spread"])
@@ -84,6 +86,36 @@ def test_what_failed_in_one_process_is_not_tried_in_another(
         assert runs == ["first", "first", "second"]
         assert run(first, failing) == "old"
         assert len(runs) == 3
+
+
+def test_who_asked_after_a_deletion_is_not_given_what_could_not_be_stored(tmp_path: Path) -> None:
+    """Storing it would have told that another process has deleted it."""
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        config = {"CACHE_TYPE": "RedisCache", "CACHE_REDIS_PORT": server.port}
+        process = Process("process", config | {"CACHE_LEASE": True})
+        source = ["old"]
+
+        @process.cache.cached(key_prefix="key")
+        def view() -> list[str]:
+            found = list(source)
+            process.compute()
+            return found
+
+        computing = process.start(view)
+        assert process.entered.wait(LONG)
+        source[:] = ["new"]
+        server.admin.flushall()
+        following = process.start(view)
+        wait_until(lambda: process.cache.stats().waits == 1, "somebody who waits")
+        server.kill()
+        process.opened.set()
+        for thread in (computing, following):
+            thread.join(LONG)
+        assert process.answers == [["old"], ["new"]]
+    finally:
+        server.kill()
 
 
 def test_a_failed_refresh_is_known_to_all(config: dict[str, Any]) -> None:

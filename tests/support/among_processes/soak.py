@@ -46,6 +46,15 @@ class Disturbance:
 
 
 @dataclass
+class OlderAnswer:
+    """An answer that only somebody may have had whose worker could not ask the server."""
+
+    asked: float
+    answered: float
+    text: str
+
+
+@dataclass
 class Soak:
     """The workers of an application, who asks them, and who disturbs them.
 
@@ -59,8 +68,11 @@ class Soak:
     folder: Path
     calls: int = 0
     deletions: int = 0
-    failures: list[str] = field(default_factory=list)
     disturbances: list[Disturbance] = field(default_factory=list)
+    #: Answers that are older than what was acknowledged before they were asked for.
+    older: list[OlderAnswer] = field(default_factory=list)
+    #: When the server was away, and workers may not have noticed that it is back.
+    outages: list[Disturbance] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         with (self.folder / "numbers").open("r+b") as file:
@@ -76,7 +88,7 @@ class Soak:
 
         def work(number: int) -> None:
             chance = random.Random(f"{seed} {number}")
-            while time.monotonic() < end and not self.failures:
+            while time.monotonic() < end:
                 acts[number](chance)
 
         threads = [
@@ -88,7 +100,15 @@ class Soak:
         for thread in threads:
             thread.join(seconds + 90)
         assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
-        assert not self.failures, self.failures
+        wrong = [answer.text for answer in self.older if not self._was_away(answer)]
+        assert not wrong, wrong
+
+    def _was_away(self, answer: OlderAnswer) -> bool:
+        """Whether the server was away: then who computes answers all who ask meanwhile."""
+        return any(
+            outage.begins <= answer.answered and answer.asked <= outage.ends
+            for outage in self.outages
+        )
 
     def _get(self, path: str) -> str | None:
         """An answer; None where there was none: its worker was killed, or the cache fails."""
@@ -105,10 +125,11 @@ class Soak:
 
     def _ask(self, chance: random.Random) -> None:
         key, kind = chance.randrange(KEYS), chance.choice(KINDS)
-        least = self._acknowledged[key]
+        least, asked = self._acknowledged[key], time.monotonic()
         answer = self._get(f"/call/{kind}/{key}")
         if answer is not None and int(answer) < least:
-            self.failures.append(f"{kind} {key} is {answer}; {least} was acknowledged")
+            text = f"{kind} {key} is {answer}; {least} was acknowledged"
+            self.older.append(OlderAnswer(asked, time.monotonic(), text))
         self.calls += answer is not None
 
     def _change(self, chance: random.Random) -> None:
@@ -152,7 +173,9 @@ class Soak:
                     self.server.kill()
                     time.sleep(chance.random())
                     self.server.start()
-                    self.disturbances.append(Disturbance(begins, time.monotonic() + 2))
+                    back = Disturbance(begins, time.monotonic() + 2)
+                    self.disturbances.append(back)
+                    self.outages.append(back)
 
     def workers(self) -> list[int]:
         """The processes of the application."""

@@ -145,7 +145,8 @@ impl Road {
                 // Of those who follow, some may have asked after another process has deleted it.
                 Ok(Outcome::Superseded) if open.lease().is_some() => {}
                 // What could not be stored, because the cache fails, is still what they wait for.
-                _ => open.land(py, encoded, timeout, is_answer),
+                _ if is_answer => open.land(py, encoded, timeout, &outcome),
+                _ => open.land_for_nobody(),
             }
             if !is_answer {
                 open.row = None;

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from ...requests.look_alike import look_alike
 from .cookies import names_read, noting_class
 
 if TYPE_CHECKING:
@@ -98,11 +99,8 @@ def _noting_query(cls: Any) -> Any:
         self.__dict__["args"] = value
 
     members = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "__doc__": cls.__doc__,
         "args": property(read_args, change_args),
         **{name: telling(name) for name in _TELLING},
     }
-    noting = type(cls)(cls.__name__, (cls,), members)
+    noting = look_alike(cls, members)
     return noting

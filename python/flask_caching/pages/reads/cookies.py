@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ...requests.look_alike import look_alike
+
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
@@ -70,12 +72,7 @@ def cookies_aside(request: Request) -> Iterator[None]:
 @functools.lru_cache(maxsize=32)
 def noting_class(cls: type) -> type:
     """A subclass whose objects note what is read of them."""
-    members: dict[str, Any] = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "__doc__": cls.__doc__,
-        _NAMES: None,
-    }
+    members: dict[str, Any] = {_NAMES: None}
     for names, is_by_name in ((_BY_NAME, True), (_ALL, False)):
         for name in names:
             method = getattr(cls, name, None)
@@ -89,7 +86,8 @@ def noting_class(cls: type) -> type:
         return (cls if made_by is type(self) else made_by, *rest)
 
     members["__reduce_ex__"] = __reduce_ex__
-    return type(cls)(cls.__name__, (cls,), members)
+    made: type = look_alike(cls, members)
+    return made
 
 
 def _noting(method: Callable[..., Any], is_by_name: bool) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ...requests.look_alike import look_alike
 from .cookies import cookies_aside
 
 if TYPE_CHECKING:
@@ -174,11 +175,5 @@ def _noting_address(cls: Any) -> Any:
     def change(self: Any, address: Any) -> None:
         self.__dict__["remote_addr"] = address
 
-    members = {
-        "__module__": cls.__module__,
-        "__qualname__": cls.__qualname__,
-        "__doc__": cls.__doc__,
-        "remote_addr": property(read, change),
-    }
-    noting = type(cls)(cls.__name__, (cls,), members)
+    noting = look_alike(cls, {"remote_addr": property(read, change)})
     return noting

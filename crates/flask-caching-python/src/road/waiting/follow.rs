@@ -20,7 +20,7 @@ use crate::pages::GuardName;
 use crate::road::NativeProxies;
 use crate::road::port::SET;
 use crate::road::road::Road;
-use crate::road::turn::{Encoded, Following, Open, Reading, Role, Step};
+use crate::road::turn::{Encoded, Following, Open, Outcome, Reading, Role, Step};
 use crate::values::missing::is_missing;
 use crate::{flights, timeout};
 use flask_caching_engine::telemetry::counts::Event;
@@ -147,7 +147,12 @@ impl Road {
         let Some(waiting) = open.following.waiting.take() else {
             return Ok(());
         };
-        let landing = waiting.landing();
+        let mut landing = waiting.landing();
+        if let Some(Landing::Shared(Some(result))) = &landing
+            && open.is_in_doubt(result)
+        {
+            landing = Some(Landing::Failed);
+        }
         // Where that failed, another one of those who waited may compute it, and be followed.
         open.following.is_over |= !matches!(landing, Some(Landing::Failed));
         let value = match landing {
@@ -177,39 +182,52 @@ impl Open {
         Ok(seen)
     }
 
-    /// Lets those who wait for this call have what storing its result came to.
+    /// Lets those who wait for this call have its result, which storing has come to `outcome` with.
     pub(in crate::road) fn land(
         &self,
         py: Python<'_>,
         encoded: &Encoded,
         timeout: &Py<PyAny>,
-        is_answer: bool,
+        outcome: &PyResult<Outcome>,
     ) {
         let Some(flight) = &self.flight else {
             return;
         };
         let timeout = timeout::from_python(Some(timeout.bind(py)));
-        let is_expired = matches!(timeout, Ok(Timeout::Of(Lifetime::Expired)));
-        flight.land(if !is_answer || is_expired {
-            Landing::Refused
-        } else if flight.is_followed() {
-            Landing::Shared(Some(Arc::new(SharedResult {
+        if matches!(timeout, Ok(Timeout::Of(Lifetime::Expired))) {
+            return flight.land(Landing::Refused);
+        }
+        let is_unknown = outcome.is_err() && self.lease().is_some();
+        let result = flight.is_followed().then(|| {
+            let result = SharedResult {
                 backend: self.backend.clone_ref(py),
                 key: self.key.clone_ref(py),
                 encoded: encoded.clone_ref(py),
-                is_fenced: !self.leasing.is_unfenced(),
-            })))
-        } else {
-            Landing::Shared(None)
+                is_fenced: !is_unknown && !self.leasing.is_unfenced(),
+            };
+            Arc::new(result) as Payload
         });
+        flight.land(Landing::Shared(result));
     }
 
     /// Lets those who wait for this call compute at once: its result is its caller's alone.
     pub(in crate::road) fn refuse(&mut self) {
         self.step = Step::Refused;
+        self.land_for_nobody();
+    }
+
+    /// Lets those who wait for this call compute at once.
+    pub(in crate::road) fn land_for_nobody(&self) {
         if let Some(flight) = &self.flight {
             flight.land(Landing::Refused);
         }
+    }
+
+    /// Whether another process may have deleted a result before this call asked, which could look, and found
+    /// nothing.
+    fn is_in_doubt(&self, payload: &Payload) -> bool {
+        let result = payload.downcast_ref::<SharedResult>();
+        !self.following.is_blind && result.is_some_and(|result| !result.is_fenced)
     }
 
     /// The result of the call that was waited for; `None` where only the backend can tell.
@@ -218,10 +236,6 @@ impl Open {
             return Ok(None);
         };
         let key = self.key.bind(py);
-        // Whoever could look, and found nothing, may have asked after a deletion elsewhere.
-        if !result.is_fenced && !self.following.is_blind {
-            return Ok(None);
-        }
         // Two keys may have one hash.
         if !result.backend.is(&self.backend) || !key.eq(&result.key)? {
             return Ok(None);
@@ -257,6 +271,7 @@ impl Open {
         self.prefetched = None;
         self.handle = None;
         self.conditions.forget_found();
+        self.following.is_blind = false;
         self.following.is_keyless = false;
         self.step = Step::Unread;
         if let Some(prefix) = &self.prefix {
