@@ -142,15 +142,16 @@ class Pages(KnownNames):
 
         def decorator(f: Callable[P, R]) -> Cached[P, R]:
             check_decorated(f)
+            policy = PagePolicy(cast("Cache", self), f, options)
+            for state in self._states:
+                app = state.app()
+                if app is not None:
+                    self._watch_pages(app, state.pages, options.in_front)
+            # Not before: what is refused changes nothing.
             self._has_pages = True
             self._has_pages_in_front |= options.in_front
             if options.query:
                 self._counting.add(options.query)
-            for state in self._states:
-                app = state.app()
-                if app is not None:
-                    self._watch_pages(app, state.pages)
-            policy = PagePolicy(cast("Cache", self), f, options)
             return cast("Cached[P, R]", wrap(policy, timeout))
 
         return decorator
@@ -167,12 +168,21 @@ class Pages(KnownNames):
             or pairs. Those that are no part of a page do not count. None: with any.
         :param host: forget only the pages of this host, with its port if it is not 80 or 443. None:
             of any.
-        :raises ValueError: ``path`` is no path.
+        :raises ValueError: ``path`` is no path, or what is given cannot be part of a URL.
+        :raises TypeError: ``query`` or ``host`` is of a wrong type.
         :raises CacheBackendError: the server cannot be asked; it is told when it can.
         """
-        places, own_query = places_of(path)
+        try:
+            places, own_query = places_of(path)
+        except ValueError:
+            # Brackets that are no IPv6 address, or half of a surrogate pair.
+            places = []
         if not places:
             raise ValueError(f"a page is deleted by its path, which begins with a slash: {path!r}")
+        if not isinstance(host, str | None):
+            raise TypeError(f"host must be a str or None, not {host!r}")
+        if not isinstance(query, str | Iterable | None):
+            raise TypeError(f"query must be a str, a mapping, pairs or None, not {query!r}")
         if query is None:
             query = own_query or None
         elif not isinstance(query, str):
@@ -204,10 +214,13 @@ class Pages(KnownNames):
         except Exception as error:
             state.failed(backend, error, "storing", "the pages of a URL")
 
-    def _watch_pages(self, app: Flask, settings: PageSettings) -> None:
-        """Let pages see the answers of an application."""
+    def _watch_pages(self, app: Flask, settings: PageSettings, in_front: bool) -> None:
+        """Let pages see the answers of an application.
+
+        :param in_front: whether one of them is in front of it.
+        """
         watch_answers(app, cast("Cache", self))
-        if self._has_pages_in_front and settings.front is None:
+        if in_front and settings.front is None:
             raise CacheConfigError(
                 "a page has in_front=True, which answers before any hook of the application runs: "
                 f"set CACHE_PAGES_IN_FRONT = True for the application {app.name!r} to allow it"
@@ -229,5 +242,5 @@ class Pages(KnownNames):
         if config["CACHE_PAGES_IN_FRONT"]:
             settings.front = self._make_front(app, settings.says_status)
         if self._has_pages:
-            self._watch_pages(app, settings)
+            self._watch_pages(app, settings, self._has_pages_in_front)
         return settings

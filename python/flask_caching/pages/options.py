@@ -78,6 +78,8 @@ def _names(option: str, given: Any) -> tuple[str, ...]:
     for name in names:
         if not isinstance(name, str):
             raise TypeError(f"{option} has {name!r}, which is no name")
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise ValueError(f"{option} has {name!r}, which no request can have")
     return names
 
 

@@ -237,13 +237,17 @@ class Passage:
             if self._detail is None:
                 self._detail = self._why_not_stored(context, turn, processed, final, is_same)
             if self._detail is None:
-                landed = self._land(turn, final, state) if is_same else None
+                try:
+                    landed = self._land(turn, final, state) if is_same else None
+                    page = self._store(turn, final, state) if landed is None else None
+                except Exception as error:
+                    self.policy.stand_aside("timeout", error)
+                    landed = "timeout"
                 if type(landed) is tuple:
                     if self.policy.page.in_front:
                         self._learn(settings.front)
                     return final
-                self._detail = landed
-                page = self._store(turn, final, state) if landed is None else None
+                self._detail = landed or self._detail
             if page is None and turn.is_open:
                 self._refuse(turn)
         said = self._status_of_miss(page is not None)

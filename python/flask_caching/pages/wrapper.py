@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
-from .._engine import Turn
+from .._engine import Turn, page_is_found_by_all
 from ..requests.context import active_context, active_request_context, session_of
 from ..requests.sessions import SessionUse, is_untouched
 from .passage import Passage, passage_of
@@ -43,15 +43,16 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
         if shares_hosts and (app.subdomain_matching or app.url_map.host_matching):
             policy.rule.count_host()
         passage = Passage(policy, active, app)
-        handed = environ.pop(TURN, None)
+        handed = environ.get(TURN)
         if asks_unless:
             with aside(request):
                 is_bypassed = policy.is_bypassed(args, kwargs)
             if is_bypassed:
+                environ.pop(TURN, None)
                 passage.forward("bypass", "unless")
                 return policy.run(*args, **kwargs)
-        if handed is not None and handed[0] is road:
-            answer = handed[1]
+        if handed is not None and _is_of(handed, road, passage):
+            answer = environ.pop(TURN)[1]
         else:
             answer = begin(args, kwargs, app.extensions, request.method, environ, passage.app_name)
         if type(answer) is not Turn:
@@ -69,6 +70,13 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
         return _compute(passage, active, answer, args, kwargs)
 
     return decorated_function
+
+
+def _is_of(handed: Any, road: Any, passage: Passage) -> bool:
+    """Whether the turn that a request carries is for its page: it may have become another request
+    on its way."""
+    own, turn = handed
+    return own is road and page_is_found_by_all(road, turn, passage.app_name, passage.environ)
 
 
 def _compute(

@@ -127,8 +127,12 @@ impl PageFront {
         let answer = self.app.bind(py).call1((environ, start_response));
         let turn = intern!(py, TURN);
         if has_begun && environ.contains(turn)? {
-            // It did not get as far as the view, which others would wait for.
+            // It did not get as far as the view, which others have waited for: for a moment nobody does.
+            let left = environ.get_item(turn)?;
             environ.del_item(turn)?;
+            if let Ok((_, turn)) = left.extract::<(Bound<'_, PyAny>, PyRef<'_, Turn>)>() {
+                turn.give_up();
+            }
         }
         answer
     }

@@ -11,7 +11,7 @@ use super::rule::{Target, without_port};
 
 const START: &[u8] = b"page:";
 const END: &[u8] = b"_memver";
-/// Short enough to stand in an entry of the in-process store itself.
+/// Short enough for a copy nearby to keep it in the entry itself.
 const LENGTH: usize = START.len() + 22 + END.len();
 
 /// One of these names.

@@ -222,6 +222,13 @@ impl Turn {
         self.lock().take()
     }
 
+    /// Nobody has computed it, nor will: those who wait go on, and for a moment nobody waits.
+    pub(crate) fn give_up(&self) {
+        if let Some(mut open) = self.take() {
+            open.refuse();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Box<Open>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -44,7 +44,10 @@ def reads_others(request: Request, names: Collection[str]) -> bool:
         # Somebody has put others in their place.
         return True
     read = cookies.__dict__.get(_NAMES)
-    return read is not None and not read.issubset(names)
+    if read is None:
+        # What is empty is written as JSON without asking for what is in it.
+        return not dict.__len__(cookies)
+    return not read.issubset(names)
 
 
 def names_read(noting: Any) -> Set[str | None]:
@@ -59,14 +62,15 @@ def names_read(noting: Any) -> Set[str | None]:
 @contextmanager
 def cookies_aside(request: Request) -> Iterator[None]:
     """What is read of the cookies meanwhile is not noted."""
-    attributes = getattr(request.__dict__.get("cookies"), "__dict__", {})
-    before = set(attributes.get(_NAMES, ()))
+    known = request.__dict__.get("cookies")
+    before = set(getattr(known, "__dict__", {}).get(_NAMES, ()))
     try:
         yield
     finally:
-        attributes = getattr(request.__dict__.get("cookies"), "__dict__", {})
-        if _NAMES in attributes:
-            attributes[_NAMES] = before
+        if known is None:
+            request.__dict__.pop("cookies", None)
+        elif _NAMES in getattr(known, "__dict__", {}):
+            known.__dict__[_NAMES] = before
 
 
 @functools.lru_cache(maxsize=32)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.utils import cached_property
+
 from ...requests.look_alike import look_alike
 from .cookies import cookies_aside
 
@@ -40,6 +42,9 @@ _OF_THE_WAY = frozenset(
 #: What requests keep of these once they have read them.
 _KEPT = ("user_agent", "access_route")
 
+#: And what they can read once only; what is read of cookies they note themselves.
+_OF_THE_BODY = frozenset({"stream", "data", "form", "files", "values", "cookies"})
+
 _ADDRESS = "_flask_caching_address"
 
 
@@ -55,6 +60,8 @@ class HeaderReads:
     times_all = 0
     #: Whether any was, or the address.
     has_some = False
+    #: Whether a view has begun.
+    has_begun = False
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
@@ -118,6 +125,11 @@ def header_reads(request: Request) -> HeaderReads | None:
     return found if type(found) is HeaderReads else None
 
 
+def _is_kept_by(cls: type, name: str) -> bool:
+    """Whether requests of a class make an attribute once, when it is first asked for."""
+    return name == "_parsed_content_type" or isinstance(getattr(cls, name, None), cached_property)
+
+
 @contextmanager
 def aside(request: Request) -> Iterator[None]:
     """What is read meanwhile decides only whether the cache is asked."""
@@ -126,9 +138,14 @@ def aside(request: Request) -> Iterator[None]:
         yield
         return
     names, times = reads.names, reads.times_all
-    has_cookies = "cookies" in request.__dict__
+    known = set(request.__dict__)
+    has_cookies = "cookies" in known
     with cookies_aside(request):
         yield
+    for name in request.__dict__.keys() - known:
+        # Or the view would find what it is made of without reading that.
+        if name not in _OF_THE_BODY and _is_kept_by(type(request), name):
+            del request.__dict__[name]
     reads.names, reads.times_all = names, times + ("cookies" in request.__dict__) - has_cookies
 
 
@@ -139,10 +156,12 @@ def begin_view(request: Request, reads: HeaderReads | None) -> Any:
     """
     if reads is None:
         return None
-    if reads.names:
+    if reads.names and not reads.has_begun:
         reads.names = reads.names - _OF_THE_WAY
         for name in _KEPT:
             request.__dict__.pop(name, None)
+    # What answers its error goes on where it has ended.
+    reads.has_begun = True
     cls: Any = type(request)
     try:
         request.__class__ = _noting_address(cls)
