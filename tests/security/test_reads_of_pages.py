@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import abort, jsonify, request
+from flask import Request, abort, jsonify, request
 from paged import Paged
 
 
@@ -58,4 +58,22 @@ def test_no_cookies_as_json_are_cookies_that_were_read(show: Any) -> None:
 
 def test_cookies_that_are_not_looked_at_do_not_count() -> None:
     paged = Paged(unless=lambda: "admin" in request.cookies)
+    assert paged.is_stored()
+
+
+def test_cookies_of_a_class_that_is_no_dict() -> None:
+    class Cookies:
+        """What an application has in the place of Werkzeug's."""
+
+        def __init__(self, pairs: Any) -> None:
+            self.pairs = list(pairs)
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            return type(self), (self.pairs,)
+
+    class Own(Request):
+        dict_storage_class = Cookies  # type: ignore[assignment]
+
+    paged = Paged(lambda run: str(type(request.cookies) is not None))
+    paged.app.request_class = Own
     assert paged.is_stored()

@@ -46,7 +46,7 @@ def reads_others(request: Request, names: Collection[str]) -> bool:
     read = cookies.__dict__.get(_NAMES)
     if read is None:
         # What is empty is written as JSON without asking for what is in it.
-        return not dict.__len__(cookies)
+        return isinstance(cookies, dict) and not dict.__len__(cookies)
     return not read.issubset(names)
 
 
