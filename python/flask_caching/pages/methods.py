@@ -176,7 +176,7 @@ class Pages(KnownNames):
             places, own_query = places_of(path)
         except ValueError:
             # Brackets that are no IPv6 address, or half of a surrogate pair.
-            places = []
+            places, own_query = [], ""
         if not places:
             raise ValueError(f"a page is deleted by its path, which begins with a slash: {path!r}")
         if not isinstance(host, str | None):
