@@ -82,6 +82,22 @@ def test_a_refresh_that_a_middleware_makes_another_request_of_fills_nothing(
             assert client.get("/acme/a/b").text == "acme.example a/b"
 
 
+def test_a_refresh_that_unless_keeps_from_the_cache_is_tried_again() -> None:
+    answers = [False, False, True]
+    paged = Paged(
+        timeout=1,
+        stale_while_revalidate=1000,
+        unless=lambda: bool(answers) and answers.pop(0),
+    )
+    with manual_clock() as clock:
+        for runs in (1, 2, 3):
+            assert paged.get().text == "run 1"
+            wait_until(lambda runs=runs: paged.runs == runs, "the view")  # type: ignore[misc]
+            wait_until(lambda: paged.cache.stats().under_way == 0, "its end")
+            clock.advance(5)
+        assert paged.get().text == "run 3"
+
+
 def test_requests_that_a_hook_answers_run_side_by_side() -> None:
     paged = Paged(settings={"CACHE_PAGES_IN_FRONT": True}, in_front=True)
     within, leave = threading.Semaphore(0), threading.Event()

@@ -29,6 +29,10 @@ LOOKING = 0.5
 TTL = 4.0
 
 
+#: Kind, key, process, question for a lease, beginning and end.
+Computation = tuple[str, int, int, float, float, float]
+
+
 @dataclass
 class Disturbance:
     """What allows a computation beside another one.
@@ -47,11 +51,17 @@ class Disturbance:
 
 @dataclass
 class OlderAnswer:
-    """An answer that only somebody may have had whose worker could not ask the server."""
+    """An answer that only somebody may have had whose worker could not ask the server.
 
+    :param least: what was acknowledged before it was asked for.
+    """
+
+    kind: str
+    key: int
     asked: float
     answered: float
-    text: str
+    number: int
+    least: int
 
 
 @dataclass
@@ -100,14 +110,19 @@ class Soak:
         for thread in threads:
             thread.join(seconds + 90)
         assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
-        wrong = [answer.text for answer in self.older if not self._was_away(answer)]
+        computed = list(self._computed())
+        wrong = [answer for answer in self.older if not self._is_shared(answer, computed)]
         assert not wrong, wrong
 
-    def _was_away(self, answer: OlderAnswer) -> bool:
-        """Whether the server was away: then who computes answers all who ask meanwhile."""
-        return any(
+    def _is_shared(self, answer: OlderAnswer, computed: list[Computation]) -> bool:
+        """Whether the server was away, and the answer is from a computation that was under way."""
+        was_away = any(
             outage.begins <= answer.answered and answer.asked <= outage.ends
             for outage in self.outages
+        )
+        return was_away and any(
+            (kind, key) == (answer.kind, answer.key) and begins < answer.asked < ends
+            for kind, key, _, _, begins, ends in computed
         )
 
     def _get(self, path: str) -> str | None:
@@ -128,8 +143,8 @@ class Soak:
         least, asked = self._acknowledged[key], time.monotonic()
         answer = self._get(f"/call/{kind}/{key}")
         if answer is not None and int(answer) < least:
-            text = f"{kind} {key} is {answer}; {least} was acknowledged"
-            self.older.append(OlderAnswer(asked, time.monotonic(), text))
+            answered = time.monotonic()
+            self.older.append(OlderAnswer(kind, key, asked, answered, int(answer), least))
         self.calls += answer is not None
 
     def _change(self, chance: random.Random) -> None:
@@ -219,8 +234,8 @@ class Soak:
         before = [it for it in self.disturbances if it.begins <= moment]
         return sorted(before, key=lambda it: it.ends)[-5:]
 
-    def _computed(self) -> Iterator[tuple[str, int, int, float, float, float]]:
-        """Kind, key, process, question for a lease, beginning and end of each computation."""
+    def _computed(self) -> Iterator[Computation]:
+        """Each computation."""
         lines = [line.split() for line in (self.folder / "computed").read_text().splitlines()]
         ends = {words[1]: float(words[2]) for words in lines if words[0] == "ends"}
         for words in lines:
