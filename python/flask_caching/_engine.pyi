@@ -1,10 +1,14 @@
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Any, Final, Literal, Self, TypeVar, final
 
 from cachelib.serializers import BaseSerializer
+from flask import Flask
 from typing_extensions import disjoint_base
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request, Response
+
+from .extension.state import AppState
+from .pages.policy import PagePolicy
 
 __all__ = [
     "COMPRESSED",
@@ -20,6 +24,7 @@ __all__ = [
     "Deadline",
     "FileByteStore",
     "FragmentFinder",
+    "HeaderReads",
     "MemcachedByteStore",
     "MemoryBackend",
     "Metadata",
@@ -29,8 +34,10 @@ __all__ = [
     "PageForm",
     "PageFront",
     "PageHeaders",
+    "PagePassage",
     "PageRule",
     "PageTaken",
+    "PageView",
     "Patience",
     "RedisServers",
     "Refreshes",
@@ -55,6 +62,7 @@ __all__ = [
     "expires_at",
     "flights_under_way",
     "forget_flights",
+    "header_reads",
     "hold_flights",
     "is_first_interpreter",
     "is_plain",
@@ -65,6 +73,7 @@ __all__ = [
     "new_version",
     "normalize_timeout",
     "note_leader",
+    "note_reads",
     "open_store",
     "page_answer",
     "page_decode",
@@ -73,7 +82,6 @@ __all__ = [
     "page_guards_of",
     "page_is_found_by_all",
     "page_is_in",
-    "page_land",
     "page_rendition",
     "page_standing",
     "page_unchanged",
@@ -456,6 +464,74 @@ class PageForm:
         self, status: str, headers: PageHeaders, body: bytes, etag: str | None, has_codings: bool
     ) -> list[tuple[str, str]]: ...
 
+@final
+class HeaderReads:
+    def __new__(cls, environ: Any) -> HeaderReads: ...
+    @property
+    def environ(self) -> Any: ...
+    names: frozenset[str]
+    times_all: int
+    has_some: bool
+    @property
+    def has_begun(self) -> bool: ...
+    def __getitem__(self, name: str) -> Any: ...
+    def items(self) -> Any: ...
+    def __getattr__(self, name: str) -> Any: ...
+
+def note_reads(request: Request, noting_class: Callable[[type], type]) -> None: ...
+def header_reads(request: Request) -> HeaderReads | None: ...
+
+@final
+class PageView:
+    def __new__(
+        cls,
+        policy: PagePolicy,
+        in_front: bool,
+        session: tuple[str, tuple[type, ...]],
+        leave_to_hooks: Callable[[Request, HeaderReads], None],
+        noting_address: Callable[[type], type],
+        sending_class: Callable[[type], type | None],
+    ) -> PageView: ...
+
+@disjoint_base
+class PagePassage:
+    def __new__(cls, view: PageView, context: Any, app: Flask) -> Self: ...
+    @property
+    def policy(self) -> PagePolicy: ...
+    @property
+    def app(self) -> Flask: ...
+    @property
+    def request(self) -> Request: ...
+    @property
+    def environ(self) -> dict[str, Any]: ...
+    @property
+    def state(self) -> AppState | None: ...
+    @property
+    def app_name(self) -> str: ...
+    @property
+    def reads(self) -> HeaderReads | None: ...
+    turn: Turn | None
+    response: Any
+    call: Any
+    page: _Page | None
+    error: BaseException | None
+    taken: PageTaken | None
+    said: PageTaken | None
+    read: Set[str] | None
+    forward: str
+    detail: str | None
+    failed_with: int | None
+    uses_session: bool
+    uses_query: bool
+    is_made: bool
+    def has_new_hooks(self, context: Any) -> bool: ...
+    def begin_miss(self, turn: Turn) -> None: ...
+    def begin_view(self, context: Any) -> bool: ...
+    def end_view(self) -> None: ...
+    def take(self, context: Any, turn: Turn, response: Response, call: Any) -> bool: ...
+    def conclude_plainly(self, context: Any, processed: Any, answer: Response) -> bool: ...
+    def land(self, answer: Response) -> bool: ...
+
 def new_version() -> str: ...
 def page_answer(
     page: _Page,
@@ -472,15 +548,6 @@ def page_guards(
 def page_guards_of(environ: dict[str, Any]) -> tuple[str, ...]: ...
 def page_is_in(page: _Page, response: Response) -> bool: ...
 def page_is_found_by_all(road: Road, turn: Turn, app: str, environ: dict[str, Any]) -> bool: ...
-def page_land(
-    way: tuple[Road, Turn],
-    taken: PageTaken,
-    response: Response,
-    environ: dict[str, Any],
-    terms: tuple[_Rules, str | None],
-    sending: type | None,
-    in_front: bool,
-) -> _Page | str | None: ...
 def page_rendition(page: _Page, environ: dict[str, Any]) -> _Page: ...
 def page_standing(page: _Page) -> tuple[int, int | None]: ...
 def page_unchanged(
@@ -565,7 +632,6 @@ class Road:
     def read(self, turn: Turn) -> None: ...
     def arrive(self, turn: Turn, args: _Args, kwargs: _Kwargs) -> Any: ...
     def finish(self, turn: Turn, result: Any) -> Any: ...
-    def missing_of_page(self, turn: Turn, app: str, environ: dict[str, Any]) -> str: ...
     def finish_page(
         self, turn: Turn, page: _Page, lifetime: float, tags: Sequence[str]
     ) -> bool: ...

@@ -53,14 +53,14 @@ mod _engine {
     use crate::memory::{BegunCopies, MemoryBackend, NearCopies};
     #[pymodule_export]
     use crate::pages::{
-        PageForm, PageFront, PageHeaders, PageRule, PageTaken, page_answer, page_decode,
-        page_encode, page_guards, page_guards_of, page_is_in, page_rendition, page_standing,
-        page_unchanged,
+        HeaderReads, PageForm, PageFront, PageHeaders, PagePassage, PageRule, PageTaken, PageView,
+        header_reads, note_reads, page_answer, page_decode, page_encode, page_guards,
+        page_guards_of, page_is_in, page_rendition, page_standing, page_unchanged,
     };
     #[pymodule_export]
     use crate::road::{
         CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
-        page_is_found_by_all, page_land, replaced_methods,
+        page_is_found_by_all, replaced_methods,
     };
     #[pymodule_export]
     use crate::stores::byte_store::ByteStore;

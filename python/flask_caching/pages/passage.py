@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
 from flask import Response as PlainResponse
 
 from .._engine import (
     PageHeaders,
-    PageTaken,
+    PagePassage,
+    PageView,
     page_answer,
     page_is_found_by_all,
     page_is_in,
-    page_land,
     page_rendition,
     page_standing,
     page_unchanged,
 )
-from ..requests.context import name_of, session_of
+from ..requests.context import SESSION, session_of
+from ..requests.sessions import PLAIN_SESSIONS
 from ..utils import normalize_timeout
-from .reads import header_reads, reads_others
+from .reads import (
+    leave_to_hooks,
+    noting_address,
+    reads_others,
+    that_count,
+    that_count_with_hooks,
+    why_not_shared,
+)
 from .rules import keeps_nothing
 from .sent import completes_itself, send, sending_class, twin
 from .stored import RENDITIONS, response_of
 
 if TYPE_CHECKING:
-    from flask import Flask
     from werkzeug.datastructures import Headers
     from werkzeug.wrappers import Response
 
@@ -37,9 +43,8 @@ if TYPE_CHECKING:
     from .settings import PageSettings
     from .stored import Page
 
-__all__ = ["Passage", "passage_of"]
+__all__ = ["MARK", "Passage", "page_view_of", "passage_of"]
 
-_MARK = "_flask_caching_page"
 #: Which headers are about a body, and not sent without one.
 _OF_THE_BODY = (
     "Content-Encoding",
@@ -53,91 +58,57 @@ _OF_THE_BODY = (
 #: What is no reason to warn.
 _USUAL = frozenset({"status", "vary-learned", "not-kept"})
 
-
-#: Where a context has the functions that are to change the answer of its request.
-_HOOKS = "_after_request_functions"
+#: Where a context keeps the page that answers its request.
+MARK = "_flask_caching_page"
 
 
 def passage_of(context: Any) -> Passage | None:
     """The page that answers the request of a context, if one does."""
-    return getattr(context, _MARK, None)
+    return getattr(context, MARK, None)
 
 
-class Passage:
-    """One request on its way.
+def page_view_of(policy: PagePolicy) -> PageView:
+    """What all requests to the view of a page have in common."""
+    session = (SESSION, PLAIN_SESSIONS)
+    in_front = policy.page.in_front
+    return PageView(policy, in_front, session, leave_to_hooks, noting_address, sending_class)
 
-    :param policy: the policy of its page.
-    :param context: the context of the request.
-    :param app: its application.
-    """
 
-    response: Any = None
-    #: Whether the view used the session.
-    uses_session = False
-    #: Whether it has read arguments that are no part of the page.
-    uses_query = False
-    #: Whether the response was made of what the view has returned, so that nobody else has it.
-    is_made = False
-    _error: BaseException | None = None
-    _turn: Turn | None = None
-    _page: Page | None = None
-    _taken: PageTaken | None = None
-    #: What the answer says of itself, which hooks may have changed since it was taken.
-    _said: PageTaken | None = None
-    #: The headers that it was made by, as an environment has them.
-    _read: Set[str] = frozenset()
-    _call: Any = ((), {})
-    _forward = "uri-miss"
-    _detail: str | None = None
-    #: The status that the view answered with where an old page is answered in its place.
-    _failed_with: int | None = None
+class Passage(PagePassage):
+    """One request on its way. What is usual about it is done natively."""
 
-    def __init__(self, policy: PagePolicy, context: Any, app: Flask) -> None:
-        # Not the context, which has it: a cycle would keep the answer until it is collected.
-        self.policy, self.app = policy, app
-        request = self.request = context.request
-        self.environ: dict[str, Any] = request.environ
-        try:
-            state: AppState | None = policy.cache._states[app]
-        except KeyError:
-            state = None
-        self._state = state
-        self.app_name: str = name_of(app) if state is None else state.app_name
-        setattr(context, _MARK, self)
-        self._hooks = len(getattr(context, _HOOKS, ()))
-        #: Which of the request's headers are read, where it notes that.
-        self.reads = header_reads(request)
+    __slots__ = ()
 
     # What became of it in the view's place.
 
-    def forward(self, why: str, detail: str | None) -> None:
+    def go_by(self, why: str, detail: str | None) -> None:
         """The view answers; where there is a ``detail``, its answer is not stored."""
-        self._forward, self._detail = why, detail
+        self.forward, self.detail = why, detail
 
     def hit(self, page: Page) -> Response:
         """It was answered from the cache."""
-        self._page = page
+        self.page = page
         response = self.response = response_of(self.app.response_class, page)
         return response
 
     def fall_back(self, page: Page, status: int) -> Response:
         """The view has failed, and an old page is the answer."""
-        self._failed_with = status
+        self.failed_with = status
         return self.hit(page)
 
     def abort(self, error: BaseException, turn: Turn, call: Any) -> None:
         """The view has raised an error that is an answer, or that the application has one to."""
-        self._error, self._turn, self._call = error, turn, call
+        self.error, self.turn, self.call = error, turn, call
 
     def waits_for(self, error: Any) -> bool:
         """Whether what answers an error is the page."""
-        return error is not None and error is self._error
+        return error is not None and error is self.error
 
     def aborted(self) -> tuple[Turn, Any]:
         """The turn and the arguments of a view that was aborted, whose error is answered now."""
-        turn, self._error, self._turn = self._turn, None, None
+        turn, self.error, self.turn = self.turn, None, None
         assert turn is not None
-        return turn, self._call
+        return turn, self.call
 
     def miss(self, context: Any, turn: Turn, response: Response, call: Any) -> None:
         """The view has answered.
@@ -145,35 +116,38 @@ class Passage:
         :param context: the context of the request.
         :param call: the view's arguments, and those by name.
         """
-        self._turn, self.response, self._call = turn, response, call
+        if not self.take(context, turn, response, call):
+            self._look_closer(context, response)
+
+    def _look_closer(self, context: Any, response: Response) -> None:
         policy, request, reads = self.policy, self.request, self.reads
         attributes = request.__dict__
-        if reads is not None and reads.names:
-            self._read = reads.that_count()
+        if reads is not None:
+            self.read = that_count(reads) or None
         if self.uses_session and self._session_cookie() not in policy.page.cookies:
-            self._detail = "session"
+            self.detail = "session"
         elif self.uses_query:
-            self._detail = "query-read"
+            self.detail = "query-read"
         elif "cookies" in attributes and reads_others(request, policy.page.cookies):
-            self._detail = "cookies-read"
+            self.detail = "cookies-read"
         elif (
             reads is not None
             and (reads.has_some or "stream" in attributes)
-            and (why := reads.why_not_shared(request))
+            and (why := why_not_shared(reads, request))
         ):
-            self._detail = why
-        elif self._hooks != len(getattr(context, _HOOKS, ())):
-            self._detail = "after-this-request"
-        elif self._state is not None:
-            taken: Any = policy.form.take(response, self.environ, self._state.pages.most_bytes)
+            self.detail = why
+        elif self.has_new_hooks(context):
+            self.detail = "after-this-request"
+        elif self.state is not None:
+            taken: Any = policy.form.take(response, self.environ, self.state.pages.most_bytes)
             if type(taken) is str:
-                self._detail = taken
+                self.detail = taken
                 return
-            self._said = taken
+            self.said = taken
             if type(response) is not self.app.response_class and completes_itself(response):
                 # What it is made of again does not complete it as this one does.
                 taken = taken.with_headers(response.get_wsgi_headers(self.environ)._list)
-            self._taken = taken
+            self.taken = taken
 
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
@@ -183,9 +157,9 @@ class Passage:
 
     def fail(self) -> None:
         """The response could not be processed."""
-        if self._turn is not None:
-            self.policy.road.fail(self._turn)
-            self._turn = None
+        if self.turn is not None:
+            self.policy.road.fail(self.turn)
+            self.turn = None
 
     def conclude(self, context: Any, processed: Any, final: Response) -> Response:
         """The answer, after hooks and session; what may be stored of it, is.
@@ -194,21 +168,21 @@ class Passage:
         :param processed: the response that was given to the hooks.
         :param final: what they have made of it.
         """
-        state = self._state
+        state = self.state
         if state is None:
             return final
-        if self._page is None:
+        if self.page is None:
             return self._conclude_miss(context, processed, final, state)
         if processed is not self.response:
             # Somebody has put another response in its place.
             return final
-        return self._conclude_hit(self._page, final, state.pages)
+        return self._conclude_hit(self.page, final, state.pages)
 
     def _conclude_hit(self, page: Page, final: Response, settings: PageSettings) -> Response:
         said = None
-        if self._failed_with is not None:
+        if self.failed_with is not None:
             ttl = page_standing(page)[1]
-            said = f"flask-caching; fwd=stale; fwd-status={self._failed_with}; ttl={ttl}"
+            said = f"flask-caching; fwd=stale; fwd-status={self.failed_with}; ttl={ttl}"
         if not page_is_in(page, final):
             if not self.policy.page.in_front:
                 status = dict(page_answer(page, {}, True, said)[1][-2:])
@@ -226,28 +200,27 @@ class Passage:
     def _conclude_miss(
         self, context: Any, processed: Any, final: Response, state: AppState
     ) -> Response:
-        settings, taken, turn = state.pages, self._taken, self._turn
+        settings, taken, turn = state.pages, self.taken, self.turn
         is_same = taken is not None and taken.is_in(final)
         page = None
         if not self.is_made or final is not self.response:
             # What the view has returned it may have kept, and return again.
             final = twin(final)
         if turn is not None:
-            self._turn = None
-            if self._detail is None:
-                self._detail = self._why_not_stored(context, turn, processed, final, is_same)
-            if self._detail is None:
+            self.turn = None
+            if self.detail is None:
+                self.detail = self._why_not_stored(context, turn, processed, final, is_same)
+            if self.detail is None and is_same:
+                self.turn = turn
+                if self.land(final):
+                    return final
+                self.turn = None
+            if self.detail is None:
                 try:
-                    landed = self._land(turn, final, state) if is_same else None
-                    page = self._store(turn, final, state) if landed is None else None
+                    page = self._store(turn, final, state)
                 except Exception as error:
                     self.policy.stand_aside("timeout", error)
-                    landed = "timeout"
-                if type(landed) is tuple:
-                    if self.policy.page.in_front:
-                        self._learn(settings.front)
-                    return final
-                self._detail = landed or self._detail
+                    self.detail = "timeout"
             if page is None and turn.is_open:
                 self._refuse(turn)
         said = self._status_of_miss(page is not None)
@@ -265,30 +238,12 @@ class Passage:
     def _vary(self, final: Response) -> None:
         """Say of an answer that is not stored by what headers others of its URL differ."""
         policy = self.policy
-        if policy.varies and self._forward != "method":
+        if policy.varies and self.forward != "method":
             found = PageHeaders(final.headers._list)
             # Another answer to HEAD than to GET would be none.
             has_codings = bool(policy.page.compress) and found.may_be_encoded
             has_codings = has_codings and self.environ.get("REQUEST_METHOD") == "HEAD"
             final.headers.extend(policy.form.added("", found, b"", None, has_codings))
-
-    def _land(self, turn: Turn, final: Response, state: AppState) -> Any:
-        """The page of an answer that nobody has changed, as it is stored and sent in one step; why
-        it is not stored; or None: it takes more."""
-        policy, taken = self.policy, self._taken
-        if policy.asks_tags or taken is None:
-            return None
-        cls: Any = type(final)
-        forward = self._forward if state.pages.says_status else None
-        return page_land(
-            (policy.road, turn),
-            taken,
-            final,
-            self.environ,
-            (policy.given_rules(state), forward),
-            sending_class(cls),
-            policy.page.in_front,
-        )
 
     def _store(self, turn: Turn, final: Response, state: AppState) -> Page | None:
         """The page that was stored, if one was; otherwise ``_detail`` says why."""
@@ -297,7 +252,7 @@ class Passage:
             return None
         if self.policy.road.finish_page(turn, *made):
             return made[0]
-        self._detail = "not-kept"
+        self.detail = "not-kept"
         return None
 
     def _why_not_stored(
@@ -306,12 +261,12 @@ class Passage:
         if processed is not self.response:
             return "replaced"
         if not is_same:
-            assert self._state is not None
-            most_bytes = self._state.pages.most_bytes
+            assert self.state is not None
+            most_bytes = self.state.pages.most_bytes
             said: Any = self.policy.form.take(final, self.environ, most_bytes)
             if type(said) is str:
                 return said
-            self._said = said
+            self.said = said
         cookies = self.policy.page.cookies
         session = session_of(context)
         if (
@@ -326,23 +281,25 @@ class Passage:
                 return "cookies-read"
             reads = self.reads
             if reads is not None:
-                if why := reads.why_not_shared(self.request):
+                if why := why_not_shared(reads, self.request):
                     return why
-                self._read |= reads.that_count_with_hooks()
-        vary = self._said.vary if self._said is not None else ()
-        if not vary and not self._read:
+                self.read = (self.read or frozenset()) | that_count_with_hooks(reads)
+        vary = self.said.vary if self.said is not None else ()
+        if not vary and not self.read:
             return None
         is_found = page_is_found_by_all(self.policy.road, turn, self.app_name, self.environ)
-        return self.policy.learns(vary, self._read) or (None if is_found else "vary-learned")
+        return self.policy.learns(vary, self.read or frozenset()) or (
+            None if is_found else "vary-learned"
+        )
 
     def _make(self, final: Response, state: AppState) -> tuple[Page, float, tuple[str, ...]] | None:
         """The page of an answer, for how many seconds it is fresh, and the keys of its tags; None
         where it is not stored, of which ``_detail`` says why."""
-        policy, taken, said, backend = self.policy, self._taken, self._said, self._backend()
+        policy, taken, said, backend = self.policy, self.taken, self.said, self._backend()
         assert taken is not None
         assert said is not None
         if keeps_nothing(backend):
-            self._detail = "not-kept"
+            self.detail = "not-kept"
             return None
         if policy.page.in_front:
             # As it is sent: nobody completes it there.
@@ -353,11 +310,11 @@ class Passage:
         timeouts = (timeout, getattr(backend, "default_timeout", 300))
         made = policy.form.make(taken, said, timeouts, policy.given_rules(state))
         if made is None:
-            self._detail = "stale"
+            self.detail = "stale"
             return None
-        tags = policy.tags_of(final, self._call) if policy.asks_tags else ()
+        tags = policy.tags_of(final, self.call) if policy.asks_tags else ()
         if tags is None:
-            self._detail = "tags"
+            self.detail = "tags"
             return None
         return (*made, tags)
 
@@ -366,7 +323,7 @@ class Passage:
         return cache.cache if cache._chooses_backend else self.app.extensions["cache"][cache]
 
     def _refuse(self, turn: Turn) -> None:
-        detail = self._detail or ""
+        detail = self.detail or ""
         road = self.policy.road
         road.note_refusal(detail)
         road.refuse(turn, None)
@@ -388,10 +345,10 @@ class Passage:
             front.learn(self.environ["PATH_INFO"], self.policy.road)
 
     def _status_of_miss(self, is_stored: bool) -> str:
-        said = f"flask-caching; fwd={self._forward}"
+        said = f"flask-caching; fwd={self.forward}"
         if is_stored:
             return f"{said}; stored"
-        return said if self._detail is None else f"{said}; detail={self._detail}"
+        return said if self.detail is None else f"{said}; detail={self.detail}"
 
     def _answer(self, final: Response, page: Page, said: str | None) -> Response:
         """What hooks have made of a page, with what a cache adds; or that the client has it."""

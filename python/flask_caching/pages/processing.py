@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from .._engine import MemoryBackend, PageFront, Turn
+from .._engine import MemoryBackend, PageFront, Turn, note_reads
 from ..errors import CacheConfigError
 from ..requests.context import active_request_context, name_of
 from .passage import passage_of
-from .reads import note_header_reads, note_reads
+from .reads import noting_class
 from .visitors import IN_FRONT, TURN
 from .wrapper import answer_error
 
@@ -56,8 +56,8 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
         if context.request.method not in _SAFE and 200 <= final.status_code < 400:
             for cache in caches:
                 cache._forget_pages_of(context.request.environ)
-        if passage is not None:
-            # What an error handler answers after this is no page of the view's.
+        # What an error handler answers after this is no page of the view's.
+        if passage is not None and not passage.conclude_plainly(context, args[-1], final):
             final = passage.conclude(context, args[-1], final)
         return final
 
@@ -69,8 +69,7 @@ def _dispatching(inner: Any) -> Any:
     def full_dispatch_request(*args: Any) -> Any:
         request = active_request_context(None).request
         # The session has read its cookie by now, which is no use of it.
-        note_reads(request)
-        note_header_reads(request)
+        note_reads(request, noting_class)
         return inner(*args)
 
     return full_dispatch_request

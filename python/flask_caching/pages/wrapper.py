@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.exceptions import HTTPException
 
 from .._engine import Turn, page_is_found_by_all
-from ..requests.context import active_context, active_request_context, session_of
-from ..requests.sessions import SessionUse, is_untouched
-from .passage import Passage, passage_of
-from .reads import aside, begin_arguments, begin_view, end_view
+from ..requests.context import active_context, active_request_context
+from ..requests.sessions import SessionUse
+from .passage import MARK, Passage, page_view_of
+from .reads import aside, begin_arguments
 from .rules import bypassed
 from .stored import is_page
 from .visitors import TURN
@@ -30,26 +30,27 @@ _PLAIN = frozenset({str, bytes, dict, list})
 
 def page_view(policy: PagePolicy) -> Callable[..., Any]:
     """The view function of a page, to which the decorator gives its attributes."""
-    road = policy.road
+    road, view = policy.road, page_view_of(policy)
     begin, asks_unless, shares_hosts = road.begin, policy.unless is not None, not policy.page.host
 
     def decorated_function(*args: Any, **kwargs: Any) -> Any:
         active = active_request_context(None)
-        if active is None or passage_of(active) is not None:
+        if active is None or getattr(active, MARK, None) is not None:
             # There is no request to answer, or another page answers it.
             return policy.run(*args, **kwargs)
         request, app = active.request, active_context(None).app
         environ = request.environ
         if shares_hosts and (app.subdomain_matching or app.url_map.host_matching):
             policy.rule.count_host()
-        passage = Passage(policy, active, app)
+        passage = Passage(view, active, app)
+        setattr(active, MARK, passage)
         handed = environ.get(TURN)
         if asks_unless:
             with aside(request):
                 is_bypassed = policy.is_bypassed(args, kwargs)
             if is_bypassed:
                 environ.pop(TURN, None)
-                passage.forward("bypass", "unless")
+                passage.go_by("bypass", "unless")
                 return policy.run(*args, **kwargs)
         if handed is not None and _is_of(handed, road, passage):
             answer = environ.pop(TURN)[1]
@@ -58,16 +59,24 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
         if type(answer) is not Turn:
             if is_page(answer):
                 return passage.hit(answer)
-            passage.forward("bypass", "no-page")
+            passage.go_by("bypass", "no-page")
             return policy.run(*args, **kwargs)
         if not answer.is_open:
             # A HEAD fills nothing, nor does a request in an outage.
             reason = bypassed(request.method, environ)
             if reason is not None:
-                passage.forward("method" if reason == "method" else "bypass", reason)
+                passage.go_by("method" if reason == "method" else "bypass", reason)
                 passage.note(reason)
             return policy.run(*args, **kwargs)
-        return _compute(passage, active, answer, args, kwargs)
+        passage.begin_miss(answer)
+        call = (args, kwargs)
+        try:
+            return _respond(passage, active, answer, policy.answer, call, call)
+        except HTTPException as error:
+            if answer.is_open:
+                # What answers it, which Flask asks for then, is part of the page.
+                passage.abort(error, answer, call)
+            raise
 
     return decorated_function
 
@@ -77,25 +86,6 @@ def _is_of(handed: Any, road: Any, passage: Passage) -> bool:
     on its way."""
     own, turn = handed
     return own is road and page_is_found_by_all(road, turn, passage.app_name, passage.environ)
-
-
-def _compute(
-    passage: Passage, context: Any, turn: Turn, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Response:
-    """Run the view, and take from its response what may be stored when the request ends.
-
-    :param context: the context of the request.
-    """
-    policy = passage.policy
-    missing = policy.road.missing_of_page(turn, passage.app_name, passage.environ)
-    passage.forward(missing, None)
-    try:
-        return _respond(passage, context, turn, policy.answer, (args, kwargs))
-    except HTTPException as error:
-        if turn.is_open:
-            # What answers it, which Flask asks for then, is part of the page.
-            passage.abort(error, turn, (args, kwargs))
-        raise
 
 
 def answer_error(passage: Passage, context: Any, handle: Callable[[], Any]) -> Response:
@@ -109,45 +99,46 @@ def _respond(
     context: Any,
     turn: Turn,
     run: Callable[..., Any],
-    given: Any,
-    call: Any = None,
+    given: tuple[tuple[Any, ...], dict[str, Any]],
+    call: Any,
 ) -> Response:
-    """The response that ``run`` makes, which is what a view or the handler of its error does.
+    """The response that ``run`` makes, which is what a view or the handler of its error does; and
+    what may be stored of it when the request ends is taken from it.
 
-    :param given: its arguments, and those by name.
-    :param call: those of the view, where they are others.
+    :param context: the context of the request.
+    :param given: the arguments of ``run``, and those by name.
+    :param call: those of the view.
     """
-    road, app, request = passage.policy.road, passage.app, passage.request
-    session = session_of(context)
-    use = None if is_untouched(session) else SessionUse()
+    policy = passage.policy
     rejects_errors = turn.rejects_errors
-    cls = begin_view(request, passage.reads)
-    counting = passage.policy.page.query
-    arguments = None if counting is None else begin_arguments(request, counting)
+    use = None if passage.begin_view(context) else SessionUse()
+    counting = policy.page.query
+    arguments = None if counting is None else begin_arguments(passage.request, counting)
     try:
         rv = run(*given[0], **given[1])
-        if isinstance(rv, HTTPException):
+        is_plain = type(rv) in _PLAIN
+        if not is_plain and isinstance(rv, HTTPException):
             # Flask would make a stream of it.
             rv = rv.get_response(passage.environ)
-        response: Response = app.make_response(rv)
-        passage.is_made = type(rv) in _PLAIN
+        response: Response = passage.app.make_response(rv)
+        passage.is_made = is_plain
     except BaseException as error:
-        if call is None and isinstance(error, HTTPException):
+        if given is call and isinstance(error, HTTPException):
             raise
-        page = road.fail(turn, error)
+        page = policy.road.fail(turn, error)
         if is_page(page):
             return passage.fall_back(page, 500)
         raise
     finally:
         if arguments is not None and arguments.end():
             passage.uses_query = True
-        end_view(request, cls)
-        if not is_untouched(session) if use is None else use.end() is not None:
+        passage.end_view()
+        if use is not None and use.end() is not None:
             passage.uses_session = True
     if rejects_errors:
-        passage.forward("stale", None)
+        passage.go_by("stale", None)
         if response.status_code >= 500:
-            page = road.fail(turn, response.status)
+            page = policy.road.fail(turn, response.status)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
-    passage.miss(context, turn, response, call or given)
+    passage.miss(context, turn, response, call)
     return response

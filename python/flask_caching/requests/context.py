@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 __all__ = [
+    "SESSION",
     "active_app",
     "active_context",
     "active_method",
@@ -66,11 +67,14 @@ else:
 
 _request_context: type = vars(ctx).get("RequestContext") or ctx.AppContext
 
-#: Returns the session of a request context, or None while it has none. Later Flasks note who asks
-#: for it by its public name.
-session_of: Callable[[Any], Any] = attrgetter(
+#: The attribute in which a request context has the session, or None while it has none. Later Flasks
+#: note who asks for it by its public name.
+SESSION = (
     "_session" if isinstance(getattr(_request_context, "session", None), property) else "session"
 )
+
+#: Returns the session of a request context.
+session_of: Callable[[Any], Any] = attrgetter(SESSION)
 
 
 def active_app() -> Flask | None:

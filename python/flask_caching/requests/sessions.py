@@ -11,7 +11,11 @@ from flask.sessions import NullSession, SecureCookieSession
 from .context import active_request_context, session_of
 from .look_alike import look_alike
 
-__all__ = ["SessionUse", "is_untouched"]
+__all__ = ["PLAIN_SESSIONS", "SessionUse"]
+
+#: The classes of sessions that can be looked at without being used. Without a secret key there is
+#: none that could be written to.
+PLAIN_SESSIONS = (SecureCookieSession, NullSession)
 
 _READ = "the view read the session, which had something in it"
 _WROTE = "the view wrote to the session"
@@ -25,17 +29,6 @@ _WRITING = ("__setitem__", "__delitem__", "__ior__", "clear", "update")
 
 #: Where a session notes how it was used while it is watched.
 _NOTES = "_flask_caching_notes"
-
-
-def is_untouched(session: Any) -> bool:
-    """Whether a session is one of Flask's own, is empty, and nobody has written to it."""
-    # Without a secret key there is none that could be written to.
-    kind = type(session)
-    return (
-        (kind is SecureCookieSession or kind is NullSession)
-        and not session
-        and not session.modified
-    )
 
 
 class SessionUse:

@@ -58,7 +58,7 @@ impl PageForm {
     ///
     /// - `environ`: that of its request.
     /// - `most_bytes`: of the largest body.
-    fn take<'py>(
+    pub(super) fn take<'py>(
         &self,
         response: &Bound<'py, PyAny>,
         environ: &Bound<'py, PyDict>,

@@ -74,7 +74,7 @@ impl PageFront {
     }
 
     /// From now on requests to `path` are looked up on this road.
-    fn learn(&self, path: &Bound<'_, PyString>, road: &Bound<'_, Road>) -> PyResult<()> {
+    pub(super) fn learn(&self, path: &Bound<'_, PyString>, road: &Bound<'_, Road>) -> PyResult<()> {
         let paths = self.paths.bind(path.py());
         let length = path.len()?;
         if length > LONGEST_PATH {

@@ -31,7 +31,7 @@ impl PageTaken {
     }
 
     /// Whether a response still has what was taken from it.
-    fn is_in(&self, response: &Bound<'_, PyAny>) -> PyResult<bool> {
+    pub(super) fn is_in(&self, response: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = response.py();
         is_in(
             response,

@@ -54,7 +54,7 @@ mod ways;
 pub(crate) use explicit::NativeProxies;
 pub(crate) use flags::CacheFlags;
 pub(crate) use fragments::FragmentFinder;
-pub(crate) use page::{page_is_found_by_all, page_land};
+pub(crate) use page::{Landed, Terms, page_is_found_by_all};
 pub(crate) use parts::CallParts;
 pub(crate) use port::{METHODS, replaced_methods};
 pub(crate) use road::Road;

@@ -186,16 +186,6 @@ impl Road {
         })
     }
 
-    /// What was missing of a turn's page, as `Cache-Status` says it.
-    fn missing_of_page(
-        &self,
-        turn: &Bound<'_, Turn>,
-        app: &str,
-        environ: &Bound<'_, PyDict>,
-    ) -> PyResult<&'static str> {
-        self.what_was_missing(turn.get(), app, environ)
-    }
-
     /// Stores the `page` that a turn has made, which is fresh for `lifetime` seconds (0: for ever) and has
     /// the keys of `tags`; whether it is stored.
     fn finish_page(

@@ -1,16 +1,27 @@
-"""What a view, and the hooks before it, have read of their request: that counts for its page."""
+"""What a view, and the hooks before it, have read of their request: that counts for its page.
+
+That it is read, the binding notes: ``pages/reads.rs``.
+"""
 
 from .arguments import begin_arguments
-from .cookies import note_reads, reads_others
-from .headers import aside, begin_view, end_view, header_reads, note_header_reads
+from .cookies import noting_class, reads_others
+from .headers import (
+    aside,
+    leave_to_hooks,
+    noting_address,
+    that_count,
+    that_count_with_hooks,
+    why_not_shared,
+)
 
 __all__ = [
     "aside",
     "begin_arguments",
-    "begin_view",
-    "end_view",
-    "header_reads",
-    "note_header_reads",
-    "note_reads",
+    "leave_to_hooks",
+    "noting_address",
+    "noting_class",
     "reads_others",
+    "that_count",
+    "that_count_with_hooks",
+    "why_not_shared",
 ]

@@ -12,7 +12,7 @@ from ...requests.look_alike import look_alike
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-__all__ = ["cookies_aside", "names_read", "note_reads", "noting_class", "reads_others"]
+__all__ = ["cookies_aside", "names_read", "noting_class", "reads_others"]
 
 #: Where the cookies of a request note the names that were read; None among them: all.
 _NAMES = "_flask_caching_names"
@@ -23,16 +23,6 @@ _ALL = (
     *("__repr__", "__str__", "__copy__", "__deepcopy__", "__reduce_ex__", "copy", "deepcopy"),
     *("keys", "values", "items", "lists", "listvalues", "to_dict"),
 )
-
-
-def note_reads(request: Request) -> None:
-    """Let a request note from now on which of its cookies are read, whoever has read some before.
-
-    What it has of them is made when they are first asked for, so that others pay nothing.
-    """
-    attributes = request.__dict__
-    attributes.pop("cookies", None)
-    attributes["dict_storage_class"] = noting_class(type(request).dict_storage_class)
 
 
 def reads_others(request: Request, names: Collection[str]) -> bool:

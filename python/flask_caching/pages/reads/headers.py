@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.utils import cached_property
 
+from ..._engine import HeaderReads, header_reads
 from ...requests.look_alike import look_alike
 from .cookies import cookies_aside
 
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-__all__ = ["HeaderReads", "aside", "begin_view", "end_view", "header_reads", "note_header_reads"]
+__all__ = [
+    "aside",
+    "leave_to_hooks",
+    "noting_address",
+    "that_count",
+    "that_count_with_hooks",
+    "why_not_shared",
+]
 
 #: What is part of every page, or decided by the cache, or keeps a request away from it.
 _NEVER = frozenset(
@@ -48,55 +56,30 @@ _OF_THE_BODY = frozenset({"stream", "data", "form", "files", "values", "cookies"
 _ADDRESS = "_flask_caching_address"
 
 
-class HeaderReads:
-    """The environment of a request in its ``headers``, which notes what is read of it.
+def why_not_shared(reads: HeaderReads, request: Request) -> str | None:
+    """Why an answer that depends on what was read of a request is for nobody else; None: it may
+    be."""
+    # Reading `cookies` reads all headers, the first time; what is read of them is noted there.
+    if reads.times_all and reads.times_all > ("cookies" in request.__dict__):
+        return "headers-read"
+    names = reads.names
+    if "HTTP_COOKIE" in names:
+        return "cookies-read"
+    if any(name in request.environ for name in names & _CONDITIONS):
+        return "condition-read"
+    if "stream" in request.__dict__ and _had_body(request):
+        return "request-body"
+    return "address-read" if _ADDRESS in request.__dict__ else None
 
-    :param environ: the environment.
-    """
 
-    #: The names that were read, as an environment has them.
-    names: Set[str] = frozenset()
-    #: How often all were.
-    times_all = 0
-    #: Whether any was, or the address.
-    has_some = False
-    #: Whether a view has begun.
-    has_begun = False
+def that_count(reads: HeaderReads) -> Set[str]:
+    """The names of the headers that an answer depends on, as its view has read them."""
+    return reads.names - _NEVER
 
-    def __init__(self, environ: dict[str, Any]) -> None:
-        self.environ = environ
 
-    def __getitem__(self, name: str) -> Any:
-        self.names, self.has_some = {*self.names, name}, True
-        return self.environ[name]
-
-    def items(self) -> Any:
-        self.times_all, self.has_some = self.times_all + 1, True
-        return self.environ.items()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.environ, name)
-
-    def why_not_shared(self, request: Request) -> str | None:
-        """Why an answer that depends on what was read is for nobody else; None: it may be."""
-        # Reading `cookies` reads all headers, the first time; what is read of them is noted there.
-        if self.times_all and self.times_all > ("cookies" in request.__dict__):
-            return "headers-read"
-        if "HTTP_COOKIE" in self.names:
-            return "cookies-read"
-        if any(name in self.environ for name in self.names & _CONDITIONS):
-            return "condition-read"
-        if "stream" in request.__dict__ and _had_body(request):
-            return "request-body"
-        return "address-read" if _ADDRESS in request.__dict__ else None
-
-    def that_count(self) -> Set[str]:
-        """The names of the headers that an answer depends on, as its view has read them."""
-        return self.names - _NEVER if self.names else self.names
-
-    def that_count_with_hooks(self) -> Set[str]:
-        """The names of the headers that it depends on where hooks after the view read some."""
-        return self.names - _NEVER - _OF_THE_WAY if self.names else self.names
+def that_count_with_hooks(reads: HeaderReads) -> Set[str]:
+    """The names of the headers that it depends on where hooks after the view read some."""
+    return reads.names - _NEVER - _OF_THE_WAY
 
 
 def _had_body(request: Request) -> bool:
@@ -109,20 +92,6 @@ def _had_body(request: Request) -> bool:
         return bool(data)
     # Who has read it himself may have found anything.
     return "form" not in attributes or bool(attributes["form"] or attributes["files"])
-
-
-def note_header_reads(request: Request) -> None:
-    """Let a request note from now on which of its headers are read."""
-    attributes: Any = getattr(request.headers, "__dict__", None)
-    environ = request.environ
-    if attributes and attributes.get("environ") is environ:
-        attributes["environ"] = HeaderReads(environ)
-
-
-def header_reads(request: Request) -> HeaderReads | None:
-    """What was read of a request's headers, where it notes that."""
-    found = getattr(request.headers, "environ", None)
-    return found if type(found) is HeaderReads else None
 
 
 def _is_kept_by(cls: type, name: str) -> bool:
@@ -149,36 +118,15 @@ def aside(request: Request) -> Iterator[None]:
     reads.names, reads.times_all = names, times + ("cookies" in request.__dict__) - has_cookies
 
 
-def begin_view(request: Request, reads: HeaderReads | None) -> Any:
-    """What the view of a request reads counts, whatever it is, other than with hooks before it.
-
-    :return: for :func:`end_view`.
-    """
-    if reads is None:
-        return None
-    if reads.names and not reads.has_begun:
-        reads.names = reads.names - _OF_THE_WAY
-        for name in _KEPT:
-            request.__dict__.pop(name, None)
-    # What answers its error goes on where it has ended.
-    reads.has_begun = True
-    cls: Any = type(request)
-    try:
-        request.__class__ = _noting_address(cls)
-    except TypeError:
-        # Its class allows none.
-        return None
-    return cls
-
-
-def end_view(request: Request, cls: Any) -> None:
-    """The view of a request has run."""
-    if cls is not None:
-        request.__class__ = cls
+def leave_to_hooks(request: Request, reads: HeaderReads) -> None:
+    """What hooks before the view have read of the way that a request came does not count for it."""
+    reads.names = reads.names - _OF_THE_WAY
+    for name in _KEPT:
+        request.__dict__.pop(name, None)
 
 
 @functools.lru_cache(maxsize=32)
-def _noting_address(cls: Any) -> Any:
+def noting_address(cls: Any) -> Any:
     """A subclass of a class of requests whose objects note that their address was read."""
 
     def read(self: Any) -> Any:

@@ -1,5 +1,7 @@
 //! What a request that a page may answer is found by.
 
+mod landing;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -15,12 +17,9 @@ use super::road::Road;
 use super::turn::{Open, Outcome, Role, Step, Turn, Version};
 use crate::interpreter::stack;
 use crate::memory::MemoryBackend;
-use crate::pages::{
-    self, GuardName, PageRule, PageTaken, TURN, is_authorized, layout, page_answer,
-};
+use crate::pages::{GuardName, PageRule, TURN, is_authorized};
 
-/// The rules of [`crate::pages::PageForm::make`], and why a view was asked.
-pub(super) type Terms = ((f64, f64, f64), Option<String>);
+pub(crate) use self::landing::{Landed, Terms};
 
 /// The WSGI environment of a request, which stands for its path, and whether it is a HEAD; `None` where
 /// it is neither that nor a GET, or is an unusual one: as `flask_caching.pages.rules.bypassed`.
@@ -151,7 +150,7 @@ impl Road {
 
     /// What was missing of a turn's page: `uri-miss`, `vary-miss` where there is another variant of it, or
     /// `miss` where that is not known (RFC 9211, 2.2).
-    pub(super) fn what_was_missing(
+    pub(crate) fn what_was_missing(
         &self,
         turn: &Turn,
         app: &str,
@@ -334,75 +333,4 @@ pub(crate) fn page_is_found_by_all(
     let is_found = open.key.bind(py).cast::<PyString>().is_ok_and(is_it);
     turn.put_back(open);
     Ok(is_found)
-}
-
-/// Stores the page of what was `taken` of the response of a turn's view, and makes of the response what is
-/// sent of the page. Returns that; or why it is not stored, or None where more has to be asked: then
-/// nothing was done.
-///
-/// - `way`: the road, and the turn.
-/// - `terms`: the rules of `PageForm.make`, and what `Cache-Status` says of why the view was asked; None:
-///   nothing.
-/// - `sending`: the class of a response that is sent as it is; None: none is.
-/// - `in_front`: whether the page is to be sent as it is by whoever finds it.
-#[pyfunction]
-pub(crate) fn page_land<'py>(
-    way: (PyRef<'py, Road>, PyRef<'py, Turn>),
-    taken: &Bound<'py, PageTaken>,
-    response: &Bound<'py, PyAny>,
-    environ: &Bound<'py, PyDict>,
-    terms: Terms,
-    sending: Option<&Bound<'py, PyAny>>,
-    in_front: bool,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let (py, (road, turn)) = (taken.py(), way);
-    let Kind::Page(_, form) = &road.parts.get().kind else {
-        return Ok(None);
-    };
-    let form = form.get();
-    let is_conditional = environ.contains(intern!(py, "HTTP_IF_NONE_MATCH"))?
-        || environ.contains(intern!(py, "HTTP_IF_MODIFIED_SINCE"))?;
-    let is_sent_elsewhere = in_front && (sending.is_none() || !taken.get().is_complete(py)?);
-    if is_conditional || form.has_codings() || is_sent_elsewhere {
-        return Ok(None);
-    }
-    let (Some(timeout), Some(backend)) = (
-        road.attributes.plain_timeout(py)?,
-        turn.with(|open| open.backend.clone_ref(py)),
-    ) else {
-        return Ok(None);
-    };
-    let Some(default) = default_of(backend.bind(py))? else {
-        return Ok(None);
-    };
-    let (rules, forward) = terms;
-    let said = &taken.get().headers;
-    let Some((page, seconds)) = form.make(taken, said, (Some(timeout), Some(default)), rules)?
-    else {
-        return Ok(Some(intern!(py, "stale").clone().into_any()));
-    };
-    if !road.finish_with_page(&turn, &page, seconds, Vec::new())? {
-        return Ok(Some(intern!(py, "not-kept").clone().into_any()));
-    }
-    let said = forward.map(|forward| ["flask-caching; fwd=", &forward, "; stored"].concat());
-    let answer = page_answer(&page, environ, said.is_some(), said.as_deref(), true)?;
-    let is_complete = page.get_item(layout::IS_COMPLETE)?.is_truthy()?;
-    pages::send(response, answer, environ, sending.filter(|_| is_complete))?;
-    Ok(Some(page.into_any()))
-}
-
-/// The timeout of a backend that has one; `None` where it takes whatever it is given and has none of it.
-fn default_of<'py>(backend: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = backend.py();
-    if backend.cast::<MemoryBackend>().is_err()
-        && let Some(keeps_nothing) = backend.getattr_opt(intern!(py, "_keeps_nothing"))?
-        && keeps_nothing.is_truthy()?
-    {
-        return Ok(None);
-    }
-    let default = backend.getattr_opt(intern!(py, "default_timeout"))?;
-    Ok(Some(match default {
-        Some(default) => default,
-        None => 300_u16.into_pyobject(py)?.into_any(),
-    }))
 }

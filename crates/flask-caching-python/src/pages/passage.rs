@@ -1,0 +1,510 @@
+//! The way of a request from a page's view to the answer, as far as nothing is unusual.
+
+use std::borrow::Cow;
+
+use pyo3::exceptions::{PyException, PyKeyError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use super::form::PageForm;
+use super::front::PageFront;
+use super::reads::{HeaderReads, header_reads};
+use super::taken::PageTaken;
+use crate::road::{Landed, Road, Terms, Turn};
+
+/// What all requests to the view of a page have in common.
+///
+/// - `policy`: its policy.
+/// - `in_front`: whether its pages are answered in front of the application.
+/// - `session`: the attribute of a context that has the session, and the classes of sessions that are looked
+///   at without being used.
+/// - `leave_to_hooks(request, reads)`: has what was read before the view not count for it.
+/// - `noting_address(cls)`: a class of requests that note that their address was read.
+/// - `sending_class(cls)`: a class of responses that are sent as they are, or None.
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct PageView {
+    policy: Py<PyAny>,
+    road: Py<Road>,
+    form: Py<PageForm>,
+    /// Whether tags depend on the answer.
+    asks_tags: bool,
+    in_front: bool,
+    session: (Py<PyString>, Py<PyTuple>),
+    leave_to_hooks: Py<PyAny>,
+    noting_address: Py<PyAny>,
+    sending_class: Py<PyAny>,
+}
+
+#[pymethods]
+impl PageView {
+    #[new]
+    fn new(
+        policy: &Bound<'_, PyAny>,
+        in_front: bool,
+        session: (Py<PyString>, Py<PyTuple>),
+        leave_to_hooks: Py<PyAny>,
+        noting_address: Py<PyAny>,
+        sending_class: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let py = policy.py();
+        Ok(Self {
+            policy: policy.clone().unbind(),
+            road: policy.getattr(intern!(py, "road"))?.extract()?,
+            form: policy.getattr(intern!(py, "form"))?.extract()?,
+            asks_tags: policy.getattr(intern!(py, "asks_tags"))?.extract()?,
+            in_front,
+            session,
+            leave_to_hooks,
+            noting_address,
+            sending_class,
+        })
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.policy)?;
+        visit.call(&self.road)?;
+        visit.call(&self.leave_to_hooks)?;
+        visit.call(&self.noting_address)?;
+        visit.call(&self.sending_class)
+    }
+}
+
+impl PageView {
+    fn session_of<'py>(&self, context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        context.getattr(self.session.0.bind(context.py()))
+    }
+
+    /// Whether a session is one of Flask's own, is empty, and nobody has written to it: as
+    /// `flask_caching.requests.sessions.is_untouched`.
+    fn is_untouched(&self, session: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = session.py();
+        let kind = session.get_type();
+        let mut classes = self.session.1.bind(py).iter_borrowed();
+        Ok(classes.any(|class| class.is(&kind))
+            && !session.is_truthy()?
+            && !session.getattr(intern!(py, "modified"))?.is_truthy()?)
+    }
+}
+
+/// One request on its way.
+///
+/// - `view`: what is known of its page's view.
+/// - `context`: the context of the request. It has the passage: a cycle would keep the answer until it is
+///   collected.
+/// - `app`: its application.
+#[pyclass(subclass, module = "flask_caching._engine")]
+pub(crate) struct PagePassage {
+    view: Py<PageView>,
+    #[pyo3(get)]
+    app: Py<PyAny>,
+    #[pyo3(get)]
+    request: Py<PyAny>,
+    #[pyo3(get)]
+    environ: Py<PyAny>,
+    /// The settings of the application, where the cache knows it.
+    #[pyo3(get)]
+    state: Option<Py<PyAny>>,
+    #[pyo3(get)]
+    app_name: Py<PyString>,
+    /// Which of the request's headers are read, where it notes that.
+    #[pyo3(get)]
+    reads: Option<Py<HeaderReads>>,
+    /// How many functions were to change the answer when the view was asked.
+    hooks: usize,
+    /// The turn of its page, while its answer may be stored.
+    #[pyo3(get, set)]
+    turn: Option<Py<Turn>>,
+    /// What the view has answered, or what is in its place.
+    #[pyo3(get, set)]
+    response: Option<Py<PyAny>>,
+    /// The arguments of the view, and those by name.
+    #[pyo3(get, set)]
+    call: Option<Py<PyAny>>,
+    /// The page that it is answered from.
+    #[pyo3(get, set)]
+    page: Option<Py<PyAny>>,
+    /// The error that the view has raised, where what answers that is the page.
+    #[pyo3(get, set)]
+    error: Option<Py<PyAny>>,
+    #[pyo3(get, set)]
+    taken: Option<Py<PageTaken>>,
+    /// What the answer says of itself, which hooks may have changed since it was taken.
+    #[pyo3(get, set)]
+    said: Option<Py<PageTaken>>,
+    /// The names of the headers that it was made by, as an environment has them.
+    #[pyo3(get, set)]
+    read: Option<Py<PyAny>>,
+    /// Why the view was asked, as `Cache-Status` says it.
+    forward: Cow<'static, str>,
+    /// Why its answer is not stored.
+    #[pyo3(get, set)]
+    detail: Option<Py<PyString>>,
+    /// The status that the view answered with where an old page is answered in its place.
+    #[pyo3(get, set)]
+    failed_with: Option<u16>,
+    /// Whether the view used the session.
+    #[pyo3(get, set)]
+    uses_session: bool,
+    /// Whether it has read arguments that are no part of the page.
+    #[pyo3(get, set)]
+    uses_query: bool,
+    /// Whether the response was made of what the view has returned, so that nobody else has it.
+    #[pyo3(get, set)]
+    is_made: bool,
+    /// While the view runs, the class that the request had before.
+    class: Option<Py<PyType>>,
+    /// While it runs, the session, where nobody had used that.
+    session: Option<Py<PyAny>>,
+}
+
+/// Where a context has the functions that are to change the answer of its request.
+const HOOKS: &str = "_after_request_functions";
+
+#[pymethods]
+impl PagePassage {
+    #[new]
+    fn new(
+        view: &Bound<'_, PageView>,
+        context: &Bound<'_, PyAny>,
+        app: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let py = app.py();
+        let request = context.getattr(intern!(py, "request"))?;
+        let states = view.get().policy.bind(py).getattr(intern!(py, "cache"))?;
+        let state = match states.getattr(intern!(py, "_states"))?.get_item(app) {
+            Ok(state) => Some(state),
+            Err(error) if error.is_instance_of::<PyKeyError>(py) => None,
+            Err(error) => return Err(error),
+        };
+        let app_name = match &state {
+            Some(state) => state.getattr(intern!(py, "app_name"))?.cast_into()?,
+            None => app.getattr(intern!(py, "name"))?.str()?,
+        };
+        Ok(Self {
+            view: view.clone().unbind(),
+            app: app.clone().unbind(),
+            environ: request.getattr(intern!(py, "environ"))?.unbind(),
+            state: state.map(Bound::unbind),
+            app_name: app_name.unbind(),
+            reads: header_reads(&request)?.map(Bound::unbind),
+            request: request.unbind(),
+            hooks: hooks(context)?,
+            turn: None,
+            response: None,
+            call: None,
+            page: None,
+            error: None,
+            taken: None,
+            said: None,
+            read: None,
+            forward: Cow::Borrowed("uri-miss"),
+            detail: None,
+            failed_with: None,
+            uses_session: false,
+            uses_query: false,
+            is_made: false,
+            class: None,
+            session: None,
+        })
+    }
+
+    #[getter]
+    fn policy(&self, py: Python<'_>) -> Py<PyAny> {
+        self.view.get().policy.clone_ref(py)
+    }
+
+    /// Why the view was asked, as `Cache-Status` says it.
+    #[getter]
+    fn forward(&self) -> &str {
+        &self.forward
+    }
+
+    #[setter]
+    fn set_forward(&mut self, why: String) {
+        self.forward = Cow::Owned(why);
+    }
+
+    /// Whether a hook is to change the answer that was added while the view was asked.
+    fn has_new_hooks(&self, context: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(hooks(context)? != self.hooks)
+    }
+
+    /// The view is asked, as the turn of its page says.
+    fn begin_miss(&mut self, turn: &Bound<'_, Turn>) -> PyResult<()> {
+        let py = turn.py();
+        let environ = self.environ.bind(py).cast::<PyDict>()?;
+        let road = self.view.get().road.get();
+        let name = self.app_name.bind(py).to_string_lossy();
+        let missing = road.what_was_missing(turn.get(), &name, environ)?;
+        (self.forward, self.detail) = (Cow::Borrowed(missing), None);
+        Ok(())
+    }
+
+    /// What the view reads of its request counts from now on, whatever it is, other than with hooks before
+    /// it. Returns whether nobody has used the session, so that it is enough to look at it afterwards.
+    fn begin_view(slf: &Bound<'_, Self>, context: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = slf.py();
+        let (view, request, reads) = {
+            let this = slf.borrow();
+            let reads = this.reads.as_ref().map(|reads| reads.clone_ref(py));
+            (this.view.clone_ref(py), this.request.clone_ref(py), reads)
+        };
+        let (view, request) = (view.get(), request.bind(py));
+        if let Some(reads) = reads {
+            let reads = reads.bind(py);
+            let leaves = reads.borrow().has_names(py) && !reads.borrow().has_begun;
+            if leaves {
+                view.leave_to_hooks.call1(py, (request, reads))?;
+            }
+            // What answers its error goes on where it has ended.
+            reads.borrow_mut().has_begun = true;
+            let class = request.get_type();
+            let noting = view.noting_address.bind(py).call1((&class,));
+            match noting.and_then(|noting| request.setattr(intern!(py, "__class__"), noting)) {
+                Ok(()) => slf.borrow_mut().class = Some(class.unbind()),
+                // Its class allows none.
+                Err(error) if error.is_instance_of::<PyTypeError>(py) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let session = view.session_of(context)?;
+        let is_untouched = view.is_untouched(&session)?;
+        slf.borrow_mut().session = is_untouched.then(|| session.unbind());
+        Ok(is_untouched)
+    }
+
+    /// The view has run.
+    fn end_view(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let (class, session) = {
+            let mut this = slf.borrow_mut();
+            (this.class.take(), this.session.take())
+        };
+        if let Some(class) = class {
+            let request = slf.borrow().request.clone_ref(py);
+            request.bind(py).setattr(intern!(py, "__class__"), class)?;
+        }
+        if let Some(session) = session {
+            let view = slf.borrow().view.clone_ref(py);
+            if !view.get().is_untouched(session.bind(py))? {
+                slf.borrow_mut().uses_session = true;
+            }
+        }
+        Ok(())
+    }
+
+    /// The view has answered: takes from its response what may be stored. Returns false where it takes a
+    /// closer look.
+    ///
+    /// - `call`: the view's arguments, and those by name.
+    fn take(
+        slf: &Bound<'_, Self>,
+        context: &Bound<'_, PyAny>,
+        turn: Py<Turn>,
+        response: &Bound<'_, PyAny>,
+        call: Py<PyAny>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let (view, app, state, environ) = {
+            let mut this = slf.borrow_mut();
+            this.turn = Some(turn);
+            this.response = Some(response.clone().unbind());
+            this.call = Some(call);
+            if this.uses_session || this.uses_query || !this.has_read_nothing(py)? {
+                return Ok(false);
+            }
+            let Some(state) = &this.state else {
+                return Ok(true);
+            };
+            let (view, app) = (this.view.clone_ref(py), this.app.clone_ref(py));
+            (view, app, state.clone_ref(py), this.environ.clone_ref(py))
+        };
+        let own = app.bind(py).getattr(intern!(py, "response_class"))?;
+        let Ok(environ) = environ.bind(py).cast::<PyDict>() else {
+            return Ok(false);
+        };
+        if !response.get_type().is(&own) || slf.borrow().has_new_hooks(context)? {
+            return Ok(false);
+        }
+        let pages = state.bind(py).getattr(intern!(py, "pages"))?;
+        let most_bytes = pages.getattr(intern!(py, "most_bytes"))?.extract()?;
+        let taken = view.get().form.get().take(response, environ, most_bytes)?;
+        let mut this = slf.borrow_mut();
+        match taken.cast_into::<PageTaken>() {
+            Ok(taken) => {
+                this.taken = Some(taken.clone().unbind());
+                this.said = Some(taken.unbind());
+            }
+            Err(why) => this.detail = Some(why.into_inner().cast_into()?.unbind()),
+        }
+        Ok(true)
+    }
+
+    /// Stores the page of an answer that nobody has changed, and makes of it what is sent of the page.
+    /// Returns false where it takes a closer look, or is not stored, of which `detail` says why.
+    ///
+    /// - `context`: the context of the request.
+    /// - `processed`: the response that was given to the hooks.
+    /// - `answer`: what they have made of it.
+    fn conclude_plainly(
+        slf: &Bound<'_, Self>,
+        context: &Bound<'_, PyAny>,
+        processed: &Bound<'_, PyAny>,
+        answer: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let py = slf.py();
+        let view = {
+            let this = slf.borrow();
+            let is_own =
+                |it: &Bound<'_, PyAny>| this.response.as_ref().is_some_and(|own| own.is(it));
+            let is_plain = this.turn.is_some()
+                && this.page.is_none()
+                && this.detail.is_none()
+                && this.read.is_none()
+                && this.is_made
+                && is_own(processed)
+                && is_own(answer);
+            let (Some(taken), true) = (&this.taken, is_plain) else {
+                return Ok(false);
+            };
+            if !taken.get().headers.facts.vary.is_empty() {
+                return Ok(false);
+            }
+            // Hooks that came after the view are part of a page in front.
+            if this.view.get().in_front && !this.has_read_nothing(py)? {
+                return Ok(false);
+            }
+            this.view.clone_ref(py)
+        };
+        let session = view.get().session_of(context)?;
+        if let Some(accessed) = session.getattr_opt(intern!(py, "accessed"))?
+            && accessed.is_truthy()?
+        {
+            return Ok(false);
+        }
+        let taken = slf.borrow().taken.as_ref().map(|it| it.clone_ref(py));
+        if !taken.map_or(Ok(false), |taken| taken.get().is_in(answer))? {
+            return Ok(false);
+        }
+        Self::land(slf, answer)
+    }
+
+    /// As `conclude_plainly`, where it is known that nothing is unusual about the answer and its request.
+    fn land(slf: &Bound<'_, Self>, answer: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = slf.py();
+        let why = match Self::land_or_raise(slf, answer) {
+            Ok(Landed::Stored) => return Ok(true),
+            Ok(Landed::Unknown) => return Ok(false),
+            Ok(Landed::Not(why)) => why,
+            Err(error) if error.is_instance_of::<PyException>(py) => {
+                let view = slf.borrow().view.clone_ref(py);
+                let policy = view.get().policy.bind(py);
+                policy.call_method1(intern!(py, "stand_aside"), ("timeout", error))?;
+                "timeout"
+            }
+            Err(error) => return Err(error),
+        };
+        slf.borrow_mut().detail = Some(PyString::new(py, why).unbind());
+        Ok(false)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.view)?;
+        for held in [&self.app, &self.request, &self.environ] {
+            visit.call(held)?;
+        }
+        visit.call(&self.state)?;
+        visit.call(&self.reads)?;
+        visit.call(&self.turn)?;
+        for held in [
+            &self.response,
+            &self.call,
+            &self.page,
+            &self.error,
+            &self.session,
+        ] {
+            visit.call(held)?;
+        }
+        Ok(())
+    }
+
+    fn __clear__(&mut self) {
+        (self.turn, self.response, self.call) = (None, None, None);
+        (self.page, self.error, self.session) = (None, None, None);
+    }
+}
+
+impl PagePassage {
+    /// Whether of the request nothing was read but what is part of every page, and its body.
+    fn has_read_nothing(&self, py: Python<'_>) -> PyResult<bool> {
+        if let Some(reads) = &self.reads
+            && reads.bind(py).borrow().has_some
+        {
+            return Ok(false);
+        }
+        let attributes = self.request.bind(py).getattr(intern!(py, "__dict__"))?;
+        let attributes = attributes.cast::<PyDict>()?;
+        Ok(!attributes.contains(intern!(py, "cookies"))?
+            && !attributes.contains(intern!(py, "stream"))?)
+    }
+
+    fn land_or_raise(slf: &Bound<'_, Self>, answer: &Bound<'_, PyAny>) -> PyResult<Landed> {
+        let py = slf.py();
+        let (view, turn, taken, state, environ) = {
+            let this = slf.borrow();
+            let (Some(turn), Some(taken), Some(state)) = (&this.turn, &this.taken, &this.state)
+            else {
+                return Ok(Landed::Unknown);
+            };
+            let (turn, taken) = (turn.clone_ref(py), taken.clone_ref(py));
+            let (view, state) = (this.view.clone_ref(py), state.clone_ref(py));
+            (view, turn, taken, state, this.environ.clone_ref(py))
+        };
+        let (view, state) = (view.get(), state.bind(py));
+        let Ok(environ) = environ.bind(py).cast::<PyDict>() else {
+            return Ok(Landed::Unknown);
+        };
+        if view.asks_tags {
+            return Ok(Landed::Unknown);
+        }
+        let road = view.road.get();
+        let has_rules =
+            road.has_conditions() || state.getattr(intern!(py, "has_conditions"))?.is_truthy()?;
+        let rules = if has_rules {
+            let policy = view.policy.bind(py);
+            let rules = policy.call_method1(intern!(py, "given_rules"), (state,))?;
+            rules.extract()?
+        } else {
+            (0.0, 0.0, 0.0)
+        };
+        let pages = state.getattr(intern!(py, "pages"))?;
+        let says_status = pages.getattr(intern!(py, "says_status"))?.is_truthy()?;
+        let forward = slf.borrow().forward.clone();
+        let sending = view.sending_class.bind(py).call1((answer.get_type(),))?;
+        let terms = Terms {
+            rules,
+            forward: says_status.then_some(&*forward),
+            sending: Some(&sending).filter(|sending| !sending.is_none()),
+            in_front: view.in_front,
+        };
+        let landed = road.land_page(turn.get(), taken.bind(py), answer, environ, &terms)?;
+        if matches!(landed, Landed::Stored) {
+            slf.borrow_mut().turn = None;
+            if view.in_front
+                && let Ok(front) = pages.getattr(intern!(py, "front"))?.cast::<PageFront>()
+                && let Some(path) = environ.get_item(intern!(py, "PATH_INFO"))?
+            {
+                front.get().learn(path.cast()?, view.road.bind(py))?;
+            }
+        }
+        Ok(landed)
+    }
+}
+
+/// How many functions are to change the answer of a context's request.
+fn hooks(context: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let hooks = context.getattr_opt(intern!(context.py(), HOOKS))?;
+    hooks.map_or(Ok(0), |hooks| hooks.len())
+}
