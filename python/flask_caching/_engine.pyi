@@ -31,6 +31,7 @@ __all__ = [
     "Missing",
     "NativeProxies",
     "NearCopies",
+    "NoteReads",
     "PageForm",
     "PageFront",
     "PageHeaders",
@@ -73,7 +74,6 @@ __all__ = [
     "new_version",
     "normalize_timeout",
     "note_leader",
-    "note_reads",
     "open_store",
     "page_answer",
     "page_decode",
@@ -478,7 +478,11 @@ class HeaderReads:
     def items(self) -> Any: ...
     def __getattr__(self, name: str) -> Any: ...
 
-def note_reads(request: Request, noting_class: Callable[[type], type]) -> None: ...
+@final
+class NoteReads:
+    def __new__(cls, noting_class: Callable[[type], type]) -> NoteReads: ...
+    def __call__(self, request: Request) -> None: ...
+
 def header_reads(request: Request) -> HeaderReads | None: ...
 
 @final

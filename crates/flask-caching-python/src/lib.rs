@@ -53,9 +53,9 @@ mod _engine {
     use crate::memory::{BegunCopies, MemoryBackend, NearCopies};
     #[pymodule_export]
     use crate::pages::{
-        HeaderReads, PageForm, PageFront, PageHeaders, PagePassage, PageRule, PageTaken, PageView,
-        header_reads, note_reads, page_answer, page_decode, page_encode, page_guards,
-        page_guards_of, page_is_in, page_rendition, page_standing, page_unchanged,
+        HeaderReads, NoteReads, PageForm, PageFront, PageHeaders, PagePassage, PageRule, PageTaken,
+        PageView, header_reads, page_answer, page_decode, page_encode, page_guards, page_guards_of,
+        page_is_in, page_rendition, page_standing, page_unchanged,
     };
     #[pymodule_export]
     use crate::road::{

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from .._engine import MemoryBackend, PageFront, Turn, note_reads
+from .._engine import MemoryBackend, NoteReads, PageFront, Turn
 from ..errors import CacheConfigError
 from ..requests.context import active_request_context, name_of
 from .passage import passage_of
@@ -65,11 +65,13 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
 
 
 def _dispatching(inner: Any) -> Any:
+    note_reads = NoteReads(noting_class)
+
     @functools.wraps(inner)
     def full_dispatch_request(*args: Any) -> Any:
         request = active_request_context(None).request
         # The session has read its cookie by now, which is no use of it.
-        note_reads(request, noting_class)
+        note_reads(request)
         return inner(*args)
 
     return full_dispatch_request

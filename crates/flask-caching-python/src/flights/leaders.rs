@@ -5,32 +5,31 @@
 //! them, which nobody else can know. That one who is named here waits for nobody costs a computation beside
 //! another one, and nothing else.
 
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyTuple;
+use pyo3::types::{IntoPyDict, PyTuple};
 
 use crate::flights;
 
 /// A chain of tasks, each of which makes the next one, would have ever more.
 const MOST: usize = 32;
 
-/// `contextvars.ContextVar`, of a tuple of numbers.
-static LEADERS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// The methods `get` and `set` of a `contextvars.ContextVar`, of a tuple of numbers.
+static LEADERS: PyOnceLock<[Py<PyAny>; 2]> = PyOnceLock::new();
 
-fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
-    let variable = LEADERS.get_or_try_init(py, || {
-        let name = ("flask_caching_leaders",);
+fn methods(py: Python<'_>) -> PyResult<&[Py<PyAny>; 2]> {
+    LEADERS.get_or_try_init(py, || {
         let kind = py.import("contextvars")?.getattr("ContextVar")?;
-        kind.call1(name).map(Bound::unbind)
-    })?;
-    Ok(variable.bind(py))
+        let none = [("default", PyTuple::empty(py))].into_py_dict(py)?;
+        let variable = kind.call(("flask_caching_leaders",), Some(&none))?;
+        let [get, set] = ["get", "set"].map(|name| variable.getattr(name).map(Bound::unbind));
+        Ok([get?, set?])
+    })
 }
 
 fn known(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
-    let none = PyTuple::empty(py);
-    let known = variable(py)?.call_method1(intern!(py, "get"), (none,))?;
-    Ok(known.cast_into()?)
+    let [get, _] = methods(py)?;
+    Ok(get.bind(py).call0()?.cast_into()?)
 }
 
 /// The numbers of those who may wait for what runs here.
@@ -57,6 +56,6 @@ pub(crate) fn note_leader(py: Python<'_>, leader: Option<usize>) -> PyResult<()>
     let first = (numbers.len() + 1).saturating_sub(MOST);
     numbers.push(leader);
     let numbers = PyTuple::new(py, &numbers[first..])?;
-    variable(py)?.call_method1(intern!(py, "set"), (numbers,))?;
-    Ok(())
+    let [_, set] = methods(py)?;
+    set.call1(py, (numbers,)).map(drop)
 }

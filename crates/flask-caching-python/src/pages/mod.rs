@@ -20,7 +20,7 @@ pub(crate) use front::{PageFront, TURN};
 pub(crate) use guards::{GuardName, PageGuards, page_guards, page_guards_of};
 pub(crate) use headers::PageHeaders;
 pub(crate) use passage::{PagePassage, PageView};
-pub(crate) use reads::{HeaderReads, header_reads, note_reads};
+pub(crate) use reads::{HeaderReads, NoteReads, header_reads};
 pub(crate) use rule::{PageRule, is_authorized};
 pub(crate) use taken::{PageTaken, page_is_in, send};
 

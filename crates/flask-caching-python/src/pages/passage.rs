@@ -10,7 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::form::PageForm;
 use super::front::PageFront;
-use super::reads::{HeaderReads, header_reads};
+use super::reads::{HeaderReads, Subclasses, header_reads};
 use super::taken::PageTaken;
 use crate::road::{Landed, Road, Terms, Turn};
 
@@ -26,6 +26,8 @@ use crate::road::{Landed, Road, Terms, Turn};
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct PageView {
     policy: Py<PyAny>,
+    /// What the cache knows of applications.
+    states: Py<PyAny>,
     road: Py<Road>,
     form: Py<PageForm>,
     /// Whether tags depend on the answer.
@@ -33,8 +35,8 @@ pub(crate) struct PageView {
     in_front: bool,
     session: (Py<PyString>, Py<PyTuple>),
     leave_to_hooks: Py<PyAny>,
-    noting_address: Py<PyAny>,
-    sending_class: Py<PyAny>,
+    noting_address: Subclasses,
+    sending_class: Subclasses,
 }
 
 #[pymethods]
@@ -49,25 +51,29 @@ impl PageView {
         sending_class: Py<PyAny>,
     ) -> PyResult<Self> {
         let py = policy.py();
+        let cache = policy.getattr(intern!(py, "cache"))?;
+        let states = cache.getattr(intern!(py, "_states"))?;
         Ok(Self {
             policy: policy.clone().unbind(),
+            states: states.unbind(),
             road: policy.getattr(intern!(py, "road"))?.extract()?,
             form: policy.getattr(intern!(py, "form"))?.extract()?,
             asks_tags: policy.getattr(intern!(py, "asks_tags"))?.extract()?,
             in_front,
             session,
             leave_to_hooks,
-            noting_address,
-            sending_class,
+            noting_address: Subclasses::made_by(noting_address),
+            sending_class: Subclasses::made_by(sending_class),
         })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.policy)?;
+        visit.call(&self.states)?;
         visit.call(&self.road)?;
         visit.call(&self.leave_to_hooks)?;
-        visit.call(&self.noting_address)?;
-        visit.call(&self.sending_class)
+        self.noting_address.traverse(&visit)?;
+        self.sending_class.traverse(&visit)
     }
 }
 
@@ -172,8 +178,7 @@ impl PagePassage {
     ) -> PyResult<Self> {
         let py = app.py();
         let request = context.getattr(intern!(py, "request"))?;
-        let states = view.get().policy.bind(py).getattr(intern!(py, "cache"))?;
-        let state = match states.getattr(intern!(py, "_states"))?.get_item(app) {
+        let state = match view.get().states.bind(py).get_item(app) {
             Ok(state) => Some(state),
             Err(error) if error.is_instance_of::<PyKeyError>(py) => None,
             Err(error) => return Err(error),
@@ -261,7 +266,7 @@ impl PagePassage {
             // What answers its error goes on where it has ended.
             reads.borrow_mut().has_begun = true;
             let class = request.get_type();
-            let noting = view.noting_address.bind(py).call1((&class,));
+            let noting = view.noting_address.of(class.as_any());
             match noting.and_then(|noting| request.setattr(intern!(py, "__class__"), noting)) {
                 Ok(()) => slf.borrow_mut().class = Some(class.unbind()),
                 // Its class allows none.
@@ -482,7 +487,7 @@ impl PagePassage {
         let pages = state.getattr(intern!(py, "pages"))?;
         let says_status = pages.getattr(intern!(py, "says_status"))?.is_truthy()?;
         let forward = slf.borrow().forward.clone();
-        let sending = view.sending_class.bind(py).call1((answer.get_type(),))?;
+        let sending = view.sending_class.of(answer.get_type().as_any())?;
         let terms = Terms {
             rules,
             forward: says_status.then_some(&*forward),

@@ -1,5 +1,7 @@
 //! What is read of a request's headers, by whoever has the request.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -115,32 +117,90 @@ impl HeaderReads {
 /// What it has of cookies is made when they are first asked for, so that others pay nothing.
 ///
 /// - `noting_class(cls)`: a subclass whose objects note what is read of them.
-#[pyfunction]
-pub(crate) fn note_reads(
-    request: &Bound<'_, PyAny>,
-    noting_class: &Bound<'_, PyAny>,
-) -> PyResult<()> {
-    let py = request.py();
-    let attributes = request.getattr(intern!(py, "__dict__"))?;
-    let attributes = attributes.cast::<PyDict>()?;
-    if attributes.contains(intern!(py, "cookies"))? {
-        attributes.del_item(intern!(py, "cookies"))?;
+#[pyclass(frozen, module = "flask_caching._engine")]
+pub(crate) struct NoteReads {
+    noting: Subclasses,
+}
+
+#[pymethods]
+impl NoteReads {
+    #[new]
+    fn new(noting_class: Py<PyAny>) -> Self {
+        Self {
+            noting: Subclasses::made_by(noting_class),
+        }
     }
-    let name = intern!(py, "dict_storage_class");
-    let noting = noting_class.call1((request.get_type().getattr(name)?,))?;
-    attributes.set_item(name, noting)?;
-    let name = intern!(py, "environ");
-    let environ = request.getattr(name)?;
-    let headers = request.getattr(intern!(py, "headers"))?;
-    if let Some(of_headers) = headers.getattr_opt(intern!(py, "__dict__"))?
-        && let Ok(of_headers) = of_headers.cast::<PyDict>()
-        && of_headers
-            .get_item(name)?
-            .is_some_and(|own| own.is(&environ))
-    {
-        of_headers.set_item(name, Bound::new(py, HeaderReads::new(environ.unbind()))?)?;
+
+    /// - `request`: a request.
+    fn __call__(&self, request: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = request.py();
+        let attributes = request.getattr(intern!(py, "__dict__"))?;
+        let attributes = attributes.cast::<PyDict>()?;
+        if attributes.contains(intern!(py, "cookies"))? {
+            attributes.del_item(intern!(py, "cookies"))?;
+        }
+        let name = intern!(py, "dict_storage_class");
+        let class = request.get_type().getattr(name)?;
+        attributes.set_item(name, self.noting.of(&class)?)?;
+        let name = intern!(py, "environ");
+        let environ = request.getattr(name)?;
+        let headers = request.getattr(intern!(py, "headers"))?;
+        if let Some(of_headers) = headers.getattr_opt(intern!(py, "__dict__"))?
+            && let Ok(of_headers) = of_headers.cast::<PyDict>()
+            && of_headers
+                .get_item(name)?
+                .is_some_and(|own| own.is(&environ))
+        {
+            of_headers.set_item(name, Bound::new(py, HeaderReads::new(environ.unbind()))?)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.noting.traverse(&visit)
+    }
+}
+
+/// What a function makes of a class, which is the same class nearly always.
+pub(super) struct Subclasses {
+    make: Py<PyAny>,
+    last: Mutex<Option<[Py<PyAny>; 2]>>,
+}
+
+impl Subclasses {
+    pub(super) fn made_by(make: Py<PyAny>) -> Self {
+        let last = Mutex::new(None);
+        Self { make, last }
+    }
+
+    /// What is made of `class`.
+    pub(super) fn of<'py>(&self, class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = class.py();
+        if let Some([known, made]) = &*self.lock()
+            && known.is(class)
+        {
+            return Ok(made.bind(py).clone());
+        }
+        let made = self.make.bind(py).call1((class,))?;
+        let pair = [class.clone().unbind(), made.clone().unbind()];
+        let old = self.lock().replace(pair);
+        drop(old);
+        Ok(made)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<[Py<PyAny>; 2]>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.make)?;
+        let Ok(last) = self.last.try_lock() else {
+            return Ok(());
+        };
+        last.iter()
+            .flatten()
+            .try_for_each(|class| visit.call(class))
+    }
 }
 
 /// What was read of a request's headers, where it notes that.
