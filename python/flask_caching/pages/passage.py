@@ -21,6 +21,7 @@ from .._engine import (
 from ..requests.context import SESSION, session_of
 from ..requests.sessions import PLAIN_SESSIONS
 from ..utils import normalize_timeout
+from .made import model_of
 from .reads import (
     leave_to_hooks,
     noting_address,
@@ -71,7 +72,9 @@ def page_view_of(policy: PagePolicy) -> PageView:
     """What all requests to the view of a page have in common."""
     session = (SESSION, PLAIN_SESSIONS)
     in_front = policy.page.in_front
-    return PageView(policy, in_front, session, leave_to_hooks, noting_address, sending_class)
+    return PageView(
+        policy, in_front, session, leave_to_hooks, noting_address, sending_class, model_of
+    )
 
 
 class Passage(PagePassage):

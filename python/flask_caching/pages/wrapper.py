@@ -120,7 +120,7 @@ def _respond(
         if not is_plain and isinstance(rv, HTTPException):
             # Flask would make a stream of it.
             rv = rv.get_response(passage.environ)
-        response: Response = passage.app.make_response(rv)
+        response = passage.respond(rv) if is_plain else passage.app.make_response(rv)
         passage.is_made = is_plain
     except BaseException as error:
         if given is call and isinstance(error, HTTPException):

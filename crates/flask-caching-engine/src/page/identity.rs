@@ -5,22 +5,18 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
-use smallvec::SmallVec;
 use twox_hash::XxHash3_128;
 
 /// Takes the parts of a request one after the other. Each is preceded by its length, so that no two
 /// lists of parts read the same.
 #[derive(Clone, Default)]
-pub struct Identity(
-    // To digest them one by one takes longer than the digest.
-    SmallVec<[u8; 256]>,
-);
+pub struct Identity(Sha256);
 
 impl Identity {
     /// Adds a part.
     pub fn part(&mut self, part: &[u8]) {
-        self.0.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(part);
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
     }
 
     /// Adds the arguments of a query: sorted by name, those of one name in their order.
@@ -71,7 +67,7 @@ impl Identity {
     /// The digest of all parts.
     #[must_use]
     pub fn digest(self) -> [u8; 32] {
-        Sha256::digest(&self.0).into()
+        self.0.finalize().into()
     }
 
     /// Appends the digest of all parts to `text`, in hexadecimal.

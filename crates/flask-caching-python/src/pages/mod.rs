@@ -8,6 +8,7 @@ mod front;
 mod guards;
 mod headers;
 pub(crate) mod layout;
+mod made;
 mod passage;
 mod reads;
 mod rule;

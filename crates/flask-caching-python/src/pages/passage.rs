@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use super::form::PageForm;
 use super::front::PageFront;
+use super::made::Responses;
 use super::reads::{HeaderReads, Subclasses, header_reads};
 use super::taken::PageTaken;
 use crate::road::{Landed, Road, Terms, Turn};
@@ -23,6 +24,7 @@ use crate::road::{Landed, Road, Terms, Turn};
 /// - `leave_to_hooks(request, reads)`: has what was read before the view not count for it.
 /// - `noting_address(cls)`: a class of requests that note that their address was read.
 /// - `sending_class(cls)`: a class of responses that are sent as they are, or None.
+/// - `model_of(app)`: what all responses have in common that an application makes of texts, or None.
 #[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct PageView {
     policy: Py<PyAny>,
@@ -37,6 +39,7 @@ pub(crate) struct PageView {
     leave_to_hooks: Py<PyAny>,
     noting_address: Subclasses,
     sending_class: Subclasses,
+    responses: Responses,
 }
 
 #[pymethods]
@@ -49,6 +52,7 @@ impl PageView {
         leave_to_hooks: Py<PyAny>,
         noting_address: Py<PyAny>,
         sending_class: Py<PyAny>,
+        model_of: Py<PyAny>,
     ) -> PyResult<Self> {
         let py = policy.py();
         let cache = policy.getattr(intern!(py, "cache"))?;
@@ -64,6 +68,7 @@ impl PageView {
             leave_to_hooks,
             noting_address: Subclasses::made_by(noting_address),
             sending_class: Subclasses::made_by(sending_class),
+            responses: Responses::modelled_by(model_of),
         })
     }
 
@@ -73,7 +78,8 @@ impl PageView {
         visit.call(&self.road)?;
         visit.call(&self.leave_to_hooks)?;
         self.noting_address.traverse(&visit)?;
-        self.sending_class.traverse(&visit)
+        self.sending_class.traverse(&visit)?;
+        self.responses.traverse(&visit)
     }
 }
 
@@ -298,6 +304,23 @@ impl PagePassage {
             }
         }
         Ok(())
+    }
+
+    /// The response that the application makes of what the view has returned.
+    fn respond<'py>(
+        slf: &Bound<'py, Self>,
+        returned: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let (view, app) = {
+            let this = slf.borrow();
+            (this.view.clone_ref(py), this.app.clone_ref(py))
+        };
+        let app = app.bind(py);
+        match view.get().responses.make(app, returned)? {
+            Some(response) => Ok(response),
+            None => app.call_method1(intern!(py, "make_response"), (returned,)),
+        }
     }
 
     /// The view has answered: takes from its response what may be stored. Returns false where it takes a

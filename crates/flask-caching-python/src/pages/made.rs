@@ -1,0 +1,157 @@
+//! The response that Flask makes of a text, made as it has made another one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+
+/// What makes responses of texts.
+pub(super) struct Responses {
+    /// `flask_caching.pages.made.model_of`.
+    model_of: Py<PyAny>,
+    last: Mutex<Option<Arc<Known>>>,
+}
+
+/// What is known of the responses of an application.
+struct Known {
+    app_class: Py<PyType>,
+    /// Their class.
+    class: Py<PyAny>,
+    /// `None`: something else has a say about them.
+    model: Option<Model>,
+}
+
+/// What the responses of an application have in common.
+#[derive(FromPyObject)]
+struct Model {
+    /// `Flask.make_response`, and the `__init__` of the class: whoever replaces them has a say.
+    make: Py<PyAny>,
+    init: Py<PyAny>,
+    headers_class: Py<PyType>,
+    status: Py<PyString>,
+    code: Py<PyAny>,
+    /// Names and values; that of the length is missing.
+    pairs: Py<PyTuple>,
+}
+
+impl Responses {
+    pub(super) fn modelled_by(model_of: Py<PyAny>) -> Self {
+        let last = Mutex::new(None);
+        Self { model_of, last }
+    }
+
+    /// What `app.make_response(text)` would return; `None`: that has to be asked.
+    pub(super) fn make<'py>(
+        &self,
+        app: &Bound<'py, PyAny>,
+        text: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = app.py();
+        let body = match text.cast_exact::<PyBytes>() {
+            Ok(bytes) => bytes.clone(),
+            Err(_) => match text.cast_exact::<PyString>().map(PyStringMethods::to_str) {
+                // What cannot be encoded, Flask says.
+                Ok(Ok(text)) => PyBytes::new(py, text.as_bytes()),
+                _ => return Ok(None),
+            },
+        };
+        let class = app.getattr(intern!(py, "response_class"))?;
+        let known = self.known(app, class)?;
+        let Some(model) = &known.model else {
+            return Ok(None);
+        };
+        let class = known.class.bind(py);
+        let name = intern!(py, "make_response");
+        let own = app.getattr(intern!(py, "__dict__"))?;
+        if !app.get_type().getattr(name)?.is(&model.make)
+            || !class.getattr(intern!(py, "__init__"))?.is(&model.init)
+            || own.cast::<PyDict>()?.contains(name)?
+        {
+            return Ok(None);
+        }
+        model.fill(class, &body).map(Some)
+    }
+
+    fn known(&self, app: &Bound<'_, PyAny>, class: Bound<'_, PyAny>) -> PyResult<Arc<Known>> {
+        let (py, app_class) = (app.py(), app.get_type());
+        if let Some(known) = &*self.lock()
+            && known.class.is(&class)
+            && known.app_class.is(&app_class)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let known = Arc::new(Known {
+            app_class: app_class.unbind(),
+            class: class.unbind(),
+            model: self.model_of.bind(py).call1((app,))?.extract()?,
+        });
+        let old = self.lock().replace(Arc::clone(&known));
+        drop(old);
+        Ok(known)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Known>>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.model_of)?;
+        let Ok(last) = self.last.try_lock() else {
+            return Ok(());
+        };
+        last.iter().try_for_each(|known| {
+            visit.call(&known.app_class)?;
+            visit.call(&known.class)?;
+            known.model.iter().try_for_each(|model| {
+                visit.call(&model.make)?;
+                visit.call(&model.init)
+            })
+        })
+    }
+}
+
+impl Model {
+    /// A response of `class` with this body.
+    fn fill<'py>(
+        &self,
+        class: &Bound<'py, PyAny>,
+        body: &Bound<'py, PyBytes>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = class.py();
+        let pairs = PyList::empty(py);
+        for pair in self.pairs.bind(py).iter_borrowed() {
+            let pair = pair.cast::<PyTuple>()?;
+            if pair.get_borrowed_item(1)?.is_none() {
+                let length = body.as_bytes().len().to_string();
+                pairs.append((pair.get_borrowed_item(0)?, length))?;
+            } else {
+                pairs.append(pair)?;
+            }
+        }
+        let headers = bare(self.headers_class.bind(py))?;
+        headers.setattr(intern!(py, "_list"), pairs)?;
+        let response = bare(class)?;
+        // In the order in which Werkzeug does.
+        response.setattr(intern!(py, "headers"), headers)?;
+        response.setattr(intern!(py, "_status"), &self.status)?;
+        response.setattr(intern!(py, "_status_code"), &self.code)?;
+        response.setattr(intern!(py, "direct_passthrough"), false)?;
+        response.setattr(intern!(py, "_on_close"), PyList::empty(py))?;
+        response.setattr(intern!(py, "response"), PyList::new(py, [body])?)?;
+        Ok(response)
+    }
+}
+
+/// An object of a class that nothing has made anything of.
+fn bare<'py>(class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static NEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let py = class.py();
+    let new = NEW.get_or_try_init(py, || {
+        let object = py.get_type::<PyAny>();
+        object.getattr(intern!(py, "__new__")).map(Bound::unbind)
+    })?;
+    new.bind(py).call1((class,))
+}
