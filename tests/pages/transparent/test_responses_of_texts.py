@@ -1,4 +1,4 @@
-"""What a view has returned becomes the response that Flask makes of it, whoever has a say in that."""
+"""What a view has returned becomes the response that Flask makes of it, whoever has a say."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from unittest import mock
 
 import pytest
 from flask import Flask, Response
+from flask_caching import Cache
+from flask_caching.pages.made import model_of
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
-
-from flask_caching import Cache
-from flask_caching.pages.made import model_of
 
 TEXTS = ["", "text", "\xe4\u20ac\U0001f600", "a\r\nb", b"", b"\xff\x00bytes", "x" * 100_000]
 
@@ -140,7 +139,7 @@ def test_the_maker_of_responses_is_replaced_later() -> None:
     assert client.get("/?2").text == "own"
     del app.make_response
     assert client.get("/?3").text == "text"
-    with mock.patch.object(Flask, "make_response", lambda self, rv: Response("patched")):
+    with mock.patch.object(Flask, "make_response", side_effect=lambda rv: Response("patched")):
         assert client.get("/?4").text == "patched"
     init = Response.__init__
 

@@ -8,9 +8,7 @@ mod front;
 mod guards;
 mod headers;
 pub(crate) mod layout;
-mod made;
 mod passage;
-mod reads;
 mod rule;
 mod taken;
 
@@ -20,8 +18,7 @@ pub(crate) use form::PageForm;
 pub(crate) use front::{PageFront, TURN};
 pub(crate) use guards::{GuardName, PageGuards, page_guards, page_guards_of};
 pub(crate) use headers::PageHeaders;
-pub(crate) use passage::{PagePassage, PageView};
-pub(crate) use reads::{HeaderReads, NoteReads, header_reads};
+pub(crate) use passage::{HeaderReads, NoteReads, PagePassage, PageView, header_reads};
 pub(crate) use rule::{PageRule, is_authorized};
 pub(crate) use taken::{PageTaken, page_is_in, send};
 

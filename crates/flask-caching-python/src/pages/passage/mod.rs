@@ -1,104 +1,23 @@
 //! The way of a request from a page's view to the answer, as far as nothing is unusual.
 
+mod landing;
+mod made;
+mod reads;
+mod view;
+
 use std::borrow::Cow;
 
 use pyo3::exceptions::{PyException, PyKeyError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
-use super::form::PageForm;
-use super::front::PageFront;
-use super::made::Responses;
-use super::reads::{HeaderReads, Subclasses, header_reads};
+pub(crate) use self::reads::{HeaderReads, NoteReads, header_reads};
+pub(crate) use self::view::PageView;
+
 use super::taken::PageTaken;
-use crate::road::{Landed, Road, Terms, Turn};
-
-/// What all requests to the view of a page have in common.
-///
-/// - `policy`: its policy.
-/// - `in_front`: whether its pages are answered in front of the application.
-/// - `session`: the attribute of a context that has the session, and the classes of sessions that are looked
-///   at without being used.
-/// - `leave_to_hooks(request, reads)`: has what was read before the view not count for it.
-/// - `noting_address(cls)`: a class of requests that note that their address was read.
-/// - `sending_class(cls)`: a class of responses that are sent as they are, or None.
-/// - `model_of(app)`: what all responses have in common that an application makes of texts, or None.
-#[pyclass(frozen, module = "flask_caching._engine")]
-pub(crate) struct PageView {
-    policy: Py<PyAny>,
-    /// What the cache knows of applications.
-    states: Py<PyAny>,
-    road: Py<Road>,
-    form: Py<PageForm>,
-    /// Whether tags depend on the answer.
-    asks_tags: bool,
-    in_front: bool,
-    session: (Py<PyString>, Py<PyTuple>),
-    leave_to_hooks: Py<PyAny>,
-    noting_address: Subclasses,
-    sending_class: Subclasses,
-    responses: Responses,
-}
-
-#[pymethods]
-impl PageView {
-    #[new]
-    fn new(
-        policy: &Bound<'_, PyAny>,
-        in_front: bool,
-        session: (Py<PyString>, Py<PyTuple>),
-        leave_to_hooks: Py<PyAny>,
-        noting_address: Py<PyAny>,
-        sending_class: Py<PyAny>,
-        model_of: Py<PyAny>,
-    ) -> PyResult<Self> {
-        let py = policy.py();
-        let cache = policy.getattr(intern!(py, "cache"))?;
-        let states = cache.getattr(intern!(py, "_states"))?;
-        Ok(Self {
-            policy: policy.clone().unbind(),
-            states: states.unbind(),
-            road: policy.getattr(intern!(py, "road"))?.extract()?,
-            form: policy.getattr(intern!(py, "form"))?.extract()?,
-            asks_tags: policy.getattr(intern!(py, "asks_tags"))?.extract()?,
-            in_front,
-            session,
-            leave_to_hooks,
-            noting_address: Subclasses::made_by(noting_address),
-            sending_class: Subclasses::made_by(sending_class),
-            responses: Responses::modelled_by(model_of),
-        })
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.policy)?;
-        visit.call(&self.states)?;
-        visit.call(&self.road)?;
-        visit.call(&self.leave_to_hooks)?;
-        self.noting_address.traverse(&visit)?;
-        self.sending_class.traverse(&visit)?;
-        self.responses.traverse(&visit)
-    }
-}
-
-impl PageView {
-    fn session_of<'py>(&self, context: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        context.getattr(self.session.0.bind(context.py()))
-    }
-
-    /// Whether a session is one of Flask's own, is empty, and nobody has written to it: as
-    /// `flask_caching.requests.sessions.is_untouched`.
-    fn is_untouched(&self, session: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = session.py();
-        let kind = session.get_type();
-        let mut classes = self.session.1.bind(py).iter_borrowed();
-        Ok(classes.any(|class| class.is(&kind))
-            && !session.is_truthy()?
-            && !session.getattr(intern!(py, "modified"))?.is_truthy()?)
-    }
-}
+use crate::road::{Landed, Turn};
 
 /// One request on its way.
 ///
@@ -476,58 +395,6 @@ impl PagePassage {
         let attributes = attributes.cast::<PyDict>()?;
         Ok(!attributes.contains(intern!(py, "cookies"))?
             && !attributes.contains(intern!(py, "stream"))?)
-    }
-
-    fn land_or_raise(slf: &Bound<'_, Self>, answer: &Bound<'_, PyAny>) -> PyResult<Landed> {
-        let py = slf.py();
-        let (view, turn, taken, state, environ) = {
-            let this = slf.borrow();
-            let (Some(turn), Some(taken), Some(state)) = (&this.turn, &this.taken, &this.state)
-            else {
-                return Ok(Landed::Unknown);
-            };
-            let (turn, taken) = (turn.clone_ref(py), taken.clone_ref(py));
-            let (view, state) = (this.view.clone_ref(py), state.clone_ref(py));
-            (view, turn, taken, state, this.environ.clone_ref(py))
-        };
-        let (view, state) = (view.get(), state.bind(py));
-        let Ok(environ) = environ.bind(py).cast::<PyDict>() else {
-            return Ok(Landed::Unknown);
-        };
-        if view.asks_tags {
-            return Ok(Landed::Unknown);
-        }
-        let road = view.road.get();
-        let has_rules =
-            road.has_conditions() || state.getattr(intern!(py, "has_conditions"))?.is_truthy()?;
-        let rules = if has_rules {
-            let policy = view.policy.bind(py);
-            let rules = policy.call_method1(intern!(py, "given_rules"), (state,))?;
-            rules.extract()?
-        } else {
-            (0.0, 0.0, 0.0)
-        };
-        let pages = state.getattr(intern!(py, "pages"))?;
-        let says_status = pages.getattr(intern!(py, "says_status"))?.is_truthy()?;
-        let forward = slf.borrow().forward.clone();
-        let sending = view.sending_class.of(answer.get_type().as_any())?;
-        let terms = Terms {
-            rules,
-            forward: says_status.then_some(&*forward),
-            sending: Some(&sending).filter(|sending| !sending.is_none()),
-            in_front: view.in_front,
-        };
-        let landed = road.land_page(turn.get(), taken.bind(py), answer, environ, &terms)?;
-        if matches!(landed, Landed::Stored) {
-            slf.borrow_mut().turn = None;
-            if view.in_front
-                && let Ok(front) = pages.getattr(intern!(py, "front"))?.cast::<PageFront>()
-                && let Some(path) = environ.get_item(intern!(py, "PATH_INFO"))?
-            {
-                front.get().learn(path.cast()?, view.road.bind(py))?;
-            }
-        }
-        Ok(landed)
     }
 }
 
