@@ -30,9 +30,6 @@ _SAMPLE = "\xe4"
 class ResponseModel(NamedTuple):
     """What all responses have in common that an application makes of texts."""
 
-    #: Who makes them: whoever replaces these has a say.
-    make: Callable[..., Any]
-    init: Callable[..., Any]
     headers_class: type
     status: str
     code: int
@@ -44,8 +41,7 @@ def model_of(app: Flask) -> ResponseModel | None:
     """What all responses have in common that an application makes of texts; None: something else
     has a say about that."""
     cls: Any = app.response_class
-    make: Callable[..., Any]
-    make, init = type(app).make_response, cls.__init__
+    init, make = cls.__init__, type(app).make_response
     if not (
         type(cls) is type
         and all(getattr(cls, name, None) is getattr(Response, name, None) for name in _MAKING)
@@ -69,7 +65,7 @@ def model_of(app: Flask) -> ResponseModel | None:
         return None
     length = ("Content-Length", str(len(body)))
     pairs = tuple((pair[0], None if pair == length else pair[1]) for pair in headers)
-    return ResponseModel(make, init, Headers, values["_status"], values["_status_code"], pairs)
+    return ResponseModel(Headers, values["_status"], values["_status_code"], pairs)
 
 
 def _is_own(function: Callable[..., Any], cls: type) -> bool:

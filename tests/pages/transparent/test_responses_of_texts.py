@@ -149,6 +149,11 @@ def test_the_maker_of_responses_is_replaced_later() -> None:
 
     with mock.patch.object(Response, "__init__", traced):
         assert client.get("/?5").headers["X-Traced"] == "yes"
+    set_data = Response.set_data
+    with mock.patch.object(
+        Response, "set_data", autospec=True, side_effect=lambda self, data: set_data(self, "set")
+    ):
+        assert client.get("/?set").text == "set"
     app.response_class = Plain
     assert client.get("/?6").mimetype == "text/plain"
     app.response_class = Response

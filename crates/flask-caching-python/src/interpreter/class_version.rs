@@ -23,10 +23,22 @@ static IS_TRUSTED: AtomicBool = AtomicBool::new(false);
 /// The tag of an object's class; `None` where it has none at present, or tags cannot be read.
 #[inline]
 pub(crate) fn of(object: &Bound<'_, PyAny>) -> Option<u32> {
+    trusted(object.get_type_ptr().cast())
+}
+
+/// The tag of a class; `None` as [`of`].
+#[inline]
+pub(crate) fn of_class(class: &Bound<'_, PyType>) -> Option<u32> {
+    trusted(class.as_ptr().cast())
+}
+
+/// The tag of a class that stays alive; `None` as [`of`].
+#[inline]
+fn trusted(class: *mut u8) -> Option<u32> {
     if !IS_TRUSTED.load(Ordering::Relaxed) {
         return None;
     }
-    Some(read(object.get_type_ptr().cast())).filter(|tag| *tag != 0)
+    Some(read(class)).filter(|tag| *tag != 0)
 }
 
 /// The caller guarantees that `class` is a class that stays alive.

@@ -6,7 +6,9 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple, PyType};
+
+use crate::interpreter::class_version;
 
 /// What makes responses of texts.
 pub(super) struct Responses {
@@ -19,7 +21,9 @@ pub(super) struct Responses {
 struct Known {
     app_class: Py<PyType>,
     /// Their class.
-    class: Py<PyAny>,
+    class: Py<PyType>,
+    /// What both were when the model was made: whoever changes one of them has a say.
+    versions: [Option<u32>; 2],
     /// `None`: something else has a say about them.
     model: Option<Model>,
 }
@@ -27,9 +31,6 @@ struct Known {
 /// What the responses of an application have in common.
 #[derive(FromPyObject)]
 struct Model {
-    /// `Flask.make_response`, and the `__init__` of the class: whoever replaces them has a say.
-    make: Py<PyAny>,
-    init: Py<PyAny>,
     headers_class: Py<PyType>,
     status: Py<PyString>,
     code: Py<PyAny>,
@@ -59,34 +60,42 @@ impl Responses {
             },
         };
         let class = app.getattr(intern!(py, "response_class"))?;
-        let known = self.known(app, class)?;
-        let Some(model) = &known.model else {
+        let (Ok(class), own) = (
+            class.cast_into::<PyType>(),
+            app.getattr(intern!(py, "__dict__"))?,
+        ) else {
             return Ok(None);
         };
-        let class = known.class.bind(py);
-        let name = intern!(py, "make_response");
-        let own = app.getattr(intern!(py, "__dict__"))?;
-        if !app.get_type().getattr(name)?.is(&model.make)
-            || !class.getattr(intern!(py, "__init__"))?.is(&model.init)
-            || own.cast::<PyDict>()?.contains(name)?
-        {
+        if own.contains(intern!(py, "make_response"))? {
             return Ok(None);
         }
-        model.fill(class, &body).map(Some)
+        let known = self.known(app, &class)?;
+        let model = known.model.as_ref();
+        model.map(|model| model.fill(&class, &body)).transpose()
     }
 
-    fn known(&self, app: &Bound<'_, PyAny>, class: Bound<'_, PyAny>) -> PyResult<Arc<Known>> {
-        let (py, app_class) = (app.py(), app.get_type());
+    fn known(&self, app: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> PyResult<Arc<Known>> {
+        let app_class = app.get_type();
+        let versions = || [class_version::of(app), class_version::of_class(class)];
         if let Some(known) = &*self.lock()
-            && known.class.is(&class)
+            && known.class.is(class)
             && known.app_class.is(&app_class)
+            && known.versions == versions()
         {
             return Ok(Arc::clone(known));
         }
+        let model = self.model_of.bind(app.py()).call1((app,))?.extract()?;
+        let versions = versions();
         let known = Arc::new(Known {
             app_class: app_class.unbind(),
-            class: class.unbind(),
-            model: self.model_of.bind(py).call1((app,))?.extract()?,
+            class: class.clone().unbind(),
+            versions,
+            // Of a class without a version it cannot be told whether it changes.
+            model: versions
+                .iter()
+                .all(Option::is_some)
+                .then_some(model)
+                .flatten(),
         });
         let old = self.lock().replace(Arc::clone(&known));
         drop(old);
@@ -104,11 +113,7 @@ impl Responses {
         };
         last.iter().try_for_each(|known| {
             visit.call(&known.app_class)?;
-            visit.call(&known.class)?;
-            known.model.iter().try_for_each(|model| {
-                visit.call(&model.make)?;
-                visit.call(&model.init)
-            })
+            visit.call(&known.class)
         })
     }
 }
@@ -117,7 +122,7 @@ impl Model {
     /// A response of `class` with this body.
     fn fill<'py>(
         &self,
-        class: &Bound<'py, PyAny>,
+        class: &Bound<'py, PyType>,
         body: &Bound<'py, PyBytes>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = class.py();
@@ -146,7 +151,7 @@ impl Model {
 }
 
 /// An object of a class that nothing has made anything of.
-fn bare<'py>(class: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+fn bare<'py>(class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
     static NEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = class.py();
     let new = NEW.get_or_try_init(py, || {
