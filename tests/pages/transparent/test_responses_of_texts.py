@@ -13,6 +13,7 @@ from flask_caching.pages.made import model_of
 from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import Headers
+from werkzeug.sansio.response import Response as SansioResponse
 
 TEXTS = ["", "text", "\xe4\u20ac\U0001f600", "a\r\nb", b"", b"\xff\x00bytes", "x" * 100_000]
 
@@ -108,14 +109,60 @@ class WithAttributes(Response):
         super().__setattr__("number", len(vars(self)))
 
 
+class Counted(Response):
+    """Each is of another kind than the one before."""
+
+    made = 0
+
+    @property
+    def default_mimetype(self) -> str:  # type: ignore[override]
+        Counted.made += 1
+        return f"text/x-{Counted.made % 2}"
+
+
+class Between(SansioResponse):
+    """Stands between Werkzeug's classes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.headers["X-Between"] = "yes"
+
+
+class Around(Response, Between):
+    """Of which Flask's own class is not the last."""
+
+
+class ByMeta(type(Response)):  # type: ignore[misc]
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        response = super().__call__(*args, **kwargs)
+        response.headers["X-Meta"] = "yes"
+        return response
+
+
+class OfMeta(Response, metaclass=ByMeta):
+    """Whose class makes it."""
+
+
 @pytest.mark.parametrize(
-    "cls", [Plain, Unmeasured, Created, WithInit, WithData, WithStatus, WithAttributes]
+    "cls",
+    [Around, OfMeta, Plain, Unmeasured, Created, WithInit, WithData, WithStatus, WithAttributes],
 )
 def test_of_a_class_of_the_applications_own(cls: type[Response]) -> None:
     class Application(Flask):
         response_class = cls
 
     alike(lambda: Application("own"), "text")
+
+
+def test_of_a_class_that_says_something_of_each() -> None:
+    class Application(Flask):
+        response_class = Counted
+
+    app = Application("each")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    app.add_url_rule("/", view_func=cache.page(60)(lambda: "text"))
+    kinds = [app.test_client().get(f"/?{number}").mimetype for number in range(3)]
+    assert kinds[0] != kinds[1] != kinds[2]
 
 
 def test_an_application_makes_its_responses_itself() -> None:

@@ -22,8 +22,8 @@ struct Known {
     app_class: Py<PyType>,
     /// Their class.
     class: Py<PyType>,
-    /// What both were when the model was made: whoever changes one of them has a say.
-    versions: [Option<u32>; 2],
+    /// What both, and the class of headers, were when the model was made: whoever changes one has a say.
+    versions: [Option<u32>; 3],
     /// `None`: something else has a say about them.
     model: Option<Model>,
 }
@@ -75,27 +75,31 @@ impl Responses {
     }
 
     fn known(&self, app: &Bound<'_, PyAny>, class: &Bound<'_, PyType>) -> PyResult<Arc<Known>> {
-        let app_class = app.get_type();
-        let versions = || [class_version::of(app), class_version::of_class(class)];
+        let (py, app_class) = (app.py(), app.get_type());
+        let versions = |model: Option<&Model>| {
+            let headers =
+                model.and_then(|model| class_version::of_class(model.headers_class.bind(py)));
+            [
+                class_version::of(app),
+                class_version::of_class(class),
+                headers,
+            ]
+        };
         if let Some(known) = &*self.lock()
             && known.class.is(class)
             && known.app_class.is(&app_class)
-            && known.versions == versions()
+            && known.versions == versions(known.model.as_ref())
         {
             return Ok(Arc::clone(known));
         }
-        let model = self.model_of.bind(app.py()).call1((app,))?.extract()?;
-        let versions = versions();
+        let model: Option<Model> = self.model_of.bind(py).call1((app,))?.extract()?;
+        // Of a class without a version it cannot be told whether it changes.
+        let model = model.filter(|model| versions(Some(model)).iter().all(Option::is_some));
         let known = Arc::new(Known {
             app_class: app_class.unbind(),
             class: class.clone().unbind(),
-            versions,
-            // Of a class without a version it cannot be told whether it changes.
-            model: versions
-                .iter()
-                .all(Option::is_some)
-                .then_some(model)
-                .flatten(),
+            versions: versions(model.as_ref()),
+            model,
         });
         let old = self.lock().replace(Arc::clone(&known));
         drop(old);
