@@ -4,6 +4,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::parts::Call;
 use super::road::Road;
 
 /// Where the label of a tag stands.
@@ -23,17 +24,18 @@ impl FragmentFinder {
         Self { roads }
     }
 
-    /// The fragment of a tag where it is quickly found, otherwise None; as `Road.peek`.
+    /// The fragment of a tag where it is quickly found, otherwise None.
     fn peek<'py>(
         &self,
         tag: &Bound<'py, PyTuple>,
         extensions: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let roads = self.roads.bind(tag.py());
-        match roads.get_item(tag.get_borrowed_item(LABEL)?)? {
-            Some(road) => road.cast::<Road>()?.get().peek(tag, extensions),
-            None => Ok(None),
-        }
+        let (roads, kwargs) = (self.roads.bind(tag.py()), PyDict::new(tag.py()));
+        let Some(road) = roads.get_item(tag.get_borrowed_item(LABEL)?)? else {
+            return Ok(None);
+        };
+        let call = Call::of(tag, &kwargs).asked_in(extensions, None);
+        road.cast::<Road>()?.get().quickly(&call)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -15,7 +15,7 @@ use crate::memory::Stored;
 use crate::pages::layout;
 use crate::timeout::{Deadline, normalize_timeout};
 use crate::values::missing::is_missing;
-use flask_caching_engine::flight::Flight;
+use flask_caching_engine::flight::{Flight, Landing};
 use flask_caching_engine::telemetry::counts::Event;
 
 impl Road {
@@ -23,9 +23,8 @@ impl Road {
     pub(super) fn settle_open(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = result.py();
         if !self.ask_tags(open, result)? {
-            self.counts.count(Event::Refused);
             self.note_refusal(py, "its tags could not be had")?;
-            open.refuse();
+            self.refuse_open(open);
             return Ok(());
         }
         if !self.has_a_say_about(result)
@@ -40,8 +39,7 @@ impl Road {
             return Ok(());
         }
         if !self.ask(intern!(py, "judge"), (result,))?.is_truthy()? {
-            self.counts.count(Event::Refused);
-            open.refuse();
+            self.refuse_open(open);
             return Ok(());
         }
         Self::take_windows(open, result)?;
@@ -56,23 +54,49 @@ impl Road {
         result: &Bound<'py, PyAny>,
         timeout: Bound<'py, PyAny>,
     ) -> PyResult<()> {
+        let py = result.py();
         let is_followed = open.flight.as_ref().is_some_and(Flight::is_followed);
         if open.following.is_keyless && !is_followed {
             // Nobody is to have it.
             open.step = Step::Refused;
             return Ok(());
         }
-        match self.encode(open, result)? {
-            None => open.refuse(),
-            Some(encoded) => {
+        let is_unstorable = |error: &PyErr| error.is_instance_of::<UnstorableValueError>(py);
+        let encoded = match open.encode(result) {
+            Err(error) if is_unstorable(&error) => {
+                let other = self.ask(intern!(py, "in_place_of"), (result, error))?;
+                if is_missing(&other) {
+                    self.refuse_open(open);
+                    return Ok(());
+                }
+                open.encode(&other)
+            }
+            encoded => encoded,
+        };
+        match encoded {
+            Ok(encoded) => {
                 open.step = Step::Encoded {
                     encoded,
                     timeout: timeout.unbind(),
                     is_none: result.is_none(),
                 };
             }
+            Err(error) if is_unstorable(&error) => {
+                self.ask(intern!(py, "note_unstorable"), (error,))?;
+                self.refuse_open(open);
+            }
+            Err(error) => {
+                self.emit_failed(py, open, error, Access::Storing)?;
+                open.refuse();
+            }
         }
         Ok(())
+    }
+
+    /// Has a result be its caller's alone, as the policy or what it is made of wants it.
+    pub(super) fn refuse_open(&self, open: &mut Open) {
+        self.counts.count(Event::Refused);
+        open.refuse();
     }
 
     /// Whether the policy may have a say about a result that is plain data.
@@ -104,33 +128,6 @@ impl Road {
         }
     }
 
-    /// A result as it is stored; `None` where it cannot be, which is noted.
-    fn encode(&self, open: &mut Open, result: &Bound<'_, PyAny>) -> PyResult<Option<Encoded>> {
-        let py = result.py();
-        let error = match open.encode(result) {
-            Ok(encoded) => return Ok(Some(encoded)),
-            Err(error) => error,
-        };
-        if !error.is_instance_of::<UnstorableValueError>(py) {
-            self.emit_failed(py, open, error, Access::Storing)?;
-            return Ok(None);
-        }
-        let other = self.ask(intern!(py, "in_place_of"), (result, error))?;
-        if is_missing(&other) {
-            self.counts.count(Event::Refused);
-            return Ok(None);
-        }
-        match open.encode(&other) {
-            Ok(encoded) => return Ok(Some(encoded)),
-            Err(error) if error.is_instance_of::<UnstorableValueError>(py) => {
-                self.ask(intern!(py, "note_unstorable"), (error,))?;
-                self.counts.count(Event::Refused);
-            }
-            Err(error) => self.emit_failed(py, open, error, Access::Storing)?,
-        }
-        Ok(None)
-    }
-
     /// Stores what is to be stored, unless something was deleted since the call began.
     pub(super) fn write_open(&self, py: Python<'_>, open: &mut Open) {
         if let Step::Encoded {
@@ -146,7 +143,7 @@ impl Road {
                 Ok(Outcome::Superseded) if open.lease().is_some() => {}
                 // What could not be stored, because the cache fails, is still what they wait for.
                 _ if is_answer => open.land(py, encoded, timeout, &outcome),
-                _ => open.land_for_nobody(),
+                _ => open.land_as(Landing::Refused),
             }
             if !is_answer {
                 open.row = None;

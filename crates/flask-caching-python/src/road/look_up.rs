@@ -1,6 +1,6 @@
 //! The whole way of a call up to its turn: what it is, what the backend has, whether that is an answer.
 
-use flask_caching_engine::flight::Joined;
+use flask_caching_engine::flight::{Joined, Landing};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use pyo3::types::PyString;
 use super::parts::{Call, Parts, Recipe};
 use super::quick::Quick;
 use super::road::Road;
-use super::turn::{Access, Open, Reading, Role, Step, Turn, Version};
+use super::turn::{Access, Next, Open, Reading, Role, Step, Turn, Version};
 use crate::error::CacheKeyError;
 use crate::flights;
 use crate::flights::leaders::note_leader;
@@ -26,11 +26,13 @@ pub(super) enum Progress<'py> {
 }
 
 impl Road {
-    /// Finds out what a call is. `start`: how far the quick way has led.
+    /// Finds out what a call is. `start`: how far the quick way has led. A task goes up to where a server or
+    /// another call would be waited for.
     pub(super) fn describe<'py>(
         &self,
         call: &Call<'_, 'py>,
         start: Quick<'py>,
+        is_task: bool,
         is_refresh: bool,
     ) -> PyResult<Progress<'py>> {
         let py = call.args.py();
@@ -42,10 +44,10 @@ impl Road {
         let (state, backend): (Bound<'_, PyAny>, Bound<'_, PyAny>) = place.extract()?;
         let mut open = self.open(&state, &backend)?;
         open.is_refresh = is_refresh;
+        open.following.is_task = is_task;
         // A forced update waits for nobody.
         open.following.is_over = is_refresh;
         self.take_rules(&mut open, &state)?;
-        open.conditions.looked = Some(refreshes::ended());
         if let Quick::Key(key) = start {
             open.key = key.unbind();
         } else {
@@ -133,6 +135,7 @@ impl Road {
     /// Asks the backend for the versions of a key, and for the value under it.
     pub(super) fn read_open(&self, py: Python<'_>, open: &mut Open) {
         open.following.landings = (!open.is_refresh).then(flights::landings);
+        open.conditions.looked = refreshes::ended();
         open.leasing.forget_seen();
         let reading = match open.read_versions(py, &self.attributes) {
             Err((error, access)) => Reading::NoKey(error, access),
@@ -145,12 +148,34 @@ impl Road {
         self.go_on_after_waiting(py, open);
     }
 
-    /// What becomes of a call that was looked for, or has waited.
-    pub(super) fn arrive_at<'py>(
+    /// Goes on with a call to its answer or its turn, or up to where a task would be kept waiting.
+    pub(super) fn go_on<'py>(
         &self,
         mut open: Box<Open>,
         call: &Call<'_, 'py>,
-    ) -> PyResult<Progress<'py>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = call.args.py();
+        loop {
+            match open.next() {
+                Some(next) if open.following.is_task && (open.port.waits || next != Next::Read) => {
+                    return Turn::of(py, open);
+                }
+                Some(Next::Read) => self.read_open(py, &mut open),
+                Some(Next::Hold) => open = self.take_lease(py, open)?,
+                Some(Next::Follow) => {
+                    open = self.wait(py, open)?;
+                    self.take_over(py, &mut open)?;
+                }
+                None => match self.arrive_at(open, call)? {
+                    Progress::There(there) => return Ok(there),
+                    Progress::On(further) => open = further,
+                },
+            }
+        }
+    }
+
+    /// What becomes of a call that was looked for, or has waited.
+    fn arrive_at<'py>(&self, mut open: Box<Open>, call: &Call<'_, 'py>) -> PyResult<Progress<'py>> {
         let py = call.args.py();
         let bypass = || Turn::bypass(py).map(Progress::There);
         let mut value = None;
@@ -228,7 +253,8 @@ impl Road {
             }
             self.remember(py, open)?;
             self.note_refreshed(py, open)?;
-            open.share_elsewhere();
+            // Who follows looks for what another process has stored.
+            open.land_as(Landing::Shared(None));
         }
         self.deliver(value).map(Some)
     }

@@ -49,7 +49,6 @@ mod table;
 mod turn;
 mod versions;
 mod waiting;
-mod ways;
 
 pub(crate) use explicit::NativeProxies;
 pub(crate) use flags::CacheFlags;

@@ -12,6 +12,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::explicit::NativeProxies;
 use super::flags::CacheFlags;
+use super::look_up::Progress;
 use super::options::Options;
 use super::parts::{Call, CallParts, KeyAttribute, Request};
 use super::port::{LookedAt, Port};
@@ -122,17 +123,19 @@ impl Road {
         key: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         stack::check()?;
-        self.go_anew(&Call::of(args, kwargs), is_task, key)
-    }
-
-    /// The result of a call where it is quickly found, otherwise None.
-    pub(super) fn peek<'py>(
-        &self,
-        args: &Bound<'py, PyTuple>,
-        extensions: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let kwargs = PyDict::new(args.py());
-        self.quickly(&Call::of(args, &kwargs).asked_in(extensions, None))
+        let (py, call) = (args.py(), Call::of(args, kwargs));
+        let mut open = match self.describe(&call, Quick::Unknown, is_task, true)? {
+            Progress::There(there) => return Ok(there),
+            Progress::On(open) => open,
+        };
+        if let Some(key) = key {
+            self.read_open(py, &mut open);
+            if !open.key.bind(py).eq(key)? {
+                return Turn::bypass(py);
+            }
+            open.conditions.is_background = true;
+        }
+        self.go_on(open, &call)
     }
 
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
@@ -206,9 +209,8 @@ impl Road {
     ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(mut open) = turn.get().take() {
             self.emit_computed(turn.get());
-            self.counts.count(Event::Refused);
             self.note_refreshed(turn.py(), &open)?;
-            open.refuse();
+            self.refuse_open(&mut open);
             open.end_lease(turn.py(), Some(REFUSED))?;
         }
         self.deliver(result)
@@ -299,7 +301,12 @@ impl Road {
         stack::check()?;
         match self.begin_quickly(call)? {
             Quick::Answer(answer) => Ok(answer),
-            quick => self.timed(call.args.py(), || self.go(call, quick, is_task)),
+            quick => self.timed(call.args.py(), || {
+                match self.describe(call, quick, is_task, false)? {
+                    Progress::There(there) => Ok(there),
+                    Progress::On(open) => self.go_on(open, call),
+                }
+            }),
         }
     }
 

@@ -17,22 +17,35 @@ pub(crate) fn new_version() -> String {
     key::new_version()
 }
 
+/// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
+const EPOCH: &str = "_tags";
+
+/// `flask_caching.calls.options.Description`, which says what the fields are.
+#[derive(FromPyObject)]
+struct Description<'py> {
+    key: Py<PyAny>,
+    versions: Bound<'py, PyTuple>,
+    timeout: Bound<'py, PyAny>,
+    is_read_only: bool,
+    tags: Bound<'py, PyTuple>,
+}
+
 impl Open {
     /// Takes over what the policy says of the call.
     pub(super) fn take_description(&mut self, description: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = description.py();
-        let names = description.getattr(intern!(py, "versions"))?;
-        self.versions = names
-            .cast_into::<PyTuple>()?
-            .iter_borrowed()
-            .map(|name| Version::named(&name, Role::Key))
-            .collect::<PyResult<_>>()?;
-        self.take_tags(description)?;
-        self.key = description.getattr(intern!(py, "key"))?.unbind();
-        self.is_read_only = description
-            .getattr(intern!(py, "is_read_only"))?
-            .is_truthy()?;
-        let timeout = description.getattr(intern!(py, "timeout"))?;
+        let description: Description<'_> = description.extract()?;
+        self.versions.clear();
+        for name in description.versions.iter_borrowed() {
+            self.versions.push(Version::named(&name, Role::Key)?);
+        }
+        for name in description.tags.iter_borrowed() {
+            let is_epoch = name.cast::<PyString>()?.to_str()? == EPOCH;
+            let role = if is_epoch { Role::Epoch } else { Role::Tag };
+            self.versions.push(Version::named(&name, role)?);
+        }
+        self.key = description.key;
+        self.is_read_only = description.is_read_only;
+        let timeout = description.timeout;
         self.timeout = (!is_missing(&timeout)).then(|| timeout.unbind());
         Ok(())
     }

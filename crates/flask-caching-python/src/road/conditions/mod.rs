@@ -19,15 +19,12 @@ use smallvec::SmallVec;
 use super::parts::Call;
 use super::port::{GET, GET_MANY, SET};
 use super::road::Road;
-use super::turn::{Open, Role, Version};
+use super::turn::{Open, Role};
 use super::waiting::FAILED;
 use crate::flights::refreshes;
 use crate::pages::{PageGuards, layout};
 use crate::values::metadata::SealedValue;
 use flask_caching_engine::telemetry::counts::Event;
-
-/// The key that stands for all tags: as `flask_caching.keys.tags.EPOCH`.
-const EPOCH: &str = "_tags";
 
 /// What the entry of a call depends on.
 #[derive(Default)]
@@ -47,7 +44,7 @@ pub(super) struct Conditions {
     /// A value that stands where the call fails.
     pub(super) fallback: Option<Py<PyAny>>,
     /// How many refreshes had ended before it was looked for.
-    pub(super) looked: Option<u64>,
+    pub(super) looked: u64,
     /// Held while it is the one refresh of its entry.
     pub(super) refreshing: Option<Py<PyAny>>,
     /// Nobody waits for the result.
@@ -97,7 +94,6 @@ impl Conditions {
     pub(super) fn forget_found(&mut self) {
         self.stale_for = None;
         self.tags.clear();
-        self.looked = Some(refreshes::ended());
     }
 
     pub(super) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -268,20 +264,6 @@ impl Open {
                 .foreign(py)?
                 .getattr(intern!(py, "keeps_metadata"))?
                 .is_truthy()?)
-    }
-
-    /// Takes over the tags that the policy says of the call.
-    pub(super) fn take_tags(&mut self, description: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = description.py();
-        let tags = description
-            .getattr(intern!(py, "tags"))?
-            .cast_into::<PyTuple>()?;
-        for name in tags.iter_borrowed() {
-            let is_epoch = name.cast::<PyString>()?.to_str()? == EPOCH;
-            let role = if is_epoch { Role::Epoch } else { Role::Tag };
-            self.versions.push(Version::named(&name, role)?);
-        }
-        Ok(())
     }
 
     /// A value that was read, without its metadata; `None` where that says that it is none: a tag was

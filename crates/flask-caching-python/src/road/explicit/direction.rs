@@ -53,20 +53,8 @@ impl Direction {
         Ok(backend_of(cache, &extensions)?.map(|backend| (direction, backend)))
     }
 
-    /// As [`of`](Self::of), where the first of `args` is a key that stands for itself.
+    /// As [`of`](Self::of), where the first `count` of `args` are keys that stand for themselves.
     #[inline]
-    pub(crate) fn of_key<'a, 'py>(
-        cache: &'a Bound<'py, NativeProxies>,
-        args: &Bound<'py, PyTuple>,
-    ) -> PyResult<Option<Directed<'a, 'py>>> {
-        let Some(found) = Self::of(cache)? else {
-            return Ok(None);
-        };
-        let is_here = !args.is_empty() && !found.0.is_fragment(&*args.get_borrowed_item(0)?);
-        Ok(is_here.then_some(found))
-    }
-
-    /// As [`of_key`](Self::of_key), of the first `count` of `args`.
     pub(crate) fn of_keys<'a, 'py>(
         cache: &'a Bound<'py, NativeProxies>,
         args: &Bound<'py, PyTuple>,

@@ -215,7 +215,7 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::hand_on(slf, proxy!(slf, "has"), args, kwargs, 1)
+        Self::hand_on(slf, proxy!(slf, "has"), args, kwargs, 1, false)
     }
 
     /// Store a value unless there is one; otherwise as `set`.
@@ -228,7 +228,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         slf.get().counts.count(ExplicitEvent::Writes, 1);
-        Self::hand_on(slf, proxy!(slf, "add"), args, kwargs, 1)
+        Self::hand_on(slf, proxy!(slf, "add"), args, kwargs, 1, false)
     }
 
     /// Delete a key. A computation that began before does not store its result any more.
@@ -243,7 +243,8 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::hand_on_deletion(slf, proxy!(slf, "delete"), args, kwargs, 1)
+        slf.get().counts.count(ExplicitEvent::Deletions, 1);
+        Self::hand_on(slf, proxy!(slf, "delete"), args, kwargs, 1, true)
     }
 
     /// Delete keys; otherwise as `delete`.
@@ -255,7 +256,9 @@ impl NativeProxies {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        Self::hand_on_deletion(slf, proxy!(slf, "delete_many"), args, kwargs, args.len())
+        let count = args.len();
+        slf.get().counts.count(ExplicitEvent::Deletions, count);
+        Self::hand_on(slf, proxy!(slf, "delete_many"), args, kwargs, count, true)
     }
 
     /// The values under keys, by key; None for each that is missing.
@@ -271,7 +274,8 @@ impl NativeProxies {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         let start = slf.get().counts.start();
-        let values = Self::hand_on(slf, proxy!(slf, "get_dict"), args, kwargs, args.len())?;
+        let count = args.len();
+        let values = Self::hand_on(slf, proxy!(slf, "get_dict"), args, kwargs, count, false)?;
         slf.get()
             .counts
             .note_found(py, start, found_and_missing(&values))?;
@@ -281,34 +285,23 @@ impl NativeProxies {
 
 impl NativeProxies {
     /// What a proxy returns whose first `count` arguments are keys, and which is handed on: to the backend, or
-    /// else to the fallback.
+    /// else to the fallback. One that `deletes` supersedes the computations under way; where that takes more, it
+    /// is for the fallback.
     fn hand_on<'py>(
         slf: &Bound<'py, Self>,
         (method, fallback): (&Bound<'py, PyString>, &Bound<'py, PyString>),
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
         count: usize,
+        deletes: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let is_for_fallback = deletes && slf.get().deletes_by_fallback.load(Ordering::Relaxed);
         match Direction::of_keys(slf, args, count)? {
-            Some((_, backend)) => forward(&backend, method, args, kwargs),
-            None => slf.call_method(fallback, args, kwargs),
-        }
-    }
-
-    /// As [`hand_on`](Self::hand_on), of a proxy that deletes: the computations under way are superseded. Where
-    /// that takes more, it is for the fallback.
-    fn hand_on_deletion<'py>(
-        slf: &Bound<'py, Self>,
-        (method, fallback): (&Bound<'py, PyString>, &Bound<'py, PyString>),
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-        count: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        slf.get().counts.count(ExplicitEvent::Deletions, count);
-        match Direction::of_keys(slf, args, count)? {
-            Some((_, backend)) if !slf.get().deletes_by_fallback.load(Ordering::Relaxed) => {
-                let keys = args.iter_borrowed().take(count);
-                flights::supersede(slf.py(), flights::scope(&backend), keys)?;
+            Some((_, backend)) if !is_for_fallback => {
+                if deletes {
+                    let keys = args.iter_borrowed().take(count);
+                    flights::supersede(slf.py(), flights::scope(&backend), keys)?;
+                }
                 forward(&backend, method, args, kwargs)
             }
             _ => slf.call_method(fallback, args, kwargs),
@@ -323,7 +316,7 @@ impl NativeProxies {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        let Some((direction, backend)) = Direction::of_key(slf, args)? else {
+        let Some((direction, backend)) = Direction::of_keys(slf, args, 1)? else {
             return slf.call_method(intern!(py, "_get_fallback"), args, kwargs);
         };
         if args.len() == 1

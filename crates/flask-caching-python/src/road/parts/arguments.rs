@@ -23,19 +23,12 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads the arguments of a call; `false` where it is not known how to tell one of them apart, or one
-    /// cannot be looked at: its `__repr__` raises, another thread changes it.
+    /// Reads the arguments of a call; `false` where it is not known how to tell one of them apart.
     ///
     /// # Errors
-    /// `KeyboardInterrupt` and its like.
+    /// One cannot be looked at: its `__repr__` raises, another thread changes it.
     #[inline]
     pub(crate) fn read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
-        let read = self.try_read(call, parts).map(Some);
-        Ok(unless_raised(call.args.py(), read)?.unwrap_or(false))
-    }
-
-    #[inline]
-    fn try_read(&self, call: &Call<'_, '_>, parts: &mut Parts) -> PyResult<bool> {
         let mut parts = parts.reader(call.args.py());
         for argument in self.by_position(call.args) {
             match part(&self.kinds, &argument)? {

@@ -74,6 +74,15 @@ impl<'a, 'py> Native<'a, 'py> {
         }
     }
 
+    /// Where the table of calls is, in the in-process store or in copies.
+    pub(in crate::road) fn table(&self) -> Option<&MemoryBackend> {
+        match self {
+            Self::Memory(memory) => Some(memory.get()),
+            Self::Copies(copies) => Some(copies.get()),
+            Self::Shared(_) => None,
+        }
+    }
+
     #[inline]
     fn is_usable(&self) -> bool {
         match self {

@@ -47,15 +47,6 @@ pub(super) struct NativeKey<'py> {
     pub(super) guards: Option<Box<PageGuards>>,
 }
 
-/// What the table has of a call.
-enum Looked<'py> {
-    Found(Bound<'py, PyAny>),
-    /// Nothing, though it could.
-    Absent,
-    /// The call cannot be told apart there.
-    Nowhere,
-}
-
 impl Road {
     /// Goes the quick way.
     #[inline]
@@ -129,14 +120,19 @@ impl Road {
         memory: &Bound<'py, MemoryBackend>,
     ) -> PyResult<Quick<'py>> {
         let mut parts = Parts::default();
-        let looked = self.find(call, &mut parts, memory.get()).map(Some);
+        let read = self.parts.get().kind.read(call, &mut parts);
+        let looked = read.and_then(|is_read| match is_read {
+            true => self.recall(memory.py(), memory.get(), &parts).map(Some),
+            false => Ok(None),
+        });
         match unless_raised(memory.py(), looked)? {
-            Some(Looked::Found(value)) => {
+            Some(Some((value, _))) => {
                 self.count_hit(memory.get().is_of_copies());
                 self.deliver(value).map(Quick::Answer)
             }
-            Some(Looked::Absent) => self.begin_natively(call, parts, memory),
-            Some(Looked::Nowhere) | None => Ok(Quick::Unknown),
+            Some(None) => self.begin_natively(call, parts, memory),
+            // The call cannot be told apart in the table.
+            None => Ok(Quick::Unknown),
         }
     }
 
@@ -170,22 +166,6 @@ impl Road {
         if is_near {
             self.counts.count(Event::Near);
         }
-    }
-
-    /// The result of a call in the table.
-    #[inline]
-    fn find<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        parts: &mut Parts,
-        memory: &MemoryBackend,
-    ) -> PyResult<Looked<'py>> {
-        let py = call.args.py();
-        if !self.parts.get().kind.read(call, parts)? {
-            return Ok(Looked::Nowhere);
-        }
-        let recalled = self.recall(py, memory, parts)?;
-        Ok(recalled.map_or(Looked::Absent, |(value, _)| Looked::Found(value)))
     }
 
     /// The result under a key that the application makes.
@@ -229,7 +209,8 @@ impl Road {
         self.ask(intern!(py, "stand_aside"), arguments)
     }
 
-    /// The key of a call, and the versions in it; `None` where the policy has to make it.
+    /// The key of a call, and the versions in it; `None` where the policy has to make it, or something is
+    /// replaced that writes.
     fn native_key<'py>(
         &self,
         call: &Call<'_, 'py>,
@@ -237,11 +218,16 @@ impl Road {
         backend: &Bound<'py, MemoryBackend>,
     ) -> PyResult<Option<NativeKey<'py>>> {
         let py = call.args.py();
-        let memory = backend.get();
+        let (memory, cache) = (backend.get(), self.cache.bind(py).as_any());
         let kind = &self.parts.get().kind;
         let recipe = kind.recipe().filter(|_| call.kwargs.is_empty());
+        // Nobody writes to copies.
+        let replaces_writes = || {
+            let replaced = self.looked_at.by_classes(Some(cache), backend)?;
+            PyResult::Ok(!memory.is_of_copies() && replaced & WRITES != 0)
+        };
         if recipe.is_none() && !matches!(kind, Kind::Page(..))
-            || self.replaces_writes(backend)?
+            || replaces_writes()?
             || !self.makes_plain_keys(py, memory.scope())?
         {
             return Ok(None);
@@ -251,13 +237,6 @@ impl Road {
             (_, Some(recipe)) => recipe.native_key(parts, call.args, memory),
             _ => Ok(None),
         }
-    }
-
-    /// Whether something is replaced that writes. Nobody writes to copies.
-    fn replaces_writes(&self, backend: &Bound<'_, MemoryBackend>) -> PyResult<bool> {
-        let cache = self.cache.bind(backend.py()).as_any();
-        Ok(!backend.get().is_of_copies()
-            && self.looked_at.by_classes(Some(cache), backend)? & WRITES != 0)
     }
 
     /// Begins a call of plain arguments, or a page's, that the table does not know: its key is made here.
@@ -365,10 +344,8 @@ impl Road {
             return Ok(None);
         };
         let native = self.native(&backend, GET_MANY)?;
-        let memory = match &native {
-            Some(Native::Memory(memory)) => memory.get(),
-            Some(Native::Copies(copies)) => copies.get(),
-            _ => return Ok(None),
+        let Some(memory) = native.as_ref().and_then(Native::table) else {
+            return Ok(None);
         };
         if !self.parts.get().kind.read(call, &mut parts)? {
             return Ok(None);
