@@ -21,7 +21,6 @@ from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import refresh
 from .options import CallOptions, Description, adapted, callable_or_none, first
-from .refresh import Refresh
 from .reporting import Reporting
 from .waiting import leasing
 from .waiting.following import task
@@ -231,7 +230,7 @@ class CallPolicy(Reporting):
         key: Any,
         may_refresh: bool,
         call: tuple[tuple[Any, ...], dict[str, Any]],
-        looked: int | None,
+        looked: int,
     ) -> Refreshing | bool:
         """Whether an old value is the answer; otherwise the call computes, and has it if it fails.
 
@@ -242,7 +241,7 @@ class CallPolicy(Reporting):
         """
         if not may_refresh:
             return refresh.has_failed(backend, key)
-        return refresh.begin(Refresh(self, state, backend, key, *call), looked)
+        return refresh.begin(self, state, backend, key, call, looked)
 
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         """What it is refreshed in, beside an application context; asked in the call."""

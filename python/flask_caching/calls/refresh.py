@@ -12,17 +12,19 @@ import logging
 import queue
 import threading
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._engine import Refreshes, Refreshing
 from .waiting.per_process import PerProcess
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from ..extension.state import AppState
     from .policy import CallPolicy
 
-__all__ = ["Refresh", "begin", "fail", "has_failed", "has_threads"]
+__all__ = ["begin", "fail", "has_failed", "has_threads"]
 
 logger = logging.getLogger("flask_caching")
 
@@ -43,35 +45,25 @@ class Refresh:
     :param state: of the application it belongs to.
     :param backend: where it is stored.
     :param key: its key.
-    :param args: the arguments of the call that has found it, and ``kwargs`` those by name.
+    :param call: the arguments of the call that has found it, and those by name.
+    :param app: the application, and ``context`` what it is refreshed in, beside one of that.
+    :param guard: held until it is over.
     """
 
     policy: CallPolicy
     state: AppState
     backend: Any
     key: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    app: Any = None
-    #: Held until it is over.
-    guard: Refreshing | None = None
-    context: AbstractContextManager[Any] = field(init=False)
-
-    def prepare(self) -> bool:
-        """Take along what the call has; whether there is an application still."""
-        self.app = self.state.app()
-        if self.app is None:
-            return False
-        self.context = self.policy.refresh_context(self.app)
-        # The caller may change its own while this waits.
-        self.args, self.kwargs = _own(self.args), _own(self.kwargs)
-        return True
+    call: tuple[tuple[Any, ...], dict[str, Any]]
+    app: Flask
+    context: AbstractContextManager[Any]
+    guard: Refreshing | None
 
     def run(self) -> None:
         """Compute it anew, in contexts of its own. What goes wrong is logged."""
         try:
             with self.app.app_context(), self.context:
-                self.policy.refresh_call(self.key, self.args, self.kwargs)
+                self.policy.refresh_call(self.key, *self.call)
         except Exception as error:
             self.policy.note_failed_refresh(self.state, self.backend, self.key, error)
         finally:
@@ -126,23 +118,31 @@ class _Workers:
 _workers = PerProcess(_Workers)
 
 
-def begin(refresh: Refresh, looked: int | None) -> Refreshing | bool:
-    """Begin to refresh an entry whose old value is answered meanwhile.
+def begin(
+    policy: CallPolicy,
+    state: AppState,
+    backend: Any,
+    key: Any,
+    call: tuple[tuple[Any, ...], dict[str, Any]],
+    looked: int,
+) -> Refreshing | bool:
+    """Begin to refresh an entry whose old value is answered meanwhile, see :class:`Refresh`.
 
     :param looked: how many refreshes had ended before the old value was looked for.
-
     :return: whether it is. Where this caller is to compute it, what it holds while it does: the
         others are answered with the old value.
     """
-    guard = _refreshes.begin(refresh.backend, refresh.key, looked)
+    guard = _refreshes.begin(backend, key, looked)
     if guard is None:
         # It is under way, has just ended, or has failed a moment ago.
         return True
-    most = refresh.state.refresh_workers
-    if most == 0 or not refresh.policy.refreshes_elsewhere or not has_threads():
+    most, app = state.refresh_workers, state.app()
+    if most == 0 or not policy.refreshes_elsewhere or not has_threads():
         return guard
-    if refresh.prepare():
-        refresh.guard = guard
+    if app is not None:
+        context = policy.refresh_context(app)
+        # The caller may change its own while this waits.
+        refresh = Refresh(policy, state, backend, key, _own(call), app, context, guard)
         _workers().submit(refresh, most)
     return True
 

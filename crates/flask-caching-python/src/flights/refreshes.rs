@@ -116,18 +116,17 @@ impl Refreshes {
     }
 
     /// Begins to refresh what is under `key` of `backend`; None where that is under way, or has failed
-    /// a moment ago. `looked`: how many had ended before the old value was looked for, or None; where one
-    /// of this entry has since, None as well.
-    #[pyo3(signature = (backend, key, looked = None))]
+    /// a moment ago. `looked`: how many had ended before the old value was looked for; where one of this
+    /// entry has since, None as well.
     fn begin(
         &self,
         backend: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
-        looked: Option<u64>,
+        looked: u64,
     ) -> PyResult<Option<Refreshing>> {
         let begun = self
             .0
-            .begin(lasting_scope(backend), &key_bytes(key)?, looked);
+            .begin(lasting_scope(backend), &key_bytes(key)?, Some(looked));
         Ok(begun.map(Refreshing))
     }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flask_caching_engine::Value;
 use flask_caching_engine::backend::lmdb::{LmdbStore, Options, Seen};
-use pyo3::exceptions::PyTypeError;
+use flask_caching_engine::envelope::metadata::MAGIC;
+use pyo3::exceptions::{PyException, PyTypeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -14,7 +16,7 @@ use super::byte_store::ByteStore;
 use super::shared_copies::SharedCopies;
 use crate::error::to_py;
 use crate::logging;
-use crate::memory::text_bytes;
+use crate::memory::{is_scalar, text_bytes};
 use crate::road::{Key, Table};
 use crate::values::missing::missing;
 use crate::values::scalars;
@@ -38,7 +40,7 @@ pub(crate) struct SharedByteStore {
 }
 
 /// What was read.
-pub(crate) enum Loaded<'py> {
+enum Loaded<'py> {
     /// A string, bytes, a number or their like.
     Value(Bound<'py, PyAny>),
     Bytes(Value, Seen),
@@ -54,7 +56,7 @@ impl SharedByteStore {
     }
 
     /// What is under `key`.
-    pub(crate) fn read<'py>(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Loaded<'py>>> {
+    fn read<'py>(&self, key: &Bound<'py, PyString>) -> PyResult<Option<Loaded<'py>>> {
         let py = key.py();
         if let Some(value) = self.copies.find(&self.store, key) {
             return Ok(Some(Loaded::Value(value)));
@@ -72,15 +74,24 @@ impl SharedByteStore {
         Ok(Some(Loaded::Value(scalar)))
     }
 
-    /// Keeps the `value` that was made of what [`read`](Self::read) has found; it cannot be changed.
-    pub(crate) fn keep(
-        &self,
-        key: &Bound<'_, PyString>,
-        value: &Bound<'_, PyAny>,
-        seen: Seen,
-        bytes: usize,
-    ) {
-        self.copies.keep(key, value, seen, bytes);
+    /// The value under `key`; `None`: there is none, or something unusual.
+    pub(crate) fn find<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Ok(key) = key.cast::<PyString>() else {
+            return Ok(None);
+        };
+        match self.read(key)? {
+            Some(Loaded::Value(value)) => Ok((!value.is_none()).then_some(value)),
+            Some(Loaded::Bytes(stored, seen)) => {
+                let value = value_of(key.py(), &stored.data)?;
+                if let Some(value) = &value
+                    && is_scalar(value)?
+                {
+                    self.copies.keep(key, value, seen, stored.data.len());
+                }
+                Ok(value)
+            }
+            None => Ok(None),
+        }
     }
 
     /// The bytes under the key that `prefix` and the version under `name` make, read at one time. `None`:
@@ -168,5 +179,29 @@ impl SharedByteStore {
         logging::flush(py)?;
         let held = held.map_err(|error| to_py(&error))?;
         Ok((held.entries, held.bytes, held.evictions))
+    }
+}
+
+/// The value that the bytes of an entry hold; `None`: there is something unusual about it, or it is a None,
+/// which may be no answer.
+pub(crate) fn value_of<'py>(py: Python<'py>, data: &[u8]) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if data.ends_with(MAGIC) {
+        // It has metadata.
+        return Ok(None);
+    }
+    if let Some(scalar) = scalars::read(py, data) {
+        return Ok((!scalar.is_none()).then_some(scalar));
+    }
+    let Some(pickle @ [0x80, ..]) = data.strip_prefix(b"!") else {
+        return Ok(None);
+    };
+    let loads = py
+        .import(intern!(py, "pickle"))?
+        .getattr(intern!(py, "loads"))?;
+    match loads.call1((PyBytes::new(py, pickle),)) {
+        Ok(value) => Ok((!value.is_none()).then_some(value)),
+        // The whole way says what is wrong with it.
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) => Err(error),
     }
 }

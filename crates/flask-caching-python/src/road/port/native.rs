@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 
 use super::replaced::{LookedAt, Methods};
 use crate::memory::{MemoryBackend, NearCopies};
-use crate::road::quick::find;
 use crate::stores::shared::SharedByteStore;
 
 /// What answers natively for a backend.
@@ -70,7 +69,7 @@ impl<'a, 'py> Native<'a, 'py> {
         match self {
             Self::Memory(memory) => memory.get().get(key.py(), key),
             Self::Copies(copies) => copies.get().get(key.py(), key),
-            Self::Shared(store) => find(store.get(), key),
+            Self::Shared(store) => store.get().find(key),
         }
     }
 

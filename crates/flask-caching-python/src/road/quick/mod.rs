@@ -12,8 +12,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use smallvec::SmallVec;
 
-pub(super) use self::shared::find;
-
 use super::page::native_page_key;
 use super::parts::{Call, Kind, Parts};
 use super::port::{GET, GET_MANY, Methods, Native, Port, WRITES};

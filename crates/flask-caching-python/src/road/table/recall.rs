@@ -154,22 +154,18 @@ impl Road {
 impl Open {
     /// Notes where the copies nearby are of the value and of what it depends on.
     fn find_copies(&mut self, py: Python<'_>) -> PyResult<()> {
-        let Some(copies) = self.port.copies(py) else {
+        let Some(copies) = self.port.copies(py).cloned() else {
             return Ok(());
         };
-        let (handle, tags) = copies.get().place(self.key.bind(py))?.unzip();
-        let mut guards = Vec::with_capacity(self.versions.len());
-        for version in &self.versions {
+        for version in &mut self.versions {
             let found = copies.get().find_text(version.name.bind(py))?;
             // It may have changed since the key was made of it.
-            guards.push(match (found, &version.text) {
+            version.guard = match (found, &version.text) {
                 (Some((found, guard)), Some(text)) if found.as_any().eq(text)? => Some(guard),
                 _ => None,
-            });
+            };
         }
-        for (version, guard) in self.versions.iter_mut().zip(guards) {
-            version.guard = guard;
-        }
+        let (handle, tags) = copies.get().place(self.key.bind(py))?.unzip();
         self.handle = handle;
         self.conditions.tags = tags.unwrap_or_default();
         Ok(())

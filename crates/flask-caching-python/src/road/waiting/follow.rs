@@ -60,19 +60,14 @@ impl Road {
 
     /// Begins the flight of a call that computes, or finds the one that it may follow.
     pub(in crate::road) fn begin_flight(&self, py: Python<'_>, open: &Open) -> PyResult<Joined> {
-        let names = open.versions.iter();
-        let names: Vec<_> = names.map(|version| version.name.bind(py).clone()).collect();
-        let guards = names.iter().map(|name| flights::key_bytes(name));
-        let guards = guards.collect::<PyResult<Vec<_>>>()?;
-        let of_page = open
-            .conditions
-            .guards
-            .iter()
-            .flat_map(|guards| guards.iter());
-        let guards = guards.iter().map(|guard| &**guard);
+        let names = open.versions.iter().map(|version| version.name.bind(py));
+        let names = names.map(|name| flights::key_bytes(name));
+        let names = names.collect::<PyResult<Vec<_>>>()?;
+        let of_page = open.conditions.guards.iter();
+        let of_page = of_page.flat_map(|guards| guards.iter());
+        let guards = names.iter().map(|name| &**name);
         let guards = guards.chain(of_page.map(GuardName::as_bytes));
-        let key = open.key.bind(py);
-        let key = flights::key_bytes(key)?;
+        let key = flights::key_bytes(open.key.bind(py))?;
         let owner = NativeProxies::owner_of_flights(self.cache.bind(py), open.backend.bind(py));
         if self.may_follow(py, open)? {
             flights::join(&owner, &key, guards, &open.seen_versions(py)?)
