@@ -387,7 +387,7 @@ class CallParts:
     @staticmethod
     def fragment(no_timeout: str) -> CallParts: ...
     @staticmethod
-    def key(make_key: Callable[..., Any], takes_arguments: bool) -> CallParts: ...
+    def key(make_key: Callable[..., Any]) -> CallParts: ...
     @staticmethod
     def page(rule: PageRule, form: PageForm) -> CallParts: ...
     @staticmethod
@@ -628,9 +628,7 @@ class Road:
         args: _Args,
         kwargs: _Kwargs,
         extensions: _Kwargs | None,
-        method: str | None = None,
-        path: str | None = None,
-        query: bytes | None = None,
+        request: tuple[str, str, bytes] | None = None,
     ) -> Any: ...
     def refresh(
         self, args: _Args, kwargs: _Kwargs, is_task: bool = False, key: Any = None

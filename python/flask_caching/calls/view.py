@@ -83,16 +83,16 @@ class ViewPolicy(CallPolicy):
 
     def parts(self) -> CallParts:
         if self.user_make_cache_key is not None:
-            return CallParts.key(self.user_make_cache_key, True)
+            return CallParts.key(self.user_make_cache_key)
         if callable(self.key_prefix):
             # With a query string, the method of the request has a say as well.
-            return CallParts.unknown() if self.query_string else CallParts.key(self._own_key, False)
+            return CallParts.unknown() if self.query_string else CallParts.key(self._own_key)
         if not isinstance(self.key_prefix, str):
             return CallParts.unknown()
         return CallParts.request("%s" in self.key_prefix, self.query_string)
 
-    def _own_key(self) -> str:
-        """The key where ``key_prefix`` is a callable."""
+    def _own_key(self, *_: Any, **__: Any) -> str:
+        """The key where ``key_prefix`` is a callable, which is not given the arguments."""
         return self._key(self.cache._place()[0])
 
     def description(

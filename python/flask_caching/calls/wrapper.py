@@ -228,9 +228,7 @@ async def _await(policy: CallPolicy, f: Any, args: tuple[Any, ...], kwargs: dict
     else:
         context, active = active_context(None), active_request_context(None)
         extensions = None if context is None else context.app.extensions
-        request: tuple[Any, ...] = ()
-        if policy.reads_request and active is not None:
-            it = active.request
-            request = (it.method, it.path, it.query_string)
-        answer = road.approach(args, kwargs, extensions, *request)
+        it = active.request if policy.reads_request and active is not None else None
+        request = None if it is None else (it.method, it.path, it.query_string)
+        answer = road.approach(args, kwargs, extensions, request)
     return await answer_awaited(policy, answer, f, args, kwargs)

@@ -96,18 +96,19 @@ impl Road {
         self.enter(&Call::of(args, kwargs).asked_in(extensions, request), false)
     }
 
-    /// As `begin`; a turn that `waits` is to be read, and to `arrive` then.
-    #[pyo3(signature = (args, kwargs, extensions, method = None, path = None, query = None))]
+    /// As `begin`, for a task: a turn that `waits` is to be read, and to `arrive` then. `request`: the method,
+    /// the path and the query.
+    #[pyo3(signature = (args, kwargs, extensions, request = None))]
     fn approach<'py>(
         &self,
         args: &Bound<'py, PyTuple>,
         kwargs: &Bound<'py, PyDict>,
         extensions: &Bound<'py, PyAny>,
-        method: Option<&Bound<'py, PyAny>>,
-        path: Option<&Bound<'py, PyAny>>,
-        query: Option<&Bound<'py, PyAny>>,
+        request: Option<(Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let request = Request::new(method, path, query);
+        let request = request.as_ref();
+        let request = request
+            .and_then(|(method, path, query)| Request::new(Some(method), Some(path), Some(query)));
         self.enter(&Call::of(args, kwargs).asked_in(extensions, request), true)
     }
 

@@ -7,7 +7,6 @@ use flask_caching_engine::clock::{self, Instant};
 use flask_caching_engine::flight::{Flight, Waiting};
 use flask_caching_engine::resilience::Deadline as TimeLeft;
 use pyo3::call::PyCallArgs;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -377,14 +376,8 @@ impl Open {
         method: &Bound<'py, PyString>,
         arguments: impl PyCallArgs<'py>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.foreign(method.py())?.call_method1(method, arguments)
-    }
-
-    /// What is not done natively.
-    pub(super) fn foreign<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        self.port
-            .foreign(py)
-            .ok_or_else(|| PyRuntimeError::new_err("the call has no way to its backend"))
+        let port = self.port.foreign(method.py())?;
+        port.call_method1(method, arguments)
     }
 
     fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -403,12 +396,14 @@ impl Open {
         }
     }
 
+    /// The versions that are part of the key.
+    pub(super) fn versions_of_key(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().filter(|it| it.role == Role::Key)
+    }
+
     /// The places of the versions, where all of them are known.
     pub(super) fn guards(&self) -> Option<SmallVec<[Handle; 2]>> {
-        let of_key = self
-            .versions
-            .iter()
-            .filter(|version| version.role == Role::Key);
+        let of_key = self.versions_of_key();
         let of_tags = self.conditions.tags.iter().copied().map(Some);
         of_key.map(|version| version.guard).chain(of_tags).collect()
     }

@@ -160,12 +160,10 @@ impl Open {
 
     /// Puts the versions behind what the key begins with.
     fn complete_key(&mut self, py: Python<'_>) -> PyResult<()> {
-        if self.versions.iter().any(|it| it.role == Role::Key) {
+        if self.versions_of_key().next().is_some() {
             let mut key = self.key.bind(py).extract::<String>()?;
-            for version in self.versions.iter().filter(|it| it.role == Role::Key) {
-                if let Some(text) = &version.text {
-                    key.push_str(text.bind(py).to_str()?);
-                }
+            for text in self.versions_of_key().filter_map(|it| it.text.as_ref()) {
+                key.push_str(text.bind(py).to_str()?);
             }
             self.key = PyString::new(py, &key).into_any().unbind();
             self.note_versions(py)?;
@@ -186,8 +184,7 @@ impl Open {
         if self.port.memory(py, GET_MANY).is_some() {
             return Ok(());
         }
-        let of_key = self.versions.iter().filter(|it| it.role == Role::Key);
-        let texts = of_key.filter_map(|version| version.text.as_ref());
+        let texts = self.versions_of_key().filter_map(|it| it.text.as_ref());
         let texts = PyTuple::new(py, texts.collect::<Vec<_>>())?;
         let names = self.names(py, |it| it.role == Role::Key)?;
         self.ask(intern!(py, "note_versions"), (names, texts))?;

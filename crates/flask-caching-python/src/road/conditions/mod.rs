@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use super::parts::Call;
 use super::port::{GET, GET_MANY, SET};
 use super::road::Road;
-use super::turn::{Open, Role};
+use super::turn::{Open, Role, Version};
 use super::waiting::FAILED;
 use crate::flights::refreshes;
 use crate::pages::{PageGuards, layout};
@@ -259,11 +259,11 @@ impl Open {
 
     /// Whether what an entry depends on can be kept with it.
     fn keeps_metadata(&self, py: Python<'_>) -> PyResult<bool> {
-        Ok(self.port.memory(py, GET | GET_MANY | SET).is_some()
-            || self
-                .foreign(py)?
-                .getattr(intern!(py, "keeps_metadata"))?
-                .is_truthy()?)
+        if self.port.memory(py, GET | GET_MANY | SET).is_some() {
+            return Ok(true);
+        }
+        let port = self.port.foreign(py)?;
+        port.getattr(intern!(py, "keeps_metadata"))?.is_truthy()
     }
 
     /// A value that was read, without its metadata; `None` where that says that it is none: a tag was
@@ -300,13 +300,13 @@ impl Open {
     fn tags_stand(&self, py: Python<'_>, metadata: &metadata::Metadata) -> PyResult<bool> {
         let mut unknown = Vec::new();
         for (name, text) in &metadata.tags {
-            let mut known = None;
-            for version in &self.versions {
-                if version.name.bind(py).to_str()? == name {
-                    known = Some(version);
-                }
-            }
-            match known.map(|version| &version.text) {
+            let is_it = |own: &&Version| own.name.bind(py).to_str().is_ok_and(|own| own == name);
+            match self
+                .versions
+                .iter()
+                .find(is_it)
+                .map(|version| &version.text)
+            {
                 None => unknown.push((name, text)),
                 Some(Some(present)) if present.bind(py).to_str()? == text => {}
                 Some(_) => return Ok(false),

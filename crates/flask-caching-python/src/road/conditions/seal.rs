@@ -70,7 +70,10 @@ impl Open {
         let default = if let Some(memory) = memory {
             memory.get().default_lifetime()
         } else {
-            let given = self.foreign(py)?.getattr(intern!(py, "default_timeout"))?;
+            let given = self
+                .port
+                .foreign(py)?
+                .getattr(intern!(py, "default_timeout"))?;
             timeout::from_python(Some(&given))?.resolve(Lifetime::Forever)
         };
         let lifetime = timeout::from_python(Some(timeout))?.resolve(default);

@@ -130,8 +130,8 @@ pub(super) enum Kind {
     Page(Py<PageRule>, Py<PageForm>),
     /// A tag of a template; what stands for the timeout of one that has none.
     Fragment(String),
-    /// The key that a function of the application makes, of the arguments where it takes them.
-    Key(Py<PyAny>, bool),
+    /// The key that a function of the application makes of the arguments.
+    Key(Py<PyAny>),
     /// Nothing that can be seen without making the key.
     Unknown,
 }
@@ -186,12 +186,11 @@ impl CallParts {
         }
     }
 
-    /// Calls are told apart by the keys that `make_key` returns, given their arguments where it
-    /// `takes_arguments`.
+    /// Calls are told apart by the keys that `make_key` returns, given their arguments.
     #[staticmethod]
-    fn key(make_key: Py<PyAny>, takes_arguments: bool) -> Self {
+    fn key(make_key: Py<PyAny>) -> Self {
         Self {
-            kind: Kind::Key(make_key, takes_arguments),
+            kind: Kind::Key(make_key),
         }
     }
 
@@ -206,7 +205,7 @@ impl CallParts {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         match &self.kind {
             Kind::Arguments(arguments) => arguments.traverse(&visit),
-            Kind::Key(make_key, _) => visit.call(make_key),
+            Kind::Key(make_key) => visit.call(make_key),
             Kind::Page(rule, _) => visit.call(rule),
             _ => Ok(()),
         }

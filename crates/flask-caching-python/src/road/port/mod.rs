@@ -3,6 +3,7 @@
 mod native;
 mod replaced;
 
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -114,8 +115,9 @@ impl Port {
     }
 
     /// What is not done natively.
-    pub(in crate::road) fn foreign<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
-        self.foreign.as_ref().map(|foreign| foreign.bind(py))
+    pub(in crate::road) fn foreign<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let foreign = self.foreign.as_ref().map(|foreign| foreign.bind(py));
+        foreign.ok_or_else(|| PyRuntimeError::new_err("the call has no way to its backend"))
     }
 
     /// Whether writing runs nothing of the application's, so that a deletion may wait for it.

@@ -100,8 +100,8 @@ impl Road {
         if self.options.has_conditions && matches!(native, Native::Shared(_)) {
             return Ok(Quick::Unknown);
         }
-        if let Kind::Key(make_key, takes_arguments) = &self.parts.get().kind {
-            return self.find_by_key(call, &native, make_key.bind(py), *takes_arguments);
+        if let Kind::Key(make_key) = &self.parts.get().kind {
+            return self.find_by_key(call, &native, make_key.bind(py));
         }
         match native {
             Native::Memory(memory) => self.begin_on_memory(call, memory),
@@ -172,15 +172,9 @@ impl Road {
         call: &Call<'_, 'py>,
         native: &Native<'_, 'py>,
         make_key: &Bound<'py, PyAny>,
-        takes_arguments: bool,
     ) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let made = if takes_arguments {
-            make_key.call(call.args, Some(call.kwargs))
-        } else {
-            make_key.call0()
-        };
-        let key = match made {
+        let key = match make_key.call(call.args, Some(call.kwargs)) {
             Ok(key) if key.is_none() => {
                 return self.ask(intern!(py, "note_no_key"), ()).map(Quick::Key);
             }

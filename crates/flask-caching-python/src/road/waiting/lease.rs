@@ -266,7 +266,7 @@ impl Claimant {
                 state: open.state.as_ref().map(|state| state.clone_ref(py)),
                 backend: open.backend.clone_ref(py),
                 key: open.key.clone_ref(py),
-                port: open.foreign(py)?.clone().unbind(),
+                port: open.port.foreign(py)?.clone().unbind(),
                 is_elsewhere: open.leasing.is_elsewhere(),
                 is_over_value: *over != Over::Nothing,
                 is_over_stale: *over == Over::Stale || open.conditions.is_background,
