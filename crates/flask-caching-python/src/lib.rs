@@ -37,8 +37,6 @@ mod _engine {
     #[pymodule_export]
     use crate::clock::{clock_advance, clock_follow, clock_resume, clock_stop, clock_wall};
     #[pymodule_export]
-    use crate::flights::leaders::note_leader;
-    #[pymodule_export]
     use crate::flights::lease::{Patience, Renewals};
     #[pymodule_export]
     use crate::flights::refreshes::{Refreshes, Refreshing};
@@ -59,7 +57,7 @@ mod _engine {
     };
     #[pymodule_export]
     use crate::road::{
-        CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
+        CacheFlags, CallParts, Claimant, NativeProxies, Road, Turn, new_version,
         page_is_found_by_all, replaced_methods,
     };
     #[pymodule_export]

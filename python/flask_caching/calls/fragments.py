@@ -37,7 +37,7 @@ def is_fragment(key: Any) -> bool:
     return isinstance(key, str) and key.startswith(PREFIX)
 
 
-class _Aliases:
+class _Aliases(dict[str, str]):
     """Of each public key that unnamed blocks of several templates share, the last one stored.
 
     Blocks of templates without a file have only their line for a name; they are stored by a digest
@@ -47,16 +47,11 @@ class _Aliases:
     #: Templates made at run time would otherwise add to it without end.
     LIMIT = 1000
 
-    def __init__(self) -> None:
-        self._storage: dict[str, str] = {}
-
     def note(self, public: str, storage: str) -> None:
-        if len(self._storage) >= self.LIMIT:
-            self._storage.pop(next(iter(self._storage)))
-        self._storage[public] = storage
-
-    def get(self, public: str) -> str | None:
-        return self._storage.get(public)
+        if len(self) >= self.LIMIT:
+            # Another thread may be about to take the same one out.
+            self.pop(next(iter(self), ""), None)
+        self[public] = storage
 
 
 class _FragmentPolicy(CallPolicy):

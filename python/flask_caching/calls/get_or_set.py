@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CallParts
@@ -73,7 +74,7 @@ class GetOrSet:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._by_options: dict[tuple[tuple[str, type, Any], ...], Any] = {}
+        self._known = lru_cache(_MOST_POLICIES, typed=True)(self._new_decorated)
 
     def __call__(self, key: str, default: Any, timeout: Any, options: dict[str, Any]) -> Any:
         """What is under ``key``, or what ``default`` stands for, which is stored."""
@@ -90,20 +91,14 @@ class GetOrSet:
 
     def _decorated(self, options: dict[str, Any]) -> Any:
         """The decorated function that answers calls with these options."""
-        # By their types as well: True equals 1, and is not a number of seconds.
-        by = tuple(sorted((name, type(value), value) for name, value in options.items()))
         try:
-            known = self._by_options.get(by)
+            hash(tuple(options.values()))
         except TypeError:
-            return self._new_decorated(options)
-        if known is None:
-            known = self._new_decorated(options)
-            if len(self._by_options) >= _MOST_POLICIES:
-                self._by_options.clear()
-            self._by_options[by] = known
-        return known
+            return self._new_decorated(**options)
+        # By their types as well: True equals 1, and is not a number of seconds.
+        return self._known(**options)
 
-    def _new_decorated(self, options: dict[str, Any]) -> Any:
+    def _new_decorated(self, **options: Any) -> Any:
         unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
             meant = close_to(unknown[0], ("timeout", *_OPTIONS))

@@ -38,8 +38,6 @@ pub(crate) fn leaders(py: Python<'_>) -> PyResult<Vec<usize>> {
 }
 
 /// Notes that `leader` computes something here; without it, the present thread or greenlet.
-#[pyfunction]
-#[pyo3(signature = (leader = None))]
 pub(crate) fn note_leader(py: Python<'_>, leader: Option<usize>) -> PyResult<()> {
     let leader = match leader {
         Some(leader) => leader,

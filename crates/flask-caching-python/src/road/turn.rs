@@ -17,6 +17,7 @@ use super::conditions::Conditions;
 use super::port::Port;
 use super::table::Row;
 use super::waiting::Leasing;
+use crate::flights::leaders::note_leader;
 use crate::memory::Stored;
 use crate::timeout::Deadline;
 
@@ -315,9 +316,10 @@ impl Turn {
         });
     }
 
-    /// Lets `leader` count as who computes it: the number of a task.
-    fn lead_as(&self, leader: usize) {
+    /// Lets `leader` count as who computes it, and whatever else runs here: the number of a task.
+    fn lead_as(&self, py: Python<'_>, leader: usize) -> PyResult<()> {
         self.with(|open| open.flight.as_ref().map(|flight| flight.lead_as(leader)));
+        note_leader(py, Some(leader))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

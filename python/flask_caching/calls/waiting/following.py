@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from ..._engine import Turn, note_leader
+from ..._engine import Turn
 
 __all__ = ["lead", "over", "task"]
 
@@ -19,9 +19,7 @@ def task() -> int:
 
 def lead(turn: Turn) -> None:
     """Name the running task as the one that computes ``turn``."""
-    number = task()
-    turn.lead_as(number)
-    note_leader(number)
+    turn.lead_as(task())
 
 
 async def over(turn: Turn) -> None:

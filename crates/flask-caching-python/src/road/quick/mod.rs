@@ -50,7 +50,7 @@ impl Road {
     #[inline]
     pub(super) fn begin_quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Quick<'py>> {
         let py = call.args.py();
-        let (cache, flags) = (self.cache.bind(py).as_any(), self.flags.get());
+        let flags = self.flags.get();
         if self.options.checks_hits || self.options.listens {
             return Ok(Quick::Unknown);
         }
@@ -68,33 +68,7 @@ impl Road {
         let Some(backend) = unless_raised(py, self.backend_of(call))? else {
             return Ok(Quick::Unknown);
         };
-        if let Ok(memory) = backend.cast::<MemoryBackend>()
-            && !matches!(self.parts.get().kind, Kind::Key(..))
-        {
-            // As below, with nothing to be let go of.
-            let is_ours = Native::Memory(memory)
-                .is_ours(&backend, Some(cache), &self.looked_at, reads)
-                .and_then(|is_ours| {
-                    Ok(is_ours && (!self.options.is_view || self.attributes.is_original(py)?))
-                });
-            return match unless_raised(py, is_ours.map(Some))? {
-                Some(true) => self.begin_on_memory(call, memory),
-                _ => Ok(Quick::Unknown),
-            };
-        }
-        self.begin_beside(call, &backend, reads)
-    }
-
-    /// Goes the quick way elsewhere, or by a key of the application's own.
-    #[inline(never)]
-    fn begin_beside<'py>(
-        &self,
-        call: &Call<'_, 'py>,
-        backend: &Bound<'py, PyAny>,
-        reads: Methods,
-    ) -> PyResult<Quick<'py>> {
-        let py = call.args.py();
-        let Some(native) = unless_raised(py, self.native(backend, reads))? else {
+        let Some(native) = unless_raised(py, self.native(&backend, reads))? else {
             return Ok(Quick::Unknown);
         };
         if self.options.has_conditions && matches!(native, Native::Shared(_)) {
@@ -119,9 +93,12 @@ impl Road {
     ) -> PyResult<Quick<'py>> {
         let mut parts = Parts::default();
         let read = self.parts.get().kind.read(call, &mut parts);
-        let looked = read.and_then(|is_read| match is_read {
-            true => self.recall(memory.py(), memory.get(), &parts).map(Some),
-            false => Ok(None),
+        let looked = read.and_then(|is_read| {
+            if is_read {
+                self.recall(memory.py(), memory.get(), &parts).map(Some)
+            } else {
+                Ok(None)
+            }
         });
         match unless_raised(memory.py(), looked)? {
             Some(Some((value, _))) => {
