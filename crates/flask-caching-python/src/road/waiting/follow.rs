@@ -208,13 +208,13 @@ impl Open {
     /// Lets those who wait for this call compute at once: its result is its caller's alone.
     pub(in crate::road) fn refuse(&mut self) {
         self.step = Step::Refused;
-        self.land_for_nobody();
+        self.land_as(Landing::Refused);
     }
 
-    /// Lets those who wait for this call compute at once.
-    pub(in crate::road) fn land_for_nobody(&self) {
+    /// Tells those who wait for this call what became of it, beside a result.
+    pub(in crate::road) fn land_as(&self, landing: Landing) {
         if let Some(flight) = &self.flight {
-            flight.land(Landing::Refused);
+            flight.land(landing);
         }
     }
 

@@ -9,7 +9,6 @@ use std::mem;
 use std::time::Duration;
 
 use flask_caching_engine::envelope::metadata::LeaseKind;
-use flask_caching_engine::flight::Landing;
 use flask_caching_engine::lease::{self, Found, Patience};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -220,13 +219,6 @@ impl Open {
             self.step,
             Step::Written(Ok(Outcome::Stored(_) | Outcome::Superseded | Outcome::Keyless) | Err(_))
         )
-    }
-
-    /// Lets those who follow the call look for what another process has stored.
-    pub(in crate::road) fn share_elsewhere(&self) {
-        if let Some(flight) = &self.flight {
-            flight.land(Landing::Shared(None));
-        }
     }
 }
 
