@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from flask import Response as PlainResponse
+from werkzeug.datastructures import Headers
 
 from .._engine import (
     PageHeaders,
@@ -35,7 +36,6 @@ from .sent import completes_itself, send, sending_class, twin
 from .stored import RENDITIONS, response_of
 
 if TYPE_CHECKING:
-    from werkzeug.datastructures import Headers
     from werkzeug.wrappers import Response
 
     from .._engine import PageFront, Turn
@@ -131,6 +131,9 @@ class Passage(PagePassage):
             self.detail = "session"
         elif self.uses_query:
             self.detail = "query-read"
+        elif not self.notes_reads:
+            # Somebody has put others in their place.
+            self.detail = "headers-read"
         elif "cookies" in attributes and reads_others(request, policy.page.cookies):
             self.detail = "cookies-read"
         elif (
@@ -174,6 +177,10 @@ class Passage(PagePassage):
         state = self.state
         if state is None:
             return final
+        if not isinstance(final.headers, Headers):
+            # Nobody can say anything in them.
+            self.fail()
+            return final
         if self.page is None:
             return self._conclude_miss(context, processed, final, state)
         if processed is not self.response:
@@ -210,20 +217,17 @@ class Passage(PagePassage):
             # What the view has returned it may have kept, and return again.
             final = twin(final)
         if turn is not None:
-            self.turn = None
             if self.detail is None:
                 self.detail = self._why_not_stored(context, turn, processed, final, is_same)
-            if self.detail is None and is_same:
-                self.turn = turn
-                if self.land(final):
-                    return final
-                self.turn = None
+            if self.detail is None and is_same and self.land(final):
+                return final
             if self.detail is None:
                 try:
                     page = self._store(turn, final, state)
                 except Exception as error:
                     self.policy.stand_aside("timeout", error)
                     self.detail = "timeout"
+            self.turn = None
             if page is None and turn.is_open:
                 self._refuse(turn)
         said = self._status_of_miss(page is not None)

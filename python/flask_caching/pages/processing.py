@@ -56,9 +56,15 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
         if context.request.method not in _SAFE and 200 <= final.status_code < 400:
             for cache in caches:
                 cache._forget_pages_of(context.request.environ)
+        if passage is None:
+            return final
         # What an error handler answers after this is no page of the view's.
-        if passage is not None and not passage.conclude_plainly(context, args[-1], final):
-            final = passage.conclude(context, args[-1], final)
+        try:
+            if not passage.conclude_plainly(context, args[-1], final):
+                final = passage.conclude(context, args[-1], final)
+        except BaseException:
+            passage.fail()
+            raise
         return final
 
     return process_response

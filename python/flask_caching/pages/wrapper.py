@@ -77,6 +77,10 @@ def page_view(policy: PagePolicy) -> Callable[..., Any]:
                 # What answers it, which Flask asks for then, is part of the page.
                 passage.abort(error, answer, call)
             raise
+        except BaseException:
+            # Nobody waits for it any longer.
+            road.fail(answer)
+            raise
 
     return decorated_function
 
@@ -91,7 +95,11 @@ def _is_of(handed: Any, road: Any, passage: Passage) -> bool:
 def answer_error(passage: Passage, context: Any, handle: Callable[[], Any]) -> Response:
     """The answer to the error by which the view of a page has aborted, as ``handle`` has it."""
     turn, call = passage.aborted()
-    return _respond(passage, context, turn, handle, ((), {}), call)
+    try:
+        return _respond(passage, context, turn, handle, ((), {}), call)
+    except BaseException:
+        passage.policy.road.fail(turn)
+        raise
 
 
 def _respond(

@@ -53,8 +53,6 @@ _KEPT = ("user_agent", "access_route")
 #: And what they can read once only; what is read of cookies they note themselves.
 _OF_THE_BODY = frozenset({"stream", "data", "form", "files", "values", "cookies"})
 
-_ADDRESS = "_flask_caching_address"
-
 
 def why_not_shared(reads: HeaderReads, request: Request) -> str | None:
     """Why an answer that depends on what was read of a request is for nobody else; None: it may
@@ -69,7 +67,7 @@ def why_not_shared(reads: HeaderReads, request: Request) -> str | None:
         return "condition-read"
     if "stream" in request.__dict__ and _had_body(request):
         return "request-body"
-    return "address-read" if _ADDRESS in request.__dict__ else None
+    return "address-read" if reads.has_address else None
 
 
 def that_count(reads: HeaderReads) -> Set[str]:
@@ -131,10 +129,10 @@ def noting_address(cls: Any) -> Any:
 
     def read(self: Any) -> Any:
         attributes = self.__dict__
-        attributes[_ADDRESS] = True
+        # A copy of the request has its headers, too.
         reads = header_reads(self)
         if reads is not None:
-            reads.has_some = True
+            reads.note_address()
         if "remote_addr" in attributes:
             return attributes["remote_addr"]
         return super(noting, self).remote_addr

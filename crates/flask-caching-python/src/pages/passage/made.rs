@@ -53,9 +53,13 @@ impl Responses {
         let py = app.py();
         let body = match text.cast_exact::<PyBytes>() {
             Ok(bytes) => bytes.clone(),
-            Err(_) => match text.cast_exact::<PyString>().map(PyStringMethods::to_str) {
+            // Not by `to_str`, which leaves the bytes with the text for as long as that lives.
+            Err(_) => match text
+                .cast_exact::<PyString>()
+                .map(PyStringMethods::encode_utf8)
+            {
+                Ok(Ok(bytes)) => bytes,
                 // What cannot be encoded, Flask says.
-                Ok(Ok(text)) => PyBytes::new(py, text.as_bytes()),
                 _ => return Ok(None),
             },
         };

@@ -42,7 +42,9 @@ pub(crate) struct PagePassage {
     /// Which of the request's headers are read, where it notes that.
     #[pyo3(get)]
     reads: Option<Py<HeaderReads>>,
-    /// How many functions were to change the answer when the view was asked.
+    /// The request's, when the view was asked.
+    headers: Py<PyAny>,
+    /// How many functions were to change the answer then.
     hooks: usize,
     /// The turn of its page, while its answer may be stored.
     #[pyo3(get, set)]
@@ -103,6 +105,7 @@ impl PagePassage {
     ) -> PyResult<Self> {
         let py = app.py();
         let request = context.getattr(intern!(py, "request"))?;
+        let headers = request.getattr(intern!(py, "headers"))?;
         let state = match view.get().states.bind(py).get_item(app) {
             Ok(state) => Some(state),
             Err(error) if error.is_instance_of::<PyKeyError>(py) => None,
@@ -118,7 +121,8 @@ impl PagePassage {
             environ: request.getattr(intern!(py, "environ"))?.unbind(),
             state: state.map(Bound::unbind),
             app_name: app_name.unbind(),
-            reads: header_reads(&request)?.map(Bound::unbind),
+            reads: reads::reads_of(&headers)?.map(Bound::unbind),
+            headers: headers.unbind(),
             request: request.unbind(),
             hooks: hooks(context)?,
             turn: None,
@@ -156,6 +160,13 @@ impl PagePassage {
         self.forward = Cow::Owned(why);
     }
 
+    /// Whether it notes all that is read of the request's headers.
+    #[getter]
+    fn notes_reads(&self, py: Python<'_>) -> PyResult<bool> {
+        let headers = self.request.bind(py).getattr(intern!(py, "headers"))?;
+        Ok(self.reads.is_some() && headers.is(&self.headers))
+    }
+
     /// Whether a hook is to change the answer that was added while the view was asked.
     fn has_new_hooks(&self, context: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(hooks(context)? != self.hooks)
@@ -183,13 +194,10 @@ impl PagePassage {
         };
         let (view, request) = (view.get(), request.bind(py));
         if let Some(reads) = reads {
-            let reads = reads.bind(py);
-            let leaves = reads.borrow().has_names(py) && !reads.borrow().has_begun;
-            if leaves {
+            // What answers its error goes on where it has ended.
+            if reads.get().begin(py) {
                 view.leave_to_hooks.call1(py, (request, reads))?;
             }
-            // What answers its error goes on where it has ended.
-            reads.borrow_mut().has_begun = true;
             let class = request.get_type();
             let noting = view.noting_address.of(class.as_any());
             match noting.and_then(|noting| request.setattr(intern!(py, "__class__"), noting)) {
@@ -386,13 +394,16 @@ impl PagePassage {
 impl PagePassage {
     /// Whether of the request nothing was read but what is part of every page, and its body.
     fn has_read_nothing(&self, py: Python<'_>) -> PyResult<bool> {
-        if let Some(reads) = &self.reads
-            && reads.bind(py).borrow().has_some
-        {
+        let is_noted = |reads: &Py<HeaderReads>| !reads.get().has_some();
+        if !self.reads.as_ref().is_some_and(is_noted) {
             return Ok(false);
         }
         let attributes = self.request.bind(py).getattr(intern!(py, "__dict__"))?;
         let attributes = attributes.cast::<PyDict>()?;
+        let headers = attributes.get_item(intern!(py, "headers"))?;
+        if !headers.is_some_and(|headers| headers.is(&self.headers)) {
+            return Ok(false);
+        }
         Ok(!attributes.contains(intern!(py, "cookies"))?
             && !attributes.contains(intern!(py, "stream"))?)
     }

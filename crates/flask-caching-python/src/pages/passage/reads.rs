@@ -1,115 +1,143 @@
 //! What is read of a request's headers, by whoever has the request.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PySet, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyFrozenSet, PyIterator, PySet, PyString, PyTuple, PyType};
 
 /// The environment of a request in its `headers`, which notes what is read of it. What that means for a
 /// page: `flask_caching.pages.reads.headers`.
-#[pyclass(module = "flask_caching._engine")]
+///
+/// It is never borrowed while Python runs: a finalizer may read headers, too.
+#[pyclass(frozen, module = "flask_caching._engine")]
 pub(crate) struct HeaderReads {
     #[pyo3(get)]
     environ: Py<PyAny>,
-    /// `None`: none was.
-    names: Option<Py<PySet>>,
+    names: Py<PySet>,
     /// How often all were.
-    #[pyo3(get, set)]
-    times_all: usize,
-    /// Whether any was, or the address.
-    #[pyo3(get, set)]
-    pub(super) has_some: bool,
-    /// Whether a view has begun.
-    #[pyo3(get)]
-    pub(super) has_begun: bool,
+    times_all: AtomicUsize,
+    has_some: AtomicBool,
+    has_address: AtomicBool,
+    has_begun: AtomicBool,
 }
 
 #[pymethods]
 impl HeaderReads {
     /// - `environ`: the environment.
     #[new]
-    fn new(environ: Py<PyAny>) -> Self {
-        Self {
-            environ,
-            names: None,
-            times_all: 0,
-            has_some: false,
-            has_begun: false,
-        }
+    fn new(environ: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self {
+            environ: environ.clone().unbind(),
+            names: PySet::empty(environ.py())?.unbind(),
+            times_all: AtomicUsize::new(0),
+            has_some: AtomicBool::new(false),
+            has_address: AtomicBool::new(false),
+            has_begun: AtomicBool::new(false),
+        })
     }
 
     /// The names that were read, as an environment has them.
     #[getter]
     fn names<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyFrozenSet>> {
-        match &self.names {
-            Some(names) => PyFrozenSet::new(py, names.bind(py)),
-            None => PyFrozenSet::empty(py),
-        }
+        PyFrozenSet::new(py, self.names.bind(py))
     }
 
     #[setter]
-    fn set_names(&mut self, names: &Bound<'_, PyFrozenSet>) -> PyResult<()> {
-        self.names = Some(PySet::new(names.py(), names)?.unbind());
-        Ok(())
+    fn set_names(&self, names: &Bound<'_, PyFrozenSet>) -> PyResult<()> {
+        let own = self.names.bind(names.py());
+        own.clear();
+        names.iter().try_for_each(|name| own.add(name))
     }
 
-    fn __getitem__<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = slf.py();
-        let (environ, names) = {
-            let mut this = slf.borrow_mut();
-            this.has_some = true;
-            let names = match &this.names {
-                Some(names) => names.clone_ref(py),
-                None => this.names.insert(PySet::empty(py)?.unbind()).clone_ref(py),
-            };
-            (this.environ.clone_ref(py), names)
-        };
-        names.bind(py).add(name)?;
-        environ.into_bound(py).get_item(name)
+    /// How often all were.
+    #[getter]
+    fn times_all(&self) -> usize {
+        self.times_all.load(Ordering::Relaxed)
     }
 
-    fn items<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let environ = {
-            let mut this = slf.borrow_mut();
-            (this.times_all, this.has_some) = (this.times_all + 1, true);
-            this.environ.clone_ref(slf.py())
-        };
-        environ
-            .into_bound(slf.py())
-            .call_method0(intern!(slf.py(), "items"))
+    #[setter]
+    fn set_times_all(&self, times: usize) {
+        self.times_all.store(times, Ordering::Relaxed);
     }
 
-    fn __getattr__<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyString>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let environ = slf.borrow().environ.clone_ref(slf.py());
-        environ.into_bound(slf.py()).getattr(name)
+    /// Whether any was, or the address.
+    #[getter]
+    pub(super) fn has_some(&self) -> bool {
+        self.has_some.load(Ordering::Relaxed)
+    }
+
+    /// Whether the address was.
+    #[getter]
+    fn has_address(&self) -> bool {
+        self.has_address.load(Ordering::Relaxed)
+    }
+
+    /// The address of the request is read.
+    fn note_address(&self) {
+        self.has_some.store(true, Ordering::Relaxed);
+        self.has_address.store(true, Ordering::Relaxed);
+    }
+
+    fn __getitem__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.note(name)?;
+        self.environ.bind(name.py()).get_item(name)
+    }
+
+    fn __contains__(&self, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.note(name)?;
+        self.environ.bind(name.py()).contains(name)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.note_all();
+        self.environ.bind(py).try_iter()
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        self.note_all();
+        self.environ.bind(py).len()
+    }
+
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.note_all();
+        self.environ.bind(py).call_method0(intern!(py, "items"))
+    }
+
+    fn __getattr__<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        self.environ.bind(name.py()).getattr(name)
     }
 
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyType>, Bound<'py, PyTuple>)> {
-        let environ = slf.borrow().environ.clone_ref(slf.py());
-        Ok((slf.get_type(), PyTuple::new(slf.py(), [environ])?))
+        let environ = PyTuple::new(slf.py(), [&slf.get().environ])?;
+        Ok((slf.get_type(), environ))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.environ)?;
-        visit.call(self.names.as_ref())
+        visit.call(&self.names)
     }
 }
 
 impl HeaderReads {
-    /// Whether the names of some are known.
-    pub(super) fn has_names(&self, py: Python<'_>) -> bool {
-        let names = self.names.as_ref();
-        names.is_some_and(|names| !names.bind(py).is_empty())
+    fn note(&self, name: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.has_some.store(true, Ordering::Relaxed);
+        self.names.bind(name.py()).add(name)
+    }
+
+    fn note_all(&self) {
+        self.has_some.store(true, Ordering::Relaxed);
+        self.times_all.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a view has begun; whether it is the first, and something was read before.
+    pub(super) fn begin(&self, py: Python<'_>) -> bool {
+        let had_begun = self.has_begun.swap(true, Ordering::Relaxed);
+        !had_begun && !self.names.bind(py).is_empty()
     }
 }
 
@@ -151,7 +179,7 @@ impl NoteReads {
                 .get_item(name)?
                 .is_some_and(|own| own.is(&environ))
         {
-            of_headers.set_item(name, Bound::new(py, HeaderReads::new(environ.unbind()))?)?;
+            of_headers.set_item(name, Bound::new(py, HeaderReads::new(&environ)?)?)?;
         }
         Ok(())
     }
@@ -203,13 +231,18 @@ impl Subclasses {
     }
 }
 
+/// What was read of a request's `headers`, where it notes that.
+pub(super) fn reads_of<'py>(
+    headers: &Bound<'py, PyAny>,
+) -> PyResult<Option<Bound<'py, HeaderReads>>> {
+    let environ = headers.getattr_opt(intern!(headers.py(), "environ"))?;
+    Ok(environ.and_then(|environ| environ.cast_into().ok()))
+}
+
 /// What was read of a request's headers, where it notes that.
 #[pyfunction]
 pub(crate) fn header_reads<'py>(
     request: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Bound<'py, HeaderReads>>> {
-    let py = request.py();
-    let headers = request.getattr(intern!(py, "headers"))?;
-    let environ = headers.getattr_opt(intern!(py, "environ"))?;
-    Ok(environ.and_then(|environ| environ.cast_into().ok()))
+    reads_of(&request.getattr(intern!(request.py(), "headers"))?)
 }
