@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Flask, render_template, render_template_string
 from flask_caching import Cache, make_template_fragment_key
+from flask_caching.calls.fragments import _Aliases
 from flask_caching.testing import ManualClock, manual_clock
 from jinja2 import ChoiceLoader, DictLoader, FileSystemLoader
 from json_serializer import JSONSerializer
@@ -302,3 +305,20 @@ def test_blocks_on_two_applications(cache: Cache) -> None:
     with other.test_request_context():
         assert _render(source, who="two") == "two"
     assert _render(source, who="three") == "one"
+
+
+def test_threads_that_name_ever_more_blocks_do_not_disturb_each_other() -> None:
+    aliases = _Aliases()
+
+    def name(thread: int) -> None:
+        for number in range(10_000):
+            aliases.note(f"{thread} {number}", "place")
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(name, range(4)))
+    finally:
+        sys.setswitchinterval(before)
+    assert len(aliases) < _Aliases.LIMIT + 4

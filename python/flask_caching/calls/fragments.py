@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def is_fragment(key: Any) -> bool:
     return isinstance(key, str) and key.startswith(PREFIX)
 
 
-class _Aliases(dict[str, str]):
+class _Aliases(OrderedDict[str, str]):
     """Of each public key that unnamed blocks of several templates share, the last one stored.
 
     Blocks of templates without a file have only their line for a name; they are stored by a digest
@@ -49,8 +50,8 @@ class _Aliases(dict[str, str]):
 
     def note(self, public: str, storage: str) -> None:
         if len(self) >= self.LIMIT:
-            # Another thread may be about to take the same one out.
-            self.pop(next(iter(self), ""), None)
+            # In one step: other threads do the same.
+            self.popitem(last=False)
         self[public] = storage
 
 
