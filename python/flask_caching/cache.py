@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from cachelib.serializers import BaseSerializer
 from flask import Flask
 
-from ._engine import CacheFlags, replaced_methods, supersede_flights
+from ._engine import CacheFlags, FragmentFinder, replaced_methods, supersede_flights
 from ._shown import name_methods
 from ._types import Cached, Forgettable, Memoized, Timeout
 from .backends._bytes.wrapped import hand_codecs_to
@@ -79,6 +79,7 @@ class Cache(Pages, Observed):
         self._first_of_name: dict[str, FirstOfName] = {}
         self._policies = Policies()
         self._fragments = Fragments(self)
+        self._find_fragment = FragmentFinder(self._fragments.roads).peek
         count_anew_after_fork(self)
         self._get_or_set = GetOrSet(self)
         if app is not None:

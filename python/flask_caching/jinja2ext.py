@@ -52,11 +52,8 @@ def _find(context: Context, tag: Tag) -> Any:
     cache: Cache | None = getattr(context.environment, JINJA_CACHE_ATTR_NAME, None)
     if cache is None:
         return None
-    road = cache._fragments.roads.get(tag[5])
-    if road is None:
-        return None
     active = active_context(None)
-    return road.peek(tag, None if active is None else active.app.extensions)
+    return cache._find_fragment(tag, None if active is None else active.app.extensions)
 
 
 def _put_out(fragment: Any) -> Any:

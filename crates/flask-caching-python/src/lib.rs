@@ -57,7 +57,7 @@ mod _engine {
     };
     #[pymodule_export]
     use crate::road::{
-        CacheFlags, CallParts, Claimant, NativeProxies, Road, Turn, new_version,
+        CacheFlags, CallParts, Claimant, FragmentFinder, NativeProxies, Road, Turn, new_version,
         page_is_found_by_all, replaced_methods,
     };
     #[pymodule_export]

@@ -15,7 +15,7 @@ from ..requests.sessions import SessionUse
 from ..utils import join_generator, normalize_timeout
 from ..values.private import why_private
 from ..values.responses import is_server_error
-from .waiting.following import lead
+from .waiting.following import task
 from .waiting.offload import landed, looked_up
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ async def answer_awaited(
         return turn
     if not turn.is_open:
         return await f(*args, **kwargs)
-    lead(turn)
+    turn.lead_as(task())
     use = SessionUse() if policy.is_view else None
     try:
         result = await f(*args, **kwargs)

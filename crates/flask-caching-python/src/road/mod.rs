@@ -35,6 +35,7 @@ mod conditions;
 mod events;
 mod explicit;
 mod flags;
+mod fragments;
 mod landing;
 mod look_up;
 mod options;
@@ -51,6 +52,7 @@ mod waiting;
 
 pub(crate) use explicit::NativeProxies;
 pub(crate) use flags::CacheFlags;
+pub(crate) use fragments::FragmentFinder;
 pub(crate) use page::{Landed, Terms, page_is_found_by_all};
 pub(crate) use parts::CallParts;
 pub(crate) use port::{METHODS, replaced_methods};

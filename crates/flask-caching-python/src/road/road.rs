@@ -139,20 +139,6 @@ impl Road {
         self.go_on(open, &call)
     }
 
-    /// The fragment of a tag where it is quickly found, otherwise None.
-    fn peek<'py>(
-        &self,
-        tag: &Bound<'py, PyTuple>,
-        extensions: &Bound<'py, PyAny>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        stack::check()?;
-        let kwargs = PyDict::new(tag.py());
-        match self.begin_quickly(&Call::of(tag, &kwargs).asked_in(extensions, None))? {
-            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
-            _ => Ok(None),
-        }
-    }
-
     /// Asks the backend for what the turn waits for. What goes wrong is for `arrive`.
     fn read(&self, turn: &Bound<'_, Turn>) -> PyResult<()> {
         self.work_on(turn, |open| {
@@ -322,6 +308,15 @@ impl Road {
                     Progress::On(open) => self.go_on(open, call),
                 }
             }),
+        }
+    }
+
+    /// The answer of a call where it is quickly found, otherwise `None`.
+    pub(super) fn quickly<'py>(&self, call: &Call<'_, 'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        stack::check()?;
+        match self.begin_quickly(call)? {
+            Quick::Answer(answer) if !answer.is_instance_of::<Turn>() => Ok(Some(answer)),
+            _ => Ok(None),
         }
     }
 

@@ -9,17 +9,12 @@ import asyncio
 
 from ..._engine import Turn
 
-__all__ = ["lead", "over", "task"]
+__all__ = ["over", "task"]
 
 
 def task() -> int:
     """A number that no other task has while the running one lives."""
     return id(asyncio.current_task())
-
-
-def lead(turn: Turn) -> None:
-    """Name the running task as the one that computes ``turn``."""
-    turn.lead_as(task())
 
 
 async def over(turn: Turn) -> None:

@@ -27,7 +27,7 @@ from ...backends._leasing.claims import (
     is_current,
 )
 from ..refresh import has_threads
-from .following import lead
+from .following import task
 from .offload import stepwise
 from .per_process import PerProcess
 
@@ -171,7 +171,7 @@ def hold(policy: CallPolicy, turn: Turn) -> None:
 
 async def hold_awaited(policy: CallPolicy, turn: Turn) -> None:
     """As :func:`hold`, while the event loop goes on."""
-    lead(turn)
+    turn.lead_as(task())
     await stepwise(_steps(policy, Claimant(turn)), turn.waits)
 
 
