@@ -1,7 +1,7 @@
 """Calls that are never made twice, for ``test_distinct_calls.py``: each kind in a child process.
 
-A line of the input is a kind and how many, in JSON. One that is printed says what the last nine
-tenths of them have added: bytes of memory, and objects that Python's collector knows.
+A line of the input is a kind and how many, in JSON. One that is printed says what the last
+three quarters of them have added: bytes of memory, and objects that Python's collector knows.
 """
 
 from __future__ import annotations
@@ -124,10 +124,10 @@ def pages(number: int) -> None:
 
 
 def measure(call: Callable[[int], None], times: int) -> dict[str, int]:
-    for number in range(times // 10):
+    for number in range(times // 4):
         call(number)
     before = resident(), len(gc.get_objects())
-    for number in range(times // 10, times):
+    for number in range(times // 4, times):
         call(number)
     after = resident(), len(gc.get_objects())
     return {"bytes": after[0] - before[0], "objects": after[1] - before[1]}

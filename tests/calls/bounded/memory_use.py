@@ -57,13 +57,13 @@ class Printed(Instance):
 
 
 def long_arguments() -> None:
-    for number in range(1000):
+    for number in range(250):
         text = f"{number}" + "x" * 100_000
         function(text), function(text)
 
 
 def long_keywords() -> None:
-    for number in range(1000):
+    for number in range(250):
         text = f"{number}" + "x" * 100_000
         function(text=text), function(text=text)
 
@@ -71,30 +71,30 @@ def long_keywords() -> None:
 def long_queries() -> None:
     # Not by a test client, which takes four times as long to take such an address apart.
     environ = create_environ("/")
-    for number in range(1000):
+    for number in range(500):
         environ["QUERY_STRING"] = f"{number}=" + "x" * 60_000
         for _ in range(2):
             run_wsgi_app(app, environ.copy())
 
 
 def many_calls() -> None:
-    for number in range(10_000):
+    for number in range(2_500):
         function(number), function(number)
 
 
 def instances() -> None:
-    for number in range(3_000):
+    for number in range(750):
         instance = Instance(number)
         instance.method(), instance.method()
 
 
 def printed_instances() -> None:
-    for number in range(3_000):
+    for number in range(750):
         Printed(number).method()
 
 
 def closures() -> None:
-    for number in range(1500):
+    for number in range(375):
 
         def closure(a: int, number: int = number) -> int:
             return a + number
@@ -107,7 +107,7 @@ def closures() -> None:
 
 def applications() -> None:
     config = app.extensions["memory"]
-    for number in range(200):
+    for number in range(100):
         other = Flask(f"thrown away {number}")
         cache.init_app(other)
         with other.app_context():

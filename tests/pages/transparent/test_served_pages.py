@@ -20,15 +20,19 @@ APPLICATION = Path(__file__).parent / "page_app.py"
 
 
 @pytest.fixture(
+    scope="module",
     params=[["--workers", "3"], ["--threads", "4"], ["-k", "gevent", "--workers", "2"]],
     ids=["processes", "threads", "gevent"],
 )
-def gunicorn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Gunicorn]:
-    """A gunicorn whose processes share their pages."""
-    settings = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(tmp_path / "pages")}
+def gunicorn(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gunicorn]:
+    """A gunicorn whose processes share their pages; each test asks for others."""
+    folder = tmp_path_factory.mktemp("gunicorn")
+    settings = {"CACHE_TYPE": "FileSystemCache", "CACHE_DIR": str(folder / "pages")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TEST_PAGES", json.dumps(settings))
-        with serving(tmp_path, APPLICATION, *request.param) as server:
+        with serving(folder, APPLICATION, *request.param) as server:
             yield server
 
 
