@@ -13,11 +13,13 @@ import pytest
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.keys.identity import NameCollisions, Unidentifiable, is_plain, text_of
+from flask_caching.keys.plain import Allowance
 from flask_caching.keys.signature import is_immutable
 from flask_caching.values.storable import is_faithful
 
 LEVELS = 60
-DEEP = 100_000
+#: Of each of so many, a stack of eight megabytes has less than a function of C takes.
+DEEP = 50_000
 
 
 @dataclass
@@ -150,7 +152,11 @@ def test_a_value_that_is_too_deep_for_pickle_is_not_stored(in_cache: Cache, dept
         if wrap is list or not any(word in shape for word in ENDLESS)
     ],
 )
-def test_an_argument_of_any_shape(in_cache: Cache, wrap: Callable[[Any], Any], shape: str) -> None:
+def test_an_argument_of_any_shape(
+    in_cache: Cache, monkeypatch: pytest.MonkeyPatch, wrap: Callable[[Any], Any], shape: str
+) -> None:
+    # What is printed without end is given up sooner; how much is too much, is asked below.
+    monkeypatch.setattr(Allowance, "_MORE", 2_000)
     made = {**SHAPES, **DEPTHS}[shape]()
     value = [made] if wrap is list else wrap(made)
     runs: list[int] = []

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-#: What is done, and the megabytes that tables, and the caches of URLs that CPython and Werkzeug have,
-#: may keep: less than the long ones would add, were they kept.
+#: What is done, and the megabytes that tables, and the caches of URLs that CPython and Werkzeug
+#: have, may keep: less than the long ones would add, were they kept.
 BOUNDS = {
     "long_arguments": 11,
     "long_keywords": 11,
