@@ -22,6 +22,8 @@ from browsers import chromium
 from servers import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+#: What it is told to end by, and what it is told when its terminal is closed.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Laboratory:
@@ -32,6 +34,9 @@ class Laboratory:
     """
 
     def __init__(self, path: str, temporary: Path) -> None:
+        self.temporary = temporary
+        # Whoever started the tests may have them ignore these, as `nohup` does.
+        before = {number: signal.signal(number, signal.SIG_DFL) for number in ENDING}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "laboratory", "--port", "0", "--reference", sys.executable],
             cwd=EXAMPLES,
@@ -41,6 +46,8 @@ class Laboratory:
             text=True,
             start_new_session=True,
         )
+        for number, handler in before.items():
+            signal.signal(number, handler)
         assert self.process.stdout is not None
         self.said = ""
         while "The laboratory is open at " not in self.said:
@@ -172,28 +179,23 @@ def test_who_starts_the_server_again_waits_for_no_visitor(
         assert waiting.result() == ["answered"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
-def test_told_to_end_and_with_its_terminal_it_ends_all_that_it_started(
-    number: signal.Signals, tmp_path: Path
-) -> None:
-    # Whoever started the tests may have them ignore it, as `nohup` does.
-    before = signal.signal(number, signal.SIG_DFL)
-    laboratory = Laboratory(os.environ["PATH"], tmp_path)
-    signal.signal(number, before)
+def ends_all_that_it_started(laboratory: Laboratory, number: signal.Signals) -> None:
     started = laboratory.children()
     assert started
-    assert list(tmp_path.iterdir())
+    assert list(laboratory.temporary.iterdir())
 
     laboratory.process.send_signal(number)
     laboratory.process.communicate(timeout=60)
 
     assert laboratory.process.returncode == 0
     wait_until(lambda: not any(_goes(pid) for pid in started), "all processes to end")
-    assert list(tmp_path.iterdir()) == []
+    assert list(laboratory.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("laboratory", [""], indirect=True, ids=["no redis-server"])
-def test_without_a_server_two_buttons_are_missing_and_it_says_so(laboratory: Laboratory) -> None:
+def test_without_a_server_two_buttons_are_missing_and_it_says_so_and_ends_with_its_terminal(
+    laboratory: Laboratory,
+) -> None:
     assert "redis-server is not installed" in laboratory.said
     assert laboratory.state()["server"] is None
     with pytest.raises(urllib.error.HTTPError, match="404"):
@@ -202,9 +204,12 @@ def test_without_a_server_two_buttons_are_missing_and_it_says_so(laboratory: Lab
         lambda: all((side["hit_ratio"] or 0) > 0.3 for side in laboratory.state()["sides"]),
         "both sides to answer from files",
     )
+    ends_all_that_it_started(laboratory, signal.SIGHUP)
 
 
-def test_a_server_that_ends_by_itself_is_stopped(laboratory: Laboratory) -> None:
+def test_a_server_that_ends_by_itself_is_stopped_and_told_to_end_all_ends(
+    laboratory: Laboratory,
+) -> None:
     if laboratory.state()["server"] is None:
         pytest.skip("redis-server is not on PATH; tools/support/install-system installs it")
     [server] = [
@@ -220,6 +225,7 @@ def test_a_server_that_ends_by_itself_is_stopped(laboratory: Laboratory) -> None
     assert laboratory.press("stop") == ["The cache server is stopped."] * 2
     # What is frozen while it does not run, is started first.
     assert laboratory.press("freeze") == ["The cache server is frozen."] * 2
+    ends_all_that_it_started(laboratory, signal.SIGTERM)
 
 
 def test_killed_it_leaves_nothing_behind(laboratory: Laboratory) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 from ..requests.look_alike import look_alike
@@ -19,13 +20,11 @@ __all__ = ["completes_itself", "send", "sending_class", "twin"]
 _SENT = "_flask_caching_sent"
 
 #: What makes of a response what is sent.
-_SENDING = (
-    "__call__",
-    "get_wsgi_response",
-    "get_wsgi_headers",
-    "get_app_iter",
-    "iter_encoded",
-    "close",
+_SENDING = frozenset(
+    {
+        *("__call__", "get_wsgi_response", "get_wsgi_headers", "get_app_iter", "iter_encoded"),
+        "close",
+    }
 )
 
 
@@ -84,6 +83,9 @@ def sending_class(cls: Any) -> Any:
                 and self.status == status
                 and self.headers._list == headers
                 and not self._on_close
+                # Which may have a say themselves.
+                and type(self.headers) is Headers
+                and self.__dict__.keys().isdisjoint(_SENDING)
             ):
                 return body, status, headers
         return cls.get_wsgi_response(self, environ)

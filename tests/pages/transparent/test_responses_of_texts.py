@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -230,3 +230,40 @@ def test_flasks_own_responses_need_not_be_asked_for() -> None:
     model = model_of(Flask("model"))
     assert model is not None
     assert model.pairs == (("Content-Type", "text/html; charset=utf-8"), ("Content-Length", None))
+
+
+class Late(Headers):
+    """Headers that add something when they are sent."""
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        yield from [*super().__iter__(), ("X-Late", "yes")]
+
+    def items(self, lower: bool = False) -> Any:
+        return iter(self)
+
+
+def with_headers_of_their_own(response: Response) -> Response:
+    response.headers = Late(response.headers)
+    return response
+
+
+def with_a_method_of_its_own(response: Response) -> Response:
+    made = response.get_wsgi_headers
+
+    def get_wsgi_headers(environ: Any) -> Headers:
+        headers = made(environ)
+        headers["X-Late"] = "yes"
+        return headers
+
+    response.get_wsgi_headers = get_wsgi_headers  # type: ignore[method-assign]
+    return response
+
+
+@pytest.mark.parametrize("hook", [with_headers_of_their_own, with_a_method_of_its_own])
+def test_what_is_added_when_a_response_is_sent(hook: Any) -> None:
+    app = Flask("late")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    app.add_url_rule("/", view_func=cache.page(60)(lambda: "text"))
+    app.after_request(hook)
+    for _ in ("miss", "hit"):
+        assert app.test_client().get("/").headers["X-Late"] == "yes"
