@@ -134,7 +134,7 @@ def test_an_outage_is_two_lines_of_log(
         server.start()
         back_again(cache)
         cache.get("k")
-    begin, end = outage_lines(caplog)
+    begin, end = outage_lines(caplog, address)
     assert f"{address} is not usable" in begin
     assert "is usable again after" in end
     assert "calls went without it" in end

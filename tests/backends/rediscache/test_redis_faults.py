@@ -65,7 +65,7 @@ def test_out_of_memory(server: RedisServer, caplog: pytest.LogCaptureFixture) ->
     assert cache.get("old") is None
     server.admin.config_set("maxmemory", 0)
     assert cache.set("old", "new")
-    begin, end = outage_lines(caplog)
+    begin, end = outage_lines(caplog, f"127.0.0.1:{server.port}")
     assert "refuses: set on" in begin
     assert "accepts writes again" in end
 
