@@ -475,6 +475,7 @@ class HeaderReads:
     @property
     def has_address(self) -> bool: ...
     def note_address(self) -> None: ...
+    def note_all(self) -> None: ...
     def __contains__(self, name: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
@@ -496,7 +497,7 @@ class PageView:
         policy: PagePolicy,
         in_front: bool,
         session: tuple[str, tuple[type, ...]],
-        leave_to_hooks: Callable[[Request, HeaderReads], None],
+        hooks: tuple[Callable[[type], Set[str]], Callable[[Request, HeaderReads], None]],
         noting_address: Callable[[type], type],
         sending_class: Callable[[type], type | None],
         model_of: Callable[[Flask], ResponseModel | None],
@@ -530,6 +531,7 @@ class PagePassage:
     forward: str
     detail: str | None
     failed_with: int | None
+    arguments: Any
     uses_session: bool
     uses_query: bool
     is_made: bool

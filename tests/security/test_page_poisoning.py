@@ -14,12 +14,6 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 
-@pytest.fixture(params=[True, False], ids=["in_front", "in_place"])
-def in_front(request: pytest.FixtureRequest) -> bool:
-    flag: bool = request.param
-    return flag
-
-
 def paged_at(rule: str, view: Any, in_front: bool, **options: Any) -> Paged:
     """An application with a page at a rule of its own."""
     paged = Paged(settings={"CACHE_PAGES_IN_FRONT": True})

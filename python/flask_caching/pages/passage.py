@@ -24,6 +24,7 @@ from ..requests.sessions import PLAIN_SESSIONS
 from ..utils import normalize_timeout
 from .made import model_of
 from .reads import (
+    kept_by,
     leave_to_hooks,
     noting_address,
     reads_others,
@@ -72,9 +73,8 @@ def page_view_of(policy: PagePolicy) -> PageView:
     """What all requests to the view of a page have in common."""
     session = (SESSION, PLAIN_SESSIONS)
     in_front = policy.page.in_front
-    return PageView(
-        policy, in_front, session, leave_to_hooks, noting_address, sending_class, model_of
-    )
+    hooks = (kept_by, leave_to_hooks)
+    return PageView(policy, in_front, session, hooks, noting_address, sending_class, model_of)
 
 
 class Passage(PagePassage):
@@ -158,6 +158,12 @@ class Passage(PagePassage):
     def _session_cookie(self) -> str:
         name: str = self.app.config.get("SESSION_COOKIE_NAME", "session")
         return name
+
+    def note_session(self) -> None:
+        """Hooks or the view have used the session."""
+        is_open = self.turn is not None and self.detail is None
+        if is_open and self._session_cookie() not in self.policy.page.cookies:
+            self.detail = "session"
 
     # What becomes of it when the application has processed the response.
 
@@ -291,6 +297,8 @@ class Passage(PagePassage):
                 if why := why_not_shared(reads, self.request):
                     return why
                 self.read = (self.read or frozenset()) | that_count_with_hooks(reads)
+            if self.arguments is not None and self.arguments.end():
+                return "query-read"
         vary = self.said.vary if self.said is not None else ()
         if not vary and not self.read:
             return None

@@ -11,6 +11,7 @@ from flask import Flask
 from .._engine import MemoryBackend, NoteReads, PageFront, Turn
 from ..errors import CacheConfigError
 from ..requests.context import active_request_context, name_of
+from ..requests.sessions import READS_ARE_TOLD, SessionReads
 from .passage import passage_of
 from .reads import noting_class
 from .visitors import IN_FRONT, TURN
@@ -25,6 +26,8 @@ logger = logging.getLogger("flask_caching")
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _CACHES = "_flask_caching_caches"
+#: Where a context has what notes that its session is read.
+_SESSION_READS = "_flask_caching_session_reads"
 
 
 def watch_answers(app: Flask, cache: Cache) -> None:
@@ -38,6 +41,9 @@ def watch_answers(app: Flask, cache: Cache) -> None:
         app.process_response = process  # type: ignore[method-assign]
         app.full_dispatch_request = _dispatching(app.full_dispatch_request)  # type: ignore[method-assign]
         app.handle_user_exception = _handling(app.handle_user_exception)  # type: ignore[method-assign]
+        if not READS_ARE_TOLD:
+            # It comes after all others, and before the session is saved.
+            app.after_request_funcs.setdefault(None, []).insert(0, _end_session_reads)
     if not any(known is cache for known in caches):
         caches.append(cache)
 
@@ -75,12 +81,23 @@ def _dispatching(inner: Any) -> Any:
 
     @functools.wraps(inner)
     def full_dispatch_request(*args: Any) -> Any:
-        request = active_request_context(None).request
+        context = active_request_context(None)
         # The session has read its cookie by now, which is no use of it.
-        note_reads(request)
+        note_reads(context.request)
+        if not READS_ARE_TOLD:
+            setattr(context, _SESSION_READS, SessionReads(context))
         return inner(*args)
 
     return full_dispatch_request
+
+
+def _end_session_reads(response: Any) -> Any:
+    context = active_request_context(None)
+    reads = vars(context).pop(_SESSION_READS, None)
+    passage = passage_of(context)
+    if reads is not None and reads.end() and passage is not None:
+        passage.note_session()
+    return response
 
 
 def _handling(inner: Any) -> Any:

@@ -19,13 +19,15 @@ __all__ = ["completes_itself", "send", "sending_class", "twin"]
 #: Where a response has what is sent of it, as the binding's ``pages/taken.rs`` knows.
 _SENT = "_flask_caching_sent"
 
-#: What makes of a response what is sent.
-_SENDING = frozenset(
-    {
+#: What makes of a response what is sent, as Werkzeug has it: whoever puts something else there has
+#: a say about that.
+_SENDING = {
+    name: getattr(Response, name)
+    for name in (
         *("__call__", "get_wsgi_response", "get_wsgi_headers", "get_app_iter", "iter_encoded"),
         "close",
-    }
-)
+    )
+}
 
 
 def send(response: Response, answer: Any, page: Page, environ: dict[str, Any]) -> Response:
@@ -58,6 +60,10 @@ def twin(response: Response) -> Response:
     made: Any = object.__new__(cls)
     made.__dict__.update(response.__dict__)
     made.headers = headers_of(response.headers._list)
+    for name in ("response", "_on_close"):
+        value = made.__dict__.get(name)
+        if type(value) is list:
+            made.__dict__[name] = value.copy()
     return made  # type: ignore[no-any-return]
 
 
@@ -70,7 +76,7 @@ def completes_itself(response: Response) -> bool:
 @functools.lru_cache(maxsize=32)
 def sending_class(cls: Any) -> Any:
     """A subclass whose objects are sent as they are; None: the class has a say about that."""
-    if any(getattr(cls, name) is not getattr(Response, name) for name in _SENDING):
+    if any(getattr(cls, name) is not method for name, method in _SENDING.items()):
         return None
 
     def get_wsgi_response(self: Any, environ: dict[str, Any]) -> Any:
@@ -80,12 +86,13 @@ def sending_class(cls: Any) -> Any:
             if (
                 known is environ
                 and self.response is parts
+                and (not body or body == parts)
                 and self.status == status
                 and self.headers._list == headers
                 and not self._on_close
                 # Which may have a say themselves.
                 and type(self.headers) is Headers
-                and self.__dict__.keys().isdisjoint(_SENDING)
+                and _SENDING.keys().isdisjoint(self.__dict__)
             ):
                 return body, status, headers
         return cls.get_wsgi_response(self, environ)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from .._engine import Turn, page_is_found_by_all
@@ -13,6 +14,7 @@ from ..requests.sessions import SessionUse
 from .passage import MARK, Passage, page_view_of
 from .reads import aside, begin_arguments
 from .rules import bypassed
+from .sent import twin
 from .stored import is_page
 from .visitors import TURN
 
@@ -102,6 +104,11 @@ def answer_error(passage: Passage, context: Any, handle: Callable[[], Any]) -> R
         raise
 
 
+def _makes_plainly(app: Flask) -> bool:
+    """Whether an application makes responses as Flask does."""
+    return getattr(app.make_response, "__func__", None) is Flask.make_response
+
+
 def _respond(
     passage: Passage,
     context: Any,
@@ -117,25 +124,32 @@ def _respond(
     :param given: the arguments of ``run``, and those by name.
     :param call: those of the view.
     """
-    policy = passage.policy
+    policy, app = passage.policy, passage.app
     rejects_errors = turn.rejects_errors
     use = None if passage.begin_view(context) else SessionUse()
-    counting = policy.page.query
-    arguments = None if counting is None else begin_arguments(passage.request, counting)
+    counting, arguments, returned = policy.page.query, None, None
     try:
+        if counting is not None:
+            arguments = begin_arguments(passage.request, counting)
         rv = run(*given[0], **given[1])
         is_plain = type(rv) in _PLAIN
         if not is_plain and isinstance(rv, HTTPException):
-            # Flask would make a stream of it.
-            rv = rv.get_response(passage.environ)
-        response = passage.respond(rv) if is_plain else passage.app.make_response(rv)
-        passage.is_made = is_plain
+            # Flask would make a stream of it, which is nobody else's either.
+            rv = twin(rv.get_response(passage.environ))
+        returned = (rv,)
+        response = passage.respond(rv) if is_plain else app.make_response(rv)
+        returned = None
+        # An application may have kept what it makes.
+        passage.is_made = is_plain and _makes_plainly(app)
     except BaseException as error:
         if given is call and isinstance(error, HTTPException):
             raise
         page = policy.road.fail(turn, error)
         if is_page(page):
             return passage.fall_back(page, 500)
+        if returned is not None and isinstance(error, Exception):
+            # Flask makes the same of it, where no handler of the view's errors hears of that.
+            return returned[0]  # type: ignore[no-any-return]
         raise
     finally:
         if arguments is not None and arguments.end():
@@ -148,5 +162,8 @@ def _respond(
         if response.status_code >= 500:
             page = policy.road.fail(turn, response.status)
             return passage.fall_back(page, response.status_code) if is_page(page) else response
+    if arguments is not None and policy.page.in_front:
+        # What hooks after the view make of the answer is part of the page.
+        passage.arguments = arguments.again()
     passage.miss(context, turn, response, call)
     return response

@@ -8,10 +8,14 @@ from typing import Any, NamedTuple
 
 from flask.sessions import NullSession, SecureCookieSession
 
-from .context import active_request_context, session_of
+from .context import SESSION, active_request_context, session_of
 from .look_alike import look_alike
 
-__all__ = ["PLAIN_SESSIONS", "SessionUse"]
+__all__ = ["PLAIN_SESSIONS", "READS_ARE_TOLD", "SessionReads", "SessionUse"]
+
+#: Whether contexts note who asks for the session, in its ``accessed``. Up to Flask 3.1.2 sessions
+#: note some of what is read of them.
+READS_ARE_TOLD = SESSION != "session"
 
 #: The classes of sessions that can be looked at without being used. Without a secret key there is
 #: none that could be written to.
@@ -74,6 +78,33 @@ class SessionUse:
         # A session that could not be watched is taken as read.
         has_read = before is None or (notes is not None and _READ in notes)
         return _READ if self._held and has_read else None
+
+
+class SessionReads:
+    """Whether anybody uses the session of a request from now on, until :meth:`end`, be it empty.
+
+    :param context: the context of the request.
+    """
+
+    __slots__ = ("_before", "_notes", "_session")
+
+    def __init__(self, context: Any) -> None:
+        session = self._session = session_of(context)
+        self._notes: set[str] = set()
+        self._before = None if self._is_nobodys() else _watch(session, self._notes)
+
+    def end(self) -> bool:
+        """Whether somebody has, or may have."""
+        if self._is_nobodys():
+            return False
+        if self._before is None:
+            # It could not be watched.
+            return True
+        _unwatch(self._session, self._notes, self._before)
+        return bool(self._notes)
+
+    def _is_nobodys(self) -> bool:
+        return self._session is None or isinstance(self._session, NullSession)
 
 
 def _holds_something(session: Any) -> bool:

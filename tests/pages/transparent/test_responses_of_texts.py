@@ -7,7 +7,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from flask import Flask, Response
+from flask import Flask, Response, request_finished
 from flask_caching import Cache
 from flask_caching.pages.made import model_of
 from hypothesis import given
@@ -267,3 +267,16 @@ def test_what_is_added_when_a_response_is_sent(hook: Any) -> None:
     app.after_request(hook)
     for _ in ("miss", "hit"):
         assert app.test_client().get("/").headers["X-Late"] == "yes"
+
+
+def test_a_receiver_changes_the_body_within_what_is_sent() -> None:
+    app = Flask("finished")
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache"})
+    app.add_url_rule("/", view_func=cache.page(60)(lambda: "text"))
+
+    def receive(sender: Flask, response: Any, **rest: Any) -> None:
+        response.response[0] = b"TEXT"
+
+    with request_finished.connected_to(receive, app):
+        for _ in ("miss", "hit"):
+            assert app.test_client().get("/").text == "TEXT"

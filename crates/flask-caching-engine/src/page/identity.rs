@@ -99,12 +99,15 @@ pub fn etag(body: &[u8]) -> String {
 
 /// Whether it depends on who reads a header `Cookie` which cookies it has.
 fn is_ambiguous(header: &[u8]) -> bool {
+    // Some read `=name` as the cookie of that name.
+    let is_nameless = |pair: &[u8]| pair.trim_ascii_start().starts_with(b"=");
     let is_torn = |pair: &[u8]| {
         // An odd number of quotes makes an even number of parts.
         pair.split(|byte| *byte == b'"').count() % 2 == 0
             || pair.windows(2).any(|two| two == b"\\\"")
     };
     header.iter().any(|byte| !matches!(byte, b' '..=b'~'))
+        || header.split(|byte| *byte == b';').any(is_nameless)
         || (header.contains(&b'"') && header.split(|byte| *byte == b';').any(is_torn))
 }
 
@@ -219,7 +222,9 @@ mod tests {
         assert_ne!(of(b"lang=de"), of(b"lang=de; lang=fr"));
         assert_ne!(of(b"lang=de; lang=fr"), of(b"lang=fr; lang=de"));
         assert_ne!(of(b"lang"), of(b""));
-        let odd: [&[u8]; 6] = [
+        let odd: [&[u8]; 8] = [
+            b"=lang",
+            b"a=1; =lang",
             b"\xc2\xa0lang=de",
             b"\x0clang=de",
             b"\tlang=de",

@@ -7,6 +7,7 @@ from .arguments import begin_arguments
 from .cookies import noting_class, reads_others
 from .headers import (
     aside,
+    kept_by,
     leave_to_hooks,
     noting_address,
     that_count,
@@ -17,6 +18,7 @@ from .headers import (
 __all__ = [
     "aside",
     "begin_arguments",
+    "kept_by",
     "leave_to_hooks",
     "noting_address",
     "noting_class",

@@ -15,11 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["ArgumentReads", "begin_arguments"]
 
-#: Where a request notes that its query was read as a whole.
-_WHOLE = "_flask_caching_query"
+#: Where a request, and each copy of it, has what is noted of its query.
+_NOTES = "_flask_caching_query"
 
 #: What tells the query as a whole.
 _TELLING = ("query_string", "full_path", "url")
+
+
+class _Notes:
+    """What is noted of the query of a request and its copies."""
+
+    __slots__ = ("arguments", "times_whole")
+
+    def __init__(self) -> None:
+        #: They note themselves what is read of them.
+        self.arguments: list[Any] = []
+        #: How often the query was read as a whole.
+        self.times_whole = 0
 
 
 class ArgumentReads:
@@ -29,7 +41,7 @@ class ArgumentReads:
     :param others: the names of its arguments that are no part of its page.
     """
 
-    __slots__ = ("_cls", "_others", "_request")
+    __slots__ = ("_cls", "_notes", "_others", "_request")
 
     def __init__(self, request: Request, others: Collection[str]) -> None:
         self._request, self._others = request, others
@@ -38,26 +50,36 @@ class ArgumentReads:
         self._cls: Any = cls
         noting = noting_class(cls.parameter_storage_class)
         known = attributes.get("args")
+        self._notes: _Notes = attributes.setdefault(_NOTES, _Notes())
         if type(known) is cls.parameter_storage_class:
-            attributes["args"] = noting(known)
+            try:
+                # Hooks may have handed it on.
+                known.__class__ = noting
+            except TypeError:
+                known = attributes["args"] = noting(known)
+        if known is not None:
+            self._notes.arguments.append(known)
         attributes.pop("values", None)
         attributes["parameter_storage_class"] = noting
         try:
             request.__class__ = _noting_query(cls)
         except TypeError:
             # Its class allows none: it may read what it likes.
-            attributes[_WHOLE] = True
+            self._notes.times_whole += 1
+
+    def again(self) -> ArgumentReads:
+        """The same of who comes after this has ended."""
+        return ArgumentReads(self._request, self._others)
 
     def end(self) -> bool:
         """Whether some of the others were read."""
         request = self._request
         request.__class__ = self._cls
-        attributes = request.__dict__
-        attributes.pop("parameter_storage_class", None)
-        if attributes.pop(_WHOLE, False):
+        request.__dict__.pop("parameter_storage_class", None)
+        if self._notes.times_whole:
             return True
-        names = names_read(attributes.get("args"))
-        return None in names or not names.isdisjoint(self._others)
+        read = frozenset().union(*map(names_read, self._notes.arguments))
+        return None in read or not read.isdisjoint(self._others)
 
 
 def begin_arguments(request: Request, names: Collection[str]) -> ArgumentReads | None:
@@ -66,8 +88,9 @@ def begin_arguments(request: Request, names: Collection[str]) -> ArgumentReads |
     query = request.environ.get("QUERY_STRING")
     if not query:
         return None
-    pairs = parse_qsl(query.encode("latin-1"), keep_blank_values=True)
-    others = {name.decode(errors="replace") for name, _ in pairs}.difference(names)
+    # Of bytes, some versions of Python give back only what is ASCII.
+    query = query.encode("latin-1", "replace").decode(errors="replace")
+    others = {name for name, _ in parse_qsl(query, keep_blank_values=True)}.difference(names)
     return ArgumentReads(request, others) if others else None
 
 
@@ -78,7 +101,7 @@ def _noting_query(cls: Any) -> Any:
     def telling(name: str) -> Any:
         def read(self: Any) -> Any:
             attributes = self.__dict__
-            attributes[_WHOLE] = True
+            attributes[_NOTES].times_whole += 1
             return attributes[name] if name in attributes else getattr(super(noting, self), name)
 
         def change(self: Any, value: Any) -> None:
@@ -89,10 +112,12 @@ def _noting_query(cls: Any) -> Any:
     def read_args(self: Any) -> Any:
         attributes = self.__dict__
         if "args" not in attributes:
-            # Which are made of the whole query; what is read of them they note themselves.
-            before = attributes.get(_WHOLE, False)
-            attributes["args"] = super(noting, self).args
-            attributes[_WHOLE] = before
+            notes = attributes[_NOTES]
+            times = notes.times_whole
+            made = attributes["args"] = super(noting, self).args
+            # They are made of the whole query.
+            notes.times_whole = times
+            notes.arguments.append(made)
         return attributes["args"]
 
     def change_args(self: Any, value: Any) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "aside",
+    "kept_by",
     "leave_to_hooks",
     "noting_address",
     "that_count",
@@ -47,11 +48,22 @@ _OF_THE_WAY = frozenset(
         "HTTP_SENTRY_TRACE",
     }
 )
-#: What requests keep of these once they have read them.
-_KEPT = ("user_agent", "access_route")
-
-#: And what they can read once only; what is read of cookies they note themselves.
+#: What requests can read once only; what is read of cookies they note themselves.
 _OF_THE_BODY = frozenset({"stream", "data", "form", "files", "values", "cookies"})
+#: What they keep that is made of no header but the host.
+_OF_THE_URL = frozenset(
+    {
+        *("args", "full_path", "script_root", "root_path", "query_string", "url", "base_url"),
+        *("url_root", "root_url", "host_url", "host"),
+    }
+)
+#: What properties make once, and keep.
+_KEEPING = (cached_property, functools.cached_property)
+#: Where a request has what it kept before its view began, of properties that are the application's
+#: own, and what hooks had read of the way that it came.
+_BEFORE = "_flask_caching_before"
+#: What tells the address of a visitor.
+_ADDRESS = frozenset({"remote_addr", "access_route"})
 
 
 def why_not_shared(reads: HeaderReads, request: Request) -> str | None:
@@ -94,7 +106,7 @@ def _had_body(request: Request) -> bool:
 
 def _is_kept_by(cls: type, name: str) -> bool:
     """Whether requests of a class make an attribute once, when it is first asked for."""
-    return name == "_parsed_content_type" or isinstance(getattr(cls, name, None), cached_property)
+    return name == "_parsed_content_type" or isinstance(getattr(cls, name, None), _KEEPING)
 
 
 @contextmanager
@@ -116,16 +128,57 @@ def aside(request: Request) -> Iterator[None]:
     reads.names, reads.times_all = names, times + ("cookies" in request.__dict__) - has_cookies
 
 
+@functools.lru_cache(maxsize=32)
+def kept_by(cls: Any) -> Set[str]:
+    """The names of what requests of a class make of their headers, and keep."""
+    names = {name for base in cls.__mro__ for name in vars(base)} - _OF_THE_BODY - _OF_THE_URL
+    return frozenset(name for name in names if isinstance(getattr(cls, name, None), _KEEPING))
+
+
 def leave_to_hooks(request: Request, reads: HeaderReads) -> None:
-    """What hooks before the view have read of the way that a request came does not count for it."""
+    """What was read before the view of the way that a request came does not count for it, unless
+    the view asks for what was made of that."""
+    way = reads.names & _OF_THE_WAY
     reads.names = reads.names - _OF_THE_WAY
-    for name in _KEPT:
-        request.__dict__.pop(name, None)
+    attributes = request.__dict__
+    cls: Any = type(request)
+    own = set()
+    for name in attributes.keys() & kept_by(cls):
+        if _is_own(getattr(cls, name)):
+            own.add(name)
+        elif _is_made_again(request, name):
+            del attributes[name]
+        else:
+            # Somebody has put something else in its place, made of nobody knows what.
+            reads.note_all()
+    if own:
+        attributes[_BEFORE] = (own, way)
+
+
+def _is_own(keeping: Any) -> bool:
+    """Whether a property is neither Flask's nor Werkzeug's."""
+    made = getattr(keeping, "fget", None) or getattr(keeping, "func", None)
+    return getattr(made, "__module__", "").partition(".")[0] not in ("flask", "werkzeug")
+
+
+def _is_made_again(request: Request, name: str) -> bool:
+    """Whether what a request keeps is what it would make again."""
+    kept = request.__dict__.pop(name)
+    try:
+        with aside(request):
+            made = getattr(request, name)
+    except Exception:
+        made = None
+    request.__dict__[name] = kept
+    return type(made) is type(kept) and (
+        made == kept or vars(made) == vars(kept) if hasattr(made, "__dict__") else made == kept
+    )
 
 
 @functools.lru_cache(maxsize=32)
 def noting_address(cls: Any) -> Any:
-    """A subclass of a class of requests whose objects note that their address was read."""
+    """A subclass of a class of requests whose objects note that their address was read, or what was
+    made of it, or of their headers, before the view began."""
 
     def read(self: Any) -> Any:
         attributes = self.__dict__
@@ -140,5 +193,35 @@ def noting_address(cls: Any) -> Any:
     def change(self: Any, address: Any) -> None:
         self.__dict__["remote_addr"] = address
 
-    noting = look_alike(cls, {"remote_addr": property(read, change)})
+    own = (name for name in kept_by(cls) if _is_own(getattr(cls, name)))
+    members = {name: _noting_kept(name, getattr(cls, name)) for name in own}
+    noting = look_alike(cls, {**members, "remote_addr": property(read, change)})
     return noting
+
+
+def _noting_kept(name: str, keeping: Any) -> property:
+    """A property of the application's own, which notes that it is asked for what was made before
+    the view began."""
+    made = getattr(keeping, "fget", None) or getattr(keeping, "func", None)
+    names = getattr(getattr(made, "__code__", None), "co_names", ())
+    tells_address = not _ADDRESS.isdisjoint(names)
+
+    def read(self: Any) -> Any:
+        attributes = self.__dict__
+        if name not in attributes:
+            return keeping.__get__(self, type(self))
+        before, way = attributes.get(_BEFORE, ((), frozenset()))
+        reads = header_reads(self) if name in before else None
+        if reads is not None:
+            reads.names = reads.names | way
+            if tells_address:
+                reads.note_address()
+        return attributes[name]
+
+    def change(self: Any, value: Any) -> None:
+        self.__dict__[name] = value
+
+    def forget(self: Any) -> None:
+        self.__dict__.pop(name, None)
+
+    return property(read, change, forget)

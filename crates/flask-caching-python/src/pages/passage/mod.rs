@@ -77,6 +77,9 @@ pub(crate) struct PagePassage {
     /// The status that the view answered with where an old page is answered in its place.
     #[pyo3(get, set)]
     failed_with: Option<u16>,
+    /// What notes which arguments of the query hooks read after the view.
+    #[pyo3(get, set)]
+    arguments: Option<Py<PyAny>>,
     /// Whether the view used the session.
     #[pyo3(get, set)]
     uses_session: bool,
@@ -136,6 +139,7 @@ impl PagePassage {
             forward: Cow::Borrowed("uri-miss"),
             detail: None,
             failed_with: None,
+            arguments: None,
             uses_session: false,
             uses_query: false,
             is_made: false,
@@ -195,7 +199,8 @@ impl PagePassage {
         let (view, request) = (view.get(), request.bind(py));
         if let Some(reads) = reads {
             // What answers its error goes on where it has ended.
-            if reads.get().begin(py) {
+            let is_first = reads.get().begin();
+            if is_first && (reads.get().has_some() || view.has_kept(request)?) {
                 view.leave_to_hooks.call1(py, (request, reads))?;
             }
             let class = request.get_type();
@@ -318,6 +323,7 @@ impl PagePassage {
                 && this.page.is_none()
                 && this.detail.is_none()
                 && this.read.is_none()
+                && this.arguments.is_none()
                 && this.is_made
                 && is_own(processed)
                 && is_own(answer);
@@ -379,6 +385,7 @@ impl PagePassage {
             &self.page,
             &self.error,
             &self.session,
+            &self.arguments,
         ] {
             visit.call(held)?;
         }

@@ -48,6 +48,9 @@ impl HeaderReads {
     #[setter]
     fn set_names(&self, names: &Bound<'_, PyFrozenSet>) -> PyResult<()> {
         let own = self.names.bind(names.py());
+        if !names.is_empty() {
+            self.has_some.store(true, Ordering::Relaxed);
+        }
         own.clear();
         names.iter().try_for_each(|name| own.add(name))
     }
@@ -79,6 +82,12 @@ impl HeaderReads {
     fn note_address(&self) {
         self.has_some.store(true, Ordering::Relaxed);
         self.has_address.store(true, Ordering::Relaxed);
+    }
+
+    /// All headers are read.
+    fn note_all(&self) {
+        self.has_some.store(true, Ordering::Relaxed);
+        self.times_all.fetch_add(1, Ordering::Relaxed);
     }
 
     fn __getitem__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -129,15 +138,9 @@ impl HeaderReads {
         self.names.bind(name.py()).add(name)
     }
 
-    fn note_all(&self) {
-        self.has_some.store(true, Ordering::Relaxed);
-        self.times_all.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that a view has begun; whether it is the first, and something was read before.
-    pub(super) fn begin(&self, py: Python<'_>) -> bool {
-        let had_begun = self.has_begun.swap(true, Ordering::Relaxed);
-        !had_begun && !self.names.bind(py).is_empty()
+    /// Notes that a view has begun; whether it is the first.
+    pub(super) fn begin(&self) -> bool {
+        !self.has_begun.swap(true, Ordering::Relaxed)
     }
 }
 

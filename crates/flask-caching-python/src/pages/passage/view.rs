@@ -3,7 +3,7 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyString, PyTuple};
+use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple};
 
 use super::made::Responses;
 use super::reads::Subclasses;
@@ -16,7 +16,8 @@ use crate::road::Road;
 /// - `in_front`: whether its pages are answered in front of the application.
 /// - `session`: the attribute of a context that has the session, and the classes of sessions that are looked
 ///   at without being used.
-/// - `leave_to_hooks(request, reads)`: has what was read before the view not count for it.
+/// - `hooks`: `kept_by(cls)`, the names of what requests of a class keep of their headers; and
+///   `leave_to_hooks(request, reads)`, which has what was read before the view not count for it.
 /// - `noting_address(cls)`: a class of requests that note that their address was read.
 /// - `sending_class(cls)`: a class of responses that are sent as they are, or None.
 /// - `model_of(app)`: what all responses have in common that an application makes of texts, or None.
@@ -31,6 +32,7 @@ pub(crate) struct PageView {
     pub(super) asks_tags: bool,
     pub(super) in_front: bool,
     pub(super) session: (Py<PyString>, Py<PyTuple>),
+    pub(super) kept_by: Subclasses,
     pub(super) leave_to_hooks: Py<PyAny>,
     pub(super) noting_address: Subclasses,
     pub(super) sending_class: Subclasses,
@@ -44,7 +46,7 @@ impl PageView {
         policy: &Bound<'_, PyAny>,
         in_front: bool,
         session: (Py<PyString>, Py<PyTuple>),
-        leave_to_hooks: Py<PyAny>,
+        hooks: (Py<PyAny>, Py<PyAny>),
         noting_address: Py<PyAny>,
         sending_class: Py<PyAny>,
         model_of: Py<PyAny>,
@@ -60,7 +62,8 @@ impl PageView {
             asks_tags: policy.getattr(intern!(py, "asks_tags"))?.extract()?,
             in_front,
             session,
-            leave_to_hooks,
+            kept_by: Subclasses::made_by(hooks.0),
+            leave_to_hooks: hooks.1,
             noting_address: Subclasses::made_by(noting_address),
             sending_class: Subclasses::made_by(sending_class),
             responses: Responses::modelled_by(model_of),
@@ -71,6 +74,7 @@ impl PageView {
         visit.call(&self.policy)?;
         visit.call(&self.states)?;
         visit.call(&self.road)?;
+        self.kept_by.traverse(&visit)?;
         visit.call(&self.leave_to_hooks)?;
         self.noting_address.traverse(&visit)?;
         self.sending_class.traverse(&visit)?;
@@ -79,6 +83,20 @@ impl PageView {
 }
 
 impl PageView {
+    /// Whether a request keeps what it has made of its headers.
+    pub(super) fn has_kept(&self, request: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = request.py();
+        let names = self.kept_by.of(request.get_type().as_any())?;
+        let names = names.cast::<PyFrozenSet>()?;
+        let attributes = request.getattr(intern!(py, "__dict__"))?;
+        for (name, _) in attributes.cast::<PyDict>()?.iter() {
+            if names.contains(name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn session_of<'py>(
         &self,
         context: &Bound<'py, PyAny>,

@@ -1,0 +1,372 @@
+"""What is read before a view, after it, or of what others have handed on, counts for its page: each
+application answers as it does without the cache."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from flask import (
+    Flask,
+    Request,
+    Response,
+    abort,
+    flash,
+    g,
+    get_flashed_messages,
+    render_template_string,
+    request,
+    session,
+)
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask_caching import Cache
+from werkzeug.exceptions import Gone
+from werkzeug.utils import cached_property
+
+Prepare = Callable[[Flask], Any]
+
+
+def this_request() -> Any:
+    return request._get_current_object()  # type: ignore[attr-defined]
+
+
+def application(
+    view: Callable[[], Any],
+    prepare: Prepare,
+    has_pages: bool,
+    app: Flask | None = None,
+    **page: Any,
+) -> Flask:
+    app = app or Flask("around")
+    app.secret_key = "secret"
+    cache = Cache(app, config={"CACHE_TYPE": "SimpleCache", "CACHE_PAGES_IN_FRONT": True})
+    app.add_url_rule("/", "view", cache.page(60, **page)(view) if has_pages else view)
+    prepare(app)
+    return app
+
+
+def is_like_without(
+    view: Callable[[], Any],
+    requests: list[Mapping[str, Any]],
+    prepare: Prepare = lambda app: None,
+    make: Callable[[], Flask | None] = lambda: None,
+    **page: Any,
+) -> None:
+    """Several requests are answered as they are without pages."""
+    answers = []
+    for has_pages in (False, True):
+        client = application(view, prepare, has_pages, make(), **page).test_client()
+        got = [client.get(**{"path": "/", **each}) for each in requests]
+        answers.append([(it.status, it.text, it.headers.get("X-Hook")) for it in got])
+    assert answers[1] == answers[0]
+
+
+def with_headers(name: str) -> list[Mapping[str, Any]]:
+    return [{"headers": {name: value}} for value in ("de", "fr", "de", "fr")]
+
+
+FROM_ADDRESSES: list[Mapping[str, Any]] = [
+    {"environ_overrides": {"REMOTE_ADDR": address}} for address in ("1.1.1.1", "2.2.2.2") * 2
+]
+
+
+class Looking(SecureCookieSessionInterface):
+    """It looks at its visitor, and requests keep what they have made of that."""
+
+    def open_session(self, app: Any, request: Any) -> Any:
+        str((request.accept_languages, request.user_agent, request.access_route))
+        return super().open_session(app, request)
+
+
+@pytest.mark.parametrize(
+    ("header", "read"),
+    [
+        ("Accept-Language", lambda: str(request.accept_languages)),
+        ("User-Agent", lambda: request.user_agent.string),
+        ("X-Forwarded-For", lambda: str(request.access_route)),
+    ],
+    ids=["languages", "agent", "route"],
+)
+def test_what_a_session_interface_has_read(
+    header: str, read: Callable[[], str], in_front: bool
+) -> None:
+    def prepare(app: Flask) -> None:
+        app.session_interface = Looking()
+
+    is_like_without(read, with_headers(header), prepare, in_front=in_front)
+
+
+class Own(Request):
+    """It keeps what it has found out about its visitor."""
+
+    @cached_property
+    def agent(self) -> str:
+        return self.user_agent.string.lower()
+
+    @functools.cached_property
+    def country(self) -> str:
+        return f"country of {self.remote_addr}"
+
+
+def of_own_requests() -> Flask:
+    app = Flask("around")
+    app.request_class = Own
+    return app
+
+
+@pytest.mark.parametrize(
+    ("name", "requests"), [("agent", with_headers("User-Agent")), ("country", FROM_ADDRESSES)]
+)
+def test_what_hooks_have_asked_a_property_that_keeps_it(
+    name: str, requests: list[Mapping[str, Any]], in_front: bool
+) -> None:
+    def prepare(app: Flask) -> None:
+        app.before_request(lambda: getattr(request, name) and None)
+
+    def view() -> str:
+        return str(getattr(request, name))
+
+    is_like_without(view, requests, prepare, of_own_requests, in_front=in_front)
+
+
+def test_a_property_that_only_hooks_ask_does_not_count() -> None:
+    def prepare(app: Flask) -> None:
+        app.before_request(lambda: this_request().agent and None)
+
+    app = application(lambda: "same", prepare, True, of_own_requests())
+    client = app.test_client()
+    for agent in ("one", "two"):
+        answer = client.get("/", headers={"User-Agent": agent})
+    assert "hit" in answer.headers["Cache-Status"]
+
+
+def test_what_a_property_keeps_can_be_changed_and_forgotten() -> None:
+    def view() -> str:
+        own = this_request()
+        own.agent = "changed"
+        changed = own.agent
+        del own.agent
+        return f"{changed} {own.agent}"
+
+    is_like_without(view, with_headers("User-Agent"), make=of_own_requests)
+
+
+class Agent:
+    is_mobile = True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("user_agent", Agent(), lambda: str(this_request().user_agent.is_mobile)),
+        ("access_route", ["9.9.9.9"], lambda: str(request.access_route)),
+    ],
+)
+def test_what_a_hook_has_put_in_the_place_of_a_property(
+    name: str, value: Any, read: Callable[[], str], in_front: bool
+) -> None:
+    def hook() -> None:
+        str(request.referrer)
+        setattr(this_request(), name, value)
+
+    is_like_without(
+        read, with_headers("Referer"), lambda app: app.before_request(hook), in_front=in_front
+    )
+
+
+# Arguments that are no part of the page.
+
+WITH_ARGUMENTS: list[Mapping[str, Any]] = [
+    {"path": f"/?a=1&utm={value}"} for value in ("one", "two", "one", "two")
+]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda it: it.args.get("utm"),
+        lambda it: it.values.get("utm"),
+        lambda it: it.query_string,
+        lambda it: it.url,
+    ],
+    ids=["args", "values", "query_string", "url"],
+)
+def test_a_copy_of_the_request_is_asked(read: Callable[[Any], Any], in_front: bool) -> None:
+    def view() -> str:
+        return str(read(copy.copy(this_request())))
+
+    is_like_without(view, WITH_ARGUMENTS, query=("a",), in_front=in_front)
+
+
+def test_a_hook_has_handed_on_the_arguments(in_front: bool) -> None:
+    def hook() -> None:
+        g.arguments = request.args
+
+    def view() -> str:
+        return str(g.arguments.get("utm"))
+
+    is_like_without(
+        view,
+        WITH_ARGUMENTS,
+        lambda app: app.before_request(hook),
+        query=("a",),
+        in_front=in_front,
+    )
+
+
+def test_a_hook_after_the_view_reads_arguments(in_front: bool) -> None:
+    def hook(response: Response) -> Response:
+        response.headers["X-Hook"] = request.args["utm"]
+        return response
+
+    is_like_without(
+        lambda: "same",
+        WITH_ARGUMENTS,
+        lambda app: app.after_request(hook),
+        query=("a",),
+        in_front=in_front,
+    )
+
+
+def test_arguments_that_are_not_ascii(in_front: bool) -> None:
+    queries = ("a=%C3%A9", "a=%C3%A9&utm=%FF", "a=%FF&utm=1", "a=e&%C3%A9=1")
+    is_like_without(
+        lambda: str(request.args.get("a")),
+        [{"path": f"/?{query}"} for query in queries],
+        query=("a",),
+        in_front=in_front,
+    )
+
+
+# The session, also where it is empty.
+
+
+def of_the_session(read: Callable[[Any], Any], app: Flask, in_front: bool) -> list[str]:
+    """What somebody who is not logged in is answered by a page, and then somebody who is."""
+    application(lambda: str(read(session)), lambda app: None, True, app, in_front=in_front)
+    app.add_url_rule("/login", "login", lambda: str(session.update(user="bob")))
+    nobody, bob = app.test_client(), app.test_client()
+    bob.get("/login")
+    return [client.get("/").text for client in (nobody, bob)]
+
+
+READS: dict[str, Callable[[Any], Any]] = {
+    "in": lambda it: "user" in it,
+    "bool": bool,
+    "len": len,
+    "iteration": lambda it: [*it],
+    "items": lambda it: [*it.items()],
+    "equality": lambda it: it == {},
+    "get": lambda it: it.get("user"),
+    "template": lambda it: render_template_string("{{ 'user' in session }}"),
+}
+
+
+class Noting(SecureCookieSession):
+    """A session of the application's own, which only looks as if it noted who reads it."""
+
+    accessed = False
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return dict.get(self, key, default)
+
+
+class OfNoting(SecureCookieSessionInterface):
+    session_class = Noting
+
+
+@pytest.mark.parametrize("interface", [SecureCookieSessionInterface, OfNoting])
+@pytest.mark.parametrize("kind", READS)
+def test_an_empty_session_is_read(kind: str, interface: Any, in_front: bool) -> None:
+    app = Flask("session")
+    app.session_interface = interface()
+    nobody, bob = of_the_session(READS[kind], app, in_front)
+    assert nobody != bob
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_a_hook_reads_the_session_for_the_view(kind: str, in_front: bool) -> None:
+    app = Flask("session")
+
+    @app.before_request
+    def hook() -> None:
+        g.known = str(READS[kind](session))
+
+    nobody, bob = of_the_session(lambda it: g.known, app, in_front)
+    assert nobody != bob
+
+
+def test_messages_are_flashed_to_who_they_are_for(in_front: bool) -> None:
+    app = application(
+        lambda: str(get_flashed_messages()), lambda app: None, True, in_front=in_front
+    )
+    app.add_url_rule("/login", "login", lambda: str(flash("welcome")))
+    nobody, bob = app.test_client(), app.test_client()
+    bob.get("/login")
+    assert [client.get("/").text for client in (nobody, bob)] == ["[]", "['welcome']"]
+
+
+def test_a_session_that_nobody_reads_does_not_count(in_front: bool) -> None:
+    app = application(lambda: "same", lambda app: None, True, in_front=in_front)
+    client = app.test_client()
+    client.get("/")
+    assert "hit" in client.get("/").headers["Cache-Status"]
+
+
+# What an application keeps, and answers with more than once.
+
+
+@pytest.mark.parametrize("kind", ["aborted with", "within an error", "raised"])
+def test_a_response_that_is_kept_is_nobodys(kind: str, in_front: bool) -> None:
+    kept = Response("gone", 410)
+    error = Gone(response=kept)
+
+    def view() -> Any:
+        if "user" in request.args:
+            session["user"] = request.args["user"]
+        if kind == "aborted with":
+            abort(kept)
+        if kind == "raised":
+            raise error
+        return error
+
+    app = application(view, lambda app: None, True, in_front=in_front)
+    bob, ann = app.test_client(), app.test_client()
+    assert "Set-Cookie" in bob.get("/?user=bob").headers
+    for path in ("/", "/", "/?other=1"):
+        answer = ann.get(path)
+        assert "Set-Cookie" not in answer.headers
+        assert (answer.status_code, answer.text) == (410, "gone")
+        assert len(answer.headers.getlist("Cache-Status")) == 1
+    assert not kept.headers.getlist("Cache-Status")
+
+
+class Keeping(Flask):
+    """It keeps the response that it makes."""
+
+    kept = Response("kept")
+
+    def make_response(self, rv: Any) -> Any:
+        return self.kept
+
+
+def test_an_application_keeps_the_responses_that_it_makes(in_front: bool) -> None:
+    app = application(lambda: "kept", lambda app: None, True, Keeping("keeping"), in_front=in_front)
+    client = app.test_client()
+    for path in ("/", "/?a", "/?b"):
+        assert len(client.get(path).headers.getlist("Cache-Status")) == 1
+    assert "Cache-Status" not in Keeping.kept.headers
+
+
+@pytest.mark.parametrize("returned", [None, 1, ("x", "y", "z", "w"), "\ud800"], ids=repr)
+@pytest.mark.parametrize("handled", [TypeError, Exception])
+def test_what_no_response_can_be_made_of(returned: Any, handled: Any, in_front: bool) -> None:
+    def prepare(app: Flask) -> None:
+        app.register_error_handler(
+            handled, lambda error: (f"handled {type(error).__name__}", 200, {"X-Hook": "error"})
+        )
+
+    is_like_without(lambda: returned, [{}, {}], prepare, in_front=in_front)
