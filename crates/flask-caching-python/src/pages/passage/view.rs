@@ -3,7 +3,7 @@
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFrozenSet, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
 use super::made::Responses;
 use super::reads::Subclasses;
@@ -87,14 +87,9 @@ impl PageView {
     pub(super) fn has_kept(&self, request: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = request.py();
         let names = self.kept_by.of(request.get_type().as_any())?;
-        let names = names.cast::<PyFrozenSet>()?;
         let attributes = request.getattr(intern!(py, "__dict__"))?;
-        for (name, _) in attributes.cast::<PyDict>()?.iter() {
-            if names.contains(name)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let has_none = names.call_method1(intern!(py, "isdisjoint"), (attributes,))?;
+        Ok(!has_none.is_truthy()?)
     }
 
     pub(super) fn session_of<'py>(
