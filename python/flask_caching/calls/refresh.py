@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._engine import Refreshes, Refreshing
+from .arguments import own
 from .waiting.per_process import PerProcess
 
 if TYPE_CHECKING:
@@ -140,9 +141,14 @@ def begin(
     if most == 0 or not policy.refreshes_elsewhere or not has_threads():
         return guard
     if app is not None:
-        context = policy.refresh_context(app)
-        # The caller may change its own while this waits.
-        refresh = Refresh(policy, state, backend, key, _own(call), app, context, guard)
+        try:
+            context = policy.refresh_context(app)
+            # The caller may change its own while this waits.
+            call = own(call)
+        except Exception:
+            # The function itself may have no trouble with what cannot be copied.
+            return guard
+        refresh = Refresh(policy, state, backend, key, call, app, context, guard)
         _workers().submit(refresh, most)
     return True
 
@@ -155,15 +161,3 @@ def has_threads() -> bool:
         return True
     options = getattr(uwsgi, "opt", {})
     return any(name in options for name in ("enable-threads", "threads", "gevent"))
-
-
-def _own(value: Any) -> Any:
-    """A copy of what arguments are made of, as far as that is plain containers."""
-    kind = type(value)
-    if kind is dict:
-        return {key: _own(item) for key, item in value.items()}
-    if kind is list:
-        return [_own(item) for item in value]
-    if kind is tuple:
-        return tuple(map(_own, value))
-    return set(value) if kind is set else value
