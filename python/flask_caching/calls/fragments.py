@@ -64,8 +64,6 @@ class _FragmentPolicy(CallPolicy):
         super().__init__(cache, fragments.render, CallOptions(source_check=False))
         self.name, self.module = name, ""
         self._fragments = fragments
-        # Its page renders it: there is no fragment without one.
-        self.refreshes_elsewhere = False
 
     def parts(self) -> CallParts:
         return CallParts.fragment(NO_TIMEOUT)
@@ -79,6 +77,10 @@ class _FragmentPolicy(CallPolicy):
             timeout=normalize_timeout(timeout),
             tags=tag_keys(args[4]),
         )
+
+    def refreshes_elsewhere(self, key: Any) -> bool:
+        # Its page renders it: there is no fragment without one.
+        return False
 
     def in_place_of(self, rv: Any, reason: UnstorableValueError) -> Any:
         # A serializer such as JSON has no Markup; what the tag puts out is not escaped again.

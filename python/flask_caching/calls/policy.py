@@ -20,6 +20,7 @@ from ..keys.tags import EPOCH, tag_keys
 from ..utils import wants_args, wants_extra_args
 from ..values.responses import why_not_storable
 from . import refresh
+from .elsewhere import Vain
 from .options import CallOptions, Description, adapted, callable_or_none, first
 from .reporting import Reporting
 from .waiting import leasing
@@ -94,8 +95,8 @@ class CallPolicy(Reporting):
             or options.stale_if_error is not None
             or options.jitter is not None
         )
-        #: Whether it can be refreshed where its caller is not.
-        self.refreshes_elsewhere = True
+        #: What cannot be refreshed where its caller is not.
+        self.vain = Vain()
         self.lease = options.lease
         if options.lease:
             cache._note_leases()
@@ -243,6 +244,10 @@ class CallPolicy(Reporting):
             return refresh.has_failed(backend, key)
         return refresh.begin(self, state, backend, key, call, looked)
 
+    def refreshes_elsewhere(self, key: Any) -> bool:
+        """Whether ``key`` can be refreshed where its caller, who is to refresh it, is not."""
+        return not self.vain.has(key)
+
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         """What it is refreshed in, beside an application context; asked in the call."""
         return nullcontext()
@@ -254,9 +259,15 @@ class CallPolicy(Reporting):
             # What was raised as a result is raised to whoever called.
             with suppress(*self.results):
                 self.compute(turn, self.run, args, kwargs)
-        elif self.is_view:
-            # A stranger has another key: from now on a caller refreshes.
-            self.refreshes_elsewhere = False
+        elif self.is_view and self._key_of(args, kwargs) != key:
+            # A stranger has another key, and it is not that another process refreshes it.
+            self.vain.note(key)
+
+    def _key_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The key of a call, without versions; None where it is not to be cached."""
+        place = self.place()
+        description = None if place is None else self.describe(place[0], args, kwargs)
+        return None if description is None else description.key
 
     def keeps_back(self, rv: Any, reason: str) -> bool:
         """Whether a result is not stored for ``reason``, which makes it one visitor's alone."""

@@ -138,7 +138,7 @@ def begin(
         # It is under way, has just ended, or has failed a moment ago.
         return True
     most, app = state.refresh_workers, state.app()
-    if most == 0 or not policy.refreshes_elsewhere or not has_threads():
+    if most == 0 or not policy.refreshes_elsewhere(key) or not has_threads():
         return guard
     if app is not None:
         try:

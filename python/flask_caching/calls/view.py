@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from flask import Response, after_this_request, current_app, has_request_context, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 from .._engine import CallParts
 from ..errors import UnstorableValueError
 from ..keys.signature import parameters_of
+from ..pages.visitors import stranger
 from ..requests.context import active_method, is_debugged
 from ..requests.helpers_of_pages import answers_for, layers, note_helper_of_page
 from ..signals import cache_view_hit, cache_view_miss
@@ -316,13 +317,8 @@ class ViewPolicy(CallPolicy):
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         if not has_request_context():
             return super().refresh_context(app)
-        # A stranger's request: without cookies, credentials or body.
-        return visit(
-            app,
-            path=quote(request.path),
-            base_url=request.root_url,
-            query_string=request.query_string.decode("latin1"),
-        )
+        # As its environment has them: what is decoded and encoded may come out as another key.
+        return visit(app, stranger(request.environ, (), ()))
 
     def _is_page(self) -> bool:
         """Whether it is the view of the active request, and no helper that the view has called."""
@@ -340,12 +336,12 @@ def _logs_hits(state: AppState) -> bool:
 
 
 @contextmanager
-def visit(app: Flask, **request: Any) -> Iterator[None]:
+def visit(app: Flask, environ: dict[str, Any]) -> Iterator[None]:
     """A request of nobody in particular, up to where its view is called.
 
     :raises RuntimeError: it is answered before that.
     """
-    with app.test_request_context(method="GET", **request):
+    with app.request_context(environ):
         answer = app.preprocess_request()
         if answer is not None:
             raise RuntimeError("a function that runs before requests has answered it")

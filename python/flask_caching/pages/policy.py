@@ -113,15 +113,9 @@ class PagePolicy(CallPolicy):
 
     # Refreshes in the background.
 
-    @property
-    def refreshes_elsewhere(self) -> bool:
-        """Whether a request of nobody in particular can refresh what the active one has found."""
+    def refreshes_elsewhere(self, key: Any) -> bool:
         # Who proves who they are has pages that nobody else gets.
-        return self._lets_strangers_in and not is_authorized(_active_environ())
-
-    @refreshes_elsewhere.setter
-    def refreshes_elsewhere(self, value: bool) -> None:
-        self._lets_strangers_in = value
+        return not is_authorized(_active_environ()) and super().refreshes_elsewhere(key)
 
     def refresh_context(self, app: Flask) -> AbstractContextManager[Any]:
         return visiting(app, stranger(_active_environ(), self.rule.headers, self.page.cookies))
@@ -140,9 +134,8 @@ class PagePolicy(CallPolicy):
             self.road.fail(turn)
             raise
         if environ.pop(TURN, None) is not None:
-            # Who is nobody in particular does not get as far as the view: from now on a caller
-            # refreshes.
-            self.refreshes_elsewhere = False
+            # Who is nobody in particular does not get as far as the view: a caller refreshes it.
+            self.vain.note(key)
             self.road.fail(turn)
 
     def learns(self, vary: tuple[str, ...], read: Set[str]) -> str | None:

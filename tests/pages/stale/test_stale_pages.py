@@ -190,6 +190,35 @@ def test_who_does_not_let_strangers_in_has_callers_refresh(clock: Any) -> None:
     assert paged.runs == 2
 
 
+def test_a_page_that_a_stranger_is_refused_leaves_others_in_the_background(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The two have places of their own, whatever their hashes are today.
+    monkeypatch.setattr("flask_caching.calls.elsewhere._PLACES", 2**60)
+    paged = Paged(timeout=10, stale_while_revalidate=20)
+    refused: list[bool] = []
+
+    @paged.app.before_request
+    def login() -> Any:
+        if "private" in request.args and "HTTP_X_USER" not in request.environ:
+            refused.append(True)
+            return "who are you?", 401
+        return None
+
+    ann = {"path": "/page?private", "headers": {"X-User": "ann"}}
+    paged.get(**ann)
+    paged.get()
+    clock.advance(15)
+    assert paged.get(**ann).data == b"run 1"
+    until(lambda: paged.get(**ann).data == b"run 3")
+    assert paged.get().data == b"run 2"
+    until(lambda: paged.get().data == b"run 4")
+    clock.advance(15)
+    # It is known of this one.
+    assert paged.get(**ann).data == b"run 5"
+    assert refused == [True]
+
+
 @pytest.mark.parametrize("in_front", [True, False])
 def test_pages_of_who_proves_who_they_are_are_refreshed_by_them(
     settings: dict[str, Any], clock: Any, in_front: bool
