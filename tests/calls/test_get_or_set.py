@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -158,3 +159,78 @@ def test_options_that_are_new_in_each_call_do_not_add_up(cache: Cache) -> None:
     gc.collect()
     assert len(cache._policies) < 100
     assert cache.stats().hits == 299
+
+
+class Unruly:
+    """A filter that says it equals every other one, or will not be compared at all."""
+
+    def __init__(self, answer: bool, error: type[Exception] | None = None) -> None:
+        self.answer, self.error = answer, error
+
+    def __call__(self, value: Any) -> bool:
+        return self.answer
+
+    def __eq__(self, other: object) -> bool:
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def __hash__(self) -> int:
+        if self.error is not None:
+            raise self.error
+        return 1
+
+
+@pytest.mark.parametrize("error", [None, TypeError, ValueError])
+def test_options_are_told_apart_by_which_they_are(
+    cache: Cache, error: type[Exception] | None
+) -> None:
+    keeps, refuses = Unruly(True, error), Unruly(False, error)
+    cache.get_or_set("kept", 1, response_filter=keeps)
+    policies = len(cache._policies)
+    for _ in range(3):
+        cache.get_or_set("refused", 1, response_filter=refuses)
+        cache.get_or_set("kept", 2, response_filter=keeps)
+    assert (cache.get("kept"), cache.get("refused")) == (1, None)
+    assert len(cache._policies) == policies + 1
+
+
+class Kept:
+    def keep(self, value: Any) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda: {"tags": ["a", "b"]},
+        lambda: {"tags": {"a"}},
+        lambda: {"tags": (name for name in "ab")},
+        lambda: {"tags": ("a",), "jitter": 0.1, "stale_if_error": timedelta(seconds=5)},
+        lambda: {"cache_none": []},
+        lambda: {"response_filter": KEPT.keep},
+    ],
+)
+def test_equal_options_are_told_of_once(
+    cache: Cache, caplog: pytest.LogCaptureFixture, options: Any
+) -> None:
+    for _ in range(4):
+        cache.get_or_set("lock", threading.Lock, **options())
+    assert caplog.text.count("is served but not cached") == 1
+    assert len(cache._policies) == 1
+
+
+KEPT = Kept()
+
+
+def test_tags_that_are_no_names_are_told_of(cache: Cache) -> None:
+    for tags in ("a", b"a", StrOfItsOwn("ab"), 5, [5], [StrOfItsOwn("a"), 5]):
+        with pytest.raises(TypeError, match="tag"):
+            cache.get_or_set("key", 1, tags=tags)
+    assert cache.get_or_set("key", 1, tags=[StrOfItsOwn("a")]) == 1
+    cache.delete_tags("a")
+    assert cache.get("key") is None
+
+
+class StrOfItsOwn(str):
+    """A name that is not just one."""

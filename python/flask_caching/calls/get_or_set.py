@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from .._engine import CallParts
@@ -21,6 +24,9 @@ __all__ = ["GetOrSet"]
 
 #: Options that differ in every call, such as lambdas, would otherwise add up.
 _MOST_POLICIES = 64
+
+#: Classes whose objects are told apart without code of the application.
+_PLAIN = (type(None), bool, int, float, str, timedelta, FunctionType, BuiltinMethodType)
 
 
 class _ValuePolicy(CallPolicy):
@@ -66,6 +72,40 @@ def _default_of(key: Any, default: Any, timeout: Any) -> Any:
         raise
 
 
+class _Same:
+    """An option that is told from others by being another object, whatever it says it equals."""
+
+    __slots__ = ("is_",)
+
+    def __init__(self, option: Any) -> None:
+        self.is_ = option
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Same and other.is_ is self.is_
+
+    def __hash__(self) -> int:
+        return id(self.is_)
+
+
+def _told_apart(name: str, option: Any) -> Any:
+    """An option, or what stands for it where options are compared."""
+    if name == "cache_none":
+        # Only its truth counts.
+        return bool(option)
+    kind = type(option)
+    if kind in _PLAIN:
+        return option
+    if kind is MethodType and type(option.__func__) is FunctionType:
+        # Made anew whenever it is asked for; it equals those of the same object.
+        return option
+    if name == "tags" and not isinstance(option, (str, bytes)) and not callable(option):
+        with suppress(TypeError):
+            option = tuple(option)
+            if all(type(tag) is str for tag in option):
+                return option
+    return _Same(option)
+
+
 class GetOrSet:
     """The calls of one ``Cache``.
 
@@ -91,14 +131,11 @@ class GetOrSet:
 
     def _decorated(self, options: dict[str, Any]) -> Any:
         """The decorated function that answers calls with these options."""
-        try:
-            hash(tuple(options.values()))
-        except TypeError:
-            return self._new_decorated(**options)
         # By their types as well: True equals 1, and is not a number of seconds.
-        return self._known(**options)
+        return self._known(**{name: _told_apart(name, it) for name, it in options.items()})
 
-    def _new_decorated(self, **options: Any) -> Any:
+    def _new_decorated(self, **told_apart: Any) -> Any:
+        options = {name: it.is_ if type(it) is _Same else it for name, it in told_apart.items()}
         unknown = [name for name in options if name not in _OPTIONS]
         if unknown:
             meant = close_to(unknown[0], ("timeout", *_OPTIONS))
