@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,9 +22,11 @@ from flask import (
     request,
     session,
 )
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_caching import Cache
+from werkzeug.datastructures import ImmutableList, LanguageAccept
 from werkzeug.exceptions import Gone
+from werkzeug.user_agent import UserAgent
 from werkzeug.utils import cached_property
 
 Prepare = Callable[[Flask], Any]
@@ -73,6 +76,11 @@ FROM_ADDRESSES: list[Mapping[str, Any]] = [
 ]
 
 
+WITH_ARGUMENTS: list[Mapping[str, Any]] = [
+    {"path": f"/?a=1&utm={value}"} for value in ("one", "two", "one", "two")
+]
+
+
 class Looking(SecureCookieSessionInterface):
     """It looks at its visitor, and requests keep what they have made of that."""
 
@@ -102,6 +110,30 @@ def test_what_a_session_interface_has_read(
 class Own(Request):
     """It keeps what it has found out about its visitor."""
 
+    @property
+    def user_agent(self) -> Any:
+        return super().user_agent
+
+    @property
+    def ip(self) -> Any:
+        return self.remote_addr
+
+    @cached_property
+    def is_local(self) -> bool:
+        return any(self.remote_addr == address for address in ("1.1.1.1",))
+
+    @cached_property
+    def place(self) -> str:
+        return f"place of {self.ip}"
+
+    @cached_property
+    def theme(self) -> str:
+        return self.cookies.get("theme", "-")
+
+    @cached_property
+    def utm(self) -> str:
+        return self.args.get("utm", "-")
+
     @cached_property
     def agent(self) -> str:
         return self.user_agent.string.lower()
@@ -118,18 +150,50 @@ def of_own_requests() -> Flask:
 
 
 @pytest.mark.parametrize(
-    ("name", "requests"), [("agent", with_headers("User-Agent")), ("country", FROM_ADDRESSES)]
+    ("name", "requests", "page"),
+    [
+        ("agent", with_headers("User-Agent"), {}),
+        ("user_agent", with_headers("User-Agent"), {}),
+        ("country", FROM_ADDRESSES, {}),
+        ("is_local", FROM_ADDRESSES, {}),
+        ("place", FROM_ADDRESSES, {}),
+        ("theme", [{"headers": {"Cookie": f"theme={it}"}} for it in ("dark", "light") * 2], {}),
+        ("utm", WITH_ARGUMENTS, {"query": ("a",)}),
+    ],
+    ids=["agent", "user_agent", "country", "is_local", "place", "theme", "utm"],
 )
-def test_what_hooks_have_asked_a_property_that_keeps_it(
-    name: str, requests: list[Mapping[str, Any]], in_front: bool
+@pytest.mark.parametrize("asking", ["hook", "session interface"])
+def test_what_others_have_asked_a_property_that_keeps_it(
+    name: str, requests: list[Mapping[str, Any]], page: dict[str, Any], asking: str, in_front: bool
 ) -> None:
+    class Asking(SecureCookieSessionInterface):
+        def open_session(self, app: Any, request: Any) -> Any:
+            str(getattr(request, name))
+            return super().open_session(app, request)
+
     def prepare(app: Flask) -> None:
-        app.before_request(lambda: getattr(request, name) and None)
+        if asking == "hook":
+            app.before_request(lambda: getattr(request, name) and None)
+        else:
+            app.session_interface = Asking()
 
     def view() -> str:
         return str(getattr(request, name))
 
-    is_like_without(view, requests, prepare, of_own_requests, in_front=in_front)
+    is_like_without(view, requests, prepare, of_own_requests, in_front=in_front, **page)
+
+
+def test_what_a_hook_has_put_in_the_place_of_an_own_property(in_front: bool) -> None:
+    def hook() -> None:
+        this_request().agent = request.remote_addr
+
+    is_like_without(
+        lambda: str(this_request().agent),
+        FROM_ADDRESSES,
+        lambda app: app.before_request(hook),
+        of_own_requests,
+        in_front=in_front,
+    )
 
 
 def test_a_property_that_only_hooks_ask_does_not_count() -> None:
@@ -158,9 +222,103 @@ class Agent:
     is_mobile = True
 
 
+class Telling(Request):
+    """It tells where a request goes, and comes from, in ways of its own."""
+
+    @property
+    def url(self) -> Any:
+        return f"to {super().url}"
+
+    @property
+    def remote_addr(self) -> Any:
+        return f"from {self.__dict__['remote_addr']}"
+
+    @remote_addr.setter
+    def remote_addr(self, address: Any) -> None:
+        self.__dict__["remote_addr"] = address
+
+
+@pytest.mark.parametrize("name", ["url", "remote_addr"])
+def test_properties_in_the_place_of_attributes(name: str, in_front: bool) -> None:
+    def make() -> Flask:
+        app = Flask("around")
+        app.request_class = Telling
+        return app
+
+    def view() -> str:
+        return f"{getattr(request, name)}, {getattr(request, name)}"
+
+    is_like_without(view, WITH_ARGUMENTS, make=make, query=("a",), in_front=in_front)
+    is_like_without(view, FROM_ADDRESSES, make=make, query=("a",), in_front=in_front)
+
+
+class Touchy(UserAgent):
+    """It will not be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no")
+
+    __hash__ = UserAgent.__hash__
+
+
+def test_an_agent_that_cannot_be_compared(in_front: bool) -> None:
+    class Asking(Request):
+        user_agent_class = Touchy
+
+    def make() -> Flask:
+        app = Flask("around")
+        app.request_class = Asking
+        return app
+
+    def prepare(app: Flask) -> None:
+        app.before_request(lambda: this_request().user_agent and None)
+
+    def view() -> str:
+        return request.user_agent.string
+
+    is_like_without(view, with_headers("User-Agent"), prepare, make, in_front=in_front)
+
+
+class Final(Request):
+    """A class that lets no other be below it."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("read", "requests", "page"),
+    [
+        (lambda: str(request.remote_addr), "addresses", {}),
+        (lambda: str(request.args.get("utm")), "arguments", {"query": ("a",)}),
+    ],
+    ids=["address", "arguments"],
+)
+def test_requests_whose_class_cannot_be_watched(
+    read: Callable[[], str], requests: str, page: dict[str, Any], in_front: bool
+) -> None:
+    def make() -> Flask:
+        app = Flask("around")
+        app.request_class = Final
+        return app
+
+    given = FROM_ADDRESSES if requests == "addresses" else WITH_ARGUMENTS
+    is_like_without(read, given, make=make, in_front=in_front, **page)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "read"),
     [
+        (
+            "accept_languages",
+            LanguageAccept([("it", 1)]),
+            lambda: str(request.accept_languages),
+        ),
+        (
+            "access_route",
+            ImmutableList(["9.9.9.9"]),
+            lambda: str(request.access_route),
+        ),
         ("user_agent", Agent(), lambda: str(this_request().user_agent.is_mobile)),
         ("access_route", ["9.9.9.9"], lambda: str(request.access_route)),
     ],
@@ -178,10 +336,6 @@ def test_what_a_hook_has_put_in_the_place_of_a_property(
 
 
 # Arguments that are no part of the page.
-
-WITH_ARGUMENTS: list[Mapping[str, Any]] = [
-    {"path": f"/?a=1&utm={value}"} for value in ("one", "two", "one", "two")
-]
 
 
 @pytest.mark.parametrize(
@@ -212,6 +366,41 @@ def test_a_hook_has_handed_on_the_arguments(in_front: bool) -> None:
         view,
         WITH_ARGUMENTS,
         lambda app: app.before_request(hook),
+        query=("a",),
+        in_front=in_front,
+    )
+
+
+class Bare(dict[str, Any]):
+    """Arguments that nothing can be noted with."""
+
+    __slots__ = ()
+
+    def __init__(self, pairs: Any = ()) -> None:
+        super().__init__(dict(pairs))
+
+
+@pytest.mark.parametrize("storage", [Bare, staticmethod(lambda pairs=(): dict(pairs))])
+def test_a_hook_has_handed_on_arguments_of_another_kind(storage: Any, in_front: bool) -> None:
+    class Other(Request):
+        parameter_storage_class = storage
+
+    def make() -> Flask:
+        app = Flask("around")
+        app.request_class = Other
+        return app
+
+    def hook() -> None:
+        g.arguments = request.args
+
+    def view() -> str:
+        return str(g.arguments.get("utm"))
+
+    is_like_without(
+        view,
+        WITH_ARGUMENTS,
+        lambda app: app.before_request(hook),
+        make,
         query=("a",),
         in_front=in_front,
     )
@@ -263,6 +452,73 @@ READS: dict[str, Callable[[Any], Any]] = {
     "get": lambda it: it.get("user"),
     "template": lambda it: render_template_string("{{ 'user' in session }}"),
 }
+
+
+class Known(SecureCookieSession):
+    """A session that says whose it is in ways of its own."""
+
+    @property
+    def owner(self) -> Any:
+        return dict.get(self, "user")
+
+    def who(self) -> Any:
+        return dict.get(self, "user")
+
+
+class OfKnown(SecureCookieSessionInterface):
+    session_class = Known
+
+
+@pytest.mark.parametrize("read", [lambda it: it.owner, lambda it: it.who()], ids=["owner", "who"])
+def test_a_session_is_asked_in_a_way_of_its_own(read: Callable[[Any], Any], in_front: bool) -> None:
+    app = Flask("session")
+    app.session_interface = OfKnown()
+    nobody, bob = of_the_session(read, app, in_front)
+    assert nobody != bob
+
+
+def test_hooks_are_left_out_later(in_front: bool) -> None:
+    app = Flask("session")
+    application(lambda: str("user" in session), lambda app: None, True, app, in_front=in_front)
+    app.after_request_funcs = type(app.after_request_funcs)(list)  # type: ignore[misc]
+    app.add_url_rule("/login", "login", lambda: str(session.update(user="bob")))
+    nobody, bob = app.test_client(), app.test_client()
+    bob.get("/login")
+    assert [client.get("/").text for client in (nobody, bob)] == ["False", "True"]
+
+
+NOTED = "_flask_caching_notes"
+
+
+class Pickled(dict[str, Any], SessionMixin):
+    """A session that an application pickles, and copies."""
+
+    modified = False
+    accessed = False
+
+
+class OfPickled(SecureCookieSessionInterface):
+    def open_session(self, app: Any, request: Any) -> Any:
+        return Pickled(user="bob")
+
+    def save_session(self, *args: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize("has_pages", [True, False])
+def test_a_session_is_copied_and_pickled(has_pages: bool, in_front: bool) -> None:
+    def view() -> str:
+        own: Any = session._get_current_object()  # type: ignore[attr-defined]
+        read = pickle.loads(pickle.dumps(own))
+        copies = (read, copy.copy(own))
+        return str([(type(it) is Pickled, dict(it), NOTED in vars(it)) for it in copies])
+
+    app = application(lambda: "page", lambda app: None, True, in_front=in_front)
+    app.session_interface = OfPickled()
+    page = app.extensions["cache"]
+    decorate = next(iter(page)).page(60, in_front=in_front) if has_pages else lambda it: it
+    app.add_url_rule("/own", "own", decorate(view))
+    assert app.test_client().get("/own").text == str([(True, {"user": "bob"}, False)] * 2)
 
 
 class Noting(SecureCookieSession):
@@ -359,6 +615,57 @@ def test_an_application_keeps_the_responses_that_it_makes(in_front: bool) -> Non
     for path in ("/", "/?a", "/?b"):
         assert len(client.get(path).headers.getlist("Cache-Status")) == 1
     assert "Cache-Status" not in Keeping.kept.headers
+
+
+class OfItsOwn(Gone):
+    """An error that is answered by another application."""
+
+    def get_response(self, *args: Any, **kwargs: Any) -> Any:
+        def answer(environ: Any, start_response: Any) -> Any:
+            start_response("403 FORBIDDEN", [("Content-Type", "text/plain")])
+            return [b"wsgi"]
+
+        return answer
+
+
+def test_an_error_that_is_answered_by_another_application(in_front: bool) -> None:
+    is_like_without(lambda: abort(OfItsOwn()), [{}, {}], in_front=in_front)
+
+
+class Slotted(Response):
+    """A response with attributes of other kinds."""
+
+    __slots__ = ("extra",)
+
+    def get_wsgi_headers(self, environ: Any) -> Any:
+        headers = super().get_wsgi_headers(environ)
+        headers["X-Hook"] = self.extra
+        return headers
+
+
+def test_a_response_with_slots(in_front: bool) -> None:
+    def view() -> Any:
+        response = Slotted("slots")
+        response.extra = "extra"
+        return response
+
+    is_like_without(view, [{}, {}], in_front=in_front)
+
+
+class Forbidding(Flask):
+    def make_response(self, rv: Any) -> Any:
+        if rv == "forbidden":
+            abort(403)
+        return super().make_response(rv)
+
+
+def test_no_response_may_be_made_of_it(in_front: bool) -> None:
+    def prepare(app: Flask) -> None:
+        app.register_error_handler(403, lambda error: ("handled", 200))
+
+    is_like_without(
+        lambda: "forbidden", [{}, {}], prepare, lambda: Forbidding("around"), in_front=in_front
+    )
 
 
 @pytest.mark.parametrize("returned", [None, 1, ("x", "y", "z", "w"), "\ud800"], ids=repr)

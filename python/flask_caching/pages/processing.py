@@ -13,7 +13,7 @@ from ..errors import CacheConfigError
 from ..requests.context import active_request_context, name_of
 from ..requests.sessions import READS_ARE_TOLD, SessionReads
 from .passage import passage_of
-from .reads import noting_class
+from .reads import noting_class, watch_own
 from .visitors import IN_FRONT, TURN
 from .wrapper import answer_error
 
@@ -59,6 +59,9 @@ def _processing(inner: Any, caches: list[Cache]) -> Any:
             if passage is not None:
                 passage.fail()
             raise
+        if not READS_ARE_TOLD:
+            # Somebody has left it out.
+            _end_session_reads(final)
         if context.request.method not in _SAFE and 200 <= final.status_code < 400:
             for cache in caches:
                 cache._forget_pages_of(context.request.environ)
@@ -84,14 +87,22 @@ def _dispatching(inner: Any) -> Any:
         context = active_request_context(None)
         # The session has read its cookie by now, which is no use of it.
         note_reads(context.request)
-        if not READS_ARE_TOLD:
-            setattr(context, _SESSION_READS, SessionReads(context))
-        return inner(*args)
+        watch_own(context.request)
+        if READS_ARE_TOLD:
+            return inner(*args)
+        setattr(context, _SESSION_READS, SessionReads(context))
+        try:
+            return inner(*args)
+        except BaseException:
+            # Nobody watches any more what follows.
+            _end_session_reads(None)
+            raise
 
     return full_dispatch_request
 
 
 def _end_session_reads(response: Any) -> Any:
+    """A function that is called after requests, as the last one."""
     context = active_request_context(None)
     reads = vars(context).pop(_SESSION_READS, None)
     passage = passage_of(context)

@@ -59,6 +59,10 @@ def twin(response: Response) -> Response:
     cls: Any = type(response)
     made: Any = object.__new__(cls)
     made.__dict__.update(response.__dict__)
+    for base in cls.__mro__:
+        for name in vars(base).get("__slots__", ()):
+            if hasattr(response, name):
+                setattr(made, name, getattr(response, name))
     made.headers = headers_of(response.headers._list)
     for name in ("response", "_on_close"):
         value = made.__dict__.get(name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
 
 from .._engine import Turn, page_is_found_by_all
 from ..requests.context import active_context, active_request_context
@@ -19,8 +20,6 @@ from .stored import is_page
 from .visitors import TURN
 
 if TYPE_CHECKING:
-    from werkzeug.wrappers import Response
-
     from .policy import PagePolicy
 
 __all__ = ["answer_error", "page_view"]
@@ -135,14 +134,15 @@ def _respond(
         is_plain = type(rv) in _PLAIN
         if not is_plain and isinstance(rv, HTTPException):
             # Flask would make a stream of it, which is nobody else's either.
-            rv = twin(rv.get_response(passage.environ))
+            answer = rv.get_response(passage.environ)
+            rv = twin(answer) if isinstance(answer, Response) else rv
         returned = (rv,)
         response = passage.respond(rv) if is_plain else app.make_response(rv)
         returned = None
         # An application may have kept what it makes.
         passage.is_made = is_plain and _makes_plainly(app)
     except BaseException as error:
-        if given is call and isinstance(error, HTTPException):
+        if given is call and returned is None and isinstance(error, HTTPException):
             raise
         page = policy.road.fail(turn, error)
         if is_page(page):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flask.sessions import NullSession, SecureCookieSession
@@ -33,6 +34,9 @@ _WRITING = ("__setitem__", "__delitem__", "__ior__", "clear", "update")
 
 #: Where a session notes how it was used while it is watched.
 _NOTES = "_flask_caching_notes"
+
+#: What every session has: its methods note themselves what they tell.
+_PLAIN = frozenset({*dir(SecureCookieSession), "__dict__", "__class__", "on_update", _NOTES})
 
 
 class SessionUse:
@@ -86,22 +90,24 @@ class SessionReads:
     :param context: the context of the request.
     """
 
-    __slots__ = ("_before", "_notes", "_session")
+    __slots__ = ("_before", "_context", "_notes", "_session")
 
     def __init__(self, context: Any) -> None:
+        self._context = context
         session = self._session = session_of(context)
         self._notes: set[str] = set()
         self._before = None if self._is_nobodys() else _watch(session, self._notes)
 
     def end(self) -> bool:
         """Whether somebody has, or may have."""
+        is_another = session_of(self._context) is not self._session
         if self._is_nobodys():
-            return False
+            return is_another
         if self._before is None:
             # It could not be watched.
             return True
         _unwatch(self._session, self._notes, self._before)
-        return bool(self._notes)
+        return is_another or bool(self._notes)
 
     def _is_nobodys(self) -> bool:
         return self._session is None or isinstance(self._session, NullSession)
@@ -144,7 +150,8 @@ def _watch(session: Any, notes: set[str]) -> _Before | None:
     try:
         watched = _watched_class(cls)
         object.__setattr__(session, _NOTES, notes)
-    except (AttributeError, TypeError):
+    except Exception:
+        # Its class has a say about those below it, or its objects about their attributes.
         return None
     try:
         object.__setattr__(session, "__class__", watched)
@@ -157,7 +164,8 @@ def _watch(session: Any, notes: set[str]) -> _Before | None:
 def _unwatch(session: Any, notes: set[str], before: _Before) -> None:
     if before.notes is None:
         object.__setattr__(session, "__class__", before.cls)
-        object.__delattr__(session, _NOTES)
+        with suppress(AttributeError):
+            object.__delattr__(session, _NOTES)
     else:
         # What this view has used, the one around it has.
         before.notes.update(notes)
@@ -165,7 +173,7 @@ def _unwatch(session: Any, notes: set[str], before: _Before) -> None:
 
 
 @functools.lru_cache(maxsize=32)
-def _watched_class(cls: type) -> type:
+def _watched_class(cls: Any) -> type:
     """A subclass whose methods note that they were called."""
     members: dict[str, Any] = {
         # Otherwise its objects would differ in more than their methods.
@@ -180,8 +188,40 @@ def _watched_class(cls: type) -> type:
             if callable(method):
                 members[name] = _noting(method, note)
     members["__setattr__"] = _noting_marks(cls.__setattr__)
+    members["__getattribute__"] = _noting_own(cls.__getattribute__)
+    members["__reduce_ex__"] = _as_it_was(cls)
     watched: type = look_alike(cls, members)
     return watched
+
+
+def _noting_own(method: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """A ``__getattribute__`` that notes what a class of sessions of its own has been asked for."""
+
+    @functools.wraps(method)
+    def noting(self: Any, name: str) -> Any:
+        if name not in _PLAIN:
+            notes = object.__getattribute__(self, _NOTES)
+            if notes is not None:
+                notes.add(_READ)
+        return method(self, name)
+
+    return noting
+
+
+def _as_it_was(cls: Any) -> Callable[[Any, Any], Any]:
+    """A ``__reduce_ex__`` by which a session is copied and pickled as it was before it was watched:
+    it has been read by then."""
+
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
+        notes = object.__getattribute__(self, _NOTES)
+        if notes is not None:
+            notes.add(_READ)
+        with suppress(AttributeError):
+            object.__delattr__(self, _NOTES)
+        object.__setattr__(self, "__class__", cls)
+        return self.__reduce_ex__(protocol)
+
+    return __reduce_ex__
 
 
 def _noting(method: Callable[..., Any], note: str) -> Callable[..., Any]:

@@ -12,6 +12,7 @@ from .headers import (
     noting_address,
     that_count,
     that_count_with_hooks,
+    watch_own,
     why_not_shared,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "reads_others",
     "that_count",
     "that_count_with_hooks",
+    "watch_own",
     "why_not_shared",
 ]

@@ -13,7 +13,7 @@ from .cookies import names_read, noting_class
 if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
-__all__ = ["ArgumentReads", "begin_arguments"]
+__all__ = ["ArgumentReads", "begin_arguments", "note_query"]
 
 #: Where a request, and each copy of it, has what is noted of its query.
 _NOTES = "_flask_caching_query"
@@ -48,22 +48,27 @@ class ArgumentReads:
         attributes = request.__dict__
         cls: Any = type(request)
         self._cls: Any = cls
-        noting = noting_class(cls.parameter_storage_class)
         known = attributes.get("args")
         self._notes: _Notes = attributes.setdefault(_NOTES, _Notes())
+        if not isinstance(cls.parameter_storage_class, type):
+            self._notes.times_whole += 1
+            return
+        noting = noting_class(cls.parameter_storage_class)
         if type(known) is cls.parameter_storage_class:
             try:
                 # Hooks may have handed it on.
                 known.__class__ = noting
             except TypeError:
+                # What they have handed on is not noted.
+                self._notes.times_whole += 1
                 known = attributes["args"] = noting(known)
         if known is not None:
             self._notes.arguments.append(known)
         attributes.pop("values", None)
         attributes["parameter_storage_class"] = noting
         try:
-            request.__class__ = _noting_query(cls)
-        except TypeError:
+            object.__setattr__(request, "__class__", _noting_query(cls))
+        except Exception:
             # Its class allows none: it may read what it likes.
             self._notes.times_whole += 1
 
@@ -74,7 +79,7 @@ class ArgumentReads:
     def end(self) -> bool:
         """Whether some of the others were read."""
         request = self._request
-        request.__class__ = self._cls
+        object.__setattr__(request, "__class__", self._cls)
         request.__dict__.pop("parameter_storage_class", None)
         if self._notes.times_whole:
             return True
@@ -94,6 +99,13 @@ def begin_arguments(request: Request, names: Collection[str]) -> ArgumentReads |
     return ArgumentReads(request, others) if others else None
 
 
+def note_query(request: Any) -> None:
+    """What is asked of a request may have been made of its query."""
+    notes = request.__dict__.get(_NOTES)
+    if notes is not None:
+        notes.times_whole += 1
+
+
 @functools.lru_cache(maxsize=32)
 def _noting_query(cls: Any) -> Any:
     """A subclass of a class of requests whose objects note that their query was read."""
@@ -102,12 +114,16 @@ def _noting_query(cls: Any) -> Any:
         def read(self: Any) -> Any:
             attributes = self.__dict__
             attributes[_NOTES].times_whole += 1
-            return attributes[name] if name in attributes else getattr(super(noting, self), name)
+            # What the application may have made a property of its own.
+            return getattr(super(noting, self), name) if hasattr(cls, name) else attributes[name]
 
         def change(self: Any, value: Any) -> None:
             self.__dict__[name] = value
 
-        return property(read, change)
+        def forget(self: Any) -> None:
+            del self.__dict__[name]
+
+        return property(read, change, forget)
 
     def read_args(self: Any) -> Any:
         attributes = self.__dict__
@@ -123,8 +139,11 @@ def _noting_query(cls: Any) -> Any:
     def change_args(self: Any, value: Any) -> None:
         self.__dict__["args"] = value
 
+    def forget_args(self: Any) -> None:
+        del self.__dict__["args"]
+
     members = {
-        "args": property(read_args, change_args),
+        "args": property(read_args, change_args, forget_args),
         **{name: telling(name) for name in _TELLING},
     }
     noting = look_alike(cls, members)

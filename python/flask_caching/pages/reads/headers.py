@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from werkzeug.utils import cached_property
 
 from ..._engine import HeaderReads, header_reads
 from ...requests.look_alike import look_alike
+from .arguments import note_query
 from .cookies import cookies_aside
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "noting_address",
     "that_count",
     "that_count_with_hooks",
+    "watch_own",
     "why_not_shared",
 ]
 
@@ -59,11 +61,15 @@ _OF_THE_URL = frozenset(
 )
 #: What properties make once, and keep.
 _KEEPING = (cached_property, functools.cached_property)
-#: Where a request has what it kept before its view began, of properties that are the application's
-#: own, and what hooks had read of the way that it came.
+#: Where a request has what of its application's own properties it kept before the view began, what
+#: hooks had read of the way that it came, and whether they had read its address.
 _BEFORE = "_flask_caching_before"
-#: What tells the address of a visitor.
-_ADDRESS = frozenset({"remote_addr", "access_route"})
+#: Where it has the names of its application's own properties, and of those of which nobody knows
+#: what they were made of.
+_OWN = "_flask_caching_own"
+_UNKNOWN = "_flask_caching_unknown"
+#: Where it has that its address was read before the view began.
+_ADDRESS = "_flask_caching_address"
 
 
 def why_not_shared(reads: HeaderReads, request: Request) -> str | None:
@@ -106,7 +112,8 @@ def _had_body(request: Request) -> bool:
 
 def _is_kept_by(cls: type, name: str) -> bool:
     """Whether requests of a class make an attribute once, when it is first asked for."""
-    return name == "_parsed_content_type" or isinstance(getattr(cls, name, None), _KEEPING)
+    members = (vars(base).get(name) for base in cls.__mro__)
+    return name == "_parsed_content_type" or any(isinstance(it, _KEEPING) for it in members)
 
 
 @contextmanager
@@ -131,8 +138,42 @@ def aside(request: Request) -> Iterator[None]:
 @functools.lru_cache(maxsize=32)
 def kept_by(cls: Any) -> Set[str]:
     """The names of what requests of a class make of their headers, and keep."""
-    names = {name for base in cls.__mro__ for name in vars(base)} - _OF_THE_BODY - _OF_THE_URL
-    return frozenset(name for name in names if isinstance(getattr(cls, name, None), _KEEPING))
+    keeping = (
+        name
+        for base in cls.__mro__
+        for name, member in vars(base).items()
+        if isinstance(member, _KEEPING)
+    )
+    return frozenset(keeping) - _OF_THE_BODY - _OF_THE_URL
+
+
+@functools.lru_cache(maxsize=32)
+def _own_of(cls: Any) -> Set[str]:
+    """Those that neither Flask nor Werkzeug has."""
+    return frozenset(name for name in kept_by(cls) if _is_own(getattr(cls, name)))
+
+
+def _is_own(member: Any) -> bool:
+    made = getattr(member, "fget", None) or getattr(member, "func", None)
+    module = getattr(made, "__module__", None) or ""
+    is_keeping = isinstance(member, _KEEPING)
+    return is_keeping and module.partition(".")[0] not in ("flask", "werkzeug")
+
+
+def watch_own(request: Request) -> None:
+    """Have a request note what hooks make its application's own properties of, if it has any."""
+    cls: Any = type(request)
+    own = _own_of(cls)
+    if not own:
+        return
+    attributes = request.__dict__
+    # What it keeps already, it has made unseen.
+    attributes[_OWN], attributes[_UNKNOWN] = own, set(own & attributes.keys())
+    try:
+        object.__setattr__(request, "__class__", _noting_own(cls))
+    except Exception:
+        # Its class allows none.
+        attributes[_UNKNOWN] = set(own)
 
 
 def leave_to_hooks(request: Request, reads: HeaderReads) -> None:
@@ -142,23 +183,15 @@ def leave_to_hooks(request: Request, reads: HeaderReads) -> None:
     reads.names = reads.names - _OF_THE_WAY
     attributes = request.__dict__
     cls: Any = type(request)
-    own = set()
-    for name in attributes.keys() & kept_by(cls):
-        if _is_own(getattr(cls, name)):
-            own.add(name)
-        elif _is_made_again(request, name):
+    own = attributes.get(_OWN, frozenset())
+    if own:
+        attributes[_BEFORE] = (own & attributes.keys(), way, attributes.get(_ADDRESS, False))
+    for name in (attributes.keys() & kept_by(cls)) - own:
+        if not isinstance(getattr(cls, name), _KEEPING) or _is_made_again(request, name):
             del attributes[name]
         else:
             # Somebody has put something else in its place, made of nobody knows what.
             reads.note_all()
-    if own:
-        attributes[_BEFORE] = (own, way)
-
-
-def _is_own(keeping: Any) -> bool:
-    """Whether a property is neither Flask's nor Werkzeug's."""
-    made = getattr(keeping, "fget", None) or getattr(keeping, "func", None)
-    return getattr(made, "__module__", "").partition(".")[0] not in ("flask", "werkzeug")
 
 
 def _is_made_again(request: Request, name: str) -> bool:
@@ -167,61 +200,94 @@ def _is_made_again(request: Request, name: str) -> bool:
     try:
         with aside(request):
             made = getattr(request, name)
+        return type(made) is type(kept) and _is_equal(made, kept)
     except Exception:
-        made = None
-    request.__dict__[name] = kept
-    return type(made) is type(kept) and (
-        made == kept or vars(made) == vars(kept) if hasattr(made, "__dict__") else made == kept
-    )
+        return False
+    finally:
+        request.__dict__[name] = kept
+
+
+def _is_equal(made: Any, kept: Any) -> bool:
+    has_same = getattr(made, "__dict__", None) == getattr(kept, "__dict__", None)
+    if isinstance(made, (list, tuple, dict, set, frozenset, str)):
+        return bool(made == kept) and has_same
+    return bool(made == kept) or (has_same and bool(getattr(made, "__dict__", None)))
 
 
 @functools.lru_cache(maxsize=32)
 def noting_address(cls: Any) -> Any:
-    """A subclass of a class of requests whose objects note that their address was read, or what was
-    made of it, or of their headers, before the view began."""
+    """A subclass of a class of requests whose objects note that their address was read."""
 
-    def read(self: Any) -> Any:
-        attributes = self.__dict__
+    def note(self: Any) -> None:
         # A copy of the request has its headers, too.
         reads = header_reads(self)
         if reads is not None:
             reads.note_address()
-        if "remote_addr" in attributes:
-            return attributes["remote_addr"]
-        return super(noting, self).remote_addr
+
+    return _with_address(cls, note, {})
+
+
+@functools.lru_cache(maxsize=32)
+def _noting_own(cls: Any) -> Any:
+    """A subclass whose objects note, also for hooks, that their address was read, and what of its
+    application's own properties was made before the view began."""
+
+    def note(self: Any) -> None:
+        self.__dict__[_ADDRESS] = True
+
+    return _with_address(
+        cls, note, {name: _noting(name, getattr(cls, name)) for name in _own_of(cls)}
+    )
+
+
+def _with_address(cls: Any, note: Callable[[Any], None], members: dict[str, Any]) -> Any:
+    def read(self: Any) -> Any:
+        note(self)
+        # An application may have made it a property of its own.
+        is_property = hasattr(cls, "remote_addr")
+        return super(noting, self).remote_addr if is_property else self.__dict__["remote_addr"]
 
     def change(self: Any, address: Any) -> None:
-        self.__dict__["remote_addr"] = address
+        own: Any = getattr(cls, "remote_addr", None)
+        if hasattr(own, "__set__"):
+            own.__set__(self, address)
+        else:
+            self.__dict__["remote_addr"] = address
 
-    own = (name for name in kept_by(cls) if _is_own(getattr(cls, name)))
-    members = {name: _noting_kept(name, getattr(cls, name)) for name in own}
     noting = look_alike(cls, {**members, "remote_addr": property(read, change)})
     return noting
 
 
-def _noting_kept(name: str, keeping: Any) -> property:
-    """A property of the application's own, which notes that it is asked for what was made before
-    the view began."""
-    made = getattr(keeping, "fget", None) or getattr(keeping, "func", None)
-    names = getattr(getattr(made, "__code__", None), "co_names", ())
-    tells_address = not _ADDRESS.isdisjoint(names)
+def _noting(name: str, keeping: Any) -> property:
+    """A property of the application's own, which notes that its view asks for what was made
+    before."""
 
     def read(self: Any) -> Any:
         attributes = self.__dict__
-        if name not in attributes:
-            return keeping.__get__(self, type(self))
-        before, way = attributes.get(_BEFORE, ((), frozenset()))
-        reads = header_reads(self) if name in before else None
-        if reads is not None:
-            reads.names = reads.names | way
-            if tells_address:
-                reads.note_address()
-        return attributes[name]
+        if name in attributes and _BEFORE in attributes:
+            before, way, address = attributes[_BEFORE]
+            reads = header_reads(self)
+            if reads is not None and name in before:
+                reads.names = reads.names | way
+                if address:
+                    reads.note_address()
+                if name in attributes[_UNKNOWN]:
+                    reads.note_all()
+                note_query(self)
+        return attributes[name] if name in attributes else keeping.__get__(self, type(self))
 
     def change(self: Any, value: Any) -> None:
-        self.__dict__[name] = value
+        attributes = self.__dict__
+        if _BEFORE not in attributes:
+            attributes[_UNKNOWN].add(name)
+        if hasattr(keeping, "__set__"):
+            keeping.__set__(self, value)
+        else:
+            attributes[name] = value
 
     def forget(self: Any) -> None:
-        self.__dict__.pop(name, None)
+        if name not in self.__dict__:
+            raise AttributeError(name)
+        del self.__dict__[name]
 
     return property(read, change, forget)

@@ -7,7 +7,7 @@ mod view;
 
 use std::borrow::Cow;
 
-use pyo3::exceptions::{PyException, PyKeyError, PyTypeError};
+use pyo3::exceptions::{PyException, PyKeyError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -201,14 +201,15 @@ impl PagePassage {
             // What answers its error goes on where it has ended.
             let is_first = reads.get().begin();
             if is_first && (reads.get().has_some() || view.has_kept(request)?) {
-                view.leave_to_hooks.call1(py, (request, reads))?;
+                view.leave_to_hooks
+                    .call1(py, (request, reads.clone_ref(py)))?;
             }
             let class = request.get_type();
             let noting = view.noting_address.of(class.as_any());
             match noting.and_then(|noting| request.setattr(intern!(py, "__class__"), noting)) {
                 Ok(()) => slf.borrow_mut().class = Some(class.unbind()),
-                // Its class allows none.
-                Err(error) if error.is_instance_of::<PyTypeError>(py) => {}
+                // Its class allows none: who asks for its address is not seen.
+                Err(error) if error.is_instance_of::<PyException>(py) => reads.get().note_address(),
                 Err(error) => return Err(error),
             }
         }

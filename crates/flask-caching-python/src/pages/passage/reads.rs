@@ -79,7 +79,7 @@ impl HeaderReads {
     }
 
     /// The address of the request is read.
-    fn note_address(&self) {
+    pub(super) fn note_address(&self) {
         self.has_some.store(true, Ordering::Relaxed);
         self.has_address.store(true, Ordering::Relaxed);
     }
