@@ -1,9 +1,10 @@
 //! Flights: computations under way, so that a deletion wins over a result that comes late.
 //!
 //! A flight begins where a value was looked for and not found, and lands where the computed value is
-//! stored. A deletion in between *supersedes* it: its result goes to whoever asked for it and is
-//! not stored. Whoever looks for the same value meanwhile may *follow* the flight in place of beginning
-//! another one: one computes, the others get its result (single flight, see [`Follower`]). Invariants:
+//! stored. A deletion in between *supersedes* it: its result goes to its own caller alone and is not
+//! stored. Whoever looks for the same value meanwhile may *follow* the flight in place of beginning
+//! another one: one computes, the others get its result (single flight, see [`Follower`]), or, where it
+//! was superseded, look once more. Invariants:
 //!
 //! 1. A result is stored only inside of [`Flight::begin_write`], which a superseded flight is refused.
 //! 2. When [`Overtaken::wait`] returns, no flight that was superseded is writing or taking back what it
