@@ -24,7 +24,8 @@ from flask import (
 )
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_caching import Cache
-from werkzeug.datastructures import ImmutableList, LanguageAccept
+from flask_caching.requests.context import SESSION, active_request_context, session_of
+from werkzeug.datastructures import ImmutableList, ImmutableMultiDict, LanguageAccept
 from werkzeug.exceptions import Gone
 from werkzeug.user_agent import UserAgent
 from werkzeug.utils import cached_property
@@ -143,10 +144,14 @@ class Own(Request):
         return f"country of {self.remote_addr}"
 
 
-def of_own_requests() -> Flask:
+def of_requests(cls: type[Request]) -> Flask:
     app = Flask("around")
-    app.request_class = Own
+    app.request_class = cls
     return app
+
+
+def of_own_requests() -> Flask:
+    return of_requests(Own)
 
 
 @pytest.mark.parametrize(
@@ -196,6 +201,15 @@ def test_what_a_hook_has_put_in_the_place_of_an_own_property(in_front: bool) -> 
     )
 
 
+def test_what_unless_has_asked_a_property_that_keeps_it() -> None:
+    is_like_without(
+        lambda: str(this_request().agent),
+        with_headers("User-Agent"),
+        make=of_own_requests,
+        unless=lambda: this_request().agent == "nobody",
+    )
+
+
 def test_a_property_that_only_hooks_ask_does_not_count() -> None:
     def prepare(app: Flask) -> None:
         app.before_request(lambda: this_request().agent and None)
@@ -240,16 +254,16 @@ class Telling(Request):
 
 @pytest.mark.parametrize("name", ["url", "remote_addr"])
 def test_properties_in_the_place_of_attributes(name: str, in_front: bool) -> None:
-    def make() -> Flask:
-        app = Flask("around")
-        app.request_class = Telling
-        return app
-
     def view() -> str:
         return f"{getattr(request, name)}, {getattr(request, name)}"
 
+    def make() -> Flask:
+        return of_requests(Telling)
+
     is_like_without(view, WITH_ARGUMENTS, make=make, query=("a",), in_front=in_front)
-    is_like_without(view, FROM_ADDRESSES, make=make, query=("a",), in_front=in_front)
+    is_like_without(
+        view, FROM_ADDRESSES, make=lambda: of_requests(Telling), query=("a",), in_front=in_front
+    )
 
 
 class Touchy(UserAgent):
@@ -265,18 +279,15 @@ def test_an_agent_that_cannot_be_compared(in_front: bool) -> None:
     class Asking(Request):
         user_agent_class = Touchy
 
-    def make() -> Flask:
-        app = Flask("around")
-        app.request_class = Asking
-        return app
-
     def prepare(app: Flask) -> None:
         app.before_request(lambda: this_request().user_agent and None)
 
     def view() -> str:
         return request.user_agent.string
 
-    is_like_without(view, with_headers("User-Agent"), prepare, make, in_front=in_front)
+    is_like_without(
+        view, with_headers("User-Agent"), prepare, lambda: of_requests(Asking), in_front=in_front
+    )
 
 
 class Final(Request):
@@ -285,25 +296,28 @@ class Final(Request):
     def __init_subclass__(cls, **options: Any) -> None:
         raise RuntimeError("no")
 
+    @cached_property
+    def origin(self) -> str:
+        return f"from {self.remote_addr}"
+
 
 @pytest.mark.parametrize(
     ("read", "requests", "page"),
     [
         (lambda: str(request.remote_addr), "addresses", {}),
+        (lambda: str(this_request().origin), "addresses", {}),
         (lambda: str(request.args.get("utm")), "arguments", {"query": ("a",)}),
     ],
-    ids=["address", "arguments"],
+    ids=["address", "own property", "arguments"],
 )
 def test_requests_whose_class_cannot_be_watched(
     read: Callable[[], str], requests: str, page: dict[str, Any], in_front: bool
 ) -> None:
-    def make() -> Flask:
-        app = Flask("around")
-        app.request_class = Final
-        return app
+    def prepare(app: Flask) -> None:
+        app.before_request(lambda: this_request().origin and None)
 
     given = FROM_ADDRESSES if requests == "addresses" else WITH_ARGUMENTS
-    is_like_without(read, given, make=make, in_front=in_front, **page)
+    is_like_without(read, given, prepare, lambda: of_requests(Final), in_front=in_front, **page)
 
 
 @pytest.mark.parametrize(
@@ -355,22 +369,6 @@ def test_a_copy_of_the_request_is_asked(read: Callable[[Any], Any], in_front: bo
     is_like_without(view, WITH_ARGUMENTS, query=("a",), in_front=in_front)
 
 
-def test_a_hook_has_handed_on_the_arguments(in_front: bool) -> None:
-    def hook() -> None:
-        g.arguments = request.args
-
-    def view() -> str:
-        return str(g.arguments.get("utm"))
-
-    is_like_without(
-        view,
-        WITH_ARGUMENTS,
-        lambda app: app.before_request(hook),
-        query=("a",),
-        in_front=in_front,
-    )
-
-
 class Bare(dict[str, Any]):
     """Arguments that nothing can be noted with."""
 
@@ -380,15 +378,14 @@ class Bare(dict[str, Any]):
         super().__init__(dict(pairs))
 
 
-@pytest.mark.parametrize("storage", [Bare, staticmethod(lambda pairs=(): dict(pairs))])
-def test_a_hook_has_handed_on_arguments_of_another_kind(storage: Any, in_front: bool) -> None:
+@pytest.mark.parametrize(
+    "storage",
+    [ImmutableMultiDict, Bare, staticmethod(lambda pairs=(): dict(pairs))],
+    ids=["usual", "bare", "function"],
+)
+def test_a_hook_has_handed_on_the_arguments(storage: Any, in_front: bool) -> None:
     class Other(Request):
         parameter_storage_class = storage
-
-    def make() -> Flask:
-        app = Flask("around")
-        app.request_class = Other
-        return app
 
     def hook() -> None:
         g.arguments = request.args
@@ -400,7 +397,7 @@ def test_a_hook_has_handed_on_arguments_of_another_kind(storage: Any, in_front: 
         view,
         WITH_ARGUMENTS,
         lambda app: app.before_request(hook),
-        make,
+        lambda: of_requests(Other),
         query=("a",),
         in_front=in_front,
     )
@@ -490,6 +487,51 @@ def test_hooks_are_left_out_later(in_front: bool) -> None:
 NOTED = "_flask_caching_notes"
 
 
+@pytest.mark.parametrize("later", [False, True], ids=["before", "in the view"])
+@pytest.mark.parametrize("secret", ["secret", None], ids=["", "no secret"])
+def test_another_session_is_put_in_place(later: bool, secret: str | None, in_front: bool) -> None:
+    def put() -> None:
+        # What nobody sees being read.
+        known = {"user": "bob"} if "HTTP_X_BOB" in request.environ else {}
+        setattr(active_request_context(None), SESSION, SecureCookieSession(known))
+
+    def view() -> str:
+        if later:
+            put()
+        return str("user" in session)
+
+    def prepare(app: Flask) -> None:
+        app.secret_key = secret
+        app.session_interface = Unsaved()
+        app.before_request(lambda: None if later else put())
+
+    requests: list[Mapping[str, Any]] = [{}, {"headers": {"X-Bob": "1"}}] * 2
+    is_like_without(view, requests, prepare, in_front=in_front)
+
+
+class Unsaved(SecureCookieSessionInterface):
+    def save_session(self, *args: Any) -> None:
+        pass
+
+
+def test_after_an_error_a_session_is_as_it_was(in_front: bool) -> None:
+    seen = []
+
+    def prepare(app: Flask) -> None:
+        app.testing = True
+        app.teardown_request(
+            lambda error: seen.append(type(session_of(active_request_context(None))))
+        )
+
+    def view() -> str:
+        raise RuntimeError("no")
+
+    client = application(view, prepare, True, in_front=in_front).test_client()
+    with pytest.raises(RuntimeError):
+        client.get("/")
+    assert seen == [SecureCookieSession]
+
+
 class Pickled(dict[str, Any], SessionMixin):
     """A session that an application pickles, and copies."""
 
@@ -497,12 +539,9 @@ class Pickled(dict[str, Any], SessionMixin):
     accessed = False
 
 
-class OfPickled(SecureCookieSessionInterface):
+class OfPickled(Unsaved):
     def open_session(self, app: Any, request: Any) -> Any:
         return Pickled(user="bob")
-
-    def save_session(self, *args: Any) -> None:
-        pass
 
 
 @pytest.mark.parametrize("has_pages", [True, False])
@@ -598,6 +637,22 @@ def test_a_response_that_is_kept_is_nobodys(kind: str, in_front: bool) -> None:
         assert (answer.status_code, answer.text) == (410, "gone")
         assert len(answer.headers.getlist("Cache-Status")) == 1
     assert not kept.headers.getlist("Cache-Status")
+
+
+def test_what_hooks_add_to_a_kept_response_stays_theirs(in_front: bool) -> None:
+    kept = Response("gone", 410)
+
+    def hook(response: Response) -> Response:
+        response.response.append(b"!")  # type: ignore[union-attr]
+        response.call_on_close(lambda: None)
+        return response
+
+    app = application(
+        lambda: abort(kept), lambda app: app.after_request(hook), True, in_front=in_front
+    )
+    for path in ("/", "/?a"):
+        app.test_client().get(path)
+    assert (kept.get_data(), kept._on_close) == (b"gone", [])
 
 
 class Keeping(Flask):

@@ -145,8 +145,16 @@ def begin(
             context = policy.refresh_context(app)
             # The caller may change its own while this waits.
             call = own(call)
-        except Exception:
+        except Exception as error:
             # The function itself may have no trouble with what cannot be copied.
+            policy.note_once(
+                "refresh",
+                "%s is refreshed by its callers and not in the background: what it is called with "
+                "could not be copied (%s)",
+                policy.name,
+                type(error).__name__,
+                level=logging.INFO,
+            )
             return guard
         refresh = Refresh(policy, state, backend, key, call, app, context, guard)
         _workers().submit(refresh, most)

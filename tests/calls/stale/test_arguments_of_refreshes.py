@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask_caching import Cache
 from flask_caching.calls.arguments import own
-from flask_caching.testing import manual_clock
 
 LONG = 30.0
-
-
-@pytest.fixture
-def cache(app: Flask) -> Cache:
-    return Cache(app, config={"CACHE_TYPE": "SimpleCache"})
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with manual_clock() as clock:
-        yield clock
 
 
 def in_itself() -> Any:
@@ -121,7 +109,11 @@ def test_what_cannot_be_copied_is_computed_by_its_caller(
 
 
 def test_a_context_that_cannot_be_made_has_the_caller_compute(
-    app: Flask, cache: Cache, clock: Any, monkeypatch: pytest.MonkeyPatch
+    app: Flask,
+    cache: Cache,
+    clock: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     runs: list[Any] = []
 
@@ -134,11 +126,15 @@ def test_a_context_that_cannot_be_made_has_the_caller_compute(
         raise LookupError("no context")
 
     monkeypatch.setattr(number._flask_caching_policy, "refresh_context", refuse)  # type: ignore[attr-defined]
-    with app.app_context():
+    with app.app_context(), caplog.at_level(logging.INFO, "flask_caching"):
         number()
         clock.advance(11)
         assert number() == 2
-    assert runs == [threading.current_thread()] * 2
+        clock.advance(11)
+        assert number() == 3
+    assert runs == [threading.current_thread()] * 3
+    [said] = [it.getMessage() for it in caplog.records if "refreshed by its callers" in it.message]
+    assert "(LookupError)" in said
 
 
 def test_a_copy_has_the_shape_of_what_was_copied() -> None:

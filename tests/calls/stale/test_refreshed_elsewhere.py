@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,33 +10,15 @@ import pytest
 from flask import Flask, request
 from flask_caching import Cache
 from flask_caching.calls.elsewhere import _PLACES, _SECONDS, Vain
-from flask_caching.testing import manual_clock
+from servers import wait_until
 
 LONG = 30.0
-
-
-@pytest.fixture
-def cache(app: Flask) -> Cache:
-    return Cache(app, config={"CACHE_TYPE": "SimpleCache"})
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with manual_clock() as clock:
-        yield clock
 
 
 @pytest.fixture
 def by_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """No two keys of a test have the same place, whatever their hashes are today."""
     monkeypatch.setattr("flask_caching.calls.elsewhere._PLACES", 2**60)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Visited:
@@ -66,7 +46,7 @@ class Visited:
     def is_refreshed_in_background(self, user: str = "nobody", **environ: str) -> bool:
         """Whether what is old is refreshed by nobody who calls."""
         runs = len(self.by_callers)
-        until(lambda: self.get(user, **environ) == str(runs + 1))
+        wait_until(lambda: self.get(user, **environ) == str(runs + 1), "a refresh")
         assert len(self.by_callers) == runs + 1
         return not self.by_callers[-1]
 
@@ -126,7 +106,7 @@ def test_a_key_that_cannot_be_made_once_is_made_again(
     fails = True
     assert view.get() == "1"
     assert failed.wait(LONG)
-    until(lambda: view.get() == "2")
+    wait_until(lambda: view.get() == "2", "a refresh")
     fails = False
     clock.advance(11)
     assert not view.is_refreshed_in_background()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,6 @@ from flask import Flask
 from flask_caching import Cache
 from flask_caching.calls import refresh
 from flask_caching.calls.refresh import _MOST_WAITING
-from flask_caching.testing import manual_clock
 
 LONG = 30.0
 
@@ -21,12 +20,6 @@ LONG = 30.0
 @pytest.fixture
 def cache(app: Flask) -> Cache:
     return Cache(app, config={"CACHE_TYPE": "SimpleCache", "CACHE_THRESHOLD": 10_000})
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with manual_clock() as clock:
-        yield clock
 
 
 def until(condition: Callable[[], bool]) -> None:

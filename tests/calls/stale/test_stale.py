@@ -11,7 +11,6 @@ import time
 import pytest
 from flask import Flask, Response, abort, g, request
 from flask_caching import Cache, cache_stale
-from flask_caching.testing import manual_clock
 
 
 @pytest.fixture(params=["SimpleCache", "FileSystemCache"])
@@ -22,12 +21,6 @@ def cache(request, tmp_path):
     if request.param == "FileSystemCache":
         config["CACHE_DIR"] = str(tmp_path)
     return Cache(app, config=config)
-
-
-@pytest.fixture
-def clock():
-    with manual_clock() as clock:
-        yield clock
 
 
 def until(condition):

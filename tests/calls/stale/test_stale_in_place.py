@@ -4,7 +4,6 @@ without threads."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from flask import Flask, render_template_string, request
 from flask_caching import Cache
 from flask_caching.backends.filesystemcache import FileSystemCache
-from flask_caching.testing import manual_clock
 
 KEPT = {"CACHE_STALE_WHILE_REVALIDATE": 20, "CACHE_STALE_IF_ERROR": 100}
 
@@ -21,12 +19,6 @@ KEPT = {"CACHE_STALE_WHILE_REVALIDATE": 20, "CACHE_STALE_IF_ERROR": 100}
 @pytest.fixture(params=["SimpleCache", "FileSystemCache"])
 def config(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     return {"CACHE_TYPE": request.param, "CACHE_DIR": str(tmp_path)}
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with manual_clock() as clock:
-        yield clock
 
 
 class Source:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Blueprint, Flask, Response, abort, redirect, request
 from flask_caching import Cache, CachedResponse
-from flask_caching.testing import manual_clock
 
 
 @pytest.fixture
@@ -27,12 +26,6 @@ def cache(app: Flask) -> Cache:
         "CACHE_STALE_IF_ERROR": timedelta(hours=1),
     }
     return Cache(app, config={"CACHE_TYPE": "SimpleCache", **kept})
-
-
-@pytest.fixture
-def clock() -> Iterator[Any]:
-    with manual_clock() as clock:
-        yield clock
 
 
 def until(condition: Callable[[], bool]) -> None:

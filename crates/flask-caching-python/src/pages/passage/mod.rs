@@ -396,6 +396,7 @@ impl PagePassage {
     fn __clear__(&mut self) {
         (self.turn, self.response, self.call) = (None, None, None);
         (self.page, self.error, self.session) = (None, None, None);
+        self.arguments = None;
     }
 }
 
