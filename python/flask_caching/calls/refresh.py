@@ -148,7 +148,7 @@ def begin(
         except Exception as error:
             # The function itself may have no trouble with what cannot be copied.
             policy.note_once(
-                "refresh",
+                "copied",
                 "%s is refreshed by its callers and not in the background: what it is called with "
                 "could not be copied (%s)",
                 policy.name,
